@@ -1,0 +1,73 @@
+# Every target sets up what it needs; nothing but git, make and Python 3.11+ has to be there first.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
+# CDK's own telemetry and update notices have no place in an unattended run.
+export CDK_DISABLE_CLI_TELEMETRY := true
+LOCAL_PACKAGES := . containers/batch_worker containers/media
+
+.PHONY: help setup demo test check synth bench requirements clean
+
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.dev $(VENV)/.npm ## Installs everything into .venv and node_modules
+
+demo: $(VENV)/.run $(VENV)/.npm ## A file dropped in S3 becomes a result, on this machine
+	@$(BIN)/batch-stack demo
+
+test: setup ## Runs every test
+	@$(BIN)/python -m pytest
+
+check: setup ## Linters, types, import rules and the tests that need no cloud
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not cloud"
+
+synth: $(VENV)/.run $(VENV)/.npm ## Writes the CloudFormation templates into cdk.out/
+	@cdk synth --quiet --output cdk.out
+	@echo "templates: $$(ls cdk.out/*.template.json | xargs)"
+
+bench: setup ## Runs the benchmarks; prints ratios and writes JSON
+	@$(BIN)/python -m benchmarks
+
+requirements: $(VENV)/.dev ## Recompiles requirements*.txt from pyproject.toml
+	$(BIN)/python -m pip install -q uv==0.13.9
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
+		--extra local pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
+		--extra local --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## Removes what the targets made
+	rm -rf $(VENV) node_modules cdk.out demo-output .batch-stack
+
+$(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "batch-stack needs Python 3.11 or newer on PATH (or make PYTHON=/path/to/python3)" >&2; exit 1; }
+	@echo "setup: virtual environment ($$($(PYTHON) --version))"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "could not make a virtual environment: install your system's python3-venv package" >&2; exit 1; }
+
+$(VENV)/.run: $(VENV)/bin/python requirements.txt pyproject.toml
+	@echo "setup: Python packages (requirements.txt)"
+	@$(BIN)/python -m pip install -q -r requirements.txt
+	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation $(addprefix -e ./,$(LOCAL_PACKAGES))
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+	@echo "setup: development packages (requirements-dev.txt)"
+	@$(BIN)/python -m pip install -q -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.npm: $(VENV)/.run package.json package-lock.json
+	@echo "setup: AWS CDK command line (package-lock.json)"
+	@$(BIN)/npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

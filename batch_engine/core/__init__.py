@@ -1,0 +1,1 @@
+"""How AWS Batch decides: a pure state machine, driven alike by real time and by virtual time."""

@@ -1,0 +1,49 @@
+"""What is to be done about it: everything that ``Scheduler.handle`` answers."""
+
+from dataclasses import dataclass
+
+from batch_engine.core.model import StopCause, Wire
+
+STOP_GRACE_S = 30
+"""Between SIGTERM and SIGKILL: the stop timeout of ECS."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartAttempt:
+    """Start the container of an attempt, on the compute environment that it was placed on."""
+
+    job_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopAttempt:
+    """Stop it: SIGTERM, and SIGKILL ``grace_s`` seconds later."""
+
+    job_id: str
+    attempt: int
+    cause: StopCause
+    grace_s: int = STOP_GRACE_S
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Say ``TimerFired`` at ``at_ms``, unless the attempt is over by then."""
+
+    job_id: str
+    attempt: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishJobState:
+    """Tell the world: the "Batch Job State Change" event.
+
+    ``detail`` is the job as it stood at that very moment: one call of ``handle`` may move a job twice.
+    """
+
+    job_id: str
+    detail: Wire
+
+
+Action = StartAttempt | StopAttempt | SetTimer | PublishJobState

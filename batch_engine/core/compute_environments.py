@@ -1,0 +1,202 @@
+"""Create, update, delete and describe compute environments.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateComputeEnvironment.html
+"""
+
+from batch_engine.core import describe
+from batch_engine.core.context import CallContext, Operation, check_name, page
+from batch_engine.core.errors import ClientError
+from batch_engine.core.events import ResourcesChanged
+from batch_engine.core.model import ComputeEnvironment, State, Wire
+
+MAX_COMPUTE_ENVIRONMENTS = 50
+FARGATE_TYPES = ("FARGATE", "FARGATE_SPOT")
+RESOURCE_TYPES = ("EC2", "SPOT", *FARGATE_TYPES, "ECS_MANAGED_INSTANCES")
+NOT_FOR_FARGATE = (
+    "minvCpus",
+    "desiredvCpus",
+    "allocationStrategy",
+    "instanceTypes",
+    "imageId",
+    "ec2KeyPair",
+    "instanceRole",
+    "tags",
+    "placementGroup",
+    "bidPercentage",
+    "spotIamFleetRole",
+    "launchTemplate",
+    "ec2Configuration",
+    "scalingPolicy",
+)
+EXTRA_MEMBERS = ("context", "ecsSettings")
+
+
+def create(context: CallContext, request: Wire) -> Wire:
+    """CreateComputeEnvironment."""
+    name = check_name(request["computeEnvironmentName"], "Compute Environment name")
+    registry = context.registry
+    if name in registry.compute_environments:
+        raise ClientError(f"Compute Environment {name} already exists")
+    if len(registry.compute_environments) >= MAX_COMPUTE_ENVIRONMENTS:
+        raise ClientError(f"No more than {MAX_COMPUTE_ENVIRONMENTS} compute environments are allowed")
+    kind = request["type"]
+    if kind not in ("MANAGED", "UNMANAGED"):
+        raise ClientError(f"type must be MANAGED or UNMANAGED, got {kind}")
+    resources = request.get("computeResources") or {}
+    if kind == "MANAGED":
+        resources = _managed(resources, on_eks="eksConfiguration" in request)
+    elif not request.get("serviceRole"):
+        raise ClientError("ServiceRole is required.")
+    uuid = context.ids.uuid()
+    environment = ComputeEnvironment(
+        name=name,
+        arn=context.arns.batch("compute-environment", name),
+        uuid=uuid,
+        ecs_cluster_arn=context.arns.ecs(f"cluster/{name}_Batch_{uuid}"),
+        type=kind,
+        state=_state(request, State.ENABLED),
+        resources=resources,
+        created_order=registry.next_order(),
+        service_role=request.get("serviceRole") or _service_linked_role(context),
+        unmanaged_vcpus=request.get("unmanagedvCpus"),
+        update_policy=(
+            {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 30} if kind == "MANAGED" else None
+        ),
+        eks=request.get("eksConfiguration"),
+        extra={member: request[member] for member in EXTRA_MEMBERS if member in request},
+        tags=request.get("tags") or {},
+    )
+    registry.add(environment)
+    registry.touch(environment)
+    return {"computeEnvironmentName": name, "computeEnvironmentArn": environment.arn}
+
+
+def _service_linked_role(context: CallContext) -> str:
+    arns = context.arns
+    path = "aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
+    return f"arn:{arns.partition}:iam::{arns.account}:role/{path}"
+
+
+def _state(request: Wire, default: State) -> State:
+    state = request.get("state") or default
+    if state not in State.__members__:
+        raise ClientError(f"state must be ENABLED or DISABLED, got {state}")
+    return State(state)
+
+
+def _managed(resources: Wire, *, on_eks: bool) -> Wire:
+    """Check what a managed environment asks for, and fill in what AWS Batch would.
+
+    Raises:
+        ClientError: in AWS Batch's own words where they are known.
+    """
+    kind = resources.get("type")
+    if kind not in RESOURCE_TYPES:
+        raise ClientError(f"computeResources.type must be one of {', '.join(RESOURCE_TYPES)}, got {kind}")
+    largest = resources["maxvCpus"]
+    if largest < 1:
+        raise ClientError(f"maxvCpus must be at least 1, got {largest}")
+    if kind in FARGATE_TYPES:
+        for member in NOT_FOR_FARGATE:
+            if member in resources:
+                raise ClientError(f"{member} is not applicable for Fargate.")
+        if len(resources.get("subnets") or []) > 16:
+            raise ClientError("Fargate supports a maximum of 16 subnets.")
+        return resources
+    if kind == "ECS_MANAGED_INSTANCES":
+        return resources
+    return _on_instances(resources, on_eks=on_eks)
+
+
+def _on_instances(resources: Wire, *, on_eks: bool) -> Wire:
+    if "minvCpus" not in resources:
+        raise ClientError("Resource minvCpus is required.")
+    if not resources.get("instanceTypes"):
+        raise ClientError("Resource instanceTypes are required.")
+    if not on_eks and not resources.get("instanceRole"):
+        raise ClientError("Instance role is required.")
+    smallest, largest = resources["minvCpus"], resources["maxvCpus"]
+    if largest < smallest:
+        raise ClientError("maxvCpus should be greater than or equal to minvCpus.")
+    desired = resources.get("desiredvCpus", smallest)
+    if not smallest <= desired <= largest:
+        raise ClientError("desiredvCpus should be between minvCpus and maxvCpus.")
+    return {"allocationStrategy": "BEST_FIT", **resources, "desiredvCpus": desired}
+
+
+def update(context: CallContext, request: Wire) -> Wire:
+    """UpdateComputeEnvironment: what is given replaces what was; the rest stays."""
+    environment = _require(context, request["computeEnvironment"])
+    changes = dict(request.get("computeResources") or {})
+    # AWS resets this order to itself once it is carried out; the engine has no image to move to.
+    changes.pop("updateToLatestImageVersion", None)
+    state = _state(request, environment.state)
+    if environment.type == "MANAGED":
+        merged = {**environment.resources, **changes}
+        if "desiredvCpus" not in changes and "desiredvCpus" in merged:
+            merged["desiredvCpus"] = min(max(merged["desiredvCpus"], merged["minvCpus"]), merged["maxvCpus"])
+        environment.resources = _managed(merged, on_eks=environment.eks is not None)
+    elif changes:
+        raise ClientError("computeResources cannot be updated for an UNMANAGED compute environment")
+    environment.state = state
+    if request.get("serviceRole"):
+        environment.service_role = request["serviceRole"]
+    if "unmanagedvCpus" in request:
+        environment.unmanaged_vcpus = request["unmanagedvCpus"]
+    if request.get("updatePolicy"):
+        environment.update_policy = {**(environment.update_policy or {}), **request["updatePolicy"]}
+    environment.extra.update({member: request[member] for member in EXTRA_MEMBERS if member in request})
+    context.registry.touch(environment)
+    context.emit(ResourcesChanged())
+    return {
+        "computeEnvironmentName": environment.name,
+        "computeEnvironmentArn": environment.arn,
+    }
+
+
+def delete(context: CallContext, request: Wire) -> Wire:
+    """DeleteComputeEnvironment: only when it is DISABLED and no queue uses it."""
+    environment = context.find_environment(request["computeEnvironment"])
+    if environment is None:
+        return {}
+    if environment.state is not State.DISABLED:
+        raise ClientError("Cannot delete, compute environment must be DISABLED first")
+    if context.registry.queues_of(environment.name):
+        raise ClientError("Cannot delete, found existing JobQueue relationship")
+    placed = [
+        job
+        for job in context.registry.jobs.values()
+        if job.status.is_placed and job.attempt.compute_environment == environment.name
+    ]
+    if placed:
+        raise ClientError(f"Cannot delete, {len(placed)} job(s) still run in the compute environment")
+    context.registry.forget(environment)
+    return {}
+
+
+def describe_all(context: CallContext, request: Wire) -> Wire:
+    """DescribeComputeEnvironments: those named, or all. Names that do not exist are left out."""
+    named = request.get("computeEnvironments")
+    if named is not None and len(named) > 100:
+        raise ClientError(f"No more than 100 compute environments may be described at once, got {len(named)}")
+    if named:
+        found = [context.find_environment(reference) for reference in named]
+    else:
+        found = list(context.registry.compute_environments.values())
+    items = [describe.compute_environment(item) for item in found if item is not None]
+    return page(items, request, key="computeEnvironments")
+
+
+def _require(context: CallContext, reference: str) -> ComputeEnvironment:
+    environment = context.find_environment(reference)
+    if environment is None:
+        raise ClientError(f"{reference} does not exist")
+    return environment
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateComputeEnvironment": create,
+    "UpdateComputeEnvironment": update,
+    "DeleteComputeEnvironment": delete,
+    "DescribeComputeEnvironments": describe_all,
+}

@@ -1,0 +1,62 @@
+"""The API's operations, by name: one place to ask, for HTTP, for CloudFormation and for the simulator."""
+
+from batch_engine.core import (
+    compute_environments,
+    job_definitions,
+    job_queues,
+    jobs,
+    scheduling_policies,
+    tags,
+)
+from batch_engine.core.actions import Action
+from batch_engine.core.context import CallContext, Operation
+from batch_engine.core.errors import ClientError
+from batch_engine.core.events import Event
+from batch_engine.core.ids import Arns, IdFactory
+from batch_engine.core.model import Wire
+from batch_engine.core.registry import Registry
+from batch_engine.core.scheduler import Scheduler
+
+OPERATIONS: dict[str, Operation] = {
+    **compute_environments.OPERATIONS,
+    **job_queues.OPERATIONS,
+    **job_definitions.OPERATIONS,
+    **jobs.OPERATIONS,
+    **scheduling_policies.OPERATIONS,
+    **tags.OPERATIONS,
+}
+
+
+class ControlPlane:
+    """Answers requests and drives the scheduler with what they mean."""
+
+    def __init__(self, registry: Registry, scheduler: Scheduler, arns: Arns, ids: IdFactory) -> None:
+        self._registry = registry
+        self._scheduler = scheduler
+        self._arns = arns
+        self._ids = ids
+
+    def call(self, operation: str, request: Wire, now_ms: int) -> tuple[Wire, list[Action]]:
+        """Carry out one operation.
+
+        Args:
+            operation: the API's name for it.
+            request: the request as on the wire, of the shape that AWS's own model gives it.
+            now_ms: the time, in epoch milliseconds.
+
+        Returns:
+            The response as on the wire, and what is to be done.
+
+        Raises:
+            ClientError: AWS Batch would refuse it, or this engine does not know it. Nothing has changed then.
+        """
+        handler = OPERATIONS.get(operation)
+        if handler is None:
+            raise ClientError(f"{operation} is not supported by this engine")
+        actions: list[Action] = []
+
+        def emit(event: Event) -> None:
+            actions.extend(self._scheduler.handle(event, now_ms))
+
+        context = CallContext(self._registry, self._arns, self._ids, now_ms, emit)
+        return handler(context, request), actions

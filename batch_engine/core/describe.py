@@ -1,0 +1,187 @@
+"""What the Describe and List operations show, in the wire's own shapes."""
+
+from typing import Any
+
+from batch_engine.core.model import (
+    Attempt,
+    ComputeEnvironment,
+    Job,
+    JobDefinition,
+    JobQueue,
+    RetryStrategy,
+    SchedulingPolicy,
+    Wire,
+)
+from batch_engine.core.registry import Registry
+
+
+def _present(**members: Any) -> Wire:
+    """Absent members are left out, as AWS does, rather than sent as null."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def retry_strategy(strategy: RetryStrategy) -> Wire:
+    """``retryStrategy`` as DescribeJobs shows it."""
+    entries = [
+        _present(
+            onStatusReason=entry.on_status_reason,
+            onReason=entry.on_reason,
+            onExitCode=entry.on_exit_code,
+            action=entry.action.value,
+        )
+        for entry in strategy.evaluate_on_exit
+    ]
+    return {"attempts": strategy.attempts, "evaluateOnExit": entries}
+
+
+def _attempt(attempt: Attempt) -> Wire:
+    container = _present(
+        containerInstanceArn=attempt.container_instance_arn,
+        taskArn=attempt.task_arn,
+        exitCode=attempt.exit_code,
+        reason=attempt.reason,
+        logStreamName=attempt.log_stream,
+    )
+    return {
+        "container": {**container, "networkInterfaces": []},
+        **_present(
+            startedAt=attempt.started_at_ms,
+            stoppedAt=attempt.stopped_at_ms,
+            statusReason=attempt.status_reason,
+        ),
+    }
+
+
+def _container(job: Job) -> Wire:
+    """The job's container: what was asked for, and what the latest attempt came to."""
+    latest = job.attempts[-1] if job.attempts else None
+    outcome: Wire = {}
+    if latest is not None:
+        outcome = _present(
+            containerInstanceArn=latest.container_instance_arn,
+            taskArn=latest.task_arn,
+            logStreamName=latest.log_stream,
+            exitCode=latest.exit_code,
+            reason=latest.reason,
+        )
+    return {**job.container, **outcome, "networkInterfaces": []}
+
+
+def job_detail(job: Job, registry: Registry) -> Wire:
+    """One job as DescribeJobs shows it, and as the state-change event carries it."""
+    finished = [_attempt(attempt) for attempt in job.attempts if attempt.stopped_at_ms is not None]
+    return {
+        "jobArn": job.arn,
+        "jobName": job.name,
+        "jobId": job.id,
+        "jobQueue": queue_arn(job.queue, registry),
+        "status": job.status.value,
+        "attempts": finished,
+        "createdAt": job.created_at_ms,
+        "retryStrategy": retry_strategy(job.retry),
+        "dependsOn": [],
+        "jobDefinition": job.definition_arn,
+        "parameters": job.parameters,
+        "container": _container(job),
+        "tags": {"resourceArn": job.arn, **job.tags},
+        "propagateTags": job.propagate_tags,
+        "platformCapabilities": [job.platform.value],
+        **_present(
+            statusReason=job.status_reason,
+            startedAt=job.started_at_ms,
+            stoppedAt=job.stopped_at_ms,
+            schedulingPriority=job.scheduling_priority,
+            timeout=None if job.timeout_s is None else {"attemptDurationSeconds": job.timeout_s},
+            isCancelled=job.is_cancelled or None,
+            isTerminated=job.is_terminated or None,
+        ),
+    }
+
+
+def job_summary(job: Job) -> Wire:
+    """One job as ListJobs shows it."""
+    latest = job.attempts[-1] if job.attempts else None
+    container = None if latest is None else _present(exitCode=latest.exit_code, reason=latest.reason)
+    return _present(
+        jobArn=job.arn,
+        jobId=job.id,
+        jobName=job.name,
+        createdAt=job.created_at_ms,
+        status=job.status.value,
+        statusReason=job.status_reason,
+        startedAt=job.started_at_ms,
+        stoppedAt=job.stopped_at_ms,
+        container=container or None,
+        jobDefinition=job.definition_arn,
+        isCancelled=job.is_cancelled or None,
+        isTerminated=job.is_terminated or None,
+    )
+
+
+def queue_arn(name: str, registry: Registry) -> str:
+    """A queue's ARN; its bare name once the queue is gone."""
+    queue = registry.job_queues.get(name)
+    return name if queue is None else queue.arn
+
+
+def compute_environment(environment: ComputeEnvironment) -> Wire:
+    """One compute environment as DescribeComputeEnvironments shows it."""
+    return {
+        "computeEnvironmentName": environment.name,
+        "computeEnvironmentArn": environment.arn,
+        "type": environment.type,
+        "state": environment.state.value,
+        "status": environment.status,
+        "statusReason": environment.status_reason,
+        "tags": environment.tags,
+        "uuid": environment.uuid,
+        "containerOrchestrationType": "EKS" if environment.eks else "ECS",
+        **_present(
+            ecsClusterArn=None if environment.eks else environment.ecs_cluster_arn,
+            computeResources=environment.resources or None,
+            serviceRole=environment.service_role,
+            unmanagedvCpus=environment.unmanaged_vcpus,
+            updatePolicy=environment.update_policy,
+            eksConfiguration=environment.eks,
+        ),
+        **environment.extra,
+    }
+
+
+def job_queue(queue: JobQueue, registry: Registry) -> Wire:
+    """One queue as DescribeJobQueues shows it."""
+    order = [
+        {"order": position, "computeEnvironment": registry.compute_environments[name].arn}
+        for position, name in enumerate(queue.compute_environments, start=1)
+    ]
+    return {
+        "jobQueueName": queue.name,
+        "jobQueueArn": queue.arn,
+        "state": queue.state.value,
+        "status": queue.status,
+        "statusReason": queue.status_reason,
+        "priority": queue.priority,
+        "computeEnvironmentOrder": order,
+        "serviceEnvironmentOrder": [],
+        "jobStateTimeLimitActions": queue.time_limit_actions,
+        "tags": queue.tags,
+        **_present(schedulingPolicyArn=queue.scheduling_policy_arn, jobQueueType=queue.queue_type),
+    }
+
+
+def job_definition(definition: JobDefinition) -> Wire:
+    """One revision as DescribeJobDefinitions shows it."""
+    return {
+        "tags": {},
+        "parameters": {},
+        **definition.body,
+        "jobDefinitionArn": definition.arn,
+        "revision": definition.revision,
+        "status": "ACTIVE" if definition.active else "INACTIVE",
+        "containerOrchestrationType": "EKS" if "eksProperties" in definition.body else "ECS",
+    }
+
+
+def scheduling_policy(policy: SchedulingPolicy) -> Wire:
+    """One policy as DescribeSchedulingPolicies shows it."""
+    return {"name": policy.name, "arn": policy.arn, "tags": policy.tags, **policy.body}

@@ -1,0 +1,83 @@
+"""What can happen: everything that ``Scheduler.handle`` is told."""
+
+from dataclasses import dataclass
+
+from batch_engine.core.model import Job
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmitted:
+    """SubmitJob was accepted; ``job`` stands in SUBMITTED and is not yet known to the scheduler."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelled:
+    """CancelJob was called."""
+
+    job_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobTerminated:
+    """TerminateJob was called."""
+
+    job_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """The container of an attempt is up."""
+
+    job_id: str
+    attempt: int
+    log_stream: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFinished:
+    """An attempt is over: its container ended, never came up, or went down with its host.
+
+    ``exit_code`` is None where the container did not report one.
+    """
+
+    job_id: str
+    attempt: int
+    exit_code: int | None
+    reason: str | None = None
+    status_reason: str = "Essential container in task exited"
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer that a SetTimer action asked for has run out."""
+
+    job_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesChanged:
+    """A compute environment or a queue was created, changed or deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDeleted:
+    """DeleteJobQueue was called for a queue that may still hold jobs."""
+
+    queue: str
+
+
+Event = (
+    JobSubmitted
+    | JobCancelled
+    | JobTerminated
+    | AttemptStarted
+    | AttemptFinished
+    | TimerFired
+    | ResourcesChanged
+    | QueueDeleted
+)

@@ -1,0 +1,223 @@
+"""What AWS Batch keeps: compute environments, queues, job definitions, jobs and their attempts.
+
+Wire-shaped parts that no decision depends on stay plain dictionaries with AWS's own camelCase members.
+Times are epoch milliseconds, vCPUs are thousandths, so that no sum of quarter vCPUs ever drifts.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Wire = dict[str, Any]
+
+
+class JobStatus(StrEnum):
+    """The states of a job.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
+    """
+
+    SUBMITTED = "SUBMITTED"
+    PENDING = "PENDING"
+    RUNNABLE = "RUNNABLE"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a job in this state can never leave it."""
+        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED)
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether a job in this state holds capacity."""
+        return self in (JobStatus.STARTING, JobStatus.RUNNING)
+
+
+class State(StrEnum):
+    """Whether a compute environment or a queue takes work."""
+
+    ENABLED = "ENABLED"
+    DISABLED = "DISABLED"
+
+
+class Platform(StrEnum):
+    """What a compute environment runs on, and what a job definition can run on."""
+
+    EC2 = "EC2"
+    FARGATE = "FARGATE"
+
+
+@dataclass(slots=True)
+class ComputeEnvironment:
+    """A compute environment. ``resources`` is the wire form of its ``computeResources``."""
+
+    name: str
+    arn: str
+    uuid: str
+    ecs_cluster_arn: str
+    type: str
+    state: State
+    resources: Wire
+    created_order: int
+    service_role: str | None = None
+    unmanaged_vcpus: int | None = None
+    update_policy: Wire | None = None
+    eks: Wire | None = None
+    extra: Wire = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str = "VALID"
+    status_reason: str = "ComputeEnvironment Healthy"
+
+    @property
+    def platform(self) -> Platform:
+        """EC2 (Spot, On-Demand, unmanaged) or Fargate (and Fargate Spot)."""
+        return Platform.FARGATE if self.resources.get("type", "EC2").startswith("FARGATE") else Platform.EC2
+
+    @property
+    def max_milli_vcpus(self) -> int | None:
+        """The most that may be in use at once, or None where Batch sets no limit (unmanaged)."""
+        limit = self.resources.get("maxvCpus")
+        return None if limit is None else int(limit) * 1000
+
+
+@dataclass(slots=True)
+class JobQueue:
+    """A job queue; its compute environments are held by name, in the order in which they are tried."""
+
+    name: str
+    arn: str
+    priority: int
+    state: State
+    compute_environments: list[str]
+    created_order: int
+    scheduling_policy_arn: str | None = None
+    queue_type: str | None = None
+    time_limit_actions: list[Wire] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str = "VALID"
+    status_reason: str = "JobQueue Healthy"
+
+
+@dataclass(slots=True)
+class SchedulingPolicy:
+    """A fair-share or quota-share policy, in its wire form."""
+
+    name: str
+    arn: str
+    body: Wire
+    created_order: int
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class JobDefinition:
+    """One revision of a job definition; ``body`` is what RegisterJobDefinition was given."""
+
+    name: str
+    revision: int
+    arn: str
+    body: Wire
+    created_order: int
+    active: bool = True
+
+
+class RetryAction(StrEnum):
+    """What an ``evaluateOnExit`` entry asks for."""
+
+    RETRY = "RETRY"
+    EXIT = "EXIT"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateOnExit:
+    """One condition of a retry strategy; None means that the field was not given."""
+
+    action: RetryAction
+    on_status_reason: str | None = None
+    on_reason: str | None = None
+    on_exit_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetryStrategy:
+    """How often, and after which failures, a job is tried again."""
+
+    attempts: int = 1
+    evaluate_on_exit: tuple[EvaluateOnExit, ...] = ()
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try at a job, from its placement to its end."""
+
+    number: int
+    compute_environment: str
+    instance_id: str
+    container_instance_arn: str | None
+    task_arn: str
+    log_stream: str | None = None
+    started_at_ms: int | None = None
+    stopped_at_ms: int | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    status_reason: str | None = None
+
+
+class WaitReason(StrEnum):
+    """Why a RUNNABLE job is not placed just now."""
+
+    BEHIND_OTHERS = "BEHIND_OTHERS"
+    QUEUE_WITHOUT_COMPUTE = "ACTION_REQUIRED"
+    COMPUTE_ENVIRONMENT_FULL = "COMPUTE_ENVIRONMENT_FULL"
+    COMPUTE_ENVIRONMENT_MAX_RESOURCE = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
+    HOST_FULL = "HOST_FULL"
+
+
+class StopCause(StrEnum):
+    """Why the engine stops an attempt: what it was told decides how the job ends."""
+
+    TERMINATED = "TERMINATED"
+    TIMED_OUT = "TIMED_OUT"
+
+
+@dataclass(slots=True)
+class Job:
+    """A job: what was asked for, where it stands, and how it got there."""
+
+    id: str
+    arn: str
+    name: str
+    queue: str
+    definition_arn: str
+    order: int
+    created_at_ms: int
+    container: Wire
+    platform: Platform
+    milli_vcpus: int
+    memory_mib: int
+    retry: RetryStrategy
+    parameters: dict[str, str]
+    gpus: int = 0
+    timeout_s: int | None = None
+    propagate_tags: bool = False
+    scheduling_priority: int | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    status: JobStatus = JobStatus.SUBMITTED
+    status_reason: str | None = None
+    wait_reason: WaitReason | None = None
+    stop_cause: StopCause | None = None
+    stop_reason: str | None = None
+    is_cancelled: bool = False
+    is_terminated: bool = False
+    started_at_ms: int | None = None
+    stopped_at_ms: int | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    history: list[tuple[int, JobStatus]] = field(default_factory=list)
+
+    @property
+    def attempt(self) -> Attempt:
+        """The latest attempt; only a job that was placed at least once has one."""
+        return self.attempts[-1]

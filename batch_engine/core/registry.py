@@ -1,0 +1,79 @@
+"""All that the engine knows, and what of it has changed since it was last saved."""
+
+from dataclasses import dataclass, field
+
+from batch_engine.core.model import ComputeEnvironment, Job, JobDefinition, JobQueue, SchedulingPolicy
+
+Entity = ComputeEnvironment | JobQueue | SchedulingPolicy | JobDefinition | Job
+
+
+@dataclass(slots=True)
+class Registry:
+    """The resources and the jobs of one account in one Region, by name or id.
+
+    Whoever changes an entity calls ``touch`` or ``forget``; the store empties ``changed`` after each
+    transaction. Deregistered job definitions stay, as they do in AWS Batch.
+    """
+
+    compute_environments: dict[str, ComputeEnvironment] = field(default_factory=dict)
+    job_queues: dict[str, JobQueue] = field(default_factory=dict)
+    scheduling_policies: dict[str, SchedulingPolicy] = field(default_factory=dict)
+    job_definitions: dict[str, dict[int, JobDefinition]] = field(default_factory=dict)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    changed: dict[str, Entity | None] = field(default_factory=dict)
+    last_order: int = 0
+    first_order: int = 0
+
+    def next_order(self) -> int:
+        """A place behind everything that exists."""
+        self.last_order += 1
+        return self.last_order
+
+    def front_order(self) -> int:
+        """A place before everything that waits: where a retried job goes."""
+        self.first_order -= 1
+        return self.first_order
+
+    def add(self, entity: Entity) -> None:
+        """Take in an entity, new or read back from the store."""
+        match entity:
+            case ComputeEnvironment():
+                self.compute_environments[entity.name] = entity
+                self._seen(entity.created_order)
+            case JobQueue():
+                self.job_queues[entity.name] = entity
+                self._seen(entity.created_order)
+            case SchedulingPolicy():
+                self.scheduling_policies[entity.arn] = entity
+                self._seen(entity.created_order)
+            case JobDefinition():
+                self.job_definitions.setdefault(entity.name, {})[entity.revision] = entity
+                self._seen(entity.created_order)
+            case Job():
+                self.jobs[entity.id] = entity
+                self._seen(entity.order)
+
+    def _seen(self, order: int) -> None:
+        self.last_order = max(self.last_order, order)
+        self.first_order = min(self.first_order, order)
+
+    def touch(self, entity: Entity) -> None:
+        """Note that an entity has changed and must be saved."""
+        self.changed[entity.arn] = entity
+
+    def forget(self, entity: ComputeEnvironment | JobQueue | SchedulingPolicy) -> None:
+        """Remove an entity for good."""
+        match entity:
+            case ComputeEnvironment():
+                del self.compute_environments[entity.name]
+            case JobQueue():
+                del self.job_queues[entity.name]
+            case SchedulingPolicy():
+                del self.scheduling_policies[entity.arn]
+        self.changed[entity.arn] = None
+
+    def queues_of(self, compute_environment: str) -> list[JobQueue]:
+        """The queues that a compute environment serves."""
+        return [
+            queue for queue in self.job_queues.values() if compute_environment in queue.compute_environments
+        ]

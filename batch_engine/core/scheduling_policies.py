@@ -1,0 +1,87 @@
+"""Create, update, delete, describe and list scheduling policies.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateSchedulingPolicy.html
+"""
+
+from batch_engine.core import describe
+from batch_engine.core.context import CallContext, Operation, check_name, page
+from batch_engine.core.errors import ClientError
+from batch_engine.core.model import SchedulingPolicy, Wire
+
+KINDS = ("fairsharePolicy", "quotaSharePolicy")
+
+
+def create(context: CallContext, request: Wire) -> Wire:
+    """CreateSchedulingPolicy: fair share or quota share, for good."""
+    name = check_name(request["name"], "Scheduling policy name")
+    arn = context.arns.batch("scheduling-policy", name)
+    if arn in context.registry.scheduling_policies:
+        raise ClientError(f"{arn} already exists")
+    body = {kind: request[kind] for kind in KINDS if kind in request}
+    if len(body) > 1:
+        raise ClientError("Only one of fairsharePolicy and quotaSharePolicy may be given")
+    policy = SchedulingPolicy(
+        name=name,
+        arn=arn,
+        body=body or {"fairsharePolicy": {}},
+        created_order=context.registry.next_order(),
+        tags=request.get("tags") or {},
+    )
+    context.registry.add(policy)
+    context.registry.touch(policy)
+    return {"name": name, "arn": arn}
+
+
+def update(context: CallContext, request: Wire) -> Wire:
+    """UpdateSchedulingPolicy: new parameters of the same kind."""
+    policy = context.registry.scheduling_policies.get(request["arn"])
+    if policy is None:
+        raise ClientError(f"SchedulingPolicy {request['arn']} not found.")
+    changes = {kind: request[kind] for kind in KINDS if kind in request}
+    for kind in changes:
+        if kind not in policy.body:
+            raise ClientError(
+                f"{request['arn']} cannot become a {kind}: the kind of a scheduling policy is fixed"
+            )
+    policy.body.update(changes)
+    context.registry.touch(policy)
+    return {}
+
+
+def delete(context: CallContext, request: Wire) -> Wire:
+    """DeleteSchedulingPolicy: refused while a queue uses it."""
+    arn = request["arn"]
+    policy = context.registry.scheduling_policies.get(arn)
+    users = [
+        queue.name for queue in context.registry.job_queues.values() if queue.scheduling_policy_arn == arn
+    ]
+    if users:
+        raise ClientError(f"Cannot delete, {arn} is used by JobQueue {', '.join(users)}")
+    if policy is not None:
+        context.registry.forget(policy)
+    return {}
+
+
+def describe_named(context: CallContext, request: Wire) -> Wire:
+    """DescribeSchedulingPolicies: ARNs that do not exist are left out."""
+    if len(request["arns"]) > 100:
+        raise ClientError(
+            f"No more than 100 scheduling policies may be described at once, got {len(request['arns'])}"
+        )
+    found = [context.registry.scheduling_policies.get(arn) for arn in request["arns"]]
+    return {"schedulingPolicies": [describe.scheduling_policy(item) for item in found if item is not None]}
+
+
+def list_all(context: CallContext, request: Wire) -> Wire:
+    """ListSchedulingPolicies: ARNs only."""
+    items: list[Wire] = [{"arn": arn} for arn in context.registry.scheduling_policies]
+    return page(items, request, key="schedulingPolicies")
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateSchedulingPolicy": create,
+    "UpdateSchedulingPolicy": update,
+    "DeleteSchedulingPolicy": delete,
+    "DescribeSchedulingPolicies": describe_named,
+    "ListSchedulingPolicies": list_all,
+}

@@ -1,0 +1,78 @@
+"""Tag, untag and list the tags of any resource.
+
+https://docs.aws.amazon.com/batch/latest/userguide/using-tags.html
+"""
+
+from typing import cast
+
+from batch_engine.core.context import CallContext, Operation
+from batch_engine.core.errors import ClientError
+from batch_engine.core.model import Wire
+from batch_engine.core.registry import Entity
+
+MAX_TAGS = 50
+
+
+def _find(context: CallContext, arn: str) -> Entity:
+    prefix = context.arns.batch("", "").removesuffix("/")
+    kind, _, name = arn.removeprefix(prefix).partition("/")
+    registry = context.registry
+    entity: Entity | None = None
+    if arn.startswith(prefix):
+        match kind:
+            case "compute-environment":
+                entity = registry.compute_environments.get(name)
+            case "job-queue":
+                entity = registry.job_queues.get(name)
+            case "scheduling-policy":
+                entity = registry.scheduling_policies.get(arn)
+            case "job":
+                entity = registry.jobs.get(name)
+            case "job-definition":
+                bare, _, revision = name.partition(":")
+                if revision.isascii() and revision.isdigit():
+                    entity = registry.job_definitions.get(bare, {}).get(int(revision))
+    if entity is None:
+        raise ClientError(f"Resource {arn} not found.")
+    return entity
+
+
+def _tags(entity: Entity) -> dict[str, str]:
+    """The entity's own tags, to be changed in place."""
+    if hasattr(entity, "tags"):
+        return cast(dict[str, str], entity.tags)
+    return cast(dict[str, str], entity.body.setdefault("tags", {}))
+
+
+def tag(context: CallContext, request: Wire) -> Wire:
+    """TagResource: adds and overwrites, leaves the others."""
+    entity = _find(context, request["resourceArn"])
+    merged = {**_tags(entity), **request["tags"]}
+    if len(merged) > MAX_TAGS:
+        raise ClientError(f"A resource has at most {MAX_TAGS} tags, this would make {len(merged)}")
+    if reserved := [key for key in request["tags"] if key.lower().startswith("aws:")]:
+        raise ClientError(f"Tag keys cannot start with aws:, got {reserved[0]}")
+    _tags(entity).update(request["tags"])
+    context.registry.touch(entity)
+    return {}
+
+
+def untag(context: CallContext, request: Wire) -> Wire:
+    """UntagResource: keys that are not there are passed over."""
+    entity = _find(context, request["resourceArn"])
+    for key in request["tagKeys"]:
+        _tags(entity).pop(key, None)
+    context.registry.touch(entity)
+    return {}
+
+
+def list_tags(context: CallContext, request: Wire) -> Wire:
+    """ListTagsForResource."""
+    return {"tags": dict(_tags(_find(context, request["resourceArn"])))}
+
+
+OPERATIONS: dict[str, Operation] = {
+    "TagResource": tag,
+    "UntagResource": untag,
+    "ListTagsForResource": list_tags,
+}

@@ -1,0 +1,67 @@
+"""What the engine needs from the rest of the machine, and what the rest may ask of the engine."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from batch_engine.core.errors import ClientError
+
+__all__ = ["BatchService", "ClientError", "CredentialSource", "Credentials", "EventSink", "LogSink"]
+
+
+class BatchService(Protocol):
+    """The operations of AWS Batch. Thread-safe, synchronous and quick."""
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one operation.
+
+        Args:
+            operation: the API's name for it, such as ``CreateComputeEnvironment``.
+            request: the request as on the wire (camelCase members).
+
+        Returns:
+            The response as on the wire.
+
+        Raises:
+            ClientError: AWS Batch would refuse the request.
+        """
+        ...
+
+
+class EventSink(Protocol):
+    """Where events of source ``aws.batch`` go: EventBridge's default bus."""
+
+    def publish(
+        self, *, detail_type: str, resources: list[str], detail: dict[str, Any], time_ms: int
+    ) -> None:
+        """Publish one event. Delivery is at least once."""
+        ...
+
+
+class LogSink(Protocol):
+    """Where the lines go that jobs print: CloudWatch Logs."""
+
+    def put(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
+        """Append ``(epoch ms, text)`` lines; makes the group and the stream where they are absent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Temporary credentials, as STS hands them out."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+    expiration: str
+
+
+class CredentialSource(Protocol):
+    """Who turns a role into credentials: STS."""
+
+    def assume_role(self, role_arn: str, session_name: str) -> Credentials:
+        """Assume a role.
+
+        Raises:
+            ClientError: the role does not exist or may not be assumed.
+        """
+        ...
