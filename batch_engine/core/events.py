@@ -34,12 +34,11 @@ class AttemptStarted:
 
     job_id: str
     attempt: int
-    log_stream: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFinished:
-    """An attempt is over: its container ended, never came up, or went down with its host.
+    """An attempt is over: its container ended, or never came up.
 
     ``exit_code`` is None where the container did not report one.
     """
@@ -49,6 +48,14 @@ class AttemptFinished:
     exit_code: int | None
     reason: str | None = None
     status_reason: str = "Essential container in task exited"
+
+
+@dataclass(frozen=True, slots=True)
+class HostLost:
+    """The machine under an attempt is gone, and the attempt with it: a Spot reclaim, a crash, a power cut."""
+
+    job_id: str
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,7 @@ Event = (
     | JobTerminated
     | AttemptStarted
     | AttemptFinished
+    | HostLost
     | TimerFired
     | ResourcesChanged
     | QueueDeleted

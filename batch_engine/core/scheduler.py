@@ -11,6 +11,7 @@ from batch_engine.core.events import (
     AttemptFinished,
     AttemptStarted,
     Event,
+    HostLost,
     JobCancelled,
     JobSubmitted,
     JobTerminated,
@@ -19,6 +20,7 @@ from batch_engine.core.events import (
     TimerFired,
 )
 from batch_engine.core.ids import Arns, IdFactory
+from batch_engine.core.logs import log_destination
 from batch_engine.core.model import (
     Attempt,
     ComputeEnvironment,
@@ -35,6 +37,7 @@ from batch_engine.core.transitions import move
 from batch_engine.core.waiting_lines import WaitingLines
 
 TIMEOUT_REASON = "Job attempt duration exceeded timeout"
+FARGATE_LOST_REASON = "Your Spot Task was interrupted."
 QUEUE_DELETED_REASON = "Job queue deleted"
 ECS_CLUSTER_PART = "cluster/"
 
@@ -93,6 +96,8 @@ class Scheduler:
                 self._attempt_started(event, now_ms)
             case AttemptFinished():
                 self._attempt_finished(event, now_ms)
+            case HostLost():
+                self._host_lost(event, now_ms)
             case TimerFired():
                 self._timer_fired(event)
             case QueueDeleted(queue):
@@ -152,7 +157,8 @@ class Scheduler:
         if job is None or job.status is JobStatus.RUNNING:
             return
         job.attempt.started_at_ms = now_ms
-        job.attempt.log_stream = event.log_stream
+        destination = log_destination(job)
+        job.attempt.log_stream = destination.stream if destination else None
         self._move(job, JobStatus.RUNNING, now_ms)
         if job.timeout_s is not None:
             self._actions.append(SetTimer(job.id, event.attempt, now_ms + job.timeout_s * 1000))
@@ -161,6 +167,13 @@ class Scheduler:
         job = self._current(event.job_id, event.attempt)
         if job is not None:
             self._stop(job, StopCause.TIMED_OUT, TIMEOUT_REASON)
+
+    def _host_lost(self, event: HostLost, now_ms: int) -> None:
+        job = self._current(event.job_id, event.attempt)
+        if job is not None:
+            instance_id = job.attempt.instance_id
+            reason = f"Host EC2 (instance {instance_id}) terminated." if instance_id else FARGATE_LOST_REASON
+            self._attempt_finished(AttemptFinished(job.id, event.attempt, None, None, reason), now_ms)
 
     def _attempt_finished(self, event: AttemptFinished, now_ms: int) -> None:
         job = self._current(event.job_id, event.attempt)

@@ -1,0 +1,221 @@
+"""The engine of one machine: one lock around the core, and what its decisions set in motion."""
+
+import os
+import secrets
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from batch_engine.core.actions import Action, PublishJobState, SetTimer, StartAttempt, StopAttempt
+from batch_engine.core.capacity import HostLimits
+from batch_engine.core.control_plane import ControlPlane
+from batch_engine.core.events import Event, HostLost, ResourcesChanged, TimerFired
+from batch_engine.core.ids import Arns
+from batch_engine.core.registry import Registry
+from batch_engine.core.scheduler import Scheduler
+from batch_engine.local.api import BatchApi
+from batch_engine.local.attempts import AttemptRunner
+from batch_engine.local.environment import Surroundings
+from batch_engine.local.image import AssemblyImages
+from batch_engine.local.log_shipper import LogShipper
+from batch_engine.local.outbox import Outbox
+from batch_engine.local.ports import BatchService, CredentialSource, EventSink, LogSink
+from batch_engine.local.role_credentials import RoleCredentials
+from batch_engine.local.store import Store
+from batch_engine.local.timers import Timers
+
+STATE_FILE = "batch.sqlite"
+SCRATCH_FOLDER = "scratch"
+
+Clock = Callable[[], int]
+
+
+def wall_clock() -> int:
+    """Now, in epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class RandomIds:
+    """Ids that no two runs share."""
+
+    def uuid(self) -> str:
+        """A new UUID."""
+        return str(uuid.uuid4())
+
+    def hex(self, length: int) -> str:
+        """New lower-case hexadecimal digits."""
+        return secrets.token_hex((length + 1) // 2)[:length]
+
+
+class Engine:
+    """AWS Batch on this machine. It implements ``BatchService``; ``build_engine`` makes one.
+
+    Every request and every report changes the core under one lock, is saved, and only then answered or acted
+    upon: what a caller was told survives a ``kill -9``.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        arns: Arns,
+        host: HostLimits,
+        store: Store,
+        outbox: Outbox,
+        logs: LogShipper,
+        clock: Clock,
+    ) -> None:
+        ids = RandomIds()
+        self._registry = registry
+        self._scheduler = Scheduler(registry, arns, ids, host)
+        self._plane = ControlPlane(registry, self._scheduler, arns, ids)
+        self._store = store
+        self._outbox = outbox
+        self._logs = logs
+        self._clock = clock
+        self._timers = Timers(clock)
+        self._lock = threading.RLock()
+        self._runner: AttemptRunner | None = None
+        self._credentials: RoleCredentials | None = None
+        self.api = BatchApi(self)
+
+    @property
+    def service(self) -> BatchService:
+        """The operations of AWS Batch."""
+        return self
+
+    def attach(self, runner: AttemptRunner, credentials: RoleCredentials) -> None:
+        """Give the engine what carries out its decisions; it tells the engine what came of them."""
+        self._runner, self._credentials = runner, credentials
+
+    def credentials_response(self, token: str) -> tuple[int, dict[str, Any]]:
+        """Answer a job that fetches its role's credentials."""
+        if self._credentials is None:
+            return 404, {"code": "NotFound", "message": "the engine is not running"}
+        return self._credentials.respond(token)
+
+    def start(self) -> None:
+        """Take up where the last run ended: what ran then is lost with its host, what waited goes on."""
+        if self._runner is not None:
+            self._runner.open()
+        self._timers.start()
+        self._logs.start()
+        self._outbox.start()
+        for job in [job for job in self._registry.jobs.values() if job.status.is_placed]:
+            self.tell(HostLost(job.id, job.attempt.number))
+        self.tell(ResourcesChanged())
+
+    def stop(self) -> None:
+        """Kill what runs, deliver what can be delivered, and close the state file."""
+        if self._runner is not None:
+            self._runner.close()
+        self._timers.stop()
+        self._logs.stop()
+        self._outbox.stop()
+        with self._lock:
+            self._store.close()
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one operation of the API; see ``BatchService.call``."""
+        with self._lock:
+            now_ms = self._clock()
+            response, actions = self._plane.call(operation, request, now_ms)
+            self._commit(actions, now_ms)
+        return response
+
+    def tell(self, event: Event) -> None:
+        """Take in what happened to an attempt or a timer."""
+        with self._lock:
+            now_ms = self._clock()
+            self._commit(self._scheduler.handle(event, now_ms), now_ms)
+
+    def _commit(self, actions: list[Action], now_ms: int) -> None:
+        details = [action.detail for action in actions if isinstance(action, PublishJobState)]
+        if self._registry.changed or details:
+            self._outbox.put(self._store.save(self._registry.changed, details, now_ms))
+            self._registry.changed.clear()
+        for action in actions:
+            self._carry_out(action)
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case StartAttempt(job_id):
+                if self._runner is not None:
+                    self._runner.start(self._registry.jobs[job_id])
+            case StopAttempt(job_id, attempt, _, grace_s):
+                if self._runner is not None:
+                    self._runner.stop(job_id, attempt, grace_s)
+            case SetTimer(job_id, attempt, at_ms):
+                self._timers.at(at_ms, lambda: self.tell(TimerFired(job_id, attempt)))
+            case PublishJobState():
+                pass  # saved with the change itself; the outbox delivers it
+
+
+def build_engine(
+    *,
+    data_dir: Path,
+    account: str,
+    region: str,
+    host_vcpus: float | None,
+    assembly: Path | None,
+    events: EventSink,
+    logs: LogSink,
+    credentials: CredentialSource,
+    endpoint_url: str,
+    clock: Clock = wall_clock,
+) -> Engine:
+    """Put an engine together.
+
+    Args:
+        data_dir: holds the state file and the jobs' scratch folders.
+        account: the account id in ARNs.
+        region: the Region in ARNs.
+        host_vcpus: how many vCPUs jobs may use at once; None for every core of this machine.
+        assembly: the cloud assembly whose images jobs run; None where there is none.
+        events: EventBridge.
+        logs: CloudWatch Logs.
+        credentials: STS.
+        endpoint_url: where jobs reach the local cloud.
+        clock: the time in epoch milliseconds.
+
+    Raises:
+        StoreError: the state file cannot be used.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    store = Store(data_dir / STATE_FILE)
+    registry = Registry()
+    for entity in store.load():
+        registry.add(entity)
+    host = HostLimits(
+        milli_vcpus=round((host_vcpus or os.cpu_count() or 1) * 1000),
+        memory_mib=psutil.virtual_memory().total // (1024 * 1024),
+    )
+    shipper = LogShipper(logs)
+    engine = Engine(
+        registry=registry,
+        arns=Arns(account, region),
+        host=host,
+        store=store,
+        outbox=Outbox(store, events),
+        logs=shipper,
+        clock=clock,
+    )
+    roles = RoleCredentials(credentials, endpoint_url)
+    # The folder of this interpreter comes first: there stand the workers' console scripts.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    runner = AttemptRunner(
+        scratch_root=data_dir / SCRATCH_FOLDER,
+        images=AssemblyImages(assembly),
+        credentials=roles,
+        logs=shipper,
+        around=Surroundings(endpoint_url, region, path),
+        tell=engine.tell,
+    )
+    engine.attach(runner, roles)
+    return engine

@@ -1,0 +1,63 @@
+"""The environment that a job finds, as AWS Batch and ECS give it.
+
+https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch_engine.core.model import Job, Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What of this machine every job is told."""
+
+    endpoint_url: str
+    region: str
+    path: str
+
+
+def job_environment(
+    job: Job,
+    image_environment: Mapping[str, str],
+    scratch: Path,
+    around: Surroundings,
+    credentials_url: str | None,
+) -> dict[str, str]:
+    """Everything in a job's environment: nothing of the server's own leaks into it.
+
+    The image's variables come first, then the job's, then those that Batch and ECS set. Region variables
+    are set on Fargate only, as in AWS: a job that forgets its Region must fail here, too.
+
+    Args:
+        job: the job, placed.
+        image_environment: what the image's ENV says.
+        scratch: the job's own folder: HOME and TMPDIR point into it. An image's PATH, HOME and TMPDIR name
+            places inside the container and are left out.
+        around: the machine.
+        credentials_url: where the SDKs fetch the job role's credentials; None for a job without a role.
+    """
+    inside_container = ("PATH", "HOME", "TMPDIR")
+    variables = {
+        "PATH": around.path,
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch / "tmp"),
+        "LANG": "C.UTF-8",
+        **{name: value for name, value in image_environment.items() if name not in inside_container},
+        **{variable["name"]: variable["value"] for variable in job.container["environment"]},
+        "AWS_BATCH_JOB_ID": job.id,
+        "AWS_BATCH_JOB_ATTEMPT": str(job.attempt.number),
+        "AWS_BATCH_CE_NAME": job.attempt.compute_environment,
+        "AWS_BATCH_JQ_NAME": job.queue,
+        "AWS_EXECUTION_ENV": f"AWS_ECS_{job.platform}",
+        "AWS_ENDPOINT_URL": around.endpoint_url,
+        # There is no instance behind the job, so the SDKs need not wait for its metadata service.
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    if job.platform is Platform.FARGATE:
+        variables |= {"AWS_REGION": around.region, "AWS_DEFAULT_REGION": around.region}
+    if credentials_url is not None:
+        variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = credentials_url
+    return variables

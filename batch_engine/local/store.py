@@ -1,0 +1,141 @@
+"""What survives a ``kill -9``: one SQLite file that holds every entity and every event not yet delivered.
+
+Write-ahead logging with ``synchronous=NORMAL`` keeps each committed transaction through the death of the
+process; only a power cut may cost the last few.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from batch_engine.core.model import ComputeEnvironment, Job, JobDefinition, JobQueue, SchedulingPolicy
+from batch_engine.core.registry import Entity
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entity (
+    arn TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, detail TEXT NOT NULL
+);
+"""
+
+_KINDS: dict[str, type[Entity]] = {
+    kind.__name__: kind for kind in (ComputeEnvironment, SchedulingPolicy, JobQueue, JobDefinition, Job)
+}
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
+
+
+class StoreError(Exception):
+    """The state file cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """A state change that EventBridge has yet to be told of."""
+
+    id: int
+    time_ms: int
+    detail: dict[str, Any]
+
+
+class Store:
+    """The state file of one engine. Thread-safe.
+
+    Args:
+        path: the SQLite file; made where it does not exist.
+
+    Raises:
+        StoreError: the file is not ours, or a later version of this program wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._open(path)
+        except sqlite3.DatabaseError as error:
+            self._connection.close()
+            raise StoreError(f"{path} is not a readable state file: {error}") from error
+
+    def _open(self, path: Path) -> None:
+        connection = self._connection
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            connection.close()
+            raise StoreError(
+                f"{path} has version {version}; this program reads versions up to {SCHEMA_VERSION}"
+            )
+        connection.executescript(SCHEMA)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def load(self) -> Iterable[Entity]:
+        """Every entity that was saved; resources before the jobs that name them."""
+        with self._lock:
+            rows = self._connection.execute("SELECT kind, body FROM entity").fetchall()
+        rank = list(_KINDS)
+        for kind, body in sorted(rows, key=lambda row: rank.index(row[0])):
+            yield _ADAPTERS[kind].validate_json(body)
+
+    def pending_events(self) -> list[PendingEvent]:
+        """The events that were saved and not yet delivered, oldest first."""
+        with self._lock:
+            rows = self._connection.execute("SELECT id, time_ms, detail FROM outbox ORDER BY id").fetchall()
+        return [PendingEvent(event_id, time_ms, json.loads(detail)) for event_id, time_ms, detail in rows]
+
+    def save(
+        self, changed: Mapping[str, Entity | None], details: Iterable[dict[str, Any]], now_ms: int
+    ) -> list[PendingEvent]:
+        """Save changes and the events that tell of them, all or nothing.
+
+        Args:
+            changed: entities by ARN; None for one that is gone.
+            details: what the events say.
+            now_ms: the events' time.
+
+        Returns:
+            The events, now that they have an id.
+        """
+        upserts, deletes = [], []
+        for arn, entity in changed.items():
+            if entity is None:
+                deletes.append((arn,))
+            else:
+                kind = type(entity).__name__
+                upserts.append((arn, kind, _ADAPTERS[kind].dump_json(entity).decode()))
+        events = []
+        with self._lock:
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.executemany("INSERT OR REPLACE INTO entity VALUES (?, ?, ?)", upserts)
+                connection.executemany("DELETE FROM entity WHERE arn = ?", deletes)
+                for detail in details:
+                    cursor = connection.execute(
+                        "INSERT INTO outbox (time_ms, detail) VALUES (?, ?)", (now_ms, json.dumps(detail))
+                    )
+                    events.append(PendingEvent(int(cursor.lastrowid or 0), now_ms, detail))
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+        return events
+
+    def delivered(self, last_id: int) -> None:
+        """Forget the events up to and including this one."""
+        with self._lock:
+            self._connection.execute("DELETE FROM outbox WHERE id <= ?", (last_id,))
+
+    def close(self) -> None:
+        """Close the file; what was saved is safe already."""
+        with self._lock:
+            self._connection.close()
