@@ -1,0 +1,89 @@
+"""A core with ids that repeat, and a world of resources to try it on."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from batch_engine.core.actions import Action
+from batch_engine.core.capacity import HostLimits
+from batch_engine.core.control_plane import ControlPlane
+from batch_engine.core.events import Event
+from batch_engine.core.ids import Arns
+from batch_engine.core.invariants import violations
+from batch_engine.core.model import Job
+from batch_engine.core.registry import Registry
+from batch_engine.core.scheduler import Scheduler
+
+
+class CountedIds:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def uuid(self) -> str:
+        self.count += 1
+        return f"00000000-0000-4000-8000-{self.count:012d}"
+
+    def hex(self, length: int) -> str:
+        self.count += 1
+        return f"{self.count:0{length}x}"
+
+
+@dataclass
+class World:
+    """A core under test: it checks every invariant after every step."""
+
+    host: HostLimits = field(default_factory=HostLimits)
+    now_ms: int = 1_700_000_000_000
+    actions: list[Action] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        ids, arns, self.registry = CountedIds(), Arns("123456789012", "eu-central-1"), Registry()
+        self.scheduler = Scheduler(self.registry, arns, ids, self.host)
+        self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        response, actions = self.plane.call(operation, request, self.now_ms)
+        return self._after(actions) or response
+
+    def tell(self, event: Event) -> list[Action]:
+        actions = self.scheduler.handle(event, self.now_ms)
+        self._after(actions)
+        return actions
+
+    def _after(self, actions: list[Action]) -> None:
+        self.actions.extend(actions)
+        self.now_ms += 1
+        assert violations(self.scheduler) == []
+
+    def environment(self, name: str, max_vcpus: int = 4, kind: str = "EC2") -> str:
+        resources: dict[str, Any] = {"type": kind, "maxvCpus": max_vcpus}
+        if kind in ("EC2", "SPOT"):
+            resources |= {"minvCpus": 0, "instanceTypes": ["m6i"], "instanceRole": "r"}
+        request = {"computeEnvironmentName": name, "type": "MANAGED", "computeResources": resources}
+        return self.call("CreateComputeEnvironment", **request)["computeEnvironmentArn"]
+
+    def queue(self, name: str, *environments: str, priority: int = 1) -> str:
+        order = [{"order": place, "computeEnvironment": arn} for place, arn in enumerate(environments)]
+        request = {"jobQueueName": name, "priority": priority, "computeEnvironmentOrder": order}
+        return self.call("CreateJobQueue", **request)["jobQueueArn"]
+
+    def definition(self, name: str = "d", vcpus: int = 1, memory_mib: int = 128, **body: Any) -> str:
+        requirements = [{"type": "VCPU", "value": str(vcpus)}, {"type": "MEMORY", "value": str(memory_mib)}]
+        container = {"image": "i", "command": ["c"], "resourceRequirements": requirements}
+        request = {"jobDefinitionName": name, "type": "container", "containerProperties": container, **body}
+        return self.call("RegisterJobDefinition", **request)["jobDefinitionArn"]
+
+    def submit(self, queue: str, definition: str = "d", **request: Any) -> Job:
+        response = self.call("SubmitJob", jobName="j", jobQueue=queue, jobDefinition=definition, **request)
+        return self.registry.jobs[response["jobId"]]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def make_world():
+    return World
