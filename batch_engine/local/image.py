@@ -45,7 +45,7 @@ class AssemblyImages:
             ImageError: the assembly names the image but its Dockerfile cannot be read.
         """
         _, separator, tag = image.rpartition(":")
-        if not separator or "/" in tag:
+        if not separator or "/" in tag or "@" in image:
             return None
         if tag not in self._known:
             dockerfile = self._dockerfile(tag)

@@ -1,0 +1,85 @@
+"""What an image would run, from its Dockerfile and the cloud assembly."""
+
+import json
+
+import pytest
+
+from batch_engine.local.image import AssemblyImages, ImageConfig, ImageError, read_dockerfile
+
+
+def config(tmp_path, text):
+    path = tmp_path / "Dockerfile"
+    path.write_text(text)
+    return read_dockerfile(path)
+
+
+def test_exec_form_env_and_arguments(tmp_path):
+    text = """# comment
+ARG VERSION=3.13
+FROM python:${VERSION}-slim
+ARG LEVEL=info
+ENV LOG=$LEVEL MODE="a b" \\
+    EMPTY=${NOTHING:-fallback}
+ENV OLD form of it
+RUN echo hello
+ENTRYPOINT ["worker", "--flag"]
+CMD ["--help"]
+"""
+    assert config(tmp_path, text) == ImageConfig(
+        ("worker", "--flag"),
+        ("--help",),
+        {"LOG": "info", "MODE": "a b", "EMPTY": "fallback", "OLD": "form of it"},
+    )
+
+
+def test_last_stage_counts_and_inherits(tmp_path):
+    text = """FROM a AS base
+ENV A=1
+ENTRYPOINT ["base"]
+FROM scratch AS builder
+ENTRYPOINT ["builder"]
+FROM --platform=linux/amd64 base AS final
+CMD serve --port 1
+"""
+    assert config(tmp_path, text) == ImageConfig(("base",), ("/bin/sh", "-c", "serve --port 1"), {"A": "1"})
+
+
+def test_entrypoint_forgets_the_inherited_command(tmp_path):
+    assert config(tmp_path, 'FROM a\nCMD ["x"]\nENTRYPOINT ["y"]\n').command == ()
+
+
+def test_unreadable_dockerfiles(tmp_path):
+    with pytest.raises(ImageError, match=r"CannotPullContainerError: .*No such file"):
+        read_dockerfile(tmp_path / "absent")
+    with pytest.raises(ImageError, match="not a JSON array"):
+        config(tmp_path, 'FROM a\nENTRYPOINT ["y"\n')
+
+
+def assembly(tmp_path, tag="abc"):
+    folder = tmp_path / f"asset.{tag}"
+    folder.mkdir()
+    (folder / "Worker.dockerfile").write_text('FROM a\nENTRYPOINT ["found"]\n')
+    source = {"directory": folder.name, "dockerFile": "Worker.dockerfile"}
+    image = {"source": source, "destinations": {"here": {"imageTag": tag}}}
+    (tmp_path / "S.assets.json").write_text(json.dumps({"dockerImages": {tag: image}}))
+    return AssemblyImages(tmp_path)
+
+
+def test_asset_is_found_by_its_tag(tmp_path):
+    images = assembly(tmp_path)
+    found = images.find("000000000000.dkr.ecr.us-east-1.amazonaws.com/assets:abc")
+    assert found == ImageConfig(("found",), (), {})
+
+
+@pytest.mark.parametrize("image", ["busybox", "busybox:latest", "host:5000/image", "python@sha256:abc"])
+def test_other_images_are_not_known(tmp_path, image):
+    assert assembly(tmp_path).find(image) is None
+    assert AssemblyImages(None).find(image) is None
+
+
+def test_assembly_may_be_written_later(tmp_path):
+    images = AssemblyImages(tmp_path / "cdk.out")
+    assert images.find("x:abc") is None
+    (tmp_path / "cdk.out").mkdir()
+    assembly(tmp_path / "cdk.out")
+    assert images.find("x:abc") == ImageConfig(("found",), (), {})

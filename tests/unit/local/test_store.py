@@ -1,0 +1,104 @@
+"""What is saved is what comes back."""
+
+import sqlite3
+
+import pytest
+
+from batch_engine.core.capacity import HostLimits
+from batch_engine.core.control_plane import ControlPlane
+from batch_engine.core.events import AttemptFinished, AttemptStarted
+from batch_engine.core.ids import Arns
+from batch_engine.core.invariants import violations
+from batch_engine.core.registry import Registry
+from batch_engine.core.scheduler import Scheduler
+from batch_engine.local.engine import RandomIds
+from batch_engine.local.store import SCHEMA_VERSION, Store, StoreError
+
+
+def core(registry):
+    arns, ids = Arns("000000000000", "us-east-1"), RandomIds()
+    scheduler = Scheduler(registry, arns, ids, HostLimits(2000))
+    return scheduler, ControlPlane(registry, scheduler, arns, ids)
+
+
+def fill(plane, scheduler):
+    """One of everything, and jobs in every state that lasts."""
+    resources = {"type": "SPOT", "maxvCpus": 2, "minvCpus": 0, "instanceTypes": ["m6i"], "instanceRole": "r"}
+    container = {
+        "image": "i",
+        "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "8"}],
+    }
+    rules = [{"onReason": "*", "action": "EXIT"}]
+    environment = {"computeEnvironmentName": "ce", "type": "MANAGED", "computeResources": resources}
+    order = [{"order": 1, "computeEnvironment": "ce"}]
+    strategy = {"attempts": 2, "evaluateOnExit": rules}
+    definition = {"jobDefinitionName": "d", "type": "container", "containerProperties": container}
+    plane.call("CreateComputeEnvironment", environment, 1)
+    plane.call("CreateSchedulingPolicy", {"name": "p", "fairsharePolicy": {"shareDecaySeconds": 1}}, 1)
+    plane.call("CreateJobQueue", {"jobQueueName": "q", "priority": 1, "computeEnvironmentOrder": order}, 1)
+    plane.call("RegisterJobDefinition", {**definition, "retryStrategy": strategy}, 1)
+    for _ in range(5):
+        plane.call("SubmitJob", {"jobName": "j", "jobQueue": "q", "jobDefinition": "d"}, 2)
+    first, second = list(scheduler.registry.jobs)[:2]
+    scheduler.handle(AttemptStarted(first, 1), 3)
+    scheduler.handle(AttemptFinished(first, 1, 0), 4)
+    scheduler.handle(AttemptStarted(second, 1), 5)
+    scheduler.handle(AttemptFinished(second, 1, 9, "because"), 6)
+
+
+def test_round_trip(tmp_path):
+    scheduler, plane = core(Registry())
+    fill(plane, scheduler)
+    store = Store(tmp_path / "state")
+    store.save(scheduler.registry.changed, [], 0)
+    store.close()
+    restored = Registry()
+    for entity in Store(tmp_path / "state").load():
+        restored.add(entity)
+    before = scheduler.registry
+    assert restored.compute_environments == before.compute_environments
+    assert restored.job_queues == before.job_queues
+    assert restored.scheduling_policies == before.scheduling_policies
+    assert restored.job_definitions == before.job_definitions
+    assert restored.jobs == before.jobs
+    assert violations(core(restored)[0]) == []
+    assert restored.next_order() > max(job.order for job in before.jobs.values())
+
+
+def test_deleted_entities_stay_away(tmp_path):
+    scheduler, plane = core(Registry())
+    fill(plane, scheduler)
+    store = Store(tmp_path / "state")
+    store.save(scheduler.registry.changed, [], 0)
+    arn = next(iter(scheduler.registry.scheduling_policies))
+    store.save({arn: None}, [], 0)
+    assert arn not in [entity.arn for entity in store.load()]
+
+
+def test_events_wait_until_they_are_delivered(tmp_path):
+    store = Store(tmp_path / "state")
+    first, second = store.save({}, [{"n": 1}, {"n": 2}], 7)
+    store.delivered(first.id)
+    store.close()
+    (pending,) = Store(tmp_path / "state").pending_events()
+    assert (pending.id, pending.time_ms, pending.detail) == (second.id, 7, {"n": 2})
+
+
+def test_changes_and_events_are_saved_together_or_not_at_all(tmp_path):
+    scheduler, plane = core(Registry())
+    fill(plane, scheduler)
+    store = Store(tmp_path / "state")
+    with pytest.raises(TypeError):
+        store.save(scheduler.registry.changed, [{"n": object()}], 0)
+    assert list(store.load()) == []
+
+
+def test_unusable_files_are_named(tmp_path):
+    (tmp_path / "text").write_text("this is no database, and it is longer than a page header " * 100)
+    with pytest.raises(StoreError, match="text is not a readable state file"):
+        Store(tmp_path / "text")
+    newer = sqlite3.connect(tmp_path / "newer")
+    newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    newer.close()
+    with pytest.raises(StoreError, match=f"has version {SCHEMA_VERSION + 1}"):
+        Store(tmp_path / "newer")
