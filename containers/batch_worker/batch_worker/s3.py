@@ -1,0 +1,174 @@
+"""S3: objects in to scratch, results out, and AWS's errors sorted into ours."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore import exceptions as aws
+from botocore.config import Config
+
+from batch_worker.errors import (
+    AccessDeniedError,
+    BadInputError,
+    CannotCreateError,
+    MissingInputError,
+    TransientError,
+    UsageError,
+    WorkerError,
+)
+from batch_worker.location import S3Place
+from batch_worker.source import Pulled
+
+CHUNK_BYTES = 1024 * 1024
+PART_BYTES = 64 * 1024 * 1024
+MAX_PARTS = 10_000
+# The SDK retries requests, but never a body that breaks off while it is read.
+BODY_TRIES = 3
+
+_THROTTLED = frozenset(
+    {"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"}
+)
+_RETRY_ANYWAY = frozenset({"ExpiredToken", "RequestTimeout", "RequestTimeTooSkewed", "InternalError"})
+_NO_CREDENTIALS = (aws.NoCredentialsError, aws.PartialCredentialsError)
+_NETWORK = (
+    aws.HTTPClientError,
+    aws.ConnectionError,
+    aws.IncompleteReadError,
+    aws.CredentialRetrievalError,
+    aws.MetadataRetrievalError,
+    aws.FlexibleChecksumError,
+)
+
+
+def make_client() -> Any:
+    """An S3 client with bounded retries (AWS_MAX_ATTEMPTS, default 5) and finite timeouts.
+
+    Endpoint, region and credentials come from the environment as with every AWS SDK. An endpoint on
+    `localhost` is addressed by path, since `bucket.localhost` is no name that resolves everywhere.
+    """
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    host = urlsplit(endpoint).hostname or ""
+    local = host == "localhost" or host.endswith(".localhost")
+    return boto3.client(
+        "s3",
+        config=Config(
+            connect_timeout=10,
+            read_timeout=60,
+            retries={
+                "mode": os.environ.get("AWS_RETRY_MODE", "standard"),
+                "total_max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS", "5")),
+            },
+            s3={"addressing_style": "path"} if local else None,
+            tcp_keepalive=True,
+        ),
+    )
+
+
+def pull(client: Any, place: S3Place, to: Path) -> Pulled:
+    """Reads the whole object into the file `to`.
+
+    Raises `MissingInputError`, `AccessDeniedError` or `TransientError`; the last also for a body that ends
+    early `BODY_TRIES` times in a row.
+    """
+    for last in (False,) * (BODY_TRIES - 1) + (True,):
+        with errors_of(place, writing=False):
+            response = client.get_object(Bucket=place.bucket, Key=place.key)
+        expected_bytes = int(response["ContentLength"])
+        digest = hashlib.sha256()
+        size_bytes = 0
+        try:
+            with to.open("wb") as file, errors_of(place, writing=False):
+                for chunk in response["Body"].iter_chunks(CHUNK_BYTES):
+                    file.write(chunk)
+                    digest.update(chunk)
+                    size_bytes += len(chunk)
+            if size_bytes != expected_bytes:
+                raise TransientError(f"{place.uri}: {size_bytes} of {expected_bytes} bytes arrived")
+        except TransientError:
+            if last:
+                raise
+            continue
+        return Pulled(
+            size_bytes=size_bytes,
+            sha256=digest.hexdigest(),
+            etag=str(response["ETag"]).strip('"') if "ETag" in response else None,
+            version_id=response.get("VersionId"),
+        )
+    raise AssertionError("the last try returns or raises")
+
+
+def push(
+    client: Any,
+    place: S3Place,
+    file: Path,
+    *,
+    content_type: str,
+    metadata: Mapping[str, str],
+    part_bytes: int = PART_BYTES,
+) -> None:
+    """Writes the file as one object, visible only once it is complete; large ones in parts.
+
+    Raises `CannotCreateError`, `AccessDeniedError` or `TransientError`.
+    """
+    target = {"Bucket": place.bucket, "Key": place.key}
+    headers = {"ContentType": content_type, "Metadata": dict(metadata)}
+    with errors_of(place, writing=True):
+        size_bytes = file.stat().st_size
+        if size_bytes <= part_bytes:
+            with file.open("rb") as body:
+                client.put_object(**target, **headers, Body=body)
+            return
+        part_bytes = max(part_bytes, -(-size_bytes // MAX_PARTS))
+        upload_id = client.create_multipart_upload(**target, **headers)["UploadId"]
+        try:
+            parts = []
+            with file.open("rb") as body:
+                for number, part in enumerate(iter(lambda: body.read(part_bytes), b""), 1):
+                    etag = client.upload_part(**target, UploadId=upload_id, PartNumber=number, Body=part)[
+                        "ETag"
+                    ]
+                    parts.append({"PartNumber": number, "ETag": etag})
+            client.complete_multipart_upload(**target, UploadId=upload_id, MultipartUpload={"Parts": parts})
+        except BaseException:
+            # Parts of an upload that nobody completes are invisible, and paid for until somebody aborts it.
+            with suppress(aws.ClientError, aws.BotoCoreError):
+                client.abort_multipart_upload(**target, UploadId=upload_id)
+            raise
+
+
+@contextmanager
+def errors_of(place: S3Place, *, writing: bool) -> Iterator[None]:
+    """Turns what botocore raises inside the block into a `WorkerError` that names the place."""
+    try:
+        yield
+    except aws.ClientError as error:
+        raise classify(error, place, writing=writing) from error
+    except aws.ParamValidationError as error:
+        raise UsageError(f"{place.uri}: {error}") from error
+    except _NO_CREDENTIALS as error:
+        raise AccessDeniedError(f"{place.uri}: {error}") from error
+    except _NETWORK as error:
+        raise TransientError(f"{place.uri}: {error}") from error
+
+
+def classify(error: aws.ClientError, place: S3Place, *, writing: bool) -> WorkerError:
+    """Sorts an error answer of S3 by what a retry could change. [S3 API reference, Error responses]."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    message = f"{place.uri}: {error}"
+    if code in _THROTTLED or code in _RETRY_ANYWAY or status == 429 or status >= 500:
+        return TransientError(message)
+    if code == "InvalidObjectState":
+        return BadInputError(f"{message} (an archived object has to be restored first)")
+    if status in {401, 403}:
+        return AccessDeniedError(message)
+    if status == 404:
+        return CannotCreateError(message) if writing else MissingInputError(message)
+    return WorkerError(message)
