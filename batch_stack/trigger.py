@@ -1,0 +1,152 @@
+"""Objects created in a bucket become jobs: S3, EventBridge, Lambda, SubmitJob."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from batch_stack.job import ContainerJob
+from batch_stack.log_group import log_group
+from batch_stack.permissions import function_role, grant_submit_job
+from batch_stack.priority_tier import PriorityTier
+
+_PACKAGE_DIR = Path(__file__).resolve().parent
+# Beside this package in the repository, inside it in an installed wheel.
+_LAMBDA_DIR = next(
+    folder
+    for folder in (_PACKAGE_DIR / "lambdas" / "submit_job", _PACKAGE_DIR.parent / "lambdas" / "submit_job")
+    if folder.is_dir()
+)
+_RETRY_ATTEMPTS = 2
+_MAX_EVENT_AGE = Duration.hours(6)
+
+
+class ObjectTrigger(Construct):
+    """Submits a job for each object created under a prefix of a bucket.
+
+    Both hops are asynchronous: EventBridge to Lambda, and Lambda's own queue to the function. Each retries a
+    bounded number of times, and what still fails is kept for 14 days in one dead-letter queue. Neither S3 nor
+    EventBridge promises to deliver only once, so a job may rarely run twice; workers replace their results in
+    one step.
+
+    Attributes:
+        function: the function that calls SubmitJob.
+        rule: the EventBridge rule.
+        dead_letter_queue: events that became no job.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        bucket: s3.IBucket,
+        prefix: str,
+        output_bucket: s3.IBucket,
+        tier: PriorityTier,
+        job: ContainerJob,
+        log_retention_days: int,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        """Create the rule and its function.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            bucket: where objects are created; its EventBridge notifications must be on.
+            prefix: which keys; an empty prefix means all.
+            output_bucket: the job is told to write here, into the folder that the key has in `bucket`.
+            tier: the queue to submit to.
+            job: what to submit; it receives the parameters ``input`` and ``output``.
+            log_retention_days: one of the periods that CloudWatch Logs allows.
+            removal_policy: what becomes of the log group with the stack.
+
+        Raises:
+            ValueError: the job is for another platform than the tier.
+        """
+        super().__init__(scope, construct_id)
+        if job.platform != tier.platform:
+            raise ValueError(
+                f"tier must be for {job.platform}, like the job, got {tier.platform} at {self.node.path}"
+            )
+        role = function_role(self, "FunctionRole", description="Submits jobs for new objects")
+        grant_submit_job(role, queue=tier.queue, job_definition_arns=[job.unversioned_arn])
+        logs = log_group(
+            self, "FunctionLogGroup", retention_days=log_retention_days, removal_policy=removal_policy
+        )
+        logs.grant_write(role)
+        self.dead_letter_queue = sqs.Queue(
+            self,
+            "DeadLetterQueue",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        self.function = lambda_.Function(
+            self,
+            "SubmitJob",
+            description="Submits an AWS Batch job for an object created in S3",
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.ARM_64,
+            handler="handler.handle",
+            # Sources only: what other tools leave in the folder must not change the function.
+            code=lambda_.Code.from_asset(
+                str(_LAMBDA_DIR), exclude=["*", "!*.py"], ignore_mode=IgnoreMode.GIT
+            ),
+            role=role,
+            log_group=logs,
+            memory_size=256,
+            timeout=Duration.seconds(30),
+            environment={
+                "JOB_QUEUE": tier.queue.job_queue_arn,
+                # Without a revision: SubmitJob takes the latest, so a new revision needs no new function.
+                "JOB_DEFINITION": job.unversioned_arn,
+                "OUTPUT_BUCKET": output_bucket.bucket_name,
+            },
+            retry_attempts=_RETRY_ATTEMPTS,
+            max_event_age=_MAX_EVENT_AGE,
+            on_failure=destinations.SqsDestination(self.dead_letter_queue),
+        )
+        self._drop_redundant_dependency(role)
+        self.rule = events.Rule(
+            self,
+            "ObjectCreated",
+            description="Objects created in the input bucket become jobs",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"], detail_type=["Object Created"], detail=_detail(bucket, prefix)
+            ),
+            targets=[
+                targets.LambdaFunction(
+                    self.function,
+                    dead_letter_queue=self.dead_letter_queue,
+                    retry_attempts=_RETRY_ATTEMPTS,
+                    max_event_age=_MAX_EVENT_AGE,
+                )
+            ],
+        )
+
+    def _drop_redundant_dependency(self, role: iam.Role) -> None:
+        """Leave the role's policy as the one explicit dependency; the role itself is referred to anyway.
+
+        The L2 names both, which cfn-lint reports as W3005.
+        """
+        policy = cast(iam.CfnPolicy, role.node.find_child("DefaultPolicy").node.default_child)
+        cfn = cast(lambda_.CfnFunction, self.function.node.default_child)
+        cfn.add_override("DependsOn", [policy.logical_id])
+
+
+def _detail(bucket: s3.IBucket, prefix: str) -> dict[str, Any]:
+    detail: dict[str, Any] = {"bucket": {"name": [bucket.bucket_name]}}
+    if prefix:
+        detail["object"] = {"key": [{"prefix": prefix}]}
+    return detail

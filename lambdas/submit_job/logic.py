@@ -1,0 +1,89 @@
+"""From an "Object Created" event to a SubmitJob request. Pure.
+
+The event: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_JOB_NAME_LENGTH = 128
+_DIGEST_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class CreatedObject:
+    """The object that an event tells of. `version` is whatever tells two uploads of one key apart."""
+
+    bucket: str
+    key: str
+    size_bytes: int | None
+    version: str
+
+    @property
+    def is_folder_marker(self) -> bool:
+        """Whether it only makes a folder appear in a console, and holds nothing to work on."""
+        return self.key.endswith("/")
+
+
+def created_object(event: Mapping[str, Any]) -> CreatedObject:
+    """Read an event.
+
+    Args:
+        event: as EventBridge delivers it. Its keys are not URL-encoded, unlike those S3 itself sends.
+
+    Raises:
+        ValueError: the event is of another kind or lacks a field; the message names it.
+    """
+    kind = event.get("detail-type")
+    if kind != "Object Created":
+        raise ValueError(f"detail-type must be 'Object Created', got {kind!r}")
+    try:
+        detail = event["detail"]
+        bucket, item = detail["bucket"]["name"], detail["object"]
+        key = item["key"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the event lacks detail.bucket.name or detail.object.key: {error!r}") from error
+    version = item.get("version-id") or item.get("sequencer") or item.get("etag") or ""
+    return CreatedObject(bucket=bucket, key=key, size_bytes=item.get("size"), version=version)
+
+
+def submit_job_request(
+    item: CreatedObject, *, job_queue: str, job_definition: str, output_bucket: str
+) -> dict[str, Any]:
+    """Say what to submit for an object.
+
+    Args:
+        item: the object.
+        job_queue: name or ARN.
+        job_definition: name or ARN; without a revision the latest one runs.
+        output_bucket: where the job shall write, into the folder that the object has in its own bucket.
+
+    Returns:
+        The parameters of SubmitJob. The job receives `input` and `output`, both as s3:// URIs with raw keys.
+    """
+    folder = item.key.rpartition("/")[0]
+    return {
+        "jobName": job_name(item),
+        "jobQueue": job_queue,
+        "jobDefinition": job_definition,
+        "parameters": {
+            "input": f"s3://{item.bucket}/{item.key}",
+            "output": f"s3://{output_bucket}/{folder}/" if folder else f"s3://{output_bucket}/",
+        },
+    }
+
+
+def job_name(item: CreatedObject) -> str:
+    """A name that shows the key, and is the same whenever the same version of the same object is reported.
+
+    AWS Batch allows letters, digits, hyphens and underscores, a letter or digit first, at most 128 in all.
+    """
+    identity = "\0".join((item.bucket, item.key, item.version))
+    digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
+    readable = re.sub(r"[^A-Za-z0-9_]+", "-", item.key)
+    # The end of a long key tells more than its beginning.
+    readable = readable[-(MAX_JOB_NAME_LENGTH - _DIGEST_LENGTH - 1) :].strip("-_")
+    return f"{readable}-{digest}" if readable else digest

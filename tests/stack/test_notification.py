@@ -1,0 +1,123 @@
+"""Who hears of failures, and in which words."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.stack
+
+OfType = Callable[[str], dict[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def rules(of_type: OfType) -> dict[str, tuple[str, dict[str, Any]]]:
+    """The rules on AWS Batch's events: detail-type to logical id and properties."""
+    return {
+        resource["Properties"]["EventPattern"]["detail-type"][0]: (name, resource["Properties"])
+        for name, resource in of_type("AWS::Events::Rule").items()
+        if resource["Properties"]["EventPattern"]["source"] == ["aws.batch"]
+    }
+
+
+def _message(rule: dict[str, Any], event: dict[str, Any]) -> str:
+    """What EventBridge sends: placeholders filled in, absent values empty, one JSON string a line."""
+    (target,) = rule["Targets"]
+    text = target["InputTransformer"]["InputTemplate"]
+    for name, path in target["InputTransformer"]["InputPathsMap"].items():
+        value: Any = event
+        for part in path.removeprefix("$.").split("."):
+            value = value.get(part, "") if isinstance(value, dict) else ""
+        text = text.replace(f"<{name}>", str(value))
+    return "\n".join(json.loads(line) for line in text.splitlines())
+
+
+def test_failed_jobs_and_blocked_queues_of_this_stack_reach_the_topic(
+    rules: dict[str, tuple[str, dict[str, Any]]], of_type: OfType
+) -> None:
+    (topic,) = of_type("AWS::SNS::Topic")
+    queues = set(of_type("AWS::Batch::JobQueue"))
+
+    assert sorted(rules) == ["Batch Job Queue Blocked", "Batch Job State Change"]
+    for _, rule in rules.values():
+        listened = {queue["Fn::GetAtt"][0] for queue in rule["EventPattern"]["detail"]["jobQueue"]}
+        assert listened == queues
+        assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": topic}]
+
+
+def test_only_failures_are_told_and_an_array_only_once(
+    rules: dict[str, tuple[str, dict[str, Any]]],
+) -> None:
+    detail = rules["Batch Job State Change"][1]["EventPattern"]["detail"]
+    assert detail["status"] == ["FAILED"]
+    assert detail["arrayProperties"] == {"index": [{"exists": False}]}
+
+
+def test_the_message_on_a_failed_job_says_what_happened(
+    rules: dict[str, tuple[str, dict[str, Any]]],
+) -> None:
+    event = {
+        "time": "2026-01-02T03:04:05Z",
+        "account": "123456789012",
+        "region": "us-east-1",
+        "detail": {
+            "jobName": "cat-mp4-0123456789ab",
+            "jobId": "11111111-2222-3333-4444-555555555555",
+            "jobQueue": "arn:aws:batch:us-east-1:123456789012:job-queue/standard",
+            "jobDefinition": "arn:aws:batch:us-east-1:123456789012:job-definition/media:7",
+            "statusReason": "Essential container in task exited",
+            "container": {"exitCode": 65, "logStreamName": "media/default/abc"},
+        },
+    }
+    message = _message(rules["Batch Job State Change"][1], event)
+
+    assert message.splitlines()[0] == "AWS Batch job cat-mp4-0123456789ab FAILED"
+    for part in (
+        "Essential container in task exited",
+        "Exit code: 65",
+        "11111111-2222-3333-4444-555555555555",
+        "job-queue/standard",
+        "job-definition/media:7",
+        "Log stream: media/default/abc",
+        "2026-01-02T03:04:05Z",
+    ):
+        assert part in message
+    assert not re.search(r"<[a-z-]+>", message)
+
+
+def test_the_message_on_a_blocked_queue_gives_its_reason(
+    rules: dict[str, tuple[str, dict[str, Any]]],
+) -> None:
+    reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too large"
+    event = {"detail": {"jobName": "big", "statusReason": reason, "jobQueue": "arn:q"}}
+    message = _message(rules["Batch Job Queue Blocked"][1], event)
+    assert "blocked by job big" in message
+    assert reason in message
+    assert "arn:q" in message
+
+
+def test_only_these_rules_may_publish(rules: dict[str, tuple[str, dict[str, Any]]], of_type: OfType) -> None:
+    (policy,) = of_type("AWS::SNS::TopicPolicy").values()
+    allowed = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+
+    (statement,) = allowed
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    sources = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert sorted(source["Fn::GetAtt"][0] for source in sources) == sorted(name for name, _ in rules.values())
+
+
+def test_messages_that_cannot_be_published_are_kept(rules: dict[str, tuple[str, dict[str, Any]]]) -> None:
+    for _, rule in rules.values():
+        (target,) = rule["Targets"]
+        assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0].startswith("NotificationDeadLetterQueue")
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] == 24
+
+
+def test_addresses_are_subscribed(variant: dict[str, Any], assertions: Any) -> None:
+    assertions.resource_count_is("AWS::SNS::Subscription", 0)
+    (subscription,) = (
+        r["Properties"] for r in variant["Resources"].values() if r["Type"] == "AWS::SNS::Subscription"
+    )
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops@example.com")

@@ -1,0 +1,162 @@
+"""Buckets, and how an object becomes a job."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import batch_stack
+
+pytestmark = pytest.mark.stack
+
+OfType = Callable[[str], dict[str, dict[str, Any]]]
+
+
+def _resources(template: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    return {k: v for k, v in template["Resources"].items() if v["Type"] == kind}
+
+
+def test_buckets_are_private_encrypted_versioned_and_cleaned_up(of_type: OfType) -> None:
+    buckets = of_type("AWS::S3::Bucket")
+    assert len(buckets) == 2
+    for resource in buckets.values():
+        properties = resource["Properties"]
+        assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+        (encryption,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+        assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+        assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+        (rule,) = properties["LifecycleConfiguration"]["Rules"]
+        assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+        assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
+        assert "ExpirationInDays" not in rule
+        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_buckets_refuse_plain_http(of_type: OfType) -> None:
+    policies = of_type("AWS::S3::BucketPolicy")
+    assert {p["Properties"]["Bucket"]["Ref"] for p in policies.values()} == set(of_type("AWS::S3::Bucket"))
+    for policy in policies.values():
+        (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert statement["Effect"] == "Deny"
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_storage_settings_reach_the_buckets(variant: dict[str, Any]) -> None:
+    buckets = _resources(variant, "AWS::S3::Bucket")
+    rules = [b["Properties"]["LifecycleConfiguration"]["Rules"][0] for b in buckets.values()]
+
+    assert {b["DeletionPolicy"] for b in buckets.values()} == {"Delete"}
+    assert not any("VersioningConfiguration" in b["Properties"] for b in buckets.values())
+    assert sorted(rule.get("ExpirationInDays", 0) for rule in rules) == [0, 9]
+    groups = _resources(variant, "AWS::Logs::LogGroup").values()
+    assert {(g["Properties"]["RetentionInDays"], g["DeletionPolicy"]) for g in groups} == {(7, "Delete")}
+
+
+def test_the_input_bucket_tells_eventbridge(of_type: OfType) -> None:
+    notifying = [
+        name
+        for name, bucket in of_type("AWS::S3::Bucket").items()
+        if bucket["Properties"].get("NotificationConfiguration")
+        == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+    ]
+    assert len(notifying) == 1
+    assert notifying[0].startswith("StorageInput")
+
+
+def _rule(template: dict[str, Any], prefix: str) -> dict[str, Any]:
+    (rule,) = (
+        resource["Properties"]
+        for name, resource in _resources(template, "AWS::Events::Rule").items()
+        if name.startswith(prefix)
+    )
+    return rule
+
+
+def test_objects_under_the_prefix_reach_the_function(template: dict[str, Any]) -> None:
+    rule = _rule(template, "MediaTrigger")
+    (bucket,) = rule["EventPattern"]["detail"]["bucket"]["name"]
+
+    assert rule["EventPattern"]["source"] == ["aws.s3"]
+    assert rule["EventPattern"]["detail-type"] == ["Object Created"]
+    assert rule["EventPattern"]["detail"]["object"] == {"key": [{"prefix": "media/"}]}
+    assert bucket["Ref"].startswith("StorageInput")
+    (target,) = rule["Targets"]
+    assert template["Resources"][target["Arn"]["Fn::GetAtt"][0]]["Type"] == "AWS::Lambda::Function"
+
+
+def test_an_empty_prefix_means_every_object(variant: dict[str, Any]) -> None:
+    assert "object" not in _rule(variant, "AllMediaTrigger")["EventPattern"]["detail"]
+    quick = _rule(variant, "QuickTrigger")["EventPattern"]["detail"]["object"]
+    assert quick == {"key": [{"prefix": "quick/"}]}
+
+
+def test_both_asynchronous_hops_are_bounded_and_end_in_the_dead_letter_queue(
+    template: dict[str, Any], of_type: OfType
+) -> None:
+    (target,) = _rule(template, "MediaTrigger")["Targets"]
+    (invoke,) = of_type("AWS::Lambda::EventInvokeConfig").values()
+    on_failure = invoke["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
+
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 21_600}
+    assert invoke["Properties"]["MaximumRetryAttempts"] == 2
+    assert invoke["Properties"]["MaximumEventAgeInSeconds"] == 21_600
+    assert on_failure == target["DeadLetterConfig"]["Arn"]
+    queue = template["Resources"][on_failure["Fn::GetAtt"][0]]
+    assert queue["Properties"] == {"MessageRetentionPeriod": 1_209_600, "SqsManagedSseEnabled": True}
+
+
+def _submits_to(template: dict[str, Any], function_prefix: str) -> tuple[str, dict[str, Any]]:
+    (function,) = (
+        resource["Properties"]
+        for name, resource in _resources(template, "AWS::Lambda::Function").items()
+        if name.startswith(function_prefix)
+    )
+    variables = function["Environment"]["Variables"]
+    return variables["JOB_QUEUE"]["Fn::GetAtt"][0], variables
+
+
+def test_the_function_submits_the_latest_revision_to_the_triggers_queue(
+    template: dict[str, Any], variant: dict[str, Any]
+) -> None:
+    queue, variables = _submits_to(template, "MediaTrigger")
+
+    assert queue.startswith("StandardTier")
+    assert variables["OUTPUT_BUCKET"]["Ref"].startswith("StorageOutput")
+    # Joined from parts 0 to 5 of the ARN: the revision, part 6, is left out.
+    definition = json.dumps(variables["JOB_DEFINITION"])
+    assert '"Fn::Select": [5, {"Fn::Split": [":", {"Ref": "MediaJobDefinition' in definition
+    assert ":*" not in definition
+    assert _submits_to(variant, "AllMediaTrigger")[0].startswith("BulkTier")
+    assert _submits_to(variant, "QuickTrigger")[0].startswith("FargateTier")
+
+
+def test_the_functions_code_is_its_sources_and_nothing_else(
+    assertions: Any, default_stack: Any, of_type: OfType
+) -> None:
+    (function,) = of_type("AWS::Lambda::Function").values()
+    assembly = Path(default_stack.node.root.asset_outdir)
+    asset_hash = function["Properties"]["Code"]["S3Key"].removesuffix(".zip")
+    staged = assembly / f"asset.{asset_hash}"
+    assert sorted(path.name for path in staged.rglob("*")) == ["handler.py", "logic.py"]
+
+
+def test_a_trigger_refuses_a_job_of_another_platform(
+    default_stack: Any, new_app: Callable[[], Any], cdk: Any
+) -> None:
+    stack = cdk.Stack(new_app(), "refused")
+    storage = default_stack.storage
+    with pytest.raises(
+        ValueError, match="tier must be for ec2, like the job, got fargate at refused/Trigger"
+    ):
+        batch_stack.ObjectTrigger(
+            stack,
+            "Trigger",
+            bucket=storage.input_bucket,
+            prefix="",
+            output_bucket=storage.output_bucket,
+            tier=default_stack.tiers["fargate"],
+            job=default_stack.jobs["media"],
+            log_retention_days=7,
+        )

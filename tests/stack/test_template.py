@@ -1,0 +1,97 @@
+"""The template as a whole."""
+
+import json
+import re
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_default_template_is_as_reviewed(template: dict[str, Any], snapshot: SnapshotAssertion) -> None:
+    text = re.sub(r"\b[0-9a-f]{64}\b", "<asset hash>", json.dumps(template))
+    assert json.loads(text) == snapshot(extension_class=JSONSnapshotExtension)
+
+
+@pytest.mark.parametrize("fixture", ["template", "variant"])
+def test_cfn_lint_has_nothing_to_say(fixture: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    path = tmp_path / "stack.template.json"
+    path.write_text(json.dumps(request.getfixturevalue(fixture)), encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "cfn-lint"), str(path)]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_nothing_silences_cfn_lint(template: dict[str, Any]) -> None:
+    assert "cfn-lint" not in json.dumps(template)
+    assert not list(ROOT.glob(".cfnlintrc*"))
+
+
+def test_logical_ids_of_what_holds_data_or_jobs_never_change(template: dict[str, Any]) -> None:
+    kinds = {
+        "AWS::Batch::ComputeEnvironment",
+        "AWS::Batch::JobDefinition",
+        "AWS::Batch::JobQueue",
+        "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
+        "AWS::SNS::Topic",
+        "AWS::SQS::Queue",
+    }
+    assert sorted(name for name, r in template["Resources"].items() if r["Type"] in kinds) == [
+        "BulkTierQueue617A182E",
+        "CriticalTierQueue85BFD518",
+        "Fargate3951EE0E",
+        "FargateTierQueue3CB7CCA9",
+        "MediaJobDefinition60EF45A6",
+        "MediaJobLogGroup1225DB00",
+        "MediaTriggerDeadLetterQueueDD9CE268",
+        "MediaTriggerFunctionLogGroup446696CA",
+        "NotificationDeadLetterQueueF4646466",
+        "NotificationTopicC6E25629",
+        "OnDemand6BA62231",
+        "Spot67C99562",
+        "StandardTierQueue47EA55B0",
+        "StorageInput124FA7A1",
+        "StorageOutputBB69BB33",
+    ]
+
+
+def test_there_are_no_custom_resources(template: dict[str, Any], variant: dict[str, Any]) -> None:
+    for one in (template, variant):
+        kinds = {resource["Type"] for resource in one["Resources"].values()}
+        assert not [kind for kind in kinds if "Custom" in kind]
+
+
+def test_outputs_have_the_names_that_others_rely_on(template: dict[str, Any]) -> None:
+    assert sorted(template["Outputs"]) == [
+        "BulkQueueArn",
+        "CriticalQueueArn",
+        "FargateQueueArn",
+        "InputBucketName",
+        "MediaJobDefinitionArn",
+        "NotificationTopicArn",
+        "OutputBucketName",
+        "StandardQueueArn",
+        "SubmitJobFunctionName",
+    ]
+    assert template["Outputs"]["InputBucketName"]["Value"] == {"Ref": "StorageInput124FA7A1"}
+    assert template["Outputs"]["MediaJobDefinitionArn"]["Value"] == {"Ref": "MediaJobDefinition60EF45A6"}
+
+
+def test_feature_flags_are_those_that_this_version_of_the_library_recommends(cdk: Any) -> None:
+    (library,) = (Path(cdk.__file__).parent / "_jsii").glob("aws-cdk-lib@*.tgz")
+    with tarfile.open(library) as archive:
+        member = next(m for m in archive if m.name == "package/recommended-feature-flags.json")
+        content = archive.extractfile(member)
+        assert content is not None
+        recommended = json.load(content)
+    assert json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"] == recommended

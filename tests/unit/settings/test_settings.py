@@ -1,0 +1,97 @@
+"""Defaults and what is derived from settings."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from batch_stack.settings import Ec2Settings, JobSettings, Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _settings(job: dict[str, object], *tiers: str) -> Settings:
+    triggers = {f"t{number}": {"job": "j", "tier": tier} for number, tier in enumerate(tiers)}
+    return Settings.model_validate({"jobs": {"j": {"folder": "f", **job}}, "triggers": triggers})
+
+
+@pytest.mark.parametrize(
+    ("job", "tiers", "attempts"),
+    [
+        ({"retry_attempts": 1}, ["bulk"], 1),
+        ({}, ["bulk"], 5),
+        ({}, ["standard", "bulk"], 5),
+        ({}, ["standard"], 3),
+        ({}, [], 3),
+    ],
+)
+def test_attempts_come_from_the_job_then_its_tiers_then_the_default(
+    job: dict[str, object], tiers: list[str], attempts: int
+) -> None:
+    assert _settings(job, *tiers).retry_attempts("j") == attempts
+
+
+def test_attempts_of_a_fargate_job_come_from_the_fargate_queue() -> None:
+    settings = Settings.model_validate(
+        {
+            "fargate_queue": {"retry_attempts": 7},
+            "jobs": {"j": {"folder": "f", "platform": "fargate"}},
+            "triggers": {"t": {"job": "j", "tier": "fargate"}},
+        }
+    )
+    assert settings.retry_attempts("j") == 7
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "architecture"),
+    [
+        ("m5", "x86_64"),
+        ("g4dn.xlarge", "x86_64"),
+        ("g6e.2xlarge", "x86_64"),
+        ("gr6.4xlarge", "x86_64"),
+        ("p4d.24xlarge", "x86_64"),
+        ("c6gn.16xlarge", "arm64"),
+        ("g5g", "arm64"),
+        ("im4gn.large", "arm64"),
+        ("x2gd", "arm64"),
+        ("t4g.micro", "arm64"),
+        ("a1.large", "arm64"),
+        ("default_x86_64", "x86_64"),
+        ("default_arm64", "arm64"),
+    ],
+)
+def test_the_architecture_is_read_from_the_instance_type(instance_type: str, architecture: str) -> None:
+    assert Ec2Settings(instance_types=[instance_type]).architecture == architecture
+
+
+def test_a_section_given_in_part_keeps_the_defaults_of_that_section() -> None:
+    settings = Settings.model_validate(
+        {"tiers": {"bulk": {"priority": 7}}, "compute": {"spot": {"max_vcpus": 8}}}
+    )
+    assert settings.tiers.bulk.retry_attempts == 5
+    assert settings.tiers.critical.priority == 300
+    assert settings.compute.spot.instance_types == Settings().compute.spot.instance_types
+
+
+@pytest.mark.parametrize(
+    ("vcpu", "memory_mib"),
+    [(0.25, 512), (0.5, 4096), (1, 2048), (2, 16384), (4, 30720), (8, 61440), (16, 32768), (32, 249856)],
+)
+def test_every_size_of_fargate_is_accepted(vcpu: float, memory_mib: int) -> None:
+    job = JobSettings(folder="f", platform="fargate", vcpu=vcpu, memory_mib=memory_mib)
+    assert job.memory_mib == memory_mib
+
+
+def test_settings_cannot_be_changed_after_they_were_checked() -> None:
+    settings = Settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.name = "other"  # type: ignore[misc]
+
+
+def test_reading_settings_does_not_load_the_cdk() -> None:
+    script = "import sys; from batch_stack import load_settings; print('aws_cdk' in sys.modules)"
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.strip() == "False"

@@ -1,0 +1,200 @@
+"""Settings errors: one message that names the file, the field, the value and what is allowed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_stack.settings_file import SettingsError, load_settings, parse_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def _problem(content: Any) -> str:
+    with pytest.raises(SettingsError) as raised:
+        parse_settings(content, source="batch.yaml")
+    message = str(raised.value)
+    assert message.startswith("batch.yaml: ")
+    return message.removeprefix("batch.yaml: ")
+
+
+JOB: dict[str, Any] = {"folder": "media"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"tiers": {"critical": {"priority": 5000}}},
+            "tiers.critical.priority must be a whole number between 0 and 1000, got 5000",
+        ),
+        (
+            {"tiers": {"bulk": {"priority": "high"}}},
+            "tiers.bulk.priority must be a whole number between 0 and 1000, got 'high'",
+        ),
+        (
+            {"tiers": {"bulk": {"priority": True}}},
+            "tiers.bulk.priority must be a whole number between 0 and 1000, got True",
+        ),
+        (
+            {"tiers": {"standard": {"time_limits": {"job_resource_requirement_s": 60}}}},
+            "tiers.standard.time_limits.job_resource_requirement_s must be a whole number between 600 and "
+            "86400, got 60",
+        ),
+        (
+            {"tiers": {"standard": {"retry_attempts": 11}}},
+            "tiers.standard.retry_attempts must be a whole number between 1 and 10, got 11",
+        ),
+        (
+            {"fargate_queue": {"priority": 200}},
+            "fargate_queue.priority must differ from tiers.standard.priority, got 200 for both",
+        ),
+        (
+            {"tiers": {"critcal": {}}},
+            "tiers.critcal is not a setting (did you mean critical?); allowed here: bulk, critical, standard",
+        ),
+        ({"zzz": 1}, "zzz is not a setting; allowed here: compute, fargate_queue, jobs, log_retention_days, "
+         "name, notifications, storage, tiers, triggers"),
+        (
+            {"storage": {"on_delete": "keep"}},
+            "storage.on_delete must be one of retain, destroy, got 'keep'",
+        ),
+        ({"storage": {"versioning": "yes"}}, "storage.versioning must be true or false, got 'yes'"),
+        (
+            {"storage": {"input_expiry_days": 0}},
+            "storage.input_expiry_days must be a whole number between 1 and 3650, got 0",
+        ),
+        ({"compute": {"spot": {"instance_types": []}}},
+         "compute.spot.instance_types must have at least one entry, got []"),
+        ({"compute": {"spot": {"instance_types": "m5"}}},
+         "compute.spot.instance_types must be a list, got 'm5'"),
+        (
+            {"compute": {"spot": {"instance_types": ["m5", "Big One"]}}},
+            "compute.spot.instance_types[1] must be an instance family (m6i), an instance type (m6i.large), "
+            "default_x86_64 or default_arm64, got 'Big One'",
+        ),
+        (
+            {"compute": {"spot": {"instance_types": ["m5", "m7gd.large"]}}},
+            "compute.spot.instance_types[1] must be x86_64 like m5, got 'm7gd.large', which is arm64: one "
+            "architecture is allowed here",
+        ),
+        (
+            {"compute": {"on_demand": {"instance_types": ["c7g"]}}},
+            "compute.on_demand.instance_types must be x86_64 like spot.instance_types, got ['c7g']: the "
+            "standard tier's queue uses both compute environments",
+        ),
+        (
+            {"compute": {"on_demand": {"ebs_gib": 8}}},
+            "compute.on_demand.ebs_gib must be a whole number between 30 and 16384, got 8",
+        ),
+        ({"jobs": {"media": {}}}, "jobs.media.folder is required: the name of a folder of containers/"),
+        ({"jobs": {"media": {"folder": "../x"}}},
+         "jobs.media.folder must be the name of a folder of containers/, got '../x'"),
+        ({"jobs": {"media": {**JOB, "timeout_s": 59}}},
+         "jobs.media.timeout_s must be a whole number of at least 60, got 59"),
+        ({"jobs": {"media": {**JOB, "vcpu": 0.5}}},
+         "jobs.media.vcpu must be a whole number of at least 1 on ec2, got 0.5"),
+        ({"jobs": {"media": {**JOB, "platform": "fargate", "vcpu": 3}}},
+         "jobs.media.vcpu must be one of 0.25, 0.5, 1, 2, 4, 8, 16, 32 on fargate, got 3"),
+        (
+            {"jobs": {"media": {**JOB, "platform": "fargate", "vcpu": 2, "memory_mib": 2048}}},
+            "jobs.media.memory_mib must be between 4096 and 16384 in steps of 1024 on fargate with vcpu 2, "
+            "got 2048",
+        ),
+        (
+            {"jobs": {"media": {**JOB, "platform": "fargate", "vcpu": 0.25, "memory_mib": 4096}}},
+            "jobs.media.memory_mib must be one of 512, 1024, 2048 on fargate with vcpu 0.25, got 4096",
+        ),
+        ({"jobs": {"media": {**JOB, "platform": "eks"}}},
+         "jobs.media.platform must be one of ec2, fargate, got 'eks'"),
+        ({"jobs": {"media": {**JOB, "command": ["--input", ""]}}},
+         "jobs.media.command[1] must be text of at least one character, got ''"),
+        ({"jobs": {"media": {**JOB, "environment": {"AWS_BATCH_X": "1"}}}},
+         "jobs.media.environment must not set 'AWS_BATCH_X': the prefix AWS_BATCH is reserved"),
+        ({"jobs": {"media": {**JOB, "environment": {"LEVEL": 1}}}},
+         "jobs.media.environment.LEVEL must be text, got 1"),
+        ({"jobs": {"My Job": JOB}},
+         "jobs must have names of lower-case letters, digits and single hyphens, beginning with a letter, at "
+         "most 40 characters, got 'My Job'"),
+        ({"triggers": {"media": {"job": "media"}}},
+         "triggers.media.job must be one of the jobs (none defined), got 'media'"),
+        ({"jobs": {"media": JOB}, "triggers": {"t": {"job": "media", "tier": "fargate"}}},
+         "triggers.t.tier must be critical, standard or bulk, because jobs.media.platform is ec2, got "
+         "'fargate'"),
+        ({"jobs": {"media": {**JOB, "platform": "fargate"}}, "triggers": {"t": {"job": "media"}}},
+         "triggers.t.tier must be fargate, because jobs.media.platform is fargate, got 'standard'"),
+        ({"notifications": {"emails": ["nobody"]}},
+         "notifications.emails[0] must be an e-mail address, got 'nobody'"),
+        ({"notifications": None}, "notifications must be a mapping with the fields emails, got None"),
+        ({"name": "2nd"}, "name must be a stack name: a letter, then letters, digits or hyphens, at most 128 "
+         "characters, got '2nd'"),
+        (["jobs"], "must be a mapping with the fields name, compute, tiers, fargate_queue, jobs, storage, "
+         "triggers, notifications, log_retention_days, got ['jobs']"),
+    ],
+)  # fmt: skip
+def test_the_message_says_where_what_was_given_and_what_is_allowed(content: Any, message: str) -> None:
+    assert _problem(content) == message
+
+
+def test_all_that_is_wrong_is_in_one_message() -> None:
+    message = _problem({"tiers": {"bulk": {"priority": -1}}, "jbos": {}})
+
+    assert message.splitlines() == [
+        "2 settings are wrong",
+        "  tiers.bulk.priority must be a whole number between 0 and 1000, got -1",
+        "  jbos is not a setting (did you mean jobs?); allowed here: compute, fargate_queue, jobs, "
+        "log_retention_days, name, notifications, storage, tiers, triggers",
+    ]
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none.yaml"
+    with pytest.raises(SettingsError) as raised:
+        load_settings(path)
+    assert str(raised.value) == f"{path}: cannot be read: No such file or directory"
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "batch.yaml"
+    path.write_bytes(b"name: \xff\xfe")
+    with pytest.raises(SettingsError, match=r"batch\.yaml: cannot be read: not UTF-8 text"):
+        load_settings(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("name: [", 1, "not valid YAML"),
+        ("name: a\nname: b\n", 2, "the field 'name' is given twice"),
+        ("jobs:\n  media: {folder: a}\n  media: {folder: b}\n", 3, "the field 'media' is given twice"),
+    ],
+)
+def test_faulty_yaml_is_located(tmp_path: Path, text: str, line: int, problem: str) -> None:
+    path = tmp_path / "batch.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as raised:
+        load_settings(path)
+    assert problem in str(raised.value)
+    assert f"line {line}" in str(raised.value)
+    assert str(raised.value).startswith(str(path))
+
+
+def test_yaml_cannot_run_code(tmp_path: Path) -> None:
+    path = tmp_path / "batch.yaml"
+    path.write_text("name: !!python/object/apply:os.getcwd []\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match="not valid YAML"):
+        load_settings(path)
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "batch.yaml"
+    path.write_text("# nothing\n", encoding="utf-8")
+    settings = load_settings(path)
+    assert (settings.name, settings.jobs, settings.storage.on_delete) == ("batch-stack", {}, "retain")
+
+
+def test_the_shipped_file_is_right() -> None:
+    settings = load_settings(ROOT / "batch.yaml")
+    assert settings.jobs["media"].timeout_s == 900
+    assert settings.triggers["media"].prefix == "media/"
+    assert settings.triggers["media"].tier == "standard"
