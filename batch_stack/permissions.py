@@ -96,7 +96,7 @@ def grant_submit_job(
 def grant_read_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
     """Allow reading objects, of any version, by name: the L2 grant would add wildcard actions.
 
-    Listing is what makes S3 answer 404 for an object that is not there, instead of 403: a worker can then tell a
+    Listing makes S3 answer 404 for an object that is not there, instead of 403: a worker can then tell a
     missing input from a missing permission.
     """
     grantee.grant_principal.add_to_principal_policy(

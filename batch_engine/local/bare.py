@@ -135,8 +135,6 @@ def serve_bare(engine: Engine, port: int, stopping: threading.Event) -> None:
     config.loglevel = "WARNING"
     engine.start()
     try:
-        asyncio.run(
-            serve(BareApp(engine), config, shutdown_trigger=lambda: asyncio.to_thread(stopping.wait))
-        )
+        asyncio.run(serve(BareApp(engine), config, shutdown_trigger=lambda: asyncio.to_thread(stopping.wait)))
     finally:
         engine.stop()
