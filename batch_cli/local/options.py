@@ -1,0 +1,28 @@
+"""Options that the ``local`` commands share."""
+
+from pathlib import Path
+
+import click
+
+from batch_engine.local.server_state import DEFAULT_DATA_DIR, ServerRecord, holder_pid, read_record
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_DATA_DIR,
+    show_default=True,
+    help="Where everything is stored; one server per folder.",
+)
+
+
+def running_server(data_dir: Path) -> ServerRecord:
+    """Find the server of a data folder.
+
+    Raises:
+        ClickException: none runs there, or it is still starting.
+    """
+    record = read_record(data_dir)
+    if record is None:
+        starting = " yet" if holder_pid(data_dir) is not None else ""
+        raise click.ClickException(f"no local cloud is running on {data_dir}{starting}")
+    return record

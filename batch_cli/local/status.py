@@ -1,0 +1,71 @@
+"""``batch-stack local status``."""
+
+import time
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import click
+from botocore.config import Config
+from botocore.session import Session
+
+from batch_cli.local.options import data_dir_option, running_server
+from batch_engine.local.server_state import ServerRecord
+
+_STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+
+
+@click.command()
+@data_dir_option
+def status(data_dir: Path) -> None:
+    """Show the endpoint, how long it has been up, the queues and their jobs by status."""
+    record = running_server(data_dir)
+    if not record.answers():
+        raise click.ClickException(
+            f"the local cloud (pid {record.pid}) does not answer at {record.endpoint_url}"
+        )
+    uptime = timedelta(seconds=int(time.time() - record.started_at_s))
+    click.echo(f"endpoint  {record.endpoint_url}  ({record.region}, account {record.account})")
+    click.echo(f"pid       {record.pid}, up {uptime}")
+    click.echo(f"data      {data_dir.resolve()}")
+    for line in _queue_table(_client(record)):
+        click.echo(line)
+
+
+def _client(record: ServerRecord) -> Any:
+    # A profile from the user's shell belongs to AWS, and may not even exist.
+    session = Session(session_vars={"profile": (None, None, None, None)})
+    return boto3.Session(botocore_session=session).client(
+        "batch",
+        endpoint_url=record.endpoint_url,
+        region_name=record.region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 - any pair will do for the local cloud
+        config=Config(retries={"total_max_attempts": 1}, proxies={}),
+    )
+
+
+def _queue_table(batch: Any) -> list[str]:
+    pages = batch.get_paginator("describe_job_queues").paginate()
+    queues = [queue for page in pages for queue in page["jobQueues"]]
+    if not queues:
+        return ["queues    none"]
+    rows = [["queue", "state", "priority", *_STATUSES]]
+    for queue in sorted(queues, key=lambda queue: (-queue["priority"], queue["jobQueueName"])):
+        counts = _job_counts(batch, queue["jobQueueName"])
+        shown = [str(counts[name]) for name in _STATUSES]
+        rows.append([queue["jobQueueName"], queue["state"], str(queue["priority"]), *shown])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _job_counts(batch: Any, queue_name: str) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for name in _STATUSES:
+        pages = batch.get_paginator("list_jobs").paginate(jobQueue=queue_name, jobStatus=name)
+        counts[name] = sum(len(page["jobSummaryList"]) for page in pages)
+    return counts

@@ -1,0 +1,42 @@
+"""``batch-stack local stop``."""
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from batch_cli.local.options import data_dir_option
+from batch_engine.local.server_state import holder_pid
+
+_POLL_S = 0.05
+
+
+@click.command()
+@data_dir_option
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for its jobs and functions to end.",
+)
+def stop(data_dir: Path, timeout_s: float) -> None:
+    """Stop the local cloud; its data stays."""
+    pid = holder_pid(data_dir)
+    if pid is None:
+        raise click.ClickException(f"no local cloud is running on {data_dir}")
+    if pid == 0:
+        raise click.ClickException(f"the local cloud on {data_dir} is just starting: try again")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    # The lock, not the process, says that it is gone: a process id may be given to another one.
+    deadline = time.monotonic() + timeout_s
+    while holder_pid(data_dir) == pid:
+        if time.monotonic() > deadline:
+            raise click.ClickException(f"the local cloud (pid {pid}) has not ended within {timeout_s:g} s")
+        time.sleep(_POLL_S)
+    click.echo(f"stopped the local cloud (pid {pid}); its data stays in {data_dir}")

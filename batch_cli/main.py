@@ -1,0 +1,20 @@
+"""The ``batch-stack`` command: its subcommands by name."""
+
+import click
+
+from batch_cli.lazy import LazyGroup
+
+_COMMANDS = {
+    "demo": ("batch_cli.demo:demo", "A file dropped in S3 becomes a result, on this machine."),
+    "local": ("batch_cli.local:local", "A cloud on this machine, with AWS Batch in it."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="batch-stack")
+def main() -> None:
+    """Your own batch platform on AWS Batch, and the same stack on one machine."""
+
+
+if __name__ == "__main__":
+    main()

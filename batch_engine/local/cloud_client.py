@@ -1,0 +1,120 @@
+"""A client of AWS services that run in this process: AWS's own wire formats, and no socket between."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.parsers import create_parser
+from botocore.serialize import create_serializer
+
+from batch_engine.local import cloud_logs
+from batch_engine.local.ports import ClientError, Credentials
+
+Handler = Callable[
+    [str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[tuple[int, dict[str, str], Any]]
+]
+_TASK_PRINCIPAL = "ecs-tasks.amazonaws.com"
+
+
+class CallError(Exception):
+    """A service refused a call.
+
+    Args:
+        operation: such as ``logs.PutLogEvents``.
+        code: the service's error code.
+        message: the service's explanation.
+    """
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{operation} failed with {code}: {message}")
+        self.code = code
+
+
+class InProcessClient:
+    """Calls services through their handlers.
+
+    Args:
+        handlers: by service name; called with method, path, headers, body and query.
+    """
+
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self._handlers = handlers
+
+    async def call(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
+        """Carry out one operation, with the members that boto3 has for it.
+
+        Raises:
+            CallError: the service refused.
+        """
+        model = _service_model(service)
+        operation_model = model.operation_model(operation)
+        protocol = model.metadata["protocol"]
+        sent = create_serializer(protocol).serialize_to_request(request, operation_model)
+        body = sent["body"]
+        encoded = urlencode(body).encode() if isinstance(body, dict) else body
+        headers = {name.lower(): value for name, value in sent["headers"].items()}
+        handler = self._handlers[service]
+        status, answer_headers, answer = await handler(sent["method"], sent["url_path"], headers, encoded, {})
+        parsed: dict[str, Any] = create_parser(protocol).parse(
+            {"status_code": status, "headers": answer_headers, "body": answer}, operation_model.output_shape
+        )
+        if error := parsed.get("Error"):
+            raise CallError(
+                f"{service}.{operation}", error.get("Code", str(status)), error.get("Message", "")
+            )
+        return parsed
+
+    async def put_log_lines(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
+        """Append ``(epoch ms, text)`` lines; makes the group and the stream where they are absent.
+
+        Raises:
+            CallError: CloudWatch Logs refused.
+        """
+        where = {"logGroupName": group, "logStreamName": stream}
+        for batch in cloud_logs.batches(lines):
+            try:
+                await self.call("logs", "PutLogEvents", **where, logEvents=batch)
+            except CallError as error:
+                if error.code != "ResourceNotFoundException":
+                    raise
+                await self._create_if_absent("CreateLogGroup", logGroupName=group)
+                await self._create_if_absent("CreateLogStream", **where)
+                await self.call("logs", "PutLogEvents", **where, logEvents=batch)
+
+    async def assume_task_role(self, role_arn: str, session_name: str) -> Credentials:
+        """Assume a role as ECS does for a task.
+
+        Raises:
+            ClientError: the role does not exist, or does not trust ``ecs-tasks.amazonaws.com``.
+        """
+        try:
+            role = (await self.call("iam", "GetRole", RoleName=role_arn.rsplit("/", 1)[-1]))["Role"]
+        except CallError as error:
+            raise ClientError(f"Role {role_arn} cannot be assumed: {error}") from error
+        if role["Arn"] != role_arn:
+            raise ClientError(f"Role {role_arn} does not exist; one of its name is {role['Arn']}")
+        if _TASK_PRINCIPAL not in str(role.get("AssumeRolePolicyDocument")):
+            raise ClientError(f"Role {role_arn} does not trust {_TASK_PRINCIPAL}")
+        granted = await self.call("sts", "AssumeRole", RoleArn=role_arn, RoleSessionName=session_name)
+        credentials = granted["Credentials"]
+        return Credentials(
+            access_key_id=credentials["AccessKeyId"],
+            secret_access_key=credentials["SecretAccessKey"],
+            session_token=credentials["SessionToken"],
+            expiration=credentials["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+
+    async def _create_if_absent(self, operation: str, **request: Any) -> None:
+        try:
+            await self.call("logs", operation, **request)
+        except CallError as error:
+            if error.code != "ResourceAlreadyExistsException":
+                raise
+
+
+@lru_cache(maxsize=8)
+def _service_model(service: str) -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)

@@ -1,0 +1,125 @@
+"""The environment variables under which the local cloud, and the Lambda functions it starts, run."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+# What a batch platform stands on; MiniStack has some sixty more. Names as in SigV4 credential scopes.
+SERVICES = (
+    "autoscaling",
+    "batch",
+    "budgets",
+    "cloudformation",
+    "dynamodb",
+    "dynamodbstreams",
+    "ec2",
+    "ecr",
+    "ecs",
+    "elasticfilesystem",
+    "events",
+    "iam",
+    "kms",
+    "lambda",
+    "logs",
+    "monitoring",
+    "pipes",
+    "s3",
+    "scheduler",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "ssm",
+    "states",
+    "sts",
+    "tagging",
+)
+
+# The user's own settings for AWS, and for emulators, are for other programs than this one.
+_FOREIGN_PREFIXES = ("AWS_", "BOTO_", "LAMBDA_", "LOCALSTACK_", "MINISTACK_", "S3_")
+_FOREIGN_NAMES = frozenset(
+    {
+        "AUTH",
+        "BIND_HOST",
+        "EDGE_PORT",
+        "GATEWAY_PORT",
+        "LOG_LEVEL",
+        "PERSIST_STATE",
+        "SERVICES",
+        "SFTP_ENABLED",
+        "STATE_DIR",
+        "USE_SSL",
+    }
+)
+
+
+def environment(
+    *, port: int, data_dir: Path, account: str, region: str, log_level: str, inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """Compose the whole environment of the server's process.
+
+    Args:
+        port: where the endpoint listens on 127.0.0.1.
+        data_dir: everything is stored below it.
+        account: the 12-digit AWS account that everything belongs to.
+        region: the AWS Region.
+        log_level: a level of Python's `logging`, for MiniStack's own messages.
+        inherited: the environment to start from; its AWS settings and credentials are left behind.
+    """
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        if name not in _FOREIGN_NAMES and not name.startswith(_FOREIGN_PREFIXES)
+    }
+    return kept | {
+        # A Lambda function's SDK must meet neither the user's profile nor an instance's role.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "LAMBDA_EXECUTOR": "local",
+        "LOG_LEVEL": log_level,
+        "MINISTACK_ACCOUNT_ID": account,
+        "MINISTACK_HOST": "127.0.0.1",
+        "MINISTACK_REGION": region,
+        "PERSIST_STATE": "1",
+        "S3_DATA_DIR": str(data_dir / "s3"),
+        "S3_PERSIST": "1",
+        "SERVICES": ",".join(SERVICES),
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(data_dir / "state"),
+        "TMPDIR": str(data_dir / "tmp"),
+    }
+
+
+def take_over_the_process(*, port: int, data_dir: Path, account: str, region: str, log_level: str) -> None:
+    """Give this process the environment that MiniStack reads when it is imported, and fresh scratch space.
+
+    Args:
+        port: where the endpoint listens on 127.0.0.1.
+        data_dir: everything is stored below it; an absolute path.
+        account: the 12-digit AWS account that everything belongs to.
+        region: the AWS Region.
+        log_level: a level of Python's `logging`, for MiniStack's own messages.
+    """
+    variables = environment(
+        port=port,
+        data_dir=data_dir,
+        account=account,
+        region=region,
+        log_level=log_level,
+        inherited=os.environ,
+    )
+    os.environ.clear()
+    os.environ.update(variables)
+    # Functions are unpacked into the temporary folder; those of a server that was killed are still there.
+    scratch = Path(variables["TMPDIR"])
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    tempfile.tempdir = str(scratch)
+    Path(variables["STATE_DIR"]).mkdir(exist_ok=True)

@@ -1,0 +1,254 @@
+"""The ``AWS::Batch::*`` resource types of CloudFormation, carried out through the AWS Batch API.
+
+Each method is what one of CloudFormation's resource handlers does; the rules of update and replacement are
+those of the resource schemas. CloudFormation itself (ours is MiniStack's) orders the resources, keeps records
+of the stack and deletes what an update replaced once the rest of the update has succeeded.
+"""
+
+import secrets
+import string
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch_engine import cloudformation as cfn
+from batch_engine.local import stack_updates
+from batch_engine.local.ports import BatchService, ClientError
+
+_ARN_ATTRIBUTES: Mapping[str, str] = {
+    cfn.COMPUTE_ENVIRONMENT: "ComputeEnvironmentArn",
+    cfn.JOB_QUEUE: "JobQueueArn",
+    cfn.JOB_DEFINITION: "JobDefinitionArn",
+    cfn.SCHEDULING_POLICY: "Arn",
+}
+# Deleting a queue ends its jobs first, and AWS Batch does that at about 16 jobs a second.
+_STABILISE_TIMEOUT_S = 900.0
+_POLL_S = 0.05
+_POLL_MAX_S = 1.0
+_NAME_LENGTH_MAX = 128
+_SUFFIX_LENGTH = 16
+
+
+class ResourceError(Exception):
+    """CloudFormation could not create, update or delete a resource; the text is the event's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What CloudFormation keeps of a resource: what ``Ref`` and ``Fn::GetAtt`` answer."""
+
+    physical_id: str
+    attributes: dict[str, str]
+
+
+@dataclass(slots=True)
+class StackResources:
+    """Creates, updates and deletes the ``AWS::Batch::*`` resources of stacks.
+
+    Thread-safe as the service is. Calls wait until the resource has settled: keep them off event loops.
+
+    Args:
+        service: the AWS Batch API.
+        sleep: waits some seconds between two looks at a resource.
+        clock: seconds, monotonic; bounds the waiting.
+    """
+
+    service: BatchService
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    # New revision -> the one it superseded, which SkipDeregisterOnUpdate keeps when the update cleans up.
+    _kept_revisions: dict[str, str] = field(default_factory=dict)
+
+    def create(self, resource_type: str, logical_id: str, properties: Mapping[str, Any]) -> Resource:
+        """Create a resource and wait until it is usable.
+
+        Raises:
+            ResourceError: a property is wrong, AWS Batch refused, or the resource became ``INVALID``.
+        """
+        return self._create(resource_type, properties, generated_name(logical_id))
+
+    def update(
+        self,
+        resource_type: str,
+        physical_id: str,
+        logical_id: str,
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+    ) -> Resource:
+        """Update a resource in place, or create its replacement.
+
+        A physical id that differs from the given one says that the resource was replaced: the caller deletes
+        the old one when the whole update has succeeded.
+
+        Raises:
+            ResourceError: a property is wrong, AWS Batch refused, or a resource with a name of its own would
+                have to be replaced.
+        """
+        if resource_type == cfn.JOB_DEFINITION:
+            return self._revise(physical_id, logical_id, old, new)
+        if stack_updates.requires_replacement(resource_type, old, new):
+            _refuse_replacing_a_custom_name(resource_type, physical_id, old, new)
+            return self._create(resource_type, new, generated_name(logical_id))
+        for operation, request in self._translated(
+            stack_updates.requests, resource_type, physical_id, old, new
+        ):
+            self._call(operation, request)
+        self._wait_until_valid(resource_type, physical_id)
+        return _resource(resource_type, physical_id)
+
+    def delete(self, resource_type: str, physical_id: str) -> None:
+        """Delete a resource and wait until it is gone; one that is gone already is no error.
+
+        Raises:
+            ResourceError: AWS Batch refused, as for a compute environment that a queue still uses.
+        """
+        if resource_type == cfn.JOB_DEFINITION:
+            self._deregister(physical_id)
+        elif resource_type == cfn.SCHEDULING_POLICY:
+            if self._describe(resource_type, physical_id):
+                self._call("DeleteSchedulingPolicy", {"arn": physical_id})
+        else:
+            self._disable_and_delete(resource_type, physical_id)
+
+    def _create(self, resource_type: str, properties: Mapping[str, Any], name: str) -> Resource:
+        operation, request = self._translated(cfn.create_request, resource_type, properties, name=name)
+        response = self._call(operation, request)
+        arn = str(
+            response[
+                "jobDefinitionArn" if resource_type == cfn.JOB_DEFINITION else _arn_member(resource_type)
+            ]
+        )
+        try:
+            self._wait_until_valid(resource_type, arn)
+        except ResourceError:
+            # The stack has no record yet of a resource whose creation failed, so nobody else would remove it.
+            self.delete(resource_type, arn)
+            raise
+        return _resource(resource_type, arn)
+
+    def _revise(
+        self, physical_id: str, logical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Resource:
+        name_property = cfn.NAME_PROPERTIES[cfn.JOB_DEFINITION]
+        renamed = old.get(name_property) != new.get(name_property)
+        name = generated_name(logical_id) if renamed else _name_of(physical_id)
+        revision = self._create(cfn.JOB_DEFINITION, new, name)
+        policy = new.get("ResourceRetentionPolicy") or {}
+        if not renamed and cfn.is_true(policy.get("SkipDeregisterOnUpdate")):
+            self._kept_revisions[revision.physical_id] = physical_id
+        return revision
+
+    def _deregister(self, physical_id: str) -> None:
+        # A rollback deletes the new revision: from then on the old one is the stack's again.
+        self._kept_revisions.pop(physical_id, None)
+        for successor, kept in list(self._kept_revisions.items()):
+            if kept == physical_id:
+                del self._kept_revisions[successor]
+                return
+        active = self._describe(cfn.JOB_DEFINITION, physical_id)
+        if active and active.get("status") == "ACTIVE":
+            self._call("DeregisterJobDefinition", {"jobDefinition": physical_id})
+
+    def _disable_and_delete(self, resource_type: str, physical_id: str) -> None:
+        member, noun = _MEMBERS[resource_type]
+        described = self._describe(resource_type, physical_id)
+        if described is None or described.get("status") == "DELETED":
+            return
+        if described.get("status") != "DELETING":
+            if described.get("state") != "DISABLED":
+                self._call(f"Update{noun}", {member: physical_id, "state": "DISABLED"})
+                self._wait(resource_type, physical_id, lambda now: now is None or now["status"] != "UPDATING")
+            self._call(f"Delete{noun}", {member: physical_id})
+        self._wait(resource_type, physical_id, lambda now: now is None or now["status"] == "DELETED")
+
+    def _describe(self, resource_type: str, physical_id: str) -> dict[str, Any] | None:
+        operation, request_member, response_member = _DESCRIBE[resource_type]
+        found = self._call(operation, {request_member: [physical_id]})[response_member]
+        return found[0] if found else None
+
+    def _wait_until_valid(self, resource_type: str, physical_id: str) -> None:
+        if resource_type not in _MEMBERS:
+            return
+        settled = self._wait(
+            resource_type, physical_id, lambda now: now is None or now["status"] in {"VALID", "INVALID"}
+        )
+        if settled is None or settled["status"] == "INVALID":
+            reason = settled.get("statusReason", "no reason given") if settled else "it was deleted"
+            raise ResourceError(f"{resource_type} {_name_of(physical_id)} did not become VALID: {reason}")
+
+    def _wait(
+        self, resource_type: str, physical_id: str, done: Callable[[dict[str, Any] | None], bool]
+    ) -> dict[str, Any] | None:
+        deadline = self.clock() + _STABILISE_TIMEOUT_S
+        pause = _POLL_S
+        while not done(now := self._describe(resource_type, physical_id)):
+            if self.clock() > deadline:
+                status = now["status"] if now else "gone"
+                raise ResourceError(
+                    f"{resource_type} {_name_of(physical_id)} did not settle within "
+                    f"{_STABILISE_TIMEOUT_S:.0f} s, its status is {status}"
+                )
+            self.sleep(pause)
+            pause = min(pause * 2, _POLL_MAX_S)
+        return now
+
+    def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.service.call(operation, request)
+        except ClientError as error:
+            raise ResourceError(
+                f'Resource handler returned message: "{error.message}" '
+                f"(Service: Batch, Operation: {operation}, Status Code: 400)"
+            ) from error
+
+    @staticmethod
+    def _translated(translate: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return translate(*args, **kwargs)
+        except cfn.PropertyError as error:
+            raise ResourceError(f"Properties validation failed: {error}") from error
+
+
+_MEMBERS: Mapping[str, tuple[str, str]] = {
+    cfn.COMPUTE_ENVIRONMENT: ("computeEnvironment", "ComputeEnvironment"),
+    cfn.JOB_QUEUE: ("jobQueue", "JobQueue"),
+}
+_DESCRIBE: Mapping[str, tuple[str, str, str]] = {
+    cfn.COMPUTE_ENVIRONMENT: ("DescribeComputeEnvironments", "computeEnvironments", "computeEnvironments"),
+    cfn.JOB_QUEUE: ("DescribeJobQueues", "jobQueues", "jobQueues"),
+    cfn.JOB_DEFINITION: ("DescribeJobDefinitions", "jobDefinitions", "jobDefinitions"),
+    cfn.SCHEDULING_POLICY: ("DescribeSchedulingPolicies", "arns", "schedulingPolicies"),
+}
+
+
+def generated_name(logical_id: str) -> str:
+    """Make up a name as CloudFormation does where there is none: the logical id and a random suffix."""
+    alphabet = string.ascii_letters + string.digits
+    suffix = "".join(secrets.choice(alphabet) for _ in range(_SUFFIX_LENGTH))
+    return f"{logical_id[: _NAME_LENGTH_MAX - _SUFFIX_LENGTH - 1]}-{suffix}"
+
+
+def _resource(resource_type: str, arn: str) -> Resource:
+    return Resource(physical_id=arn, attributes={_ARN_ATTRIBUTES[resource_type]: arn})
+
+
+def _arn_member(resource_type: str) -> str:
+    attribute = _ARN_ATTRIBUTES[resource_type]
+    return attribute[0].lower() + attribute[1:]
+
+
+def _name_of(arn: str) -> str:
+    """``media`` for ``arn:aws:batch:...:job-definition/media:3``."""
+    return arn.rsplit("/", 1)[-1].split(":", 1)[0]
+
+
+def _refuse_replacing_a_custom_name(
+    resource_type: str, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> None:
+    name = new.get(cfn.NAME_PROPERTIES[resource_type])
+    if name and name == old.get(cfn.NAME_PROPERTIES[resource_type]):
+        raise ResourceError(
+            "CloudFormation cannot update a stack when a custom-named resource requires replacing. "
+            f"Rename {physical_id} and update the stack again."
+        )

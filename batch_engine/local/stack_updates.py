@@ -1,0 +1,152 @@
+"""What an update of an ``AWS::Batch::*`` resource means: replacement, or requests to the AWS Batch API."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from batch_engine import cloudformation as cfn
+
+# createOnlyProperties and conditionalCreateOnlyProperties of CloudFormation's resource schemas.
+_ALWAYS_REPLACES: Mapping[str, tuple[str, ...]] = {
+    cfn.COMPUTE_ENVIRONMENT: (
+        "ComputeEnvironmentName",
+        "Type",
+        "Tags",
+        "EksConfiguration.EksClusterArn",
+        "EksConfiguration.KubernetesNamespace",
+        "ComputeResources.SpotIamFleetRole",
+        "ComputeResources.ManagedInstancesProvider.InstanceLaunchTemplate.CapacityOptionType",
+        "ComputeResources.ManagedInstancesProvider.InstanceLaunchTemplate.FipsEnabled",
+    ),
+    cfn.JOB_QUEUE: ("JobQueueName", "JobQueueType"),
+    cfn.SCHEDULING_POLICY: ("Name",),
+}
+_REPLACES_UNLESS_TOLD_NOT_TO = tuple(
+    f"ComputeResources.{name}"
+    for name in (
+        "AllocationStrategy",
+        "BidPercentage",
+        "Ec2Configuration",
+        "Ec2KeyPair",
+        "ImageId",
+        "InstanceRole",
+        "InstanceTypes",
+        "LaunchTemplate",
+        "PlacementGroup",
+        "ScalingPolicy",
+        "SecurityGroupIds",
+        "Subnets",
+        "Tags",
+        "Type",
+    )
+)
+
+# What the API takes as "the template no longer says so".
+_REMOVED: Mapping[str, Mapping[str, object]] = {
+    cfn.COMPUTE_ENVIRONMENT: {"State": "ENABLED"},
+    cfn.JOB_QUEUE: {"State": "ENABLED", "JobStateTimeLimitActions": []},
+}
+_REMOVED_COMPUTE_RESOURCES: Mapping[str, object] = {
+    "Ec2KeyPair": "",
+    "LaunchTemplate": {"LaunchTemplateId": ""},
+    "PlacementGroup": "",
+    "ScalingPolicy": {"MinScaleDownDelayMinutes": 0},
+    "Tags": {},
+}
+
+Request = tuple[str, dict[str, Any]]
+
+
+def requires_replacement(resource_type: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Say whether CloudFormation creates a new resource for this change.
+
+    Args:
+        resource_type: any of AWS Batch's but the job definition, which always gets a new revision.
+        old: the properties the resource has.
+        new: the properties it shall have.
+    """
+    paths = _ALWAYS_REPLACES[resource_type]
+    if resource_type == cfn.COMPUTE_ENVIRONMENT and cfn.is_true(new.get("ReplaceComputeEnvironment", True)):
+        paths += _REPLACES_UNLESS_TOLD_NOT_TO
+    return any(_at(old, path) != _at(new, path) for path in paths)
+
+
+def requests(
+    resource_type: str, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> list[Request]:
+    """List the requests that bring a resource from its old to its new properties, in place.
+
+    Raises:
+        PropertyError: a property is unknown or its value has the wrong type.
+    """
+    if resource_type == cfn.COMPUTE_ENVIRONMENT:
+        return _compute_environment(physical_id, old, new)
+    update = _changed(old, new, without={"Tags"}, removed=_REMOVED.get(resource_type))
+    operation, member = _UPDATES[resource_type]
+    return _update(resource_type, operation, member, physical_id, update) + _tags(physical_id, old, new)
+
+
+_UPDATES: Mapping[str, tuple[str, str]] = {
+    cfn.COMPUTE_ENVIRONMENT: ("UpdateComputeEnvironment", "computeEnvironment"),
+    cfn.JOB_QUEUE: ("UpdateJobQueue", "jobQueue"),
+    cfn.SCHEDULING_POLICY: ("UpdateSchedulingPolicy", "arn"),
+}
+
+
+def _compute_environment(physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Request]:
+    update = _changed(
+        old,
+        new,
+        without={"ReplaceComputeEnvironment", "ComputeResources", "UpdatePolicy"},
+        removed=_REMOVED[cfn.COMPUTE_ENVIRONMENT],
+    )
+    resources = _changed(
+        old.get("ComputeResources") or {},
+        new.get("ComputeResources") or {},
+        removed=_REMOVED_COMPUTE_RESOURCES,
+    )
+    if resources:
+        update["ComputeResources"] = resources
+    # The policy says how the very update that carries it treats running jobs, so it goes with any change.
+    if "UpdatePolicy" in new and (update or new["UpdatePolicy"] != old.get("UpdatePolicy")):
+        update["UpdatePolicy"] = new["UpdatePolicy"]
+    operation, member = _UPDATES[cfn.COMPUTE_ENVIRONMENT]
+    return _update(cfn.COMPUTE_ENVIRONMENT, operation, member, physical_id, update)
+
+
+def _update(
+    resource_type: str, operation: str, member: str, physical_id: str, properties: Mapping[str, Any]
+) -> list[Request]:
+    if not properties:
+        return []
+    request = cfn.to_request(resource_type, operation, properties)
+    return [(operation, {member: physical_id, **request})]
+
+
+def _tags(physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Request]:
+    before, after = old.get("Tags") or {}, new.get("Tags") or {}
+    calls: list[Request] = []
+    if gone := sorted(set(before) - set(after)):
+        calls.append(("UntagResource", {"resourceArn": physical_id, "tagKeys": gone}))
+    if changed := {key: str(value) for key, value in after.items() if before.get(key) != value}:
+        calls.append(("TagResource", {"resourceArn": physical_id, "tags": changed}))
+    return calls
+
+
+def _changed(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    *,
+    without: set[str] | None = None,
+    removed: Mapping[str, object] | None = None,
+) -> dict[str, Any]:
+    left_out = without or set()
+    changed = {key: value for key, value in new.items() if key not in left_out and old.get(key) != value}
+    gone = {key: value for key, value in (removed or {}).items() if key in old and key not in new}
+    return changed | gone
+
+
+def _at(properties: Mapping[str, Any], path: str) -> object:
+    value: object = properties
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,82 @@
+"""What `batch_engine.local.cloud` assumes of MiniStack's internals; an upgrade that moves any fails here."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from batch_engine import cloudformation as cfn
+from batch_engine.local import cloud as local_cloud
+from batch_engine.local.cloud_environment import SERVICES
+
+
+@pytest.fixture(scope="module")
+def internals() -> dict[str, Any]:
+    return dict(local_cloud.load_internals())
+
+
+def parameters(function: Callable[..., object]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+def test_every_internal_is_where_it_was(internals: dict[str, Any]) -> None:
+    assert set(internals) == {name for names in local_cloud.INTERNALS.values() for name in names}
+
+
+@pytest.mark.parametrize(
+    "moved", [{"ministack.app": ("no_such_name",)}, {"ministack.no_such_module": ("x",)}]
+)
+def test_a_moved_internal_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, moved: dict[str, tuple[str, ...]]
+) -> None:
+    monkeypatch.setattr(local_cloud, "INTERNALS", moved)
+    with pytest.raises(
+        local_cloud.MiniStackMovedError, match=r"no ministack\.\S*no_such_\w+, which .*cloud\.py"
+    ):
+        local_cloud.load_internals()
+
+
+def test_ministack_has_every_service_that_is_asked_for(internals: dict[str, Any]) -> None:
+    assert set(SERVICES) <= set(internals["SERVICE_HANDLERS"].value)
+    assert {"logs", "iam", "sts"} <= set(SERVICES), "the in-process client calls these"
+
+
+def test_events_are_dispatched_whole_and_whatever_their_source(internals: dict[str, Any]) -> None:
+    assert parameters(internals["_dispatch_event"].value) == ["event", "view"]
+    assert parameters(internals["_archive_event"].value) == ["event", "view"]
+
+
+def test_a_scope_takes_the_account_and_the_region(internals: dict[str, Any]) -> None:
+    assert parameters(internals["request_scope"].value) == ["account_id", "region"]
+
+
+def test_resource_types_that_block_run_on_their_own_thread(internals: dict[str, Any]) -> None:
+    runs_on_worker_thread = internals["_runs_on_worker_thread"].value
+    assert runs_on_worker_thread("AWS::CloudFormation::WaitCondition") is True
+    assert runs_on_worker_thread("AWS::S3::Bucket") is False
+
+
+def test_a_resource_handler_is_a_dictionary_of_functions(internals: dict[str, Any]) -> None:
+    handlers = internals["_RESOURCE_HANDLERS"].value
+    assert parameters(handlers["AWS::SQS::Queue"]["create"])[:3] == ["logical_id", "props", "stack_name"]
+    assert parameters(handlers["AWS::SQS::Queue"]["delete"]) == ["physical_id", "props"]
+    wanting_logical_id = [h for h in handlers.values() if h.get("update_with_logical_id")]
+    assert wanting_logical_id, "update_with_logical_id is gone"
+    for handler in wanting_logical_id:
+        assert len(parameters(handler["update"])) == 5
+
+
+def test_batch_is_still_a_stub_that_ours_can_replace(internals: dict[str, Any]) -> None:
+    handlers = internals["_RESOURCE_HANDLERS"].value
+    already_there = [kind for kind in cfn.CREATE_OPERATIONS if kind in handlers]
+    assert already_there == [], (
+        "MiniStack has resource types of its own for these now: compare them with ours"
+    )
+
+
+def test_docker_and_snapshots_are_switched_in_the_application(internals: dict[str, Any]) -> None:
+    assert parameters(internals["_docker_socket_present"].value) == []
+    assert parameters(internals["_build_persistence_save_dict"].value) == []
+    assert len(parameters(internals["save_all"].value)) == 1
+    assert parameters(internals["reset"].value) == []
