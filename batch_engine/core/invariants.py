@@ -10,7 +10,7 @@ from batch_engine.core.transitions import LEGAL
 
 def violations(scheduler: Scheduler) -> list[str]:
     """Every invariant that does not hold, in words; an empty list is what one wants to see."""
-    registry, capacity = scheduler.registry, scheduler.capacity
+    registry, capacity = scheduler.registry, scheduler.dispatcher.capacity
     found: list[str] = []
     used: Counter[str] = Counter()
     for job in registry.jobs.values():
@@ -56,7 +56,7 @@ def _of_job(job: Job) -> list[str]:
 def _of_lines(scheduler: Scheduler) -> list[str]:
     found: list[str] = []
     waiting = Counter(
-        job.id for queue in scheduler.registry.job_queues for job in scheduler.lines.waiting(queue)
+        job.id for queue in scheduler.registry.job_queues for job in scheduler.dispatcher.lines.waiting(queue)
     )
     for job in scheduler.registry.jobs.values():
         expected = 1 if job.status is JobStatus.RUNNABLE else 0

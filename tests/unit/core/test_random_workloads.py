@@ -100,11 +100,11 @@ class Workload(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         for queue in self.world.registry.job_queues.values():
-            head = self.world.scheduler.lines.head(queue.name)
+            head = self.world.scheduler.dispatcher.lines.head(queue.name)
             if head is not None and queue.status == "VALID":
                 for name in queue.compute_environments:
                     environment = self.world.registry.compute_environments[name]
-                    assert self.world.scheduler.capacity.refusal(head, environment) is not None
+                    assert self.world.scheduler.dispatcher.capacity.refusal(head, environment) is not None
 
 
 def test_random_workloads(make_world):

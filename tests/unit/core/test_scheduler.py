@@ -193,8 +193,8 @@ def test_cost_of_an_event_does_not_grow_with_the_line(world):
     for _ in range(200):
         world.submit(queue)
     looked_at = []
-    refusal = type(world.scheduler.capacity).refusal
-    capacity = world.scheduler.capacity
+    refusal = type(world.scheduler.dispatcher.capacity).refusal
+    capacity = world.scheduler.dispatcher.capacity
 
     class Counting(type(capacity)):
         __slots__ = ()
