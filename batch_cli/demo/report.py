@@ -2,25 +2,26 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console, OverflowMethod
+from rich.console import Console
 from rich.markup import escape
 
 from batch_cli.demo.scenario import Result
 from batch_cli.demo.stages import Stage
 
-LOG_LINES_SHOWN = 8
+LOG_LINES_SHOWN = 12
+SHOWN = ("attempt", "kind", "duration_s", "bytes", "exit_code")
+"""Of a worker's JSON line, what is shown beside its message."""
+
 COLOURS = {"SUCCEEDED": "green", "FAILED": "red"}
 
 
 def show(console: Console, results: list[Result], messages: list[str], output: Path) -> None:
     """Print jobs, log lines, objects and messages."""
 
-    def line(text: str, *, cut: bool = False) -> None:
+    def line(text: str) -> None:
         # Soft wrap: ids and ARNs stay in one piece, to be copied.
-        overflow: OverflowMethod = "ellipsis" if cut else "ignore"
-        console.print(f"  {text}", highlight=False, soft_wrap=not cut, no_wrap=cut, overflow=overflow)
+        console.print(f"  {text}", highlight=False, soft_wrap=True)
 
     console.print("\n[bold]Jobs[/bold]")
     for result in results:
@@ -31,7 +32,7 @@ def show(console: Console, results: list[Result], messages: list[str], output: P
     for result in results:
         console.print(f"\n[bold]Log of {escape(result.sample.key)}[/bold] (CloudWatch Logs)")
         for text in result.log_lines[:LOG_LINES_SHOWN]:
-            line(escape(_readable(text)), cut=True)
+            line(_readable(text))
         if len(result.log_lines) > LOG_LINES_SHOWN:
             line(f"[dim]... {len(result.log_lines) - LOG_LINES_SHOWN} more[/dim]")
     console.print("\n[bold]Messages of the SNS topic[/bold]")
@@ -49,17 +50,11 @@ def _readable(line: str) -> str:
     """A worker's JSON line as a person reads it; any other line as it is."""
     try:
         record = json.loads(line)
-        rest = {name: value for name, value in record.items() if name not in HIDDEN}
-        return f"{record['time']} {record['level']:<7} {record['message']}  {_pairs(rest)}"
+        facts = " ".join(f"{name}={record[name]}" for name in SHOWN if name in record)
+        text = f"{record['time'][11:23]} {record['level']:<5} {record['message']}"
     except (ValueError, KeyError, TypeError):
-        return line
-
-
-HIDDEN = ("time", "level", "message", "job_id", "traceback", "worker")
-
-
-def _pairs(record: dict[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in record.items())
+        return escape(line)
+    return f"{escape(text)}  [dim]{escape(facts)}[/dim]"
 
 
 def write(output: Path, stages: list[Stage], results: list[Result], messages: list[str]) -> None:
