@@ -15,14 +15,14 @@ DATA_DIR = Path(".batch-stack/demo")
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo-output"),
     show_default=True,
-    help="Where the results go; emptied first.",
+    help="Where the results go; an earlier demo's are removed.",
 )
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=DATA_DIR,
     show_default=True,
-    help="Where the local cloud keeps its state and the logs; emptied first.",
+    help="Where the local cloud keeps its state and the logs; an earlier demo's are removed.",
 )
 def demo(*, output: Path, data_dir: Path) -> None:
     """Deploy the stack to this machine, drop three files, and show what becomes of them.

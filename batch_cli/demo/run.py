@@ -1,7 +1,6 @@
 """The demo from beginning to end."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from rich.console import Console
 from batch_cli.demo import report
 from batch_cli.demo.children import Children
 from batch_cli.demo.errors import DemoError
+from batch_cli.demo.folders import fresh_folder
 from batch_cli.demo.platform import AWS_ERRORS, Platform, tail
 from batch_cli.demo.samples import samples
 from batch_cli.demo.scenario import Scenario
@@ -24,8 +24,8 @@ def run_demo(*, output: Path, data_dir: Path) -> None:
     """Run it.
 
     Args:
-        output: where the results go; emptied first.
-        data_dir: where the local cloud keeps its state; emptied first.
+        output: where the results go; what an earlier demo left there is removed.
+        data_dir: where the local cloud keeps its state; likewise.
 
     Raises:
         DemoError: something did not go as it must. Nothing is left running.
@@ -36,8 +36,7 @@ def run_demo(*, output: Path, data_dir: Path) -> None:
             f"another demo (pid {pid}) runs in {data_dir}: wait for it, or choose another --data-dir"
         )
     for folder in (output, data_dir):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        fresh_folder(folder)
     console = Console()
     stages = Stages(console)
     start = time.monotonic()

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+from batch_engine.local.visitors import refusal
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -51,7 +53,9 @@ class Front:
             await self._lifespan(scope, receive, send)
             return
         path = str(scope.get("path", ""))
-        if path == HEALTH_PATH:
+        if (reason := refusal(scope["headers"])) is not None:
+            await _answer(send, (403, {"message": reason}))
+        elif path == HEALTH_PATH:
             await _answer(send, self.health())
         elif path.startswith(CREDENTIALS_PREFIX):
             # Off the loop: the answer may need STS, which the loop serves.

@@ -74,9 +74,13 @@ def test_kill_9_loses_nothing(tmp_path: Path) -> None:
         assert (job["status"], len(job["attempts"])) == ("SUCCEEDED", 2)
         assert job["attempts"][0]["statusReason"].startswith("Host EC2 (instance i-")
         for job_id in waiting:
-            assert endpoint.wait(job_id)["status"] in ("SUCCEEDED", "FAILED")
-            if endpoint.job(job_id)["status"] == "SUCCEEDED":
+            job = endpoint.wait(job_id)
+            if job["status"] == "SUCCEEDED":
                 assert (proof / job_id).exists(), "reported as done, yet it never ran"
+            else:
+                # Only a job that was placed when the server was killed may fail: its host was lost.
+                assert job["statusReason"].startswith("Host EC2 (instance i-"), job
+        assert sum(endpoint.job(job_id)["status"] == "SUCCEEDED" for job_id in waiting) >= len(waiting) - 1
     finally:
         second.process.terminate()
         second.process.wait()

@@ -71,18 +71,45 @@ def test_interrupted_demo_leaves_nothing_running(tmp_path: Path, moment: str) ->
     wait_for(lambda: not processes_of(tmp_path), "the last process ending")
 
 
-def test_failing_demo_names_the_log(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    broken = tmp_path / "project"
-    broken.mkdir()
+def run_demo(tmp_path: Path, *, breaks: str) -> "subprocess.CompletedProcess[str]":
+    """Run the demo in a process of its own, with one thing broken by a line of Python."""
     script = (
-        "from pathlib import Path; import batch_cli.demo.run as run; "
-        f"run.ROOT = Path({str(broken)!r}); "
+        "from pathlib import Path; from batch_cli.demo import platform, run; "
+        f"{breaks}; "
         f"run.run_demo(output=Path({str(tmp_path / 'output')!r}), data_dir=Path({str(tmp_path / 'data')!r}))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, cwd=ROOT, check=False
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, cwd=ROOT, check=False
     )
+
+
+def test_failing_command_is_shown_with_its_log(tmp_path: Path) -> None:
+    breaks = "platform.Platform.bootstrap = lambda self: self.cdk('cdk-bootstrap', 'no-such-command')"
+    result = run_demo(tmp_path, breaks=breaks)
+    assert result.returncode != 0
+    log_path = tmp_path / "data/cdk-bootstrap.log"
+    assert "cdk-bootstrap failed with exit code" in result.stderr
+    assert f"log: {log_path}" in result.stderr
+    assert log_path.read_text().strip()
+    assert processes_of(tmp_path) == []
+
+
+def test_missing_toolchain_says_how_to_get_it(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    result = run_demo(tmp_path, breaks=f"run.ROOT = Path({str(tmp_path / 'project')!r})")
     assert result.returncode != 0
     assert "run `make setup`" in result.stderr
     assert processes_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("option", ["--output", "--data-dir"])
+def test_folders_of_others_are_never_emptied(tmp_path: Path, option: str) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.doc").write_text("years of work")
+    folders = {"--output": tmp_path / "output", "--data-dir": tmp_path / "data", option: precious}
+    words = [str(word) for pair in folders.items() for word in pair]
+    result = subprocess.run([*DEMO, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert f"{precious} is not empty" in result.stderr
+    assert (precious / "thesis.doc").read_text() == "years of work"

@@ -1,0 +1,25 @@
+"""Empties the demo's own folders, and nobody else's."""
+
+import shutil
+from pathlib import Path
+
+from batch_cli.demo.errors import DemoError
+
+MARK = ".made-by-batch-stack-demo"
+
+
+def fresh_folder(folder: Path) -> None:
+    """Make a folder, or empty it if an earlier demo made it.
+
+    Raises:
+        DemoError: it holds something else, which is left as it is.
+    """
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            if not (folder / MARK).is_file():
+                raise DemoError(f"{folder} is not empty and no earlier demo made it: choose another folder")
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MARK).touch()
+    except OSError as error:
+        raise DemoError(f"{folder} cannot be used: {error.strerror or error}") from error
