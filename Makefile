@@ -47,7 +47,8 @@ requirements: $(VENV)/.dev ## Recompiles requirements*.txt from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
 		--extra local --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
-clean: ## Removes what the targets made
+clean: ## Stops the local cloud and removes what the targets made
+	@if [ -x $(BIN)/batch-stack ] && [ -d .batch-stack ]; then $(BIN)/batch-stack local stop || true; fi
 	rm -rf $(VENV) node_modules cdk.out demo-output .batch-stack
 
 $(VENV)/bin/python:

@@ -12,13 +12,24 @@ from batch_engine.local import client_environment
 
 @click.command()
 @data_dir_option
-def env(data_dir: Path) -> None:
+@click.option("--unset", is_flag=True, help="Print what takes the variables back.")
+def env(*, data_dir: Path, unset: bool) -> None:
     """Print the variables that point the AWS CLI, SDKs and CDK at the local cloud.
 
     \b
     eval "$(batch-stack local env)"
+    eval "$(batch-stack local env --unset)"
     """
-    record = running_server(data_dir)
+    if unset:
+        for name in client_environment.to_set("", ""):
+            click.echo(f"unset {name}")
+        return
+    try:
+        record = running_server(data_dir)
+    except click.ClickException:
+        # For whoever evaluates this: `eval "$(...)" && cdk deploy` must not go on to the real AWS.
+        click.echo("false")
+        raise
     for name in client_environment.to_unset(os.environ):
         click.echo(f"unset {name}")
     for name, value in client_environment.to_set(record.endpoint_url, record.region).items():
