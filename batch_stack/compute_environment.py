@@ -9,6 +9,7 @@ from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from batch_stack.instance_user_data import instance_user_data
 from batch_stack.network import Network
 from batch_stack.permissions import instance_role
 from batch_stack.settings import Ec2Settings, FargateSettings, Platform
@@ -30,6 +31,10 @@ class ComputeEnvironment(Construct):
     resource: batch.ManagedEc2EcsComputeEnvironment | batch.FargateComputeEnvironment
     platform: Platform
     architecture: Architecture
+
+    def _outlived_by(self, network: Network) -> None:
+        """Delete this before its way to AWS's endpoints, without which instances cannot say that they end."""
+        self.resource.node.add_dependency(network.connectivity)
 
     def _never_replace_for_tags(self) -> None:
         """Leave the tags of CloudFormation's resource out: a change of any of them replaces it.
@@ -70,7 +75,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         super().__init__(scope, construct_id)
         self.platform = "ec2"
         self.architecture = settings.architecture
-        self.instance_role = instance_role(self, "InstanceRole")
+        self.instance_role = instance_role(self, "InstanceRole", drains=spot)
         self.launch_template = self._launch_template(settings, spot)
         default_class = (
             batch.DefaultInstanceClass.ARM64
@@ -106,6 +111,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             "ComputeResources.LaunchTemplate.Version", self.launch_template.latest_version_number
         )
         self._never_replace_for_tags()
+        self._outlived_by(network)
 
     def _launch_template(self, settings: Ec2Settings, spot: bool) -> ec2.LaunchTemplate:
         volume = ec2.BlockDeviceVolume.ebs(
@@ -118,10 +124,11 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             self,
             "LaunchTemplate",
             require_imdsv2=True,
-            # One hop ends at the host: a job cannot take the instance's role in place of its own.
+            # Keeps out containers with a network of their own: the nodes of multi-node parallel jobs. Other
+            # jobs share the host's network, where every process is one hop away: see instance_user_data.
             http_put_response_hop_limit=1,
             block_devices=[ec2.BlockDevice(device_name=_ROOT_DEVICE, volume=volume)],
-            user_data=_spot_draining() if spot else None,
+            user_data=instance_user_data(spot=spot),
         )
 
 
@@ -153,12 +160,4 @@ class FargateComputeEnvironment(ComputeEnvironment):
             replace_compute_environment=False,
         )
         self._never_replace_for_tags()
-
-
-def _spot_draining() -> ec2.MultipartUserData:
-    """User data, in the MIME format AWS Batch requires: a Spot interruption reaches containers as SIGTERM."""
-    commands = ec2.UserData.for_linux()
-    commands.add_commands("echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config")
-    user_data = ec2.MultipartUserData()
-    user_data.add_part(ec2.MultipartBody.from_user_data(commands))
-    return user_data
+        self._outlived_by(network)

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from batch_stack import settings_checks
+
 Platform = Literal["ec2", "fargate"]
 TierName = Literal["critical", "standard", "bulk"]
 QueueName = Literal["critical", "standard", "bulk", "fargate"]
@@ -16,6 +18,14 @@ LogRetentionDays = Literal[
 ]
 
 DEFAULT_RETRY_ATTEMPTS = 3
+
+COMPUTE_ENVIRONMENTS: dict[QueueName, tuple[str, ...]] = {
+    "critical": ("on_demand",),
+    "standard": ("spot", "on_demand"),
+    "bulk": ("spot",),
+    "fargate": ("fargate",),
+}
+"""Which compute environments each queue uses, in order."""
 
 MaxVcpus = Annotated[int, Field(ge=1, le=100_000)]
 # The range of the jobStateTimeLimitActions of a queue: CreateJobQueue, maxTimeSeconds.
@@ -31,7 +41,6 @@ InstanceType = Annotated[
     ),
 ]
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", description="an e-mail address")]
-ConstructName = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 _ARM_FAMILY = re.compile(r"(a1|[a-z]+\d+g[a-z]*)")
 _MEMORY_MIB_BY_FARGATE_VCPU: dict[float, range | tuple[int, ...]] = {
@@ -266,6 +275,17 @@ class Settings(_Model):
         }
         return queues[name]
 
+    def queues_for(self, platform: Platform) -> list[QueueName]:
+        """The queues that jobs of a platform can be submitted to."""
+        return [name for name in COMPUTE_ENVIRONMENTS if (name == "fargate") == (platform == "fargate")]
+
+    def max_vcpus(self, queue: QueueName) -> dict[str, int]:
+        """The vCPU limits of the compute environments that a queue uses, by their paths in the settings."""
+        return {
+            f"compute.{name}.max_vcpus": getattr(self.compute, name).max_vcpus
+            for name in COMPUTE_ENVIRONMENTS[queue]
+        }
+
     def retry_attempts(self, job: str) -> int:
         """Attempts of a job: its own setting, else the highest of the queues its triggers use, else 3."""
         own = self.jobs[job].retry_attempts
@@ -275,44 +295,9 @@ class Settings(_Model):
         return max((queue.retry_attempts for queue in queues), default=DEFAULT_RETRY_ATTEMPTS)
 
     @model_validator(mode="after")
-    def _names_become_logical_ids(self) -> Settings:
-        for section, names in (("jobs", self.jobs), ("triggers", self.triggers)):
-            for name in names:
-                if len(name) > 40 or not ConstructName.fullmatch(name):
-                    raise ValueError(
-                        f"{section} must have names of lower-case letters, digits and single hyphens, "
-                        f"beginning with a letter, at most 40 characters, got {name!r}"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _priorities_differ(self) -> Settings:
-        places: dict[int, str] = {}
-        for place, queue in (
-            ("tiers.critical", self.tiers.critical),
-            ("tiers.standard", self.tiers.standard),
-            ("tiers.bulk", self.tiers.bulk),
-            ("fargate_queue", self.fargate_queue),
-        ):
-            if queue.priority in places:
-                raise ValueError(
-                    f"{place}.priority must differ from {places[queue.priority]}.priority, "
-                    f"got {queue.priority} for both"
-                )
-            places[queue.priority] = place
-        return self
-
-    @model_validator(mode="after")
-    def _triggers_fit_their_jobs(self) -> Settings:
-        for name, trigger in self.triggers.items():
-            if trigger.job not in self.jobs:
-                known = ", ".join(self.jobs) or "(none defined)"
-                raise ValueError(f"triggers.{name}.job must be one of the jobs {known}, got {trigger.job!r}")
-            platform = self.jobs[trigger.job].platform
-            if (trigger.tier == "fargate") != (platform == "fargate"):
-                allowed = "fargate" if platform == "fargate" else "critical, standard or bulk"
-                raise ValueError(
-                    f"triggers.{name}.tier must be {allowed}, because jobs.{trigger.job}.platform is "
-                    f"{platform}, got {trigger.tier!r}"
-                )
+    def _parts_fit_together(self) -> Settings:
+        settings_checks.check_names(self)
+        settings_checks.check_priorities(self)
+        settings_checks.check_triggers(self)
+        settings_checks.check_vcpus(self)
         return self

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from aws_cdk import CfnOutput, Environment, Stack
+import jsii
+from aws_cdk import Annotations, CfnOutput, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
-from constructs import Construct
+from constructs import Construct, IValidation
 
 from batch_stack.compute_environment import Ec2ComputeEnvironment, FargateComputeEnvironment
 from batch_stack.job import ContainerJob
@@ -15,7 +16,8 @@ from batch_stack.network import Network
 from batch_stack.notification import Notification
 from batch_stack.permissions import grant_read_objects, grant_write_objects
 from batch_stack.priority_tier import PriorityTier
-from batch_stack.settings import QueueName, Settings
+from batch_stack.settings import COMPUTE_ENVIRONMENTS, QueueName, Settings
+from batch_stack.settings_checks import construct_id as pascal
 from batch_stack.storage import Storage, removal_policy
 from batch_stack.trigger import ObjectTrigger
 
@@ -43,6 +45,7 @@ class BatchStack(Stack):
         settings: Settings,
         containers_dir: Path,
         vpc: ec2.IVpc | None = None,
+        subnets: ec2.SubnetSelection | None = None,
         env: Environment | None = None,
     ) -> None:
         """Create the whole platform.
@@ -53,10 +56,13 @@ class BatchStack(Stack):
             settings: what to provision.
             containers_dir: holds a folder with a Dockerfile for each job.
             vpc: an existing VPC; by default one is made.
+            subnets: where jobs run in an existing VPC; by default its private subnets with egress, else its
+                public ones.
             env: account and Region; by default those of the deployment.
 
         Raises:
             SettingsError: a job's folder has no Dockerfile.
+            ValueError: the VPC has no such subnet.
         """
         super().__init__(
             scope,
@@ -65,7 +71,8 @@ class BatchStack(Stack):
             description="Batch platform: queues, compute environments, jobs and triggers on AWS Batch",
         )
         self._settings = settings
-        self.network = Network(self, "Network", vpc=vpc)
+        self.node.add_validation(_StackTags(self))
+        self.network = Network(self, "Network", vpc=vpc, subnets=subnets)
         compute = settings.compute
         self.spot = Ec2ComputeEnvironment(
             self, "Spot", network=self.network, settings=compute.spot, spot=True
@@ -85,24 +92,22 @@ class BatchStack(Stack):
             "Notification",
             queues=[tier.queue for tier in self.tiers.values()],
             emails=settings.notifications.emails,
+            dead_letter_queues={
+                pascal(name): trigger.dead_letter_queue for name, trigger in self.triggers.items()
+            },
+            removal_policy=removal_policy(settings.storage),
         )
         self._outputs()
 
     def _tiers(self) -> Mapping[QueueName, PriorityTier]:
-        order: dict[QueueName, list[Ec2ComputeEnvironment | FargateComputeEnvironment]] = {
-            "critical": [self.on_demand],
-            "standard": [self.spot, self.on_demand],
-            "bulk": [self.spot],
-            "fargate": [self.fargate],
-        }
         return {
             name: PriorityTier(
                 self,
-                f"{_pascal(name)}Tier",
-                compute_environments=environments,
+                f"{pascal(name)}Tier",
+                compute_environments=[getattr(self, environment) for environment in environments],
                 settings=self._settings.queue(name),
             )
-            for name, environments in order.items()
+            for name, environments in COMPUTE_ENVIRONMENTS.items()
         }
 
     def _job(self, name: str, containers_dir: Path) -> ContainerJob:
@@ -110,7 +115,7 @@ class BatchStack(Stack):
         environment = self.spot if settings.platform == "ec2" else self.fargate
         job = ContainerJob(
             self,
-            f"{_pascal(name)}Job",
+            f"{pascal(name)}Job",
             name=name,
             settings=settings,
             containers_dir=containers_dir,
@@ -128,7 +133,7 @@ class BatchStack(Stack):
         settings = self._settings.triggers[name]
         return ObjectTrigger(
             self,
-            f"{_pascal(name)}Trigger",
+            f"{pascal(name)}Trigger",
             bucket=self.storage.input_bucket,
             prefix=settings.prefix,
             output_bucket=self.storage.output_bucket,
@@ -145,9 +150,9 @@ class BatchStack(Stack):
             "NotificationTopicArn": self.notification.topic.topic_arn,
         }
         for queue_name, tier in self.tiers.items():
-            values[f"{_pascal(queue_name)}QueueArn"] = tier.queue.job_queue_arn
+            values[f"{pascal(queue_name)}QueueArn"] = tier.queue.job_queue_arn
         for job_name, job in self.jobs.items():
-            values[f"{_pascal(job_name)}JobDefinitionArn"] = job.definition.job_definition_arn
+            values[f"{pascal(job_name)}JobDefinitionArn"] = job.definition.job_definition_arn
         for number, trigger in enumerate(self.triggers.values(), start=1):
             suffix = "" if number == 1 else str(number)
             values[f"SubmitJobFunctionName{suffix}"] = trigger.function.function_name
@@ -155,5 +160,22 @@ class BatchStack(Stack):
             CfnOutput(self, name, value=value)
 
 
-def _pascal(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("-"))
+@jsii.implements(IValidation)
+class _StackTags:
+    """Warns, once all tags are known, of those that CloudFormation would put on compute environments."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    def validate(self) -> list[str]:
+        """Return no error; leave a warning on the stack."""
+        tags = self._stack.tags.tag_values()
+        if tags:
+            Annotations.of(self._stack).add_warning_v2(
+                "batch-stack:stackTags",
+                f"The stack itself has the tags {', '.join(sorted(tags))}. CloudFormation copies them to the "
+                "compute environments, and replaces a compute environment whenever one of its tags changes. "
+                'Set "@aws-cdk/core:explicitStackTags": true in the context of cdk.json: Tags.of(...) then '
+                f"tags resources only. At {self._stack.node.path}",
+            )
+        return []

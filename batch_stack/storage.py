@@ -64,5 +64,5 @@ class Storage(Construct):
 
 
 def removal_policy(settings: StorageSettings) -> RemovalPolicy:
-    """What becomes of buckets and log groups when the stack is deleted."""
+    """What becomes of buckets, log groups and queues when the stack is deleted."""
     return RemovalPolicy.DESTROY if settings.on_delete == "destroy" else RemovalPolicy.RETAIN

@@ -1,4 +1,4 @@
-"""Objects created in a bucket become jobs: S3, EventBridge, Lambda, SubmitJob."""
+"""Objects created in a bucket become jobs: S3, EventBridge, SQS, Lambda, SubmitJob."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_logs as logs_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -19,6 +20,7 @@ from batch_stack.job import ContainerJob
 from batch_stack.log_group import log_group
 from batch_stack.permissions import function_role, grant_submit_job
 from batch_stack.priority_tier import PriorityTier
+from batch_stack.queue import message_queue
 
 _PACKAGE_DIR = Path(__file__).resolve().parent
 # Beside this package in the repository, inside it in an installed wheel.
@@ -27,21 +29,32 @@ _LAMBDA_DIR = next(
     for folder in (_PACKAGE_DIR / "lambdas" / "submit_job", _PACKAGE_DIR.parent / "lambdas" / "submit_job")
     if folder.is_dir()
 )
-_RETRY_ATTEMPTS = 2
-_MAX_EVENT_AGE = Duration.hours(6)
+# From EventBridge to SQS: what EventBridge itself does unless told otherwise.
+_DELIVERY_ATTEMPTS = 185
+_MAX_EVENT_AGE = Duration.hours(24)
+
+_FUNCTION_TIMEOUT_S = 60
+# Six times the function's timeout, as Lambda asks, so that no message is handed out twice while in work.
+_VISIBILITY_TIMEOUT_S = 6 * _FUNCTION_TIMEOUT_S
+# With the visibility timeout: a message is tried for two hours before it counts as undeliverable.
+_MAX_RECEIVES = 20
+_BATCH_SIZE = 10
+# The least that Lambda allows. An account may submit 50 jobs a second; two callers stay below that.
+_MAX_CONCURRENCY = 2
 
 
 class ObjectTrigger(Construct):
     """Submits a job for each object created under a prefix of a bucket.
 
-    Both hops are asynchronous: EventBridge to Lambda, and Lambda's own queue to the function. Each retries a
-    bounded number of times, and what still fails is kept for 14 days in one dead-letter queue. Neither S3 nor
-    EventBridge promises to deliver only once, so a job may rarely run twice; workers replace their results in
-    one step.
+    A burst of uploads waits in a queue for as long as it takes to submit its jobs at the rate that AWS Batch
+    allows (docs/adr/014). What could not be queued, or could not be submitted in two hours of trying, is kept
+    in one dead-letter queue for 14 days. S3, EventBridge and SQS deliver at least once, so a job may rarely
+    run twice; workers replace their results in one step.
 
     Attributes:
         function: the function that calls SubmitJob.
         rule: the EventBridge rule.
+        queue: events that are to become jobs.
         dead_letter_queue: events that became no job.
     """
 
@@ -58,7 +71,7 @@ class ObjectTrigger(Construct):
         log_retention_days: int,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
-        """Create the rule and its function.
+        """Create the rule, its queue and its function.
 
         Args:
             scope: the parent construct.
@@ -69,7 +82,7 @@ class ObjectTrigger(Construct):
             tier: the queue to submit to.
             job: what to submit; it receives the parameters ``input`` and ``output``.
             log_retention_days: one of the periods that CloudWatch Logs allows.
-            removal_policy: what becomes of the log group with the stack.
+            removal_policy: what becomes of the log group and of undelivered events with the stack.
 
         Raises:
             ValueError: the job is for another platform than the tier.
@@ -79,20 +92,44 @@ class ObjectTrigger(Construct):
             raise ValueError(
                 f"tier must be for {job.platform}, like the job, got {tier.platform} at {self.node.path}"
             )
-        role = function_role(self, "FunctionRole", description="Submits jobs for new objects")
-        grant_submit_job(role, queue=tier.queue, job_definition_arns=[job.unversioned_arn])
+        self.dead_letter_queue = message_queue(self, "DeadLetterQueue", removal_policy=removal_policy)
+        self.queue = message_queue(
+            self,
+            "Queue",
+            removal_policy=removal_policy,
+            visibility_timeout=Duration.seconds(_VISIBILITY_TIMEOUT_S),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead_letter_queue, max_receive_count=_MAX_RECEIVES
+            ),
+        )
         logs = log_group(
             self, "FunctionLogGroup", retention_days=log_retention_days, removal_policy=removal_policy
         )
-        logs.grant_write(role)
-        self.dead_letter_queue = sqs.Queue(
+        self.function = self._function(tier, job, output_bucket, logs)
+        self.rule = events.Rule(
             self,
-            "DeadLetterQueue",
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
+            "ObjectCreated",
+            description="Objects created in the input bucket become jobs",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"], detail_type=["Object Created"], detail=_detail(bucket, prefix)
+            ),
+            targets=[
+                targets.SqsQueue(
+                    self.queue,
+                    dead_letter_queue=self.dead_letter_queue,
+                    retry_attempts=_DELIVERY_ATTEMPTS,
+                    max_event_age=_MAX_EVENT_AGE,
+                )
+            ],
         )
-        self.function = lambda_.Function(
+
+    def _function(
+        self, tier: PriorityTier, job: ContainerJob, output_bucket: s3.IBucket, logs: logs_.ILogGroup
+    ) -> lambda_.Function:
+        role = function_role(self, "FunctionRole", description="Submits jobs for new objects")
+        grant_submit_job(role, queue=tier.queue, job_definition_arns=[job.unversioned_arn])
+        logs.grant_write(role)
+        function = lambda_.Function(
             self,
             "SubmitJob",
             description="Submits an AWS Batch job for an object created in S3",
@@ -106,43 +143,34 @@ class ObjectTrigger(Construct):
             role=role,
             log_group=logs,
             memory_size=256,
-            timeout=Duration.seconds(30),
+            timeout=Duration.seconds(_FUNCTION_TIMEOUT_S),
             environment={
                 "JOB_QUEUE": tier.queue.job_queue_arn,
                 # Without a revision: SubmitJob takes the latest, so a new revision needs no new function.
                 "JOB_DEFINITION": job.unversioned_arn,
                 "OUTPUT_BUCKET": output_bucket.bucket_name,
             },
-            retry_attempts=_RETRY_ATTEMPTS,
-            max_event_age=_MAX_EVENT_AGE,
-            on_failure=destinations.SqsDestination(self.dead_letter_queue),
         )
-        self._drop_redundant_dependency(role)
-        self.rule = events.Rule(
-            self,
-            "ObjectCreated",
-            description="Objects created in the input bucket become jobs",
-            event_pattern=events.EventPattern(
-                source=["aws.s3"], detail_type=["Object Created"], detail=_detail(bucket, prefix)
-            ),
-            targets=[
-                targets.LambdaFunction(
-                    self.function,
-                    dead_letter_queue=self.dead_letter_queue,
-                    retry_attempts=_RETRY_ATTEMPTS,
-                    max_event_age=_MAX_EVENT_AGE,
-                )
-            ],
+        function.add_event_source(
+            sources.SqsEventSource(
+                self.queue,
+                batch_size=_BATCH_SIZE,
+                max_concurrency=_MAX_CONCURRENCY,
+                report_batch_item_failures=True,
+            )
         )
+        _drop_redundant_dependency(function, role)
+        return function
 
-    def _drop_redundant_dependency(self, role: iam.Role) -> None:
-        """Leave the role's policy as the one explicit dependency; the role itself is referred to anyway.
 
-        The L2 names both, which cfn-lint reports as W3005.
-        """
-        policy = cast(iam.CfnPolicy, role.node.find_child("DefaultPolicy").node.default_child)
-        cfn = cast(lambda_.CfnFunction, self.function.node.default_child)
-        cfn.add_override("DependsOn", [policy.logical_id])
+def _drop_redundant_dependency(function: lambda_.Function, role: iam.Role) -> None:
+    """Leave the role's policy as the one explicit dependency; the role itself is referred to anyway.
+
+    The L2 names both, which cfn-lint reports as W3005.
+    """
+    policy = cast(iam.CfnPolicy, role.node.find_child("DefaultPolicy").node.default_child)
+    cfn = cast(lambda_.CfnFunction, function.node.default_child)
+    cfn.add_override("DependsOn", [policy.logical_id])
 
 
 def _detail(bucket: s3.IBucket, prefix: str) -> dict[str, Any]:

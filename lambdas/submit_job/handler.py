@@ -1,4 +1,4 @@
-"""AWS Lambda function: submits an AWS Batch job for an object created in S3."""
+"""AWS Lambda function: submits an AWS Batch job for each object created in S3, from a queue of events."""
 
 import json
 import logging
@@ -9,40 +9,65 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from logic import created_object, submit_job_request
+from logic import batch_response, created_object, event_in, submit_job_request
+
+_ATTEMPTS = 3
+_CONNECT_TIMEOUT_S = 2
+_READ_TIMEOUT_S = 5
+# The longest that one SubmitJob can take: every attempt times out, and the pauses between them add up to 3 s.
+_LONGEST_CALL_MS = 1000 * (_ATTEMPTS * (_CONNECT_TIMEOUT_S + _READ_TIMEOUT_S) + 4)
 
 logger = logging.getLogger("submit_job")
 logger.setLevel(logging.INFO)
 
 
-def handle(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
-    """Submit a job and return its id.
+def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Submit a job for each record; return those that failed, which SQS then hands out again.
 
-    Every error is raised: Lambda then calls again, and hands what never succeeds to the dead-letter queue.
+    A record that there is no time for is returned unbegun: were the function cut off by its timeout, the
+    whole batch would be handed out again, and jobs would be submitted twice.
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
-    item = created_object(event)
+    target = {
+        "job_queue": os.environ["JOB_QUEUE"],
+        "job_definition": os.environ["JOB_DEFINITION"],
+        "output_bucket": os.environ["OUTPUT_BUCKET"],
+    }
+    failed = []
+    for record in event["Records"]:
+        try:
+            if context.get_remaining_time_in_millis() < _LONGEST_CALL_MS:
+                raise TimeoutError("no time left to submit it in this invocation")
+            _submit(record, target)
+        except Exception as error:
+            failed.append(record["messageId"])
+            about = {"message_id": record["messageId"], "body": record["body"]}
+            _log(logging.ERROR, "not submitted", {**about, "error": f"{type(error).__name__}: {error}"})
+    return batch_response(failed)
+
+
+def _submit(record: Mapping[str, Any], target: Mapping[str, str]) -> None:
+    item = created_object(event_in(record))
     about = {"bucket": item.bucket, "key": item.key, "size_bytes": item.size_bytes}
     if item.is_folder_marker:
-        _log("skipped: a folder marker", about)
-        return {"skipped": "folder marker"}
-    response = _batch().submit_job(
-        **submit_job_request(
-            item,
-            job_queue=os.environ["JOB_QUEUE"],
-            job_definition=os.environ["JOB_DEFINITION"],
-            output_bucket=os.environ["OUTPUT_BUCKET"],
-        )
-    )
-    _log("submitted", {**about, "job_id": response["jobId"], "job_name": response["jobName"]})
-    return {"jobId": response["jobId"], "jobName": response["jobName"]}
+        _log(logging.INFO, "skipped: a folder marker", about)
+        return
+    response = _batch().submit_job(**submit_job_request(item, **target))
+    _log(logging.INFO, "submitted", {**about, "job_id": response["jobId"], "job_name": response["jobName"]})
 
 
 @cache
 def _batch() -> Any:
     # Throttling is to be expected: an account may submit 50 jobs a second, and uploads come in bursts.
-    retries = {"mode": "standard", "total_max_attempts": 5}
-    return boto3.client("batch", config=Config(connect_timeout=3, read_timeout=10, retries=retries))
+    return boto3.client(
+        "batch",
+        config=Config(
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            read_timeout=_READ_TIMEOUT_S,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        ),
+    )
 
 
-def _log(message: str, about: Mapping[str, Any]) -> None:
-    logger.info(json.dumps({"message": message, **about}, ensure_ascii=False))
+def _log(level: int, message: str, about: Mapping[str, Any]) -> None:
+    logger.log(level, json.dumps({"message": message, **about}, ensure_ascii=False))

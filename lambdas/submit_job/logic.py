@@ -1,11 +1,12 @@
-"""From an "Object Created" event to a SubmitJob request. Pure.
+"""From a queued "Object Created" event to a SubmitJob request. Pure.
 
 The event: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
 
 import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,26 @@ class CreatedObject:
     def is_folder_marker(self) -> bool:
         """Whether it only makes a folder appear in a console, and holds nothing to work on."""
         return self.key.endswith("/")
+
+
+def event_in(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The event that a record of SQS carries.
+
+    Args:
+        record: one of the "Records" with which Lambda calls a function for a queue.
+
+    Raises:
+        ValueError: the message is no JSON object.
+    """
+    event = json.loads(record["body"])
+    if not isinstance(event, dict):
+        raise ValueError(f"the message must be an event, a JSON object, got {record['body']!r}")
+    return event
+
+
+def batch_response(failed_message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
+    """What tells Lambda which messages of a batch to leave in the queue; the others it deletes."""
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed_message_ids]}
 
 
 def created_object(event: Mapping[str, Any]) -> CreatedObject:

@@ -3,7 +3,9 @@
 import base64
 import email
 import json
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,14 +99,11 @@ def test_instances_require_imdsv2_and_encrypted_gp3(
     assert sizes == {50, 77}
 
 
-def test_spot_instances_alone_are_drained_by_user_data_in_mime_format(template: dict[str, Any]) -> None:
-    def launch_template_data(kind: str) -> dict[str, Any]:
-        reference = _environments(template)[kind]["ComputeResources"]["LaunchTemplate"]
-        resource = template["Resources"][reference["LaunchTemplateId"]["Ref"]]
-        return resource["Properties"]["LaunchTemplateData"]
-
-    assert "UserData" not in launch_template_data("EC2")
-    pieces = launch_template_data("SPOT")["UserData"]["Fn::Base64"]["Fn::Join"][1]
+def _boot_commands(template: dict[str, Any], kind: str) -> list[str]:
+    """The shell script in an environment's user data, which has to be in the MIME format."""
+    reference = _environments(template)[kind]["ComputeResources"]["LaunchTemplate"]
+    resource = template["Resources"][reference["LaunchTemplateId"]["Ref"]]
+    pieces = resource["Properties"]["LaunchTemplateData"]["UserData"]["Fn::Base64"]["Fn::Join"][1]
     text = "".join(
         piece if isinstance(piece, str) else base64.b64encode(piece["Fn::Base64"].encode()).decode()
         for piece in pieces
@@ -112,8 +111,55 @@ def test_spot_instances_alone_are_drained_by_user_data_in_mime_format(template: 
     message = email.message_from_string(text)
     assert message.get_content_type() == "multipart/mixed"
     (script,) = message.get_payload()
-    commands = script.get_payload(decode=True).decode()
-    assert "echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config" in commands
+    commands: list[str] = script.get_payload(decode=True).decode().splitlines()
+    assert commands[0] == "#!/bin/bash"
+    return commands[1:]
+
+
+def test_spot_instances_alone_are_drained(template: dict[str, Any]) -> None:
+    draining = "echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config"
+    assert draining in _boot_commands(template, "SPOT")
+    assert draining not in _boot_commands(template, "EC2")
+
+
+@pytest.mark.parametrize("kind", ["EC2", "SPOT"])
+def test_only_root_reaches_the_instance_metadata_service(template: dict[str, Any], kind: str) -> None:
+    commands = _boot_commands(template, kind)
+    (rule,) = (command for command in commands if command.startswith("iptables "))
+    words = rule.split()
+    assert words[words.index("--insert") + 1] == "OUTPUT"
+    assert words[words.index("--destination") + 1] == "169.254.169.254"
+    assert words[words.index("owner") :] == ["owner", "!", "--uid-owner", "0", "--jump", "REJECT"]
+    # The instance's role cannot write logs, so the execution role has to.
+    assert "echo ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true >> /etc/ecs/ecs.config" in commands
+
+
+def test_every_workers_image_runs_as_another_user_than_root() -> None:
+    dockerfiles = list((Path(__file__).resolve().parents[2] / "containers").glob("*/Dockerfile"))
+    assert dockerfiles
+    for dockerfile in dockerfiles:
+        users = re.findall(r"^USER\s+(\S+)", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
+        assert users, dockerfile
+        assert int(users[-1].partition(":")[0]) > 0, dockerfile
+
+
+def test_environments_are_deleted_before_their_way_to_the_internet(
+    template: dict[str, Any], of_type: Callable[[str], dict[str, dict[str, Any]]]
+) -> None:
+    def needed(name: str) -> set[str]:
+        direct = set(template["Resources"][name].get("DependsOn", []))
+        return direct.union(*(needed(other) for other in direct))
+
+    must_outlive = {
+        *of_type("AWS::EC2::Route"),
+        *of_type("AWS::EC2::SubnetRouteTableAssociation"),
+        *of_type("AWS::EC2::VPCGatewayAttachment"),
+    }
+    assert len(must_outlive) == 5
+    environments = of_type(COMPUTE_ENVIRONMENT)
+    assert len(environments) == 3
+    for name in environments:
+        assert must_outlive <= needed(name), name
 
 
 def test_tiers_use_environments_in_order(

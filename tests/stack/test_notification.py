@@ -98,14 +98,57 @@ def test_the_message_on_a_blocked_queue_gives_its_reason(
     assert "arn:q" in message
 
 
-def test_only_these_rules_may_publish(rules: dict[str, tuple[str, dict[str, Any]]], of_type: OfType) -> None:
+def test_only_these_rules_and_alarms_may_publish(
+    rules: dict[str, tuple[str, dict[str, Any]]], of_type: OfType
+) -> None:
     (policy,) = of_type("AWS::SNS::TopicPolicy").values()
-    allowed = [s for s in policy["Properties"]["PolicyDocument"]["Statement"] if s["Effect"] == "Allow"]
+    allowed = {
+        statement["Principal"]["Service"]: statement
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    }
 
-    (statement,) = allowed
-    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
-    sources = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
-    assert sorted(source["Fn::GetAtt"][0] for source in sources) == sorted(name for name, _ in rules.values())
+    def sources(service: str) -> list[str]:
+        arns = allowed[service]["Condition"]["ArnEquals"]["aws:SourceArn"]
+        return sorted(arn["Fn::GetAtt"][0] for arn in arns)
+
+    assert sorted(allowed) == ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
+    assert sources("events.amazonaws.com") == sorted(name for name, _ in rules.values())
+    assert sources("cloudwatch.amazonaws.com") == sorted(of_type("AWS::CloudWatch::Alarm"))
+    account = allowed["cloudwatch.amazonaws.com"]["Condition"]["StringEquals"]
+    assert account == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert all(statement["Action"] == "sns:Publish" for statement in allowed.values())
+
+
+def test_the_topic_has_no_key_that_its_publishers_could_not_use(of_type: OfType) -> None:
+    # Neither EventBridge nor CloudWatch may use the AWS managed key alias/aws/sns.
+    (topic,) = of_type("AWS::SNS::Topic").values()
+    assert "KmsMasterKeyId" not in topic.get("Properties", {})
+
+
+@pytest.mark.parametrize(("fixture", "count"), [("template", 2), ("variant", 3)])
+def test_every_dead_letter_queue_has_an_alarm(
+    fixture: str, count: int, request: pytest.FixtureRequest
+) -> None:
+    resources = request.getfixturevalue(fixture)["Resources"]
+    dead_letter_queues = {
+        name for name, r in resources.items() if r["Type"] == "AWS::SQS::Queue" and "DeadLetter" in name
+    }
+    alarms = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::CloudWatch::Alarm"]
+    watched = [alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for alarm in alarms]
+
+    assert sorted(watched) == sorted(dead_letter_queues)
+    assert len(watched) == count
+    for alarm in alarms:
+        assert (alarm["Namespace"], alarm["MetricName"]) == (
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+        )
+        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanThreshold", 0)
+        assert (alarm["Statistic"], alarm["EvaluationPeriods"]) == ("Maximum", 1)
+        assert alarm["TreatMissingData"] == "notBreaching"
+        (action,) = alarm["AlarmActions"]
+        assert resources[action["Ref"]]["Type"] == "AWS::SNS::Topic"
 
 
 def test_messages_that_cannot_be_published_are_kept(rules: dict[str, tuple[str, dict[str, Any]]]) -> None:

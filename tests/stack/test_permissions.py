@@ -48,14 +48,14 @@ def test_no_statement_allows_a_wildcard_action(template: dict[str, Any], variant
             assert "NotAction" not in statement
 
 
-def test_only_a_registry_token_is_not_bound_to_a_resource(template: dict[str, Any]) -> None:
+def test_only_what_aws_binds_to_no_resource_is_unbound(template: dict[str, Any]) -> None:
     unbound = [
         action
         for _, statement in _statements(template)
         if statement["Effect"] == "Allow" and "*" in _as_list(statement.get("Resource", []))
         for action in _as_list(statement["Action"])
     ]
-    assert unbound == ["ecr:GetAuthorizationToken"]
+    assert sorted(unbound) == ["ecr:GetAuthorizationToken", *["ecs:DiscoverPollEndpoint"] * 2]
 
 
 def test_the_job_reads_input_objects_and_writes_output_objects_and_nothing_else(
@@ -117,6 +117,53 @@ def test_container_roles_can_only_be_taken_from_this_account(
         assert "aws:SourceArn" in statement["Condition"]["ArnLike"]
 
 
+CLUSTERS = [":cluster/AWSBatch*", ":cluster/*_Batch_*"]
+
+
+def cluster_patterns(arns: list[dict[str, Any]]) -> list[str]:
+    return [arn["Fn::Join"][1][-1] for arn in arns]
+
+
+@pytest.mark.parametrize(("prefix", "drains"), [("SpotInstanceRole", True), ("OnDemandInstanceRole", False)])
+def test_the_instance_role_does_what_the_ecs_agent_does_and_in_clusters_of_aws_batch_only(
+    of_type: OfType, prefix: str, drains: bool
+) -> None:
+    (role,) = (r["Properties"] for n, r in of_type("AWS::IAM::Role").items() if n.startswith(prefix))
+    (policy,) = role["Policies"]
+    statements = {
+        action: statement
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in _as_list(statement["Action"])
+    }
+    # No image is pulled and no log written with it: a job that takes it gains neither.
+    on_cluster = {
+        "ecs:DeregisterContainerInstance",
+        "ecs:RegisterContainerInstance",
+        "ecs:SubmitAttachmentStateChanges",
+        "ecs:SubmitContainerStateChange",
+        "ecs:SubmitTaskStateChange",
+    }
+    on_instance = {"ecs:Poll", "ecs:StartTelemetrySession"}
+    if drains:
+        on_instance.add("ecs:UpdateContainerInstancesState")
+    assert set(statements) == on_cluster | on_instance | {"ecs:DiscoverPollEndpoint", "ecs:TagResource"}
+    for action in on_cluster:
+        assert cluster_patterns(statements[action]["Resource"]) == CLUSTERS
+    for action in on_instance:
+        assert cluster_patterns(statements[action]["Condition"]["ArnLike"]["ecs:cluster"]) == CLUSTERS
+    assert statements["ecs:TagResource"]["Condition"] == {
+        "StringEquals": {"ecs:CreateAction": "RegisterContainerInstance"}
+    }
+
+
+def test_the_function_reads_its_own_queue(template: dict[str, Any]) -> None:
+    allowed = _allowed_to(template, "MediaTriggerFunctionRole")
+    for action in ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"):
+        (queue,) = allowed[action]
+        assert queue["Fn::GetAtt"][0].startswith("MediaTriggerQueue")
+    assert "sqs:SendMessage" not in allowed
+
+
 def test_each_purpose_has_its_own_role(of_type: OfType) -> None:
     services = [
         role["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"]
@@ -130,5 +177,5 @@ def test_each_purpose_has_its_own_role(of_type: OfType) -> None:
         "lambda.amazonaws.com",
     ]
     for name, role in of_type("AWS::IAM::Role").items():
-        assert ("ManagedPolicyArns" in role["Properties"]) == ("InstanceRole" in name)
+        assert "ManagedPolicyArns" not in role["Properties"], name
         assert "RoleName" not in role["Properties"]

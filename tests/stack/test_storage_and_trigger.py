@@ -74,7 +74,7 @@ def _rule(template: dict[str, Any], prefix: str) -> dict[str, Any]:
     return rule
 
 
-def test_objects_under_the_prefix_reach_the_function(template: dict[str, Any]) -> None:
+def test_objects_under_the_prefix_reach_the_queue(template: dict[str, Any]) -> None:
     rule = _rule(template, "MediaTrigger")
     (bucket,) = rule["EventPattern"]["detail"]["bucket"]["name"]
 
@@ -83,7 +83,7 @@ def test_objects_under_the_prefix_reach_the_function(template: dict[str, Any]) -
     assert rule["EventPattern"]["detail"]["object"] == {"key": [{"prefix": "media/"}]}
     assert bucket["Ref"].startswith("StorageInput")
     (target,) = rule["Targets"]
-    assert template["Resources"][target["Arn"]["Fn::GetAtt"][0]]["Type"] == "AWS::Lambda::Function"
+    assert template["Resources"][target["Arn"]["Fn::GetAtt"][0]]["Type"] == "AWS::SQS::Queue"
 
 
 def test_an_empty_prefix_means_every_object(variant: dict[str, Any]) -> None:
@@ -92,19 +92,88 @@ def test_an_empty_prefix_means_every_object(variant: dict[str, Any]) -> None:
     assert quick == {"key": [{"prefix": "quick/"}]}
 
 
-def test_both_asynchronous_hops_are_bounded_and_end_in_the_dead_letter_queue(
-    template: dict[str, Any], of_type: OfType
-) -> None:
-    (target,) = _rule(template, "MediaTrigger")["Targets"]
-    (invoke,) = of_type("AWS::Lambda::EventInvokeConfig").values()
-    on_failure = invoke["Properties"]["DestinationConfig"]["OnFailure"]["Destination"]
+def test_the_queue_feeds_the_function_no_faster_than_jobs_may_be_submitted(of_type: OfType) -> None:
+    (mapping,) = (r["Properties"] for r in of_type("AWS::Lambda::EventSourceMapping").values())
+    (function,) = of_type("AWS::Lambda::Function").items()
+    (queue,) = (r["Properties"] for n, r in of_type("AWS::SQS::Queue").items() if "DeadLetter" not in n)
 
-    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 21_600}
-    assert invoke["Properties"]["MaximumRetryAttempts"] == 2
-    assert invoke["Properties"]["MaximumEventAgeInSeconds"] == 21_600
-    assert on_failure == target["DeadLetterConfig"]["Arn"]
-    queue = template["Resources"][on_failure["Fn::GetAtt"][0]]
-    assert queue["Properties"] == {"MessageRetentionPeriod": 1_209_600, "SqsManagedSseEnabled": True}
+    assert mapping["EventSourceArn"]["Fn::GetAtt"][0].startswith("MediaTriggerQueue")
+    assert mapping["FunctionName"] == {"Ref": function[0]}
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+    assert mapping["BatchSize"] == 10
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert "MaximumBatchingWindowInSeconds" not in mapping, "a lone upload must not wait for others"
+    assert queue["VisibilityTimeout"] >= 6 * function[1]["Properties"]["Timeout"]
+    assert "ReservedConcurrentExecutions" not in function[1]["Properties"]
+
+
+def test_a_burst_of_ten_thousand_uploads_outlives_the_rate_limit(of_type: OfType) -> None:
+    (queue,) = (r["Properties"] for n, r in of_type("AWS::SQS::Queue").items() if "DeadLetter" not in n)
+    burst_s = 10_000 / 50
+    assert queue["MessageRetentionPeriod"] > 100 * burst_s
+    # Even if every attempt but the last were refused for as long as the burst lasts.
+    assert queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"] > 10 * burst_s
+
+
+def test_both_hops_end_in_the_dead_letter_queue(template: dict[str, Any], of_type: OfType) -> None:
+    (target,) = _rule(template, "MediaTrigger")["Targets"]
+    (queue,) = (r["Properties"] for n, r in of_type("AWS::SQS::Queue").items() if "DeadLetter" not in n)
+
+    assert target["RetryPolicy"] == {"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": 86_400}
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == target["DeadLetterConfig"]["Arn"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 20
+    dead_letters = template["Resources"][target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]]
+    assert dead_letters["Properties"] == {
+        "MessageRetentionPeriod": 1_209_600,
+        "SqsManagedSseEnabled": True,
+    }
+    # Nothing calls the function asynchronously any more, so nothing waits in Lambda's own queue.
+    assert not of_type("AWS::Lambda::EventInvokeConfig")
+    assert not of_type("AWS::Lambda::Permission")
+
+
+def test_queues_are_encrypted_and_refuse_plain_http(of_type: OfType) -> None:
+    queues = of_type("AWS::SQS::Queue")
+    assert len(queues) == 3
+    assert all(r["Properties"]["SqsManagedSseEnabled"] is True for r in queues.values())
+    denied = {
+        queue["Ref"]
+        for policy in of_type("AWS::SQS::QueuePolicy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        for queue in policy["Properties"]["Queues"]
+        if statement["Effect"] == "Deny"
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    }
+    assert denied == set(queues)
+
+
+def test_only_the_rule_may_fill_the_queue(template: dict[str, Any], of_type: OfType) -> None:
+    (policy,) = (
+        r["Properties"]
+        for n, r in of_type("AWS::SQS::QueuePolicy").items()
+        if n.startswith("MediaTriggerQueue")
+    )
+    (allowed,) = (s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Allow")
+    source = allowed["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::GetAtt"][0]
+    assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
+    assert template["Resources"][source]["Type"] == "AWS::Events::Rule"
+    assert source.startswith("MediaTrigger")
+
+
+def test_deleting_the_stack_keeps_all_that_holds_data_unless_told_otherwise(
+    template: dict[str, Any], variant: dict[str, Any]
+) -> None:
+    kinds = ("AWS::S3::Bucket", "AWS::Logs::LogGroup", "AWS::SQS::Queue")
+
+    def policies(one: dict[str, Any]) -> set[tuple[str, str, str]]:
+        return {
+            (r["Type"], r["DeletionPolicy"], r["UpdateReplacePolicy"])
+            for r in one["Resources"].values()
+            if r["Type"] in kinds
+        }
+
+    assert policies(template) == {(kind, "Retain", "Retain") for kind in kinds}
+    assert policies(variant) == {(kind, "Delete", "Delete") for kind in kinds}
 
 
 def _submits_to(template: dict[str, Any], function_prefix: str) -> tuple[str, dict[str, Any]]:

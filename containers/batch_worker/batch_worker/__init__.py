@@ -30,10 +30,10 @@ code  name            retry?    meaning
 66    EX_NOINPUT      no        the input does not exist
 70    EX_SOFTWARE     no        any other exception: a bug, its traceback is in the log
 73    EX_CANTCREAT    no        the output place does not exist or cannot hold the result
-75    EX_TEMPFAIL     **yes**   `TransientError`: throttling, 5xx, lost connection, disk full
+75    EX_TEMPFAIL     **yes**   `TransientError`: throttling, 5xx, lost connection, disk full;
+                                or SIGTERM: a reclaimed host (a timeout or TerminateJob is never retried)
 77    EX_NOPERM       no        access denied
 130   128 + SIGINT    -         interrupted by hand
-143   128 + SIGTERM   by cause  stopped: timeout and TerminateJob never retry, a lost host does
 ====  ==============  ========  ========================================================
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +22,12 @@ class Interrupted(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """128 + the signal's number, as a shell reports it. Never 0: Batch would count that as success."""
-        return 128 + self.signum
+        """75 (try again) for SIGTERM, which is the platform's; 130 for SIGINT, which is a person's.
+
+        AWS Batch never retries what it stopped itself, by timeout or TerminateJob, so 75 costs nothing there.
+        A lost host, though, is not always reported as one: an attempt may end with nothing but its exit code.
+        """
+        return os.EX_TEMPFAIL if self.signum == signal.SIGTERM else 128 + self.signum
 
 
 class Stop:

@@ -1,5 +1,6 @@
 """From an event to a SubmitJob request."""
 
+import json
 import re
 from types import ModuleType
 from typing import Any
@@ -80,6 +81,24 @@ def test_without_versioning_the_sequencer_tells_uploads_apart(logic: ModuleType)
 @pytest.mark.parametrize(("key", "marker"), [("media/", True), ("/", True), ("media/a", False), ("a", False)])
 def test_folder_markers_are_told_apart(logic: ModuleType, key: str, marker: bool) -> None:
     assert logic.created_object(_event(key)).is_folder_marker is marker
+
+
+def test_a_record_of_the_queue_carries_the_event_as_json(logic: ModuleType) -> None:
+    event = _event("media/ü +.png")
+    assert logic.event_in({"messageId": "m", "body": json.dumps(event)}) == event
+
+
+@pytest.mark.parametrize("body", ["", "no json", "[]", "null", '"text"'])
+def test_a_record_without_an_event_is_refused(logic: ModuleType, body: str) -> None:
+    with pytest.raises(ValueError, match=r"JSON object|Expecting value"):
+        logic.event_in({"messageId": "m", "body": body})
+
+
+def test_the_response_names_what_failed(logic: ModuleType) -> None:
+    assert logic.batch_response([]) == {"batchItemFailures": []}
+    assert logic.batch_response(["a", "b"]) == {
+        "batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]
+    }
 
 
 @pytest.mark.parametrize(

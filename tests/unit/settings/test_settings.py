@@ -95,3 +95,20 @@ def test_reading_settings_does_not_load_the_cdk() -> None:
     command = [sys.executable, "-c", script]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("vcpu", "tier"), [(64, "critical"), (96, "standard"), (128, "standard"), (128, "bulk"), (128, None)]
+)
+def test_a_job_may_be_as_large_as_the_largest_environment_of_its_tier(vcpu: int, tier: str | None) -> None:
+    triggers = {"t": {"job": "big", "tier": tier}} if tier else {}
+    settings = Settings.model_validate(
+        {"jobs": {"big": {"folder": "media", "vcpu": vcpu}}, "triggers": triggers}
+    )
+    assert settings.jobs["big"].vcpu == vcpu
+
+
+def test_names_that_stay_apart_are_allowed() -> None:
+    names = ["a-b", "ab", "a1", "b-1"]
+    settings = Settings.model_validate({"jobs": {name: {"folder": "media"} for name in names}})
+    assert list(settings.jobs) == names

@@ -116,6 +116,34 @@ JOB: dict[str, Any] = {"folder": "media"}
         ({"jobs": {"My Job": JOB}},
          "jobs must have names of lower-case letters, digits and single hyphens, beginning with a letter, at "
          "most 40 characters, got 'My Job'"),
+        ({"jobs": {"a-1": JOB, "b": JOB, "a1": JOB}},
+         "jobs must have names that differ in more than a hyphen before a digit, got 'a-1' and 'a1': both "
+         "become A1"),
+        ({"jobs": {"media": JOB}, "triggers": {"x2-y": {"job": "media"}, "x-2-y": {"job": "media"}}},
+         "triggers must have names that differ in more than a hyphen before a digit, got 'x2-y' and 'x-2-y': "
+         "both become X2Y"),
+        (
+            {"jobs": {"big": {**JOB, "vcpu": 96}}, "triggers": {"t": {"job": "big", "tier": "critical"}}},
+            "jobs.big.vcpu must be at most 64, the highest of compute.on_demand.max_vcpus, which "
+            "triggers.t.tier leads to, got 96",
+        ),
+        (
+            {"jobs": {"big": {**JOB, "vcpu": 129}}, "triggers": {"t": {"job": "big"}}},
+            "jobs.big.vcpu must be at most 128, the highest of compute.on_demand.max_vcpus, "
+            "compute.spot.max_vcpus, which triggers.t.tier leads to, got 129",
+        ),
+        (
+            {"jobs": {"big": {**JOB, "vcpu": 129}}},
+            "jobs.big.vcpu must be at most 128, the highest of compute.on_demand.max_vcpus, "
+            "compute.spot.max_vcpus, got 129",
+        ),
+        (
+            {
+                "compute": {"fargate": {"max_vcpus": 1}},
+                "jobs": {"f": {**JOB, "platform": "fargate", "vcpu": 2, "memory_mib": 4096}},
+            },
+            "jobs.f.vcpu must be at most 1, the highest of compute.fargate.max_vcpus, got 2",
+        ),
         ({"triggers": {"media": {"job": "media"}}},
          "triggers.media.job must be one of the jobs (none defined), got 'media'"),
         ({"jobs": {"media": JOB}, "triggers": {"t": {"job": "media", "tier": "fargate"}}},

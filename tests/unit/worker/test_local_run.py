@@ -144,6 +144,6 @@ def test_kill_in_the_middle_of_a_push_leaves_nothing_half_made(worker, stop_at, 
 def test_sigterm_in_the_middle_of_a_push_leaves_no_litter(worker, stop_at, source, tmp_path):
     worker.write(PUSH_IN_TWO_STEPS)
     end = stop_at("half written", "--input", str(source), "--output", str(tmp_path / "out"))
-    assert end.exit_code == 143
+    assert end.exit_code == 75
     assert [path.name for path in (tmp_path / "out" / "in.txt").iterdir()] == ["a"]
     assert list(worker.scratch.iterdir()) == []

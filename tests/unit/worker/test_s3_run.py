@@ -102,7 +102,7 @@ def test_sigterm_leaves_nothing_in_the_bucket(s3, worker, stop_at):
     s3.put_object(Bucket="in-bucket", Key="a", Body=b"x")
     worker.write(COPY + "; task.log.info('working'); time.sleep(120)")
     end = stop_at("working", "--input", "s3://in-bucket/a", "--output", "s3://out-bucket/")
-    assert end.exit_code == 143
+    assert end.exit_code == 75
     assert s3.list_objects_v2(Bucket="out-bucket")["KeyCount"] == 0
     assert list(worker.scratch.iterdir()) == []
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
+from batch_worker.stop import Interrupted
 
 SWALLOWS_EXCEPTIONS = """
 (task.output_dir / "a").touch()
@@ -46,7 +48,7 @@ finally:
     [SWALLOWS_EXCEPTIONS, SWALLOWS_EVERYTHING, A_THREAD_SEES_THE_FLAG, WAITS_FOR_A_CHILD],
     ids=["swallows_exceptions", "swallows_everything", "a_thread_sees_the_flag", "waits_for_a_child"],
 )
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_signal_stops_the_worker(*, worker, stop_at, source, tmp_path, body, number, exit_code):
     worker.write(body)
     end = stop_at("working", "--input", str(source), "--output", str(tmp_path / "out"), number=number)
@@ -56,6 +58,13 @@ def test_signal_stops_the_worker(*, worker, stop_at, source, tmp_path, body, num
     assert stopped["exit_code"] == exit_code
     assert not (tmp_path / "out").exists()
     assert list(worker.scratch.iterdir()) == []
+
+
+def test_only_the_platforms_signal_asks_for_another_attempt():
+    """Whatever else would end a process this way keeps the shell's convention, and is not retried."""
+    assert Interrupted(signal.SIGTERM).exit_code == os.EX_TEMPFAIL == 75
+    assert Interrupted(signal.SIGINT).exit_code == 130
+    assert Interrupted(signal.SIGHUP).exit_code == 129
 
 
 def test_second_signal_does_not_break_the_clean_up(worker, stop_at, source, tmp_path):
@@ -71,6 +80,6 @@ def test_second_signal_does_not_break_the_clean_up(worker, stop_at, source, tmp_
         """
     )
     end = stop_at("working", "--input", str(source), "--output", str(tmp_path / "out"))
-    assert end.exit_code == 143, end
+    assert end.exit_code == 75, end
     assert end.message("cleaned up")
     assert [line["message"] for line in end.lines].count("SIGTERM received") == 1

@@ -1,0 +1,40 @@
+"""SQS queues, which hold what has not been delivered yet."""
+
+from __future__ import annotations
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+_RETENTION = Duration.days(14)  # the longest that SQS allows
+
+
+def message_queue(
+    scope: Construct,
+    construct_id: str,
+    *,
+    removal_policy: RemovalPolicy,
+    visibility_timeout: Duration | None = None,
+    dead_letter_queue: sqs.DeadLetterQueue | None = None,
+) -> sqs.Queue:
+    """Create a queue: encrypted, TLS only, messages kept for 14 days.
+
+    Its key is that of SQS: EventBridge and CloudWatch could not use the AWS managed key of KMS.
+
+    Args:
+        scope: the parent construct.
+        construct_id: the queue's id within it.
+        removal_policy: what becomes of it, and of the messages in it, with the stack.
+        visibility_timeout: how long a message that was received stays hidden from others; by default 30 s.
+        dead_letter_queue: where messages go that were received too often; a dead-letter queue has none.
+    """
+    return sqs.Queue(
+        scope,
+        construct_id,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        enforce_ssl=True,
+        retention_period=_RETENTION,
+        removal_policy=removal_policy,
+        visibility_timeout=visibility_timeout,
+        dead_letter_queue=dead_letter_queue,
+    )

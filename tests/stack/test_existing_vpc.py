@@ -1,0 +1,143 @@
+"""Networks that exist already: which subnets are used, and whether tasks need a public address there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import batch_stack
+from batch_stack.settings_file import parse_settings
+
+pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).resolve().parents[2]
+SUBNETS = {
+    "public": ["subnet-0a000001", "subnet-0a000002"],
+    "private": ["subnet-0b000001", "subnet-0b000002"],
+    "isolated": ["subnet-0c000001", "subnet-0c000002"],
+}
+
+
+@pytest.fixture
+def imported(new_app: Callable[[], Any], cdk: Any) -> Callable[..., tuple[Any, Any]]:
+    """Makes an app and a VPC known by its attributes, with the kinds of subnets that are named."""
+
+    def make(*kinds: str) -> tuple[Any, Any]:
+        app = new_app()
+        theirs = cdk.Stack(app, "Theirs")
+        cdk.aws_sns.Topic(theirs, "SomethingElse")
+        attributes = {f"{kind}_subnet_ids": SUBNETS[kind] for kind in kinds}
+        zones = ["us-east-1a", "us-east-1b"]
+        vpc = cdk.aws_ec2.Vpc.from_vpc_attributes(
+            theirs, "Vpc", vpc_id="vpc-0a000001", availability_zones=zones, **attributes
+        )
+        return app, vpc
+
+    return make
+
+
+def _template(app: Any, **options: Any) -> dict[str, Any]:
+    settings = parse_settings(
+        {"jobs": {"quick": {"folder": "media", "platform": "fargate"}}}, source="existing"
+    )
+    stack = batch_stack.BatchStack(
+        app, "Ours", settings=settings, containers_dir=ROOT / "containers", **options
+    )
+    return dict(app.synth().get_stack_by_name(stack.stack_name).template)
+
+
+def _subnets(template: dict[str, Any]) -> list[Any]:
+    environments = [
+        r["Properties"]["ComputeResources"]["Subnets"]
+        for r in template["Resources"].values()
+        if r["Type"] == "AWS::Batch::ComputeEnvironment"
+    ]
+    assert len(environments) == 3
+    assert environments[0] == environments[1] == environments[2]
+    return list(environments[0])
+
+
+def _public_address(template: dict[str, Any]) -> str:
+    (definition,) = (
+        r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Batch::JobDefinition"
+    )
+    return str(definition["ContainerProperties"]["NetworkConfiguration"]["AssignPublicIp"])
+
+
+@pytest.mark.parametrize(
+    ("kinds", "used", "address"),
+    [
+        (("public",), "public", "ENABLED"),
+        (("private",), "private", "DISABLED"),
+        (("public", "private"), "private", "DISABLED"),
+        (("public", "isolated"), "public", "ENABLED"),
+    ],
+)
+def test_by_default_private_subnets_with_egress_are_used_else_public_ones(
+    imported: Callable[..., tuple[Any, Any]], kinds: tuple[str, ...], used: str, address: str
+) -> None:
+    app, vpc = imported(*kinds)
+    template = _template(app, vpc=vpc)
+
+    assert _subnets(template) == SUBNETS[used]
+    assert _public_address(template) == address
+    assert "AWS::EC2::VPC" not in {r["Type"] for r in template["Resources"].values()}
+
+
+def test_subnets_can_be_chosen(imported: Callable[..., tuple[Any, Any]], cdk: Any) -> None:
+    app, vpc = imported("public", "private", "isolated")
+    selection = cdk.aws_ec2.SubnetSelection(subnet_type=cdk.aws_ec2.SubnetType.PUBLIC)
+    template = _template(app, vpc=vpc, subnets=selection)
+    assert (_subnets(template), _public_address(template)) == (SUBNETS["public"], "ENABLED")
+
+    app, vpc = imported("public", "private", "isolated")
+    selection = cdk.aws_ec2.SubnetSelection(subnets=vpc.isolated_subnets)
+    template = _template(app, vpc=vpc, subnets=selection)
+    assert (_subnets(template), _public_address(template)) == (SUBNETS["isolated"], "DISABLED")
+
+
+def test_a_vpc_of_the_same_app_is_deleted_after_what_runs_in_it(new_app: Callable[[], Any], cdk: Any) -> None:
+    ec2 = cdk.aws_ec2
+    stack = cdk.Stack(new_app(), "Both")
+    public = ec2.SubnetConfiguration(name="Only", subnet_type=ec2.SubnetType.PUBLIC)
+    vpc = ec2.Vpc(stack, "Vpc", max_azs=2, nat_gateways=0, subnet_configuration=[public])
+    network = batch_stack.Network(stack, "Network", vpc=vpc)
+    batch_stack.FargateComputeEnvironment(
+        stack, "Fargate", network=network, settings=batch_stack.Settings().compute.fargate
+    )
+    resources = cdk.assertions.Template.from_stack(stack).to_json()["Resources"]
+
+    (environment,) = (r for r in resources.values() if r["Type"] == "AWS::Batch::ComputeEnvironment")
+    routes = {name for name, r in resources.items() if r["Type"] == "AWS::EC2::Route"}
+    assert network.assigns_public_ip is True
+    assert len(routes) == 2
+    assert routes <= set(environment["DependsOn"])
+
+
+def test_a_vpc_without_a_way_out_is_refused(imported: Callable[..., tuple[Any, Any]]) -> None:
+    app, vpc = imported("isolated")
+    with pytest.raises(
+        ValueError,
+        match=r"vpc must have private subnets with egress or public ones, or subnets must say which to use, "
+        r"got 2 isolated subnets only at Ours/Network",
+    ):
+        _template(app, vpc=vpc)
+
+
+def test_a_choice_of_subnets_that_are_not_there_is_refused(
+    imported: Callable[..., tuple[Any, Any]], cdk: Any
+) -> None:
+    app, vpc = imported("public")
+    for selection in (
+        cdk.aws_ec2.SubnetSelection(subnet_type=cdk.aws_ec2.SubnetType.PRIVATE_ISOLATED),
+        cdk.aws_ec2.SubnetSelection(availability_zones=["eu-west-1a"]),
+    ):
+        with pytest.raises(
+            ValueError,
+            match=r"subnets must select at least one subnet of the VPC, which has 0 private with egress, "
+            r"2 public and 0 isolated, got none at .*/Network",
+        ):
+            batch_stack.Network(
+                cdk.Stack(app, f"S{len(app.node.children)}"), "Network", vpc=vpc, subnets=selection
+            )
