@@ -117,11 +117,11 @@ def test_container_roles_can_only_be_taken_from_this_account(
         assert "aws:SourceArn" in statement["Condition"]["ArnLike"]
 
 
-CLUSTERS = [":cluster/AWSBatch*", ":cluster/*_Batch_*"]
+CLUSTERS = {":cluster/AWSBatch*", ":cluster/*_Batch_*"}
 
 
-def cluster_patterns(arns: list[dict[str, Any]]) -> list[str]:
-    return [arn["Fn::Join"][1][-1] for arn in arns]
+def cluster_patterns(arns: list[dict[str, Any]]) -> set[str]:
+    return {arn["Fn::Join"][1][-1] for arn in arns}
 
 
 @pytest.mark.parametrize(("prefix", "drains"), [("SpotInstanceRole", True), ("OnDemandInstanceRole", False)])
