@@ -17,12 +17,18 @@ COMPUTE_ENVIRONMENT = "AWS::Batch::ComputeEnvironment"
 JOB_QUEUE = "AWS::Batch::JobQueue"
 JOB_DEFINITION = "AWS::Batch::JobDefinition"
 SCHEDULING_POLICY = "AWS::Batch::SchedulingPolicy"
+CONSUMABLE_RESOURCE = "AWS::Batch::ConsumableResource"
+SERVICE_ENVIRONMENT = "AWS::Batch::ServiceEnvironment"
+QUOTA_SHARE = "AWS::Batch::QuotaShare"
 
 CREATE_OPERATIONS: Mapping[str, str] = {
     COMPUTE_ENVIRONMENT: "CreateComputeEnvironment",
     JOB_QUEUE: "CreateJobQueue",
     JOB_DEFINITION: "RegisterJobDefinition",
     SCHEDULING_POLICY: "CreateSchedulingPolicy",
+    CONSUMABLE_RESOURCE: "CreateConsumableResource",
+    SERVICE_ENVIRONMENT: "CreateServiceEnvironment",
+    QUOTA_SHARE: "CreateQuotaShare",
 }
 """The resource types that are translated, and the operation that creates each."""
 
@@ -31,6 +37,9 @@ NAME_PROPERTIES: Mapping[str, str] = {
     JOB_QUEUE: "JobQueueName",
     JOB_DEFINITION: "JobDefinitionName",
     SCHEDULING_POLICY: "Name",
+    CONSUMABLE_RESOURCE: "ConsumableResourceName",
+    SERVICE_ENVIRONMENT: "ServiceEnvironmentName",
+    QUOTA_SHARE: "QuotaShareName",
 }
 """The property that names a resource of each type; CloudFormation makes a name up where it is absent."""
 
@@ -86,19 +95,50 @@ def create_request(
     return operation, request
 
 
-def to_request(resource_type: str, operation: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+def to_request(
+    resource_type: str, operation: str, properties: Mapping[str, Any], *, root: str = "Properties"
+) -> dict[str, Any]:
     """Translate properties into the members of one operation's request.
 
     Args:
         resource_type: whose properties they are; named in errors.
         operation: an operation of the AWS Batch API, such as ``UpdateJobQueue``.
         properties: PascalCase properties, each a member of the operation's request.
+        root: where the properties stand; paths in errors begin with it.
 
     Raises:
         PropertyError: a property is unknown or its value has the wrong type.
     """
     shape = _service_model().operation_model(operation).input_shape
-    return _Translation(resource_type).structure(shape, properties, "Properties")
+    return _Translation(resource_type).structure(shape, properties, root)
+
+
+def has_operation(operation: str) -> bool:
+    """Say whether the AWS Batch API has an operation of this name."""
+    return operation in _service_model().operation_names
+
+
+def to_pascal_case(operation: str, response: Mapping[str, Any]) -> dict[str, Any]:
+    """Spell a response's members as Step Functions does; keys of maps (tags, parameters) are data.
+
+    Args:
+        operation: an operation of the AWS Batch API, such as ``DescribeJobs``.
+        response: its response as on the wire.
+    """
+    spelt: dict[str, Any] = _pascal(_service_model().operation_model(operation).output_shape, response)
+    return spelt
+
+
+def _pascal(shape: Shape, value: Any) -> Any:
+    if shape.type_name == "structure" and isinstance(value, Mapping):
+        return {
+            key[0].upper() + key[1:]: _pascal(shape.members[key], member)
+            for key, member in value.items()
+            if key in shape.members
+        }
+    if shape.type_name == "list" and isinstance(value, list):
+        return [_pascal(shape.member, item) for item in value]
+    return value
 
 
 def is_true(value: object) -> bool:

@@ -58,7 +58,9 @@ class Endpoint:
     def environment(self, name: str = "ce", max_vcpus: int = 16, kind: str = "EC2") -> str:
         resources: dict[str, Any] = {"type": kind, "maxvCpus": max_vcpus, "subnets": ["subnet-1"]}
         if kind in ("EC2", "SPOT"):
-            resources |= {"minvCpus": 0, "instanceTypes": ["m6i"], "instanceRole": "ecsInstanceRole"}
+            resources |= {"minvCpus": 0, "instanceTypes": ["m6g"], "instanceRole": "ecsInstanceRole"}
+        if kind == "SPOT":
+            resources["allocationStrategy"] = "SPOT_PRICE_CAPACITY_OPTIMIZED"
         created = self.batch.create_compute_environment(
             computeEnvironmentName=name, type="MANAGED", computeResources=resources
         )

@@ -8,6 +8,7 @@ _COMMANDS = {
     "start": ("batch_cli.local.start:start", "Start it on 127.0.0.1."),
     "stop": ("batch_cli.local.stop:stop", "Stop it; its data stays."),
     "status": ("batch_cli.local.status:status", "Show its endpoint, queues and jobs."),
+    "interrupt": ("batch_cli.local.interrupt:interrupt", "Take instances away from jobs, as EC2 Spot does."),
     "env": ("batch_cli.local.env:env", "Print the variables that point clients at it."),
 }
 

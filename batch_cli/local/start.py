@@ -1,8 +1,12 @@
 """``batch-stack local start``."""
 
+import math
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -11,6 +15,7 @@ from batch_cli.local.options import data_dir_option
 from batch_engine.local.server_state import (
     LOG_FILE,
     AlreadyRunningError,
+    OtherOwnerError,
     ServerOptions,
     ServerRecord,
     holder_pid,
@@ -23,6 +28,22 @@ _POLL_S = 0.05
 _TAIL_LINES = 20
 
 
+def _matching(pattern: str, words: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    def check(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+        if value is not None and re.fullmatch(pattern, value) is None:
+            raise click.BadParameter(f"must be {words}, got {value!r}", context, parameter)
+        return value
+
+    return check
+
+
+def _a_number(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    # Not-a-number passes every comparison with a range.
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("must be a number of vCPUs, got nan", context, parameter)
+    return value
+
+
 @click.command()
 @click.option(
     "--port",
@@ -33,7 +54,8 @@ _TAIL_LINES = 20
 )
 @click.option(
     "--host-vcpus",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, min_open=True, max=100_000),
+    callback=_a_number,
     help="How many vCPUs jobs may use at once.  [default: every core of this machine]",
 )
 @data_dir_option
@@ -41,6 +63,23 @@ _TAIL_LINES = 20
     "--assembly",
     type=click.Path(file_okay=False, path_type=Path),
     help="The cloud assembly (cdk.out) with the images that jobs run.",
+)
+@click.option(
+    "--account",
+    callback=_matching(r"[0-9]{12}", "12 digits"),
+    help="The AWS account id that everything belongs to.  [default: 000000000000]",
+)
+@click.option(
+    "--region",
+    callback=_matching(r"[a-z]{2,3}(-[a-z]+)+-[0-9]", "a Region such as eu-west-1"),
+    help="The AWS Region that everything is in.  [default: us-east-1]",
+)
+@click.option(
+    "--runtime",
+    type=click.Choice(["process", "container", "auto"]),
+    default="process",
+    show_default=True,
+    help="What jobs run as: processes of this machine, or containers; auto takes containers where it can.",
 )
 @click.option("--detach", is_flag=True, help="Return as soon as the endpoint answers; it goes on running.")
 @click.option(
@@ -56,46 +95,66 @@ def start(
     host_vcpus: float | None,
     data_dir: Path,
     assembly: Path | None,
+    account: str | None,
+    region: str | None,
+    runtime: str,
     detach: bool,
     log_level: str,
 ) -> None:
     """Start a cloud on this machine, on 127.0.0.1.
 
-    Without --detach it runs until Ctrl-C.
+    Without --detach it runs until Ctrl-C. The account and the Region of a data folder cannot change later.
     """
     if (pid := holder_pid(data_dir)) is not None:
         raise click.ClickException(
             f"a local cloud is running on {data_dir} already (pid {pid}): "
             "stop it with `batch-stack local stop`, or choose another --data-dir"
         )
+    options = ServerOptions(
+        data_dir=data_dir,
+        port=port,
+        host_vcpus=host_vcpus,
+        assembly=assembly,
+        account=account,
+        region=region,
+        runtime=runtime,
+        log_level=log_level.upper(),
+    )
     if detach:
-        command = ["--port", str(port), "--data-dir", str(data_dir), "--log-level", log_level]
-        if host_vcpus is not None:
-            command += ["--host-vcpus", str(host_vcpus)]
-        if assembly is not None:
-            command += ["--assembly", str(assembly)]
-        _start_detached(data_dir, command)
+        _start_detached(data_dir, _as_arguments(options))
     else:
-        _run(
-            ServerOptions(
-                data_dir=data_dir,
-                port=port,
-                host_vcpus=host_vcpus,
-                assembly=assembly,
-                log_level=log_level.upper(),
-            )
-        )
+        _run(options)
+
+
+def _as_arguments(options: ServerOptions) -> list[str]:
+    given = asdict(options).items()
+    return [
+        word
+        for name, value in given
+        if value is not None
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
 
 
 def _run(options: ServerOptions) -> None:
     # Here, not at the top: whoever detaches, or reads the help, need not wait for MiniStack's import.
     from batch_engine.local.cloud import MiniStackMovedError  # noqa: PLC0415
     from batch_engine.local.cloud_http import PortInUseError  # noqa: PLC0415
-    from batch_engine.local.server import run_server  # noqa: PLC0415
+    from batch_engine.local.server import RuntimeUnavailableError, run_server  # noqa: PLC0415
+    from batch_engine.local.store import StoreError  # noqa: PLC0415
+
+    refusals = (
+        AlreadyRunningError,
+        MiniStackMovedError,
+        OtherOwnerError,
+        PortInUseError,
+        RuntimeUnavailableError,
+        StoreError,
+    )
 
     try:
         run_server(options, on_ready=_announce)
-    except (AlreadyRunningError, MiniStackMovedError, PortInUseError) as error:
+    except refusals as error:
         raise click.ClickException(str(error)) from error
 
 

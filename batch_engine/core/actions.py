@@ -23,7 +23,7 @@ class StopAttempt:
     job_id: str
     attempt: int
     cause: StopCause
-    grace_s: int = STOP_GRACE_S
+    grace_s: float = STOP_GRACE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +46,46 @@ class PublishJobState:
     detail: Wire
 
 
-Action = StartAttempt | StopAttempt | SetTimer | PublishJobState
+@dataclass(frozen=True, slots=True)
+class PublishQueueBlocked:
+    """Tell the world that the head of a queue cannot run: the "Batch Job Queue Blocked" event."""
+
+    job_id: str
+    queue_arn: str
+    detail: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchInstance:
+    """A compute environment needs one more instance; where that takes time, ``InstanceReady`` ends it."""
+
+    instance_id: str
+    instance_type: str
+    compute_environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class TerminateInstance:
+    """An instance is given back."""
+
+    instance_id: str
+    compute_environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Say ``Woken`` at ``at_ms``."""
+
+    at_ms: int
+
+
+Action = (
+    StartAttempt
+    | StopAttempt
+    | SetTimer
+    | PublishJobState
+    | PublishQueueBlocked
+    | LaunchInstance
+    | TerminateInstance
+    | WakeAt
+)

@@ -4,12 +4,14 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateComputeEnvironme
 """
 
 from batch_engine.core import describe
-from batch_engine.core.context import CallContext, Operation, check_name, page
+from batch_engine.core.context import CallContext, Operation, check_name, check_tags, named, page
+from batch_engine.core.environment_checks import check_instances, check_new, check_update
 from batch_engine.core.errors import ClientError
 from batch_engine.core.events import ResourcesChanged
 from batch_engine.core.model import ComputeEnvironment, State, Wire
 
 MAX_COMPUTE_ENVIRONMENTS = 50
+SERVICE_LINKED_ROLE = "aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
 FARGATE_TYPES = ("FARGATE", "FARGATE_SPOT")
 RESOURCE_TYPES = ("EC2", "SPOT", *FARGATE_TYPES, "ECS_MANAGED_INSTANCES")
 NOT_FOR_FARGATE = (
@@ -42,11 +44,16 @@ def create(context: CallContext, request: Wire) -> Wire:
     kind = request["type"]
     if kind not in ("MANAGED", "UNMANAGED"):
         raise ClientError(f"type must be MANAGED or UNMANAGED, got {kind}")
+    check_new(request)
     resources = request.get("computeResources") or {}
     if kind == "MANAGED":
         resources = _managed(resources, on_eks="eksConfiguration" in request)
+    elif resources.get("maxvCpus", 1) < 1:
+        raise ClientError(f"maxvCpus must be at least 1, got {resources['maxvCpus']}")
     elif not request.get("serviceRole"):
         raise ClientError("ServiceRole is required.")
+    elif SERVICE_LINKED_ROLE in request["serviceRole"]:
+        raise ClientError("Service Linked Role cannot be used with UNMANAGED Compute Environment")
     uuid = context.ids.uuid()
     environment = ComputeEnvironment(
         name=name,
@@ -64,17 +71,17 @@ def create(context: CallContext, request: Wire) -> Wire:
         ),
         eks=request.get("eksConfiguration"),
         extra={member: request[member] for member in EXTRA_MEMBERS if member in request},
-        tags=request.get("tags") or {},
+        tags=check_tags(request.get("tags")),
     )
     registry.add(environment)
     registry.touch(environment)
+    context.emit(ResourcesChanged())
     return {"computeEnvironmentName": name, "computeEnvironmentArn": environment.arn}
 
 
 def _service_linked_role(context: CallContext) -> str:
     arns = context.arns
-    path = "aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
-    return f"arn:{arns.partition}:iam::{arns.account}:role/{path}"
+    return f"arn:{arns.partition}:iam::{arns.account}:role/{SERVICE_LINKED_ROLE}"
 
 
 def _state(request: Wire, default: State) -> State:
@@ -82,6 +89,15 @@ def _state(request: Wire, default: State) -> State:
     if state not in State.__members__:
         raise ClientError(f"state must be ENABLED or DISABLED, got {state}")
     return State(state)
+
+
+def _merged(before: Wire, changes: Wire) -> Wire:
+    """What is given replaces what was, member by member and all the way down."""
+    merged = {**before, **changes}
+    for name, value in changes.items():
+        if isinstance(value, dict) and isinstance(before.get(name), dict):
+            merged[name] = _merged(before[name], value)
+    return merged
 
 
 def _managed(resources: Wire, *, on_eks: bool) -> Wire:
@@ -93,6 +109,12 @@ def _managed(resources: Wire, *, on_eks: bool) -> Wire:
     kind = resources.get("type")
     if kind not in RESOURCE_TYPES:
         raise ClientError(f"computeResources.type must be one of {', '.join(RESOURCE_TYPES)}, got {kind}")
+    if (provider := resources.get("managedInstancesProvider")) is not None:
+        if kind != "ECS_MANAGED_INSTANCES":
+            raise ClientError(f"managedInstancesProvider is only for ECS_MANAGED_INSTANCES, got {kind}")
+        for member in ("infrastructureRoleArn", "instanceLaunchTemplate"):
+            if member not in provider:
+                raise ClientError(f"managedInstancesProvider.{member} is required.")
     largest = resources["maxvCpus"]
     if largest < 1:
         raise ClientError(f"maxvCpus must be at least 1, got {largest}")
@@ -121,6 +143,7 @@ def _on_instances(resources: Wire, *, on_eks: bool) -> Wire:
     desired = resources.get("desiredvCpus", smallest)
     if not smallest <= desired <= largest:
         raise ClientError("desiredvCpus should be between minvCpus and maxvCpus.")
+    check_instances(resources, on_eks=on_eks)
     return {"allocationStrategy": "BEST_FIT", **resources, "desiredvCpus": desired}
 
 
@@ -132,7 +155,12 @@ def update(context: CallContext, request: Wire) -> Wire:
     changes.pop("updateToLatestImageVersion", None)
     state = _state(request, environment.state)
     if environment.type == "MANAGED":
+        check_update(environment, request)
+    if environment.type == "MANAGED":
         merged = {**environment.resources, **changes}
+        if provider := environment.resources.get("managedInstancesProvider"):
+            changed = changes.get("managedInstancesProvider") or {}
+            merged["managedInstancesProvider"] = _merged(provider, changed)
         if "desiredvCpus" not in changes and "desiredvCpus" in merged:
             merged["desiredvCpus"] = min(max(merged["desiredvCpus"], merged["minvCpus"]), merged["maxvCpus"])
         environment.resources = _managed(merged, on_eks=environment.eks is not None)
@@ -171,16 +199,15 @@ def delete(context: CallContext, request: Wire) -> Wire:
     if placed:
         raise ClientError(f"Cannot delete, {len(placed)} job(s) still run in the compute environment")
     context.registry.forget(environment)
+    context.emit(ResourcesChanged())
     return {}
 
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
     """DescribeComputeEnvironments: those named, or all. Names that do not exist are left out."""
-    named = request.get("computeEnvironments")
-    if named is not None and len(named) > 100:
-        raise ClientError(f"No more than 100 compute environments may be described at once, got {len(named)}")
-    if named:
-        found = [context.find_environment(reference) for reference in named]
+    references = named(request, "computeEnvironments")
+    if references:
+        found = [context.find_environment(reference) for reference in references]
     else:
         found = list(context.registry.compute_environments.values())
     items = [describe.compute_environment(item) for item in found if item is not None]

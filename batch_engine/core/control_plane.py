@@ -1,11 +1,18 @@
 """The API's operations, by name: one place to ask, for HTTP, for CloudFormation and for the simulator."""
 
 from batch_engine.core import (
+    bulk,
     compute_environments,
+    consumable_resources,
     job_definitions,
     job_queues,
     jobs,
+    listing,
+    quota_shares,
     scheduling_policies,
+    service_environments,
+    service_jobs,
+    snapshot,
     tags,
 )
 from batch_engine.core.actions import Action
@@ -24,6 +31,13 @@ OPERATIONS: dict[str, Operation] = {
     **jobs.OPERATIONS,
     **scheduling_policies.OPERATIONS,
     **tags.OPERATIONS,
+    **bulk.OPERATIONS,
+    **listing.OPERATIONS,
+    **snapshot.OPERATIONS,
+    **service_environments.OPERATIONS,
+    **service_jobs.OPERATIONS,
+    **quota_shares.OPERATIONS,
+    **consumable_resources.OPERATIONS,
 }
 
 
@@ -58,5 +72,14 @@ class ControlPlane:
         def emit(event: Event) -> None:
             actions.extend(self._scheduler.handle(event, now_ms))
 
-        context = CallContext(self._registry, self._arns, self._ids, now_ms, emit)
+        dispatcher = self._scheduler.dispatcher
+        context = CallContext(
+            self._registry,
+            self._arns,
+            self._ids,
+            now_ms,
+            emit,
+            dispatcher.in_order,
+            lambda queue: dispatcher.shares.active(queue, now_ms),
+        )
         return handler(context, request), actions

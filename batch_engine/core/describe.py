@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from batch_engine.core import ecs_tasks
 from batch_engine.core.model import (
     Attempt,
     ComputeEnvironment,
@@ -34,7 +35,7 @@ def retry_strategy(strategy: RetryStrategy) -> Wire:
     return {"attempts": strategy.attempts, "evaluateOnExit": entries}
 
 
-def _attempt(attempt: Attempt) -> Wire:
+def _attempt(job: Job, attempt: Attempt) -> Wire:
     container = _present(
         containerInstanceArn=attempt.container_instance_arn,
         taskArn=attempt.task_arn,
@@ -42,9 +43,12 @@ def _attempt(attempt: Attempt) -> Wire:
         reason=attempt.reason,
         logStreamName=attempt.log_stream,
     )
+    container["networkInterfaces"] = _network_interfaces(attempt)
+    task = None if job.ecs_container is None else ecs_tasks.attempt_details(job, container)
     return {
-        "container": {**container, "networkInterfaces": []},
+        "container": container if task is None else {},
         **_present(
+            taskProperties=task,
             startedAt=attempt.started_at_ms,
             stoppedAt=attempt.stopped_at_ms,
             statusReason=attempt.status_reason,
@@ -53,7 +57,7 @@ def _attempt(attempt: Attempt) -> Wire:
 
 
 def _container(job: Job) -> Wire:
-    """The job's container: what was asked for, and what the latest attempt came to."""
+    """The job's container, or its ECS task: what was asked for, and what the latest attempt came to."""
     latest = job.attempts[-1] if job.attempts else None
     outcome: Wire = {}
     if latest is not None:
@@ -64,12 +68,17 @@ def _container(job: Job) -> Wire:
             exitCode=latest.exit_code,
             reason=latest.reason,
         )
-    return {**job.container, **outcome, "networkInterfaces": []}
+    if job.is_gang:
+        return {}
+    if job.ecs_container is not None:
+        return {"ecsProperties": ecs_tasks.task_details(job, outcome)}
+    interfaces = _network_interfaces(latest)
+    return {"container": {**job.container, **outcome, "networkInterfaces": interfaces}}
 
 
 def job_detail(job: Job, registry: Registry) -> Wire:
     """One job as DescribeJobs shows it, and as the state-change event carries it."""
-    finished = [_attempt(attempt) for attempt in job.attempts if attempt.stopped_at_ms is not None]
+    finished = [_attempt(job, attempt) for attempt in job.attempts if attempt.stopped_at_ms is not None]
     return {
         "jobArn": job.arn,
         "jobName": job.name,
@@ -79,10 +88,10 @@ def job_detail(job: Job, registry: Registry) -> Wire:
         "attempts": finished,
         "createdAt": job.created_at_ms,
         "retryStrategy": retry_strategy(job.retry),
-        "dependsOn": [],
+        "dependsOn": [_present(jobId=item.job_id, type=item.type) for item in job.depends_on],
         "jobDefinition": job.definition_arn,
         "parameters": job.parameters,
-        "container": _container(job),
+        **_container(job),
         "tags": {"resourceArn": job.arn, **job.tags},
         "propagateTags": job.propagate_tags,
         "platformCapabilities": [job.platform.value],
@@ -91,6 +100,11 @@ def job_detail(job: Job, registry: Registry) -> Wire:
             startedAt=job.started_at_ms,
             stoppedAt=job.stopped_at_ms,
             schedulingPriority=job.scheduling_priority,
+            arrayProperties=_array_properties(job, registry),
+            nodeProperties=job.node_properties if job.is_gang else None,
+            nodeDetails=_node_details(job),
+            shareIdentifier=job.share_identifier,
+            consumableResourceProperties=_consumables(job),
             timeout=None if job.timeout_s is None else {"attemptDurationSeconds": job.timeout_s},
             isCancelled=job.is_cancelled or None,
             isTerminated=job.is_terminated or None,
@@ -98,7 +112,45 @@ def job_detail(job: Job, registry: Registry) -> Wire:
     }
 
 
-def job_summary(job: Job) -> Wire:
+def _consumables(job: Job) -> Wire | None:
+    listed = [{"consumableResource": name, "quantity": count} for name, count in job.consumables.items()]
+    return {"consumableResourceList": listed} if listed else None
+
+
+def _array_properties(job: Job, registry: Registry) -> Wire | None:
+    """A parent's size and how its children stand; a child's index."""
+    if job.array_index is not None:
+        return {"index": job.array_index}
+    run = registry.arrays.get(job.id)
+    if run is None:
+        return None
+    summary = {status.value: count for status, count in run.counts.items()}
+    return {
+        "size": run.size,
+        "statusSummary": summary,
+        "statusSummaryLastUpdatedAt": run.updated_at_ms,
+    }
+
+
+def _node_details(job: Job) -> Wire | None:
+    if job.node_index is None:
+        return None
+    return {"nodeIndex": job.node_index, "isMainNode": job.node_index == job.main_node}
+
+
+def _node_summary(job: Job) -> Wire | None:
+    if job.num_nodes is None:
+        return None
+    return {"numNodes": job.num_nodes, **(_node_details(job) or {})}
+
+
+def _network_interfaces(attempt: Attempt | None) -> list[Wire]:
+    if attempt is None or attempt.private_ipv4 is None:
+        return []
+    return [{"privateIpv4Address": attempt.private_ipv4}]
+
+
+def job_summary(job: Job, registry: Registry) -> Wire:
     """One job as ListJobs shows it."""
     latest = job.attempts[-1] if job.attempts else None
     container = None if latest is None else _present(exitCode=latest.exit_code, reason=latest.reason)
@@ -112,6 +164,9 @@ def job_summary(job: Job) -> Wire:
         startedAt=job.started_at_ms,
         stoppedAt=job.stopped_at_ms,
         container=container or None,
+        arrayProperties=_array_properties(job, registry),
+        nodeProperties=_node_summary(job),
+        shareIdentifier=job.share_identifier,
         jobDefinition=job.definition_arn,
         isCancelled=job.is_cancelled or None,
         isTerminated=job.is_terminated or None,
@@ -162,7 +217,10 @@ def job_queue(queue: JobQueue, registry: Registry) -> Wire:
         "statusReason": queue.status_reason,
         "priority": queue.priority,
         "computeEnvironmentOrder": order,
-        "serviceEnvironmentOrder": [],
+        "serviceEnvironmentOrder": [
+            {"order": position, "serviceEnvironment": registry.service_environments[name].arn}
+            for position, name in enumerate(queue.service_environments, start=1)
+        ],
         "jobStateTimeLimitActions": queue.time_limit_actions,
         "tags": queue.tags,
         **_present(schedulingPolicyArn=queue.scheduling_policy_arn, jobQueueType=queue.queue_type),

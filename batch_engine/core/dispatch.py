@@ -3,10 +3,18 @@
 https://docs.aws.amazon.com/batch/latest/userguide/job_scheduling.html
 """
 
+from collections.abc import Iterator
+
+from batch_engine.core import multinode
 from batch_engine.core.actions import StartAttempt
-from batch_engine.core.capacity import Capacity, HostLimits, Refusal
+from batch_engine.core.agenda import Agenda
+from batch_engine.core.blocked import Blocked
+from batch_engine.core.capacity import Capacity, HostLimits
+from batch_engine.core.catalogue import Catalogue
+from batch_engine.core.consumables import Consumables
 from batch_engine.core.ids import Arns, IdFactory
-from batch_engine.core.journal import Journal
+from batch_engine.core.instances import Instance, InstanceState, need_of
+from batch_engine.core.journal import Journal, nodes_of
 from batch_engine.core.model import (
     Attempt,
     ComputeEnvironment,
@@ -16,29 +24,53 @@ from batch_engine.core.model import (
     Platform,
     WaitReason,
 )
+from batch_engine.core.refusals import Refusal, telling
+from batch_engine.core.scaling import Offer, Scaling, ScalingSettings, has_fleet
+from batch_engine.core.shares import Shares
 from batch_engine.core.waiting_lines import WaitingLines
 
 _CLUSTER = "cluster/"
 
 
 class Dispatcher:
-    """Holds the lines of RUNNABLE jobs and counts what placed jobs use.
+    """Holds the lines of RUNNABLE jobs and places what can be placed.
 
     Args:
         journal: takes the decisions.
         arns: names things.
         ids: gives fresh ids to instances and tasks.
         host: what the machine underneath can run at once.
+        catalogue: the instance types there are.
+        settings: how instances come and go.
     """
 
-    def __init__(self, journal: Journal, arns: Arns, ids: IdFactory, host: HostLimits) -> None:
-        self.lines = WaitingLines()
-        self.capacity = Capacity(host)
+    def __init__(
+        self,
+        journal: Journal,
+        arns: Arns,
+        ids: IdFactory,
+        host: HostLimits,
+        catalogue: Catalogue | None = None,
+        *,
+        settings: ScalingSettings | None = None,
+    ) -> None:
+        self.lines = WaitingLines(journal)
+        self.agenda = Agenda(journal)
+        self.scaling = Scaling(
+            journal, arns, ids, catalogue or Catalogue(), self.agenda, settings=settings or ScalingSettings()
+        )
+        self.capacity = Capacity(host, self.scaling)
+        self.shares = Shares(journal, self.lines)
+        self._blocked = Blocked(journal, self.agenda)
+        self._consumables = Consumables(journal.registry)
         self._journal = journal
         self._registry = journal.registry
         self._arns = arns
         self._ids = ids
         self._by_priority: list[JobQueue] | None = None
+        # Jobs for which an instance is being launched: out of their line, and RUNNABLE still.
+        self._held: dict[str, dict[str, Job]] = {}
+        self._addresses = 0
 
     def enqueue(self, job: Job) -> None:
         """Put a job that has just become RUNNABLE in its queue's line."""
@@ -46,20 +78,102 @@ class Dispatcher:
 
     def take_over(self, job: Job) -> None:
         """Count in a placed job that was read back from the store."""
-        self.capacity.take(job, job.attempt.compute_environment)
+        attempt = job.attempt
+        self.capacity.take(job, attempt.compute_environment)
+        self.shares.placed(job)
+        environment = self._registry.compute_environments.get(attempt.compute_environment)
+        if environment is not None and has_fleet(environment):
+            self.scaling.adopt(
+                attempt.instance_id,
+                attempt.container_instance_arn or "",
+                environment.name,
+                job.id,
+                need_of(job),
+            )
 
     def release(self, job: Job) -> None:
         """Free what a job's latest attempt held."""
-        self.capacity.release(job, job.attempt.compute_environment)
+        self.capacity.release(job, job.attempt.compute_environment, job.attempt.instance_id)
+        self.shares.released(job)
 
-    def resources_changed(self) -> None:
-        """A queue or a compute environment came, went or changed."""
+    def resources_changed(self) -> list[Instance]:
+        """A queue or a compute environment came, went or changed.
+
+        Returns:
+            The instances with jobs that an infrastructure update replaces.
+        """
         self._by_priority = None
+        self.shares.policies_changed()
+        replaced: list[Instance] = []
+
+        def replace(instance: Instance) -> None:
+            if self.instance_gone(instance.id):
+                replaced.append(instance)
+
+        self.scaling.resources_changed(replace)
+        return replaced
 
     def drop_queue(self, name: str) -> None:
         """Forget a queue that is gone."""
         self.lines.drop(name)
+        self.shares.drop(name)
+        self._held.pop(name, None)
         self._by_priority = None
+
+    def overdue(self, queue_name: str) -> tuple[Job, str] | None:
+        """The head of a queue that has waited for as long as it may, and why it is cancelled."""
+        queue = self._registry.job_queues.get(queue_name)
+        head = self._next(queue) if queue is not None else None
+        if queue is None or head is None:
+            return None
+        reason = self._blocked.overdue(queue, head)
+        return None if reason is None else (head, reason)
+
+    def instance_ready(self, instance_id: str) -> None:
+        """An instance has joined its cluster: the jobs that it was launched for get back in line."""
+        self._rejoin(self.scaling.ready(instance_id))
+
+    def instance_gone(self, instance_id: str) -> list[Job]:
+        """An instance takes no more jobs.
+
+        Returns:
+            The jobs on it.
+        """
+        instance = self.scaling.instances.get(instance_id)
+        if instance is None:
+            return []
+        jobs = list(instance.jobs)
+        if instance.state is InstanceState.LAUNCHING:
+            self._rejoin(self.scaling.ready(instance_id))
+            jobs = []
+        self.scaling.drain(instance)
+        return [self._registry.jobs[job_id] for job_id in jobs]
+
+    def _rejoin(self, job_ids: list[str]) -> None:
+        for job_id in job_ids:
+            job = self._registry.jobs[job_id]
+            self._held.get(job.queue, {}).pop(job_id, None)
+            if job.status is JobStatus.RUNNABLE:
+                job.wait_reason = None
+                self.lines.join(job)
+
+    def held(self, queue: str) -> list[Job]:
+        """The RUNNABLE jobs of a queue whose instances are being launched."""
+        return [job for job in self._held.get(queue, {}).values() if job.status is JobStatus.RUNNABLE]
+
+    def in_order(self, queue: str) -> Iterator[Job]:
+        """The RUNNABLE jobs of a queue in the order in which they would be placed; for display."""
+        yield from self.held(queue)
+        yield from self.shares.in_order(queue)
+
+    def known(self, job: Job) -> None:
+        """A job is new, or was read back from the store."""
+        self.shares.known(job)
+
+    def ended(self, job: Job) -> None:
+        """A job is over."""
+        self.shares.use.ended(job)
+        self._consumables.free(job)
 
     def run_cycle(self) -> None:
         """One cycle: queues by falling priority, each places what fits at this moment."""
@@ -67,48 +181,133 @@ class Dispatcher:
             queues = [queue for queue in self._registry.job_queues.values() if queue.status == "VALID"]
             self._by_priority = sorted(queues, key=lambda queue: (-queue.priority, queue.created_order))
         for queue in self._by_priority:
-            while (job := self.lines.head(queue.name)) is not None:
-                placed = self._place(job, queue)
-                if isinstance(placed, Refusal):
-                    self._wait(job, placed)
+            while (job := self._next(queue)) is not None:
+                refusal = self._place(job, queue)
+                if refusal is not None:
+                    self._blocked.waits(job, queue, refusal)
                     break
-                self._start(job, placed)
 
-    def _place(self, job: Job, queue: JobQueue) -> ComputeEnvironment | Refusal:
-        """The first compute environment, in the queue's order, that takes the job."""
-        first: Refusal | None = None
+    def _next(self, queue: JobQueue) -> Job | None:
+        return self.shares.head(queue)
+
+    def _place(self, job: Job, queue: JobQueue) -> Refusal | None:
+        """Give a job to the first compute environment, in the queue's order, that takes it."""
+        refusal = self._consumables.refusal(job)
+        if refusal is not None:
+            return refusal
+        if job.is_gang:
+            return self._place_job_of_nodes(job, queue)
+        refusals: list[Refusal] = []
         for name in queue.compute_environments:
             environment = self._registry.compute_environments[name]
-            refusal = self.capacity.refusal(job, environment)
-            if refusal is None:
-                return environment
-            # A wait that will end says more than a limit that will not.
-            if first is None or first.reason is WaitReason.COMPUTE_ENVIRONMENT_MAX_RESOURCE:
-                first = refusal
-        return first or Refusal(
-            WaitReason.QUEUE_WITHOUT_COMPUTE, "CE(s) associated with the job queue are invalid."
-        )
+            offer = self.shares.reservation(job, queue, environment, self.capacity) or self.capacity.offer(
+                job, environment
+            )
+            if isinstance(offer, Offer):
+                return self._accept(job, queue, environment, offer)
+            refusals.append(offer)
+        return telling(refusals)
 
-    def _wait(self, job: Job, refusal: Refusal) -> None:
-        if job.wait_reason is not refusal.reason:
-            job.wait_reason, job.status_reason = refusal.reason, f"{refusal.reason} - {refusal.sentence}"
-            self._registry.touch(job)
+    def _accept(
+        self, job: Job, queue: JobQueue, environment: ComputeEnvironment, offer: Offer
+    ) -> Refusal | None:
+        launching = self._first_held(queue.name)
+        instance = self.scaling.accept(offer, environment)
+        if instance is not None and instance.state is InstanceState.LAUNCHING:
+            self._hold(job, instance)
+            return None
+        if launching is not None and launching.order < job.order and job.share_identifier is None:
+            return Refusal(
+                WaitReason.BEHIND_OTHERS, f"job {launching.id} is first and its instance is launching"
+            )
+        self._start(job, environment, instance)
+        return None
 
-    def _start(self, job: Job, environment: ComputeEnvironment) -> None:
-        self.capacity.take(job, environment.name)
-        job.attempts.append(self._new_attempt(job, environment))
+    def _first_held(self, queue: str) -> Job | None:
+        held = self._held.get(queue)
+        while held:
+            job = next(iter(held.values()))
+            if job.status is JobStatus.RUNNABLE:
+                return job
+            del held[job.id]
+        return None
+
+    def _hold(self, job: Job, instance: Instance) -> None:
+        self.scaling.put(instance, job.id, need_of(job))
+        self._held.setdefault(job.queue, {})[job.id] = job
+        self.lines.leave(job)
+        job.wait_reason = WaitReason.INSTANCE_LAUNCHING
+        job.status_reason = f"{job.wait_reason} - instance {instance.id} ({instance.type}) is launching"
+        self._registry.touch(job)
+
+    def _start(self, job: Job, environment: ComputeEnvironment, instance: Instance | None) -> None:
+        self._occupy(job, environment, instance)
         self._journal.move(job, JobStatus.STARTING)
         self._journal.act(StartAttempt(job.id, job.attempt.number))
 
-    def _new_attempt(self, job: Job, environment: ComputeEnvironment) -> Attempt:
+    def _occupy(
+        self, job: Job, environment: ComputeEnvironment, instance: Instance | None, *, alone: bool = False
+    ) -> None:
+        """Give a job its room, and an attempt that names it."""
+        self.capacity.take(job, environment.name)
+        if instance is not None:
+            self.scaling.put(instance, job.id, instance.total if alone else need_of(job))
+        self.shares.placed(job)
+        self._consumables.lock(job)
+        job.attempts.append(self._new_attempt(job, environment, instance))
+
+    def _place_job_of_nodes(self, job: Job, queue: JobQueue) -> Refusal | None:
+        nodes = nodes_of(self._registry, job)
+        refusal = self.place_gang(nodes, queue)
+        if refusal is None:
+            multinode.placed(self._journal, job, nodes, self._addresses)
+            self._addresses += len(nodes)
+        return refusal
+
+    def place_gang(self, nodes: list[Job], queue: JobQueue) -> Refusal | None:
+        """Give every node of a job an instance of its own, all on one compute environment, or none at all.
+
+        The nodes get their attempts and hold their room; to move them and to start them, main node first, is
+        the caller's. ``release`` frees each.
+
+        Args:
+            nodes: RUNNABLE, and in no line.
+            queue: their queue.
+
+        Returns:
+            Why they are not placed, or None where they are.
+        """
+        refusals: list[Refusal] = []
+        for name in queue.compute_environments:
+            environment = self._registry.compute_environments[name]
+            kept = self.shares.reservation(nodes[0], queue, environment, self.capacity, len(nodes))
+            offers = kept or self.capacity.offer_gang(nodes, environment)
+            if isinstance(offers, Refusal):
+                refusals.append(offers)
+                continue
+            own = [offer.instance for offer in offers if offer.instance is not None]
+            instances = [self.scaling.accept(offer, environment, keep=own) for offer in offers]
+            if any(instance is None or instance.state is InstanceState.LAUNCHING for instance in instances):
+                return Refusal(WaitReason.INSTANCE_LAUNCHING, f"{len(nodes)} instances are launching")
+            for node, instance in zip(nodes, instances, strict=True):
+                self._occupy(node, environment, instance, alone=True)
+            return None
+        return telling(refusals)
+
+    def _new_attempt(self, job: Job, environment: ComputeEnvironment, instance: Instance | None) -> Attempt:
         cluster = environment.ecs_cluster_arn.partition(_CLUSTER)[2]
-        on_ec2 = environment.platform is Platform.EC2
+        if instance is not None:
+            instance_id, instance_arn = instance.id, instance.arn
+        elif environment.platform is Platform.EC2:
+            # Somebody else's instances, or ECS's own: not ours to count, but a job runs on one of them.
+            instance_id = f"i-{self._ids.hex(17)}"
+            instance_arn = self._arns.ecs(f"container-instance/{cluster}/{self._ids.hex(32)}")
+        else:
+            instance_id, instance_arn = "", None
         return Attempt(
             number=len(job.attempts) + 1,
             compute_environment=environment.name,
-            instance_id=f"i-{self._ids.hex(17)}" if on_ec2 else "",
-            container_instance_arn=(
-                self._arns.ecs(f"container-instance/{cluster}/{self._ids.hex(32)}") if on_ec2 else None
-            ),
+            instance_id=instance_id,
+            container_instance_arn=instance_arn,
             task_arn=self._arns.ecs(f"task/{cluster}/{self._ids.hex(32)}"),
         )

@@ -7,9 +7,11 @@ from batch_engine.core.model import Job
 
 @dataclass(frozen=True, slots=True)
 class JobSubmitted:
-    """SubmitJob was accepted; ``job`` stands in SUBMITTED and is not yet known to the scheduler."""
+    """SubmitJob was accepted; ``job`` stands in SUBMITTED and is not yet known to the scheduler, nor are the
+    nodes of a multi-node parallel job."""
 
     job: Job
+    nodes: tuple[Job, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,49 @@ class QueueDeleted:
     queue: str
 
 
+@dataclass(frozen=True, slots=True)
+class InstanceReady:
+    """An instance that a LaunchInstance action asked for has joined its cluster."""
+
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceLost:
+    """An instance is gone, and every attempt on it."""
+
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceInterrupted:
+    """EC2 takes an instance back ``notice_s`` seconds from now: Spot's two-minute warning."""
+
+    instance_id: str
+    notice_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptInterrupted:
+    """The host under one attempt is taken back ``notice_s`` seconds from now, as Fargate Spot does it."""
+
+    job_id: str
+    attempt: int
+    notice_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityChanged:
+    """Which instance types cannot be had from now on."""
+
+    unavailable_types: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The moment that a WakeAt action asked for has come."""
+
+
 Event = (
     JobSubmitted
     | JobCancelled
@@ -88,4 +133,10 @@ Event = (
     | TimerFired
     | ResourcesChanged
     | QueueDeleted
+    | InstanceReady
+    | InstanceLost
+    | InstanceInterrupted
+    | AttemptInterrupted
+    | CapacityChanged
+    | Woken
 )

@@ -3,17 +3,22 @@
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
 """
 
-from batch_engine.core import describe, resources
-from batch_engine.core.context import CallContext, Operation, check_name, page
+from batch_engine.core import describe
+from batch_engine.core.container_checks import check_container
+from batch_engine.core.context import CallContext, Operation, check_name, check_tags, named, page
 from batch_engine.core.errors import ClientError
 from batch_engine.core.model import JobDefinition, Platform, Wire
+from batch_engine.core.node_checks import check_nodes
+from batch_engine.core.pod_checks import check_pod
 from batch_engine.core.retry import parse_retry_strategy
+from batch_engine.core.task_checks import check_task
 
 MIN_TIMEOUT_S = 60
 BODIES = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")
-FARGATE_ONLY = ("networkConfiguration", "fargatePlatformConfiguration", "runtimePlatform")
-NOT_ON_FARGATE = ("devices", "tmpfs", "sharedMemorySize", "swappiness", "maxSwap")
-FARGATE_LOG_DRIVERS = ("awslogs", "splunk", "awsfirelens")
+CAPABILITIES = ("EC2", "FARGATE", "MANAGED_INSTANCES")
+MAX_PRIORITY = 9999
+MAX_CONSUMABLES = 5
+MAX_DIGITS = 9
 
 
 def register(context: CallContext, request: Wire) -> Wire:
@@ -49,17 +54,68 @@ def _check(request: Wire) -> None:
         raise ClientError(
             f"Exactly one of {', '.join(BODIES)} must be given, got {', '.join(given) or 'none'}"
         )
-    if (kind == "multinode") != (given[0] == "nodeProperties"):
-        raise ClientError(f"A job definition of type {kind} cannot have {given[0]}")
-    capabilities = request.get("platformCapabilities") or ["EC2"]
-    if len(capabilities) != 1 or capabilities[0] not in ("EC2", "FARGATE", "MANAGED_INSTANCES"):
-        raise ClientError(
-            f"platformCapabilities must be one of EC2, FARGATE, MANAGED_INSTANCES, got {capabilities}"
-        )
+    body = given[0]
+    if (kind == "multinode") != (body == "nodeProperties"):
+        raise ClientError(f"A job definition of type {kind} cannot have {body}")
+    _check_capabilities(request.get("platformCapabilities"), body)
+    if body == "eksProperties" and request.get("propagateTags"):
+        raise ClientError("propagateTags is not applicable for EKS.")
+    priority = request.get("schedulingPriority", 0)
+    if not 0 <= priority <= MAX_PRIORITY:
+        raise ClientError(f"schedulingPriority must be between 0 and {MAX_PRIORITY}, got {priority}")
+    check_tags(request.get("tags"))
     parse_retry_strategy(request.get("retryStrategy"))
     check_timeout(request.get("timeout"))
-    if given[0] == "containerProperties":
-        _check_container(request["containerProperties"], platform_of(request))
+    check_consumables(request.get("consumableResourceProperties"))
+    platform = platform_of(request)
+    match body:
+        case "containerProperties":
+            check_container(request[body], platform)
+        case "ecsProperties":
+            check_task(request[body], platform)
+        case "eksProperties":
+            check_pod(request[body])
+        case _:
+            check_nodes(request[body])
+            for entry in request[body]["nodeRangeProperties"]:
+                check_consumables(entry.get("consumableResourceProperties"))
+
+
+def _check_capabilities(capabilities: list[str] | None, body: str) -> None:
+    if capabilities is None:
+        return
+    if body == "eksProperties":
+        raise ClientError("platformCapabilities is not applicable for EKS.")
+    if len(capabilities) != 1 or capabilities[0] not in CAPABILITIES:
+        raise ClientError(
+            f"platformCapabilities must be one of {', '.join(CAPABILITIES)}, got {capabilities}"
+        )
+    if capabilities[0] == "FARGATE" and body == "nodeProperties":
+        raise ClientError("Multi-node parallel jobs are not applicable for Fargate.")
+    if capabilities[0] == "MANAGED_INSTANCES" and body != "ecsProperties":
+        raise ClientError(f"MANAGED_INSTANCES requires ecsProperties, got {body}")
+
+
+def check_consumables(properties: Wire | None) -> None:
+    """Check ``consumableResourceProperties``.
+
+    Raises:
+        ClientError: more than 5, one twice, one without a name, a quantity below 1.
+    """
+    entries = (properties or {}).get("consumableResourceList") or []
+    if len(entries) > MAX_CONSUMABLES:
+        raise ClientError(
+            f"A job can name at most {MAX_CONSUMABLES} consumable resources, got {len(entries)}"
+        )
+    names = [entry.get("consumableResource") or "" for entry in entries]
+    if len(set(names)) < len(names):
+        raise ClientError("Duplicate consumable resources are not allowed.")
+    for entry, name in zip(entries, names, strict=True):
+        quantity = entry.get("quantity")
+        if not name:
+            raise ClientError("consumableResource is required.")
+        if quantity is None or quantity < 1:
+            raise ClientError(f"quantity of {name} must be at least 1, got {quantity}")
 
 
 def check_timeout(wire: Wire | None) -> int | None:
@@ -74,49 +130,6 @@ def check_timeout(wire: Wire | None) -> int | None:
     return duration_s
 
 
-def _check_container(container: Wire, platform: Platform) -> None:
-    if not container.get("image"):
-        raise ClientError("Container image is required.")
-    if container.get("resourceRequirements") and ("vcpus" in container or "memory" in container):
-        raise ClientError("vcpus and memory cannot be combined with resourceRequirements.")
-    declared = container.get("resourceRequirements") or []
-    if len({wire["type"] for wire in declared}) < len(declared):
-        raise ClientError("Cannot provide duplicates in resourceRequirements.")
-    resources.parse(resources.merge(container, {}), platform)
-    for variable in container.get("environment") or []:
-        if str(variable.get("name", "")).startswith("AWS_BATCH"):
-            raise ClientError(
-                f"Environment variable names cannot start with AWS_BATCH, got {variable['name']}"
-            )
-    if container.get("secrets") and not container.get("executionRoleArn"):
-        raise ClientError("executionRoleArn is required when secrets are given.")
-    if platform is Platform.FARGATE:
-        _check_fargate(container)
-        return
-    for member in FARGATE_ONLY:
-        if member in container:
-            verb = "is not" if member == "runtimePlatform" else "not"
-            raise ClientError(f"{member} {verb} applicable for EC2.")
-
-
-def _check_fargate(container: Wire) -> None:
-    if not container.get("executionRoleArn"):
-        raise ClientError("executionRoleArn is required for Fargate.")
-    if container.get("ulimits"):
-        raise ClientError("ulimits is not applicable for Fargate.")
-    for member in NOT_ON_FARGATE:
-        if member in (container.get("linuxParameters") or {}):
-            raise ClientError(f"linuxParameter.{member} is not allowed for Fargate.")
-    if any((volume.get("host") or {}).get("sourcePath") for volume in container.get("volumes") or []):
-        raise ClientError("host.sourcePath should not be set for volumes in Fargate.")
-    size_gib = (container.get("ephemeralStorage") or {}).get("sizeInGiB", 21)
-    if not 21 <= size_gib <= 200:
-        raise ClientError("Ephemeral storage for Fargate tasks can be only between range 21 GiB to 200 GiB")
-    driver = (container.get("logConfiguration") or {}).get("logDriver", "awslogs")
-    if driver not in FARGATE_LOG_DRIVERS:
-        raise ClientError(f"Log driver for Fargate is not valid: {driver}")
-
-
 def find(context: CallContext, reference: str) -> JobDefinition | None:
     """A definition by ``name``, ``name:revision`` or ARN; without a revision, the latest ACTIVE one."""
     name, _, revision = context.arns.name_of(reference, "job-definition").partition(":")
@@ -125,7 +138,8 @@ def find(context: CallContext, reference: str) -> JobDefinition | None:
         return max(
             (item for item in revisions.values() if item.active), key=lambda item: item.revision, default=None
         )
-    return revisions.get(int(revision)) if revision.isascii() and revision.isdigit() else None
+    is_number = revision.isascii() and revision.isdigit() and len(revision) <= MAX_DIGITS
+    return revisions.get(int(revision)) if is_number else None
 
 
 def deregister(context: CallContext, request: Wire) -> Wire:
@@ -142,13 +156,11 @@ def deregister(context: CallContext, request: Wire) -> Wire:
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
     """DescribeJobDefinitions: by list, by name, by status."""
-    named = request.get("jobDefinitions")
-    if named:
-        if len(named) > 100:
-            raise ClientError(f"No more than 100 job definitions may be described at once, got {len(named)}")
+    references = named(request, "jobDefinitions")
+    if references:
         if request.get("jobDefinitionName") or request.get("status"):
             raise ClientError("jobDefinitions cannot be combined with other parameters")
-        found = [item for item in (find(context, reference) for reference in named) if item is not None]
+        found = [item for item in (find(context, reference) for reference in references) if item is not None]
     else:
         found = [
             item for revisions in context.registry.job_definitions.values() for item in revisions.values()

@@ -4,11 +4,13 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html
 """
 
 from batch_engine.core import describe
-from batch_engine.core.context import CallContext, Operation, page
+from batch_engine.core.context import CallContext, Operation, check_tags, named, page
+from batch_engine.core.environment_checks import architectures_of
 from batch_engine.core.errors import ClientError
 from batch_engine.core.events import QueueDeleted, ResourcesChanged
 from batch_engine.core.ids import NAME_PATTERN
 from batch_engine.core.model import ComputeEnvironment, JobQueue, State, Wire
+from batch_engine.core.queue_types import SAGEMAKER_ONLY, SAGEMAKER_TRAINING, check_type, service_order
 
 MAX_QUEUES = 50
 MAX_ENVIRONMENTS = 3
@@ -30,21 +32,20 @@ def create(context: CallContext, request: Wire) -> Wire:
         raise ClientError(f"{registry.job_queues[name].arn} already exists")
     if len(registry.job_queues) >= MAX_QUEUES:
         raise ClientError(f"No more than {MAX_QUEUES} job queues are allowed")
-    if request.get("serviceEnvironmentOrder"):
-        raise ClientError(
-            "Service environments are not supported by this engine: it has no SageMaker to train on"
-        )
+    environments, services = _both_orders(context, request)
+    kind = check_type(context, request.get("jobQueueType"), environments, services)
     queue = JobQueue(
         name=name,
         arn=context.arns.batch("job-queue", name),
         priority=request["priority"],
         state=_state(request, State.ENABLED),
-        compute_environments=_order(context, request.get("computeEnvironmentOrder") or []),
+        compute_environments=environments,
         created_order=registry.next_order(),
-        scheduling_policy_arn=_policy(context, request.get("schedulingPolicyArn")),
-        queue_type=request.get("jobQueueType"),
-        time_limit_actions=_time_limit_actions(request.get("jobStateTimeLimitActions") or []),
-        tags=request.get("tags") or {},
+        scheduling_policy_arn=_policy(context, request.get("schedulingPolicyArn"), kind),
+        queue_type=kind,
+        service_environments=services,
+        time_limit_actions=_time_limit_actions(request.get("jobStateTimeLimitActions") or [], kind),
+        tags=check_tags(request.get("tags")),
     )
     registry.add(queue)
     registry.touch(queue)
@@ -80,16 +81,34 @@ def _order(context: CallContext, wire: list[Wire]) -> list[str]:
         found.append(environment)
     if len({environment.platform for environment in found}) > 1:
         raise ClientError("Fargate and EC2 compute environments can not be mixed.")
+    if len(architectures_of(found)) > 1:
+        raise ClientError("Compute environments of one job queue must be of one CPU architecture.")
     return [environment.name for environment in found]
 
 
-def _policy(context: CallContext, arn: str | None) -> str | None:
-    if arn is not None and arn not in context.registry.scheduling_policies:
+def _both_orders(context: CallContext, request: Wire) -> tuple[list[str], list[str]]:
+    """The names of the compute environments and of the service environments: a queue has one or the other."""
+    services = request.get("serviceEnvironmentOrder") or []
+    if services and request.get("computeEnvironmentOrder"):
+        raise ClientError("A job queue cannot have both computeEnvironmentOrder and serviceEnvironmentOrder")
+    if services:
+        return [], service_order(context, services)
+    return _order(context, request.get("computeEnvironmentOrder") or []), []
+
+
+def _policy(context: CallContext, arn: str | None, queue_type: str | None) -> str | None:
+    if arn is None:
+        return None
+    policy = context.registry.scheduling_policies.get(arn)
+    if policy is None:
         raise ClientError(f"SchedulingPolicy {arn} not found.")
+    if "quotaSharePolicy" in policy.body and queue_type != SAGEMAKER_TRAINING:
+        raise ClientError(SAGEMAKER_ONLY)
     return arn
 
 
-def _time_limit_actions(wire: list[Wire]) -> list[Wire]:
+def _time_limit_actions(wire: list[Wire], queue_type: str | None) -> list[Wire]:
+    allowed = "TERMINATE" if queue_type == SAGEMAKER_TRAINING else "CANCEL"
     if len({entry["reason"] for entry in wire}) < len(wire):
         raise ClientError("Duplicate job state limit actions are not allowed.")
     for entry in wire:
@@ -99,8 +118,8 @@ def _time_limit_actions(wire: list[Wire]) -> list[Wire]:
             )
         if entry["state"] != "RUNNABLE":
             raise ClientError(f"Invalid job state {entry['state']}. Valid job states: [RUNNABLE]")
-        if entry["action"] != "CANCEL":
-            raise ClientError("Invalid job action. Valid job actions: [CANCEL]")
+        if entry["action"] != allowed:
+            raise ClientError(f"Invalid job action. Valid job actions: [{allowed}]")
         if not 600 <= entry["maxTimeSeconds"] <= 86_400:
             raise ClientError(f"maxTimeSeconds must be between 600 and 86400, got {entry['maxTimeSeconds']}")
     return wire
@@ -112,19 +131,21 @@ def update(context: CallContext, request: Wire) -> Wire:
     policy = request.get("schedulingPolicyArn")
     if policy is not None and queue.scheduling_policy_arn is None:
         raise ClientError("A scheduling policy cannot be added to a job queue that was created without one")
-    order = queue.compute_environments
-    if request.get("computeEnvironmentOrder"):
-        order = _order(context, request["computeEnvironmentOrder"])
+    order, services = queue.compute_environments, queue.service_environments
+    if request.get("computeEnvironmentOrder") or request.get("serviceEnvironmentOrder"):
+        order, services = _both_orders(context, request)
+        check_type(context, queue.queue_type, order, services)
     actions = queue.time_limit_actions
     if "jobStateTimeLimitActions" in request:
-        actions = _time_limit_actions(request["jobStateTimeLimitActions"])
+        actions = _time_limit_actions(request["jobStateTimeLimitActions"], queue.queue_type)
     # Everything is checked by now: an update is taken whole or not at all.
     state, checked_policy = (
         _state(request, queue.state),
-        _policy(context, policy or queue.scheduling_policy_arn),
+        _policy(context, policy or queue.scheduling_policy_arn, queue.queue_type),
     )
     queue.state, queue.scheduling_policy_arn = state, checked_policy
     queue.compute_environments, queue.time_limit_actions = order, actions
+    queue.service_environments = services
     queue.priority = request.get("priority", queue.priority)
     context.registry.touch(queue)
     context.emit(ResourcesChanged())
@@ -146,11 +167,9 @@ def delete(context: CallContext, request: Wire) -> Wire:
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
     """DescribeJobQueues: those named, or all. Names that do not exist are left out."""
-    named = request.get("jobQueues")
-    if named is not None and len(named) > 100:
-        raise ClientError(f"No more than 100 job queues may be described at once, got {len(named)}")
-    if named:
-        found = [context.find_queue(reference) for reference in named]
+    references = named(request, "jobQueues")
+    if references:
+        found = [context.find_queue(reference) for reference in references]
     else:
         found = list(context.registry.job_queues.values())
     items = [describe.job_queue(item, context.registry) for item in found if item is not None]

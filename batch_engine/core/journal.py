@@ -1,10 +1,17 @@
 """The one way in which a decision changes a job and is told to the world."""
 
+from collections import deque
+
 from batch_engine.core.actions import Action, PublishJobState
 from batch_engine.core.describe import job_detail
 from batch_engine.core.model import Job, JobStatus
 from batch_engine.core.registry import Registry
 from batch_engine.core.transitions import move
+
+
+def nodes_of(registry: Registry, job: Job) -> list[Job]:
+    """The nodes of a multi-node parallel job, by index."""
+    return [registry.jobs[f"{job.id}#{index}"] for index in range(job.num_nodes or 0)]
 
 
 class Journal:
@@ -18,6 +25,8 @@ class Journal:
         self.registry = registry
         self.now_ms = 0
         self._actions: list[Action] = []
+        self.ended: deque[Job] = deque()
+        """Jobs that have ended and whose dependents and parents are still to be told."""
 
     def open(self, now_ms: int) -> None:
         """Begin with an event that happened at ``now_ms``."""
@@ -38,7 +47,27 @@ class Journal:
         Raises:
             IllegalTransitionError: AWS Batch knows no such move.
         """
+        before = job.status
         move(job, status, self.now_ms, reason)
         job.wait_reason = None
-        self._actions.append(PublishJobState(job.id, job_detail(job, self.registry)))
+        self.registry.index.moved(job, before, self.now_ms)
+        if job.array_index is not None and job.parent_id is not None:
+            run = self.registry.arrays[job.parent_id]
+            run.moved(job.array_index, before, status, self.now_ms)
+        if status.is_terminal:
+            self.ended.append(job)
+        self.publish(job)
         self.registry.touch(job)
+        if job.is_gang and not status.is_placed:
+            self._take_nodes_along(job, reason)
+
+    def _take_nodes_along(self, job: Job, reason: str | None) -> None:
+        """Nodes wait with their job, and end with it where they have not run."""
+        for node in nodes_of(self.registry, job):
+            waits = job.status in (JobStatus.PENDING, JobStatus.RUNNABLE) and node.status is not job.status
+            if waits or not (node.status.is_placed or node.status.is_terminal):
+                self.move(node, job.status, reason)
+
+    def publish(self, job: Job) -> None:
+        """Tell the world where a job stands now."""
+        self._actions.append(PublishJobState(job.id, job_detail(job, self.registry)))

@@ -95,10 +95,60 @@ class JobQueue:
     created_order: int
     scheduling_policy_arn: str | None = None
     queue_type: str | None = None
+    service_environments: list[str] = field(default_factory=list)
     time_limit_actions: list[Wire] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     status: str = "VALID"
     status_reason: str = "JobQueue Healthy"
+
+
+@dataclass(slots=True)
+class ServiceEnvironment:
+    """Capacity of SageMaker that a queue of service jobs draws on."""
+
+    name: str
+    arn: str
+    type: str
+    state: State
+    capacity_limits: list[Wire]
+    created_order: int
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str = "VALID"
+
+
+@dataclass(slots=True)
+class QuotaShare:
+    """A virtual queue within a queue of service jobs; ``body`` holds its limits, sharing and pre-emption."""
+
+    name: str
+    arn: str
+    queue: str
+    state: State
+    body: Wire
+    created_order: int
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str = "VALID"
+
+
+@dataclass(slots=True)
+class ConsumableResource:
+    """Something countable that jobs lock: licences, seats, a budget. ``tokens`` are the client tokens of the
+    updates of the last hours, each with its time."""
+
+    name: str
+    arn: str
+    total: int
+    type: str
+    created_at_ms: int
+    created_order: int
+    in_use: int = 0
+    tokens: dict[str, int] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def available(self) -> int:
+        """What a job could lock now."""
+        return max(0, self.total - self.in_use)
 
 
 @dataclass(slots=True)
@@ -159,6 +209,8 @@ class Attempt:
     container_instance_arn: str | None
     task_arn: str
     log_stream: str | None = None
+    private_ipv4: str | None = None
+    main_private_ipv4: str | None = None
     started_at_ms: int | None = None
     stopped_at_ms: int | None = None
     exit_code: int | None = None
@@ -171,9 +223,20 @@ class WaitReason(StrEnum):
 
     BEHIND_OTHERS = "BEHIND_OTHERS"
     QUEUE_WITHOUT_COMPUTE = "ACTION_REQUIRED"
+    COMPUTE_ENVIRONMENT_DISABLED = "COMPUTE_ENVIRONMENT_DISABLED"
     COMPUTE_ENVIRONMENT_FULL = "COMPUTE_ENVIRONMENT_FULL"
     COMPUTE_ENVIRONMENT_MAX_RESOURCE = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
+    JOB_RESOURCE_REQUIREMENT = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
+    INSUFFICIENT_INSTANCE_CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+    INSTANCE_LAUNCHING = "INSTANCE_LAUNCHING"
+    SHARE_RESERVATION = "SHARE_RESERVATION"
+    CONSUMABLE_RESOURCE = "CONSUMABLE_RESOURCE"
     HOST_FULL = "HOST_FULL"
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether AWS Batch itself calls a queue blocked for this reason, and not merely busy."""
+        return self is WaitReason.QUEUE_WITHOUT_COMPUTE or ":" in self
 
 
 class StopCause(StrEnum):
@@ -181,11 +244,25 @@ class StopCause(StrEnum):
 
     TERMINATED = "TERMINATED"
     TIMED_OUT = "TIMED_OUT"
+    HOST_LOST = "HOST_LOST"
+    MAIN_ENDED = "MAIN_ENDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependency:
+    """One entry of ``dependsOn``: a job to wait for, or the order of an array's own children."""
+
+    job_id: str | None = None
+    type: str | None = None
 
 
 @dataclass(slots=True)
 class Job:
-    """A job: what was asked for, where it stands, and how it got there."""
+    """A job: what was asked for, where it stands, and how it got there.
+
+    An array's parent has an ``array_size`` and no ``array_index``; its children have both, and share the
+    parent's container, parameters and retry strategy: ten thousand children hold one copy.
+    """
 
     id: str
     arn: str
@@ -194,20 +271,35 @@ class Job:
     definition_arn: str
     order: int
     created_at_ms: int
-    container: Wire
     platform: Platform
     milli_vcpus: int
     memory_mib: int
-    retry: RetryStrategy
-    parameters: dict[str, str]
+    container: Wire = field(default_factory=dict)
+    retry: RetryStrategy = field(default_factory=RetryStrategy)
+    parameters: dict[str, str] = field(default_factory=dict)
     gpus: int = 0
     timeout_s: int | None = None
     propagate_tags: bool = False
     scheduling_priority: int | None = None
+    share_identifier: str | None = None
+    consumables: dict[str, int] = field(default_factory=dict)
+    depends_on: tuple[Dependency, ...] = ()
+    parent_id: str | None = None
+    array_size: int | None = None
+    array_index: int | None = None
+    num_nodes: int | None = None
+    main_node: int | None = None
+    node_index: int | None = None
+    node_properties: Wire | None = None
+    ecs_container: str | None = None
+    start_refusal: str | None = None
+    serial: int = 0
     tags: dict[str, str] = field(default_factory=dict)
     status: JobStatus = JobStatus.SUBMITTED
     status_reason: str | None = None
     wait_reason: WaitReason | None = None
+    waits_since_ms: int | None = None
+    holds_consumables: bool = False
     stop_cause: StopCause | None = None
     stop_reason: str | None = None
     is_cancelled: bool = False
@@ -216,6 +308,16 @@ class Job:
     stopped_at_ms: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
     history: list[tuple[int, JobStatus]] = field(default_factory=list)
+
+    @property
+    def is_array(self) -> bool:
+        """Whether this is an array's parent: it never runs, its children do."""
+        return self.array_size is not None and self.array_index is None
+
+    @property
+    def is_gang(self) -> bool:
+        """Whether this is a multi-node parallel job: its nodes run, and hold what it uses."""
+        return self.num_nodes is not None and self.node_index is None
 
     @property
     def attempt(self) -> Attempt:

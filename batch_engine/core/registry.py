@@ -2,9 +2,30 @@
 
 from dataclasses import dataclass, field
 
-from batch_engine.core.model import ComputeEnvironment, Job, JobDefinition, JobQueue, SchedulingPolicy
+from batch_engine.core.array_run import ArrayRun
+from batch_engine.core.job_index import JobIndex
+from batch_engine.core.model import (
+    ComputeEnvironment,
+    ConsumableResource,
+    Job,
+    JobDefinition,
+    JobQueue,
+    QuotaShare,
+    SchedulingPolicy,
+    ServiceEnvironment,
+    Wire,
+)
 
-Entity = ComputeEnvironment | JobQueue | SchedulingPolicy | JobDefinition | Job
+Entity = (
+    ComputeEnvironment
+    | JobQueue
+    | SchedulingPolicy
+    | ConsumableResource
+    | ServiceEnvironment
+    | QuotaShare
+    | JobDefinition
+    | Job
+)
 
 
 @dataclass(slots=True)
@@ -20,9 +41,15 @@ class Registry:
     scheduling_policies: dict[str, SchedulingPolicy] = field(default_factory=dict)
     job_definitions: dict[str, dict[int, JobDefinition]] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
+    arrays: dict[str, ArrayRun] = field(default_factory=dict)
     changed: dict[str, Entity | None] = field(default_factory=dict)
+    service_environments: dict[str, ServiceEnvironment] = field(default_factory=dict)
+    quota_shares: dict[str, QuotaShare] = field(default_factory=dict)
+    consumable_resources: dict[str, ConsumableResource] = field(default_factory=dict)
+    index: JobIndex = field(default_factory=JobIndex)
     last_order: int = 0
     first_order: int = 0
+    _containers: dict[str, Wire] = field(default_factory=dict)
 
     def next_order(self) -> int:
         """A place behind everything that exists."""
@@ -50,8 +77,27 @@ class Registry:
                 self.job_definitions.setdefault(entity.name, {})[entity.revision] = entity
                 self._seen(entity.created_order)
             case Job():
-                self.jobs[entity.id] = entity
+                # Most jobs of a definition run the same container: they hold one copy of it.
+                latest = self._containers.setdefault(entity.definition_arn, entity.container)
+                if latest == entity.container:
+                    entity.container = latest
+                else:
+                    self._containers[entity.definition_arn] = entity.container
                 self._seen(entity.order)
+                if entity.id not in self.jobs:
+                    entity.serial = entity.serial or self.next_order()
+                    self._seen(entity.serial)
+                    self.index.add(entity)
+                self.jobs[entity.id] = entity
+            case ServiceEnvironment():
+                self.service_environments[entity.name] = entity
+                self._seen(entity.created_order)
+            case QuotaShare():
+                self.quota_shares[entity.arn] = entity
+                self._seen(entity.created_order)
+            case ConsumableResource():
+                self.consumable_resources[entity.name] = entity
+                self._seen(entity.created_order)
 
     def _seen(self, order: int) -> None:
         self.last_order = max(self.last_order, order)
@@ -61,15 +107,32 @@ class Registry:
         """Note that an entity has changed and must be saved."""
         self.changed[entity.arn] = entity
 
-    def forget(self, entity: ComputeEnvironment | JobQueue | SchedulingPolicy) -> None:
+    def forget(
+        self,
+        entity: ComputeEnvironment
+        | JobQueue
+        | SchedulingPolicy
+        | ConsumableResource
+        | ServiceEnvironment
+        | QuotaShare,
+    ) -> None:
         """Remove an entity for good."""
         match entity:
             case ComputeEnvironment():
                 del self.compute_environments[entity.name]
             case JobQueue():
                 del self.job_queues[entity.name]
+                self.index.drop_queue(entity.name)
+                for share in [share for share in self.quota_shares.values() if share.queue == entity.name]:
+                    self.forget(share)
             case SchedulingPolicy():
                 del self.scheduling_policies[entity.arn]
+            case ServiceEnvironment():
+                del self.service_environments[entity.name]
+            case QuotaShare():
+                del self.quota_shares[entity.arn]
+            case ConsumableResource():
+                del self.consumable_resources[entity.name]
         self.changed[entity.arn] = None
 
     def queues_of(self, compute_environment: str) -> list[JobQueue]:

@@ -43,6 +43,11 @@ def render_container(
     command = overrides.get("command") or defined.get("command") or []
     if any(word == "" for word in overrides.get("command") or []):
         raise ClientError("Container Overrides command cannot contain an empty string.")
+    if overrides.get("instanceType"):
+        raise ClientError(
+            "Container Overrides instanceType is not applicable to single-node jobs, and for nodes it is not "
+            f"supported by this engine, got {overrides['instanceType']}"
+        )
     environment = {
         variable["name"]: variable.get("value", "") for variable in defined.get("environment") or []
     }

@@ -3,12 +3,16 @@
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html
 """
 
+import re
 from dataclasses import dataclass
 
 from batch_engine.core.errors import ClientError
 from batch_engine.core.model import Platform, Wire
 
+TYPES = ("VCPU", "MEMORY", "GPU")
 MIN_MEMORY_MIB = 4
+_NUMBER = re.compile(r"-?[0-9]{1,9}(\.[0-9]{0,9})?")
+_WHOLE = re.compile(r"[0-9]{1,12}")
 
 FARGATE_MEMORY_MIB: dict[int, tuple[int, ...]] = {
     250: (512, 1024, 2048),
@@ -59,6 +63,8 @@ def parse(requirements: list[Wire], platform: Platform) -> Needs:
     """
     values: dict[str, str] = {}
     for wire in requirements:
+        if wire["type"] not in TYPES:
+            raise ClientError(f"resourceRequirements must be of {', '.join(TYPES)}, got {wire['type'][:64]}")
         if wire["type"] in values:
             raise ClientError("Cannot provide duplicates in resourceRequirements.")
         values[wire["type"]] = wire["value"]
@@ -82,16 +88,24 @@ def parse(requirements: list[Wire], platform: Platform) -> Needs:
     return Needs(milli_vcpus, memory_mib, gpus)
 
 
+def amount(kind: str, text: str) -> float:
+    """The value of one requirement as a number.
+
+    Raises:
+        ClientError: it is none.
+    """
+    return _milli(text) / 1000 if kind == "VCPU" else _whole(kind, text, 1)
+
+
 def _milli(text: str) -> int:
-    try:
-        return round(float(text) * 1000)
-    except (ValueError, OverflowError):
-        raise ClientError(f"vCPU must be a number, got {text}.") from None
+    if not _NUMBER.fullmatch(text):
+        raise ClientError(f"vCPU must be a number, got {text[:64]}.")
+    return round(float(text) * 1000)
 
 
 def _whole(kind: str, text: str, smallest: int) -> int:
-    if not (text.isascii() and text.isdigit()) or int(text) < smallest:
-        raise ClientError(f"{kind} must be a whole number of at least {smallest}, got {text}.")
+    if not _WHOLE.fullmatch(text) or int(text) < smallest:
+        raise ClientError(f"{kind} must be a whole number of at least {smallest}, got {text[:64]}.")
     return int(text)
 
 

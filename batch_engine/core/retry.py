@@ -79,9 +79,7 @@ def parse_retry_strategy(wire: dict[str, Any] | None) -> RetryStrategy | None:
     entries = wire.get("evaluateOnExit") or []
     attempts = wire.get("attempts")
     if attempts is None:
-        if entries:
-            raise ClientError("RetryAttempts must be provided with retry strategy")
-        return RetryStrategy()
+        raise ClientError("RetryAttempts must be provided with retry strategy")
     if not 1 <= attempts <= MAX_ATTEMPTS:
         raise ClientError(f"RetryAttempts must be between 1 and {MAX_ATTEMPTS}, got {attempts}.")
     if len(entries) > MAX_CONDITIONS:

@@ -4,14 +4,21 @@
 processes, or virtual time and prices, are its callers' business.
 """
 
+from batch_engine.core import arrays
 from batch_engine.core.actions import Action
 from batch_engine.core.capacity import HostLimits
+from batch_engine.core.catalogue import Catalogue
 from batch_engine.core.dispatch import Dispatcher
 from batch_engine.core.events import (
     AttemptFinished,
+    AttemptInterrupted,
     AttemptStarted,
+    CapacityChanged,
     Event,
     HostLost,
+    InstanceInterrupted,
+    InstanceLost,
+    InstanceReady,
     JobCancelled,
     JobSubmitted,
     JobTerminated,
@@ -20,9 +27,11 @@ from batch_engine.core.events import (
     TimerFired,
 )
 from batch_engine.core.ids import Arns, IdFactory
+from batch_engine.core.interruptions import Interruptions
 from batch_engine.core.journal import Journal
 from batch_engine.core.lifecycle import Lifecycle
 from batch_engine.core.registry import Registry
+from batch_engine.core.scaling import ScalingSettings
 
 
 class Scheduler:
@@ -33,15 +42,28 @@ class Scheduler:
         arns: names things.
         ids: gives fresh ids to instances and tasks.
         host: what the machine underneath can run at once.
+        catalogue: the instance types there are.
+        scaling: how instances come and go.
     """
 
     def __init__(
-        self, registry: Registry, arns: Arns, ids: IdFactory, host: HostLimits | None = None
+        self,
+        registry: Registry,
+        arns: Arns,
+        ids: IdFactory,
+        host: HostLimits | None = None,
+        catalogue: Catalogue | None = None,
+        *,
+        scaling: ScalingSettings | None = None,
     ) -> None:
         self.registry = registry
         self._journal = Journal(registry)
-        self.dispatcher = Dispatcher(self._journal, arns, ids, host or HostLimits())
+        self.dispatcher = Dispatcher(
+            self._journal, arns, ids, host or HostLimits(), catalogue, settings=scaling
+        )
         self._lifecycle = Lifecycle(self._journal, self.dispatcher)
+        self._interruptions = Interruptions(self._journal, self.dispatcher, self._lifecycle)
+        arrays.take_over(registry)
         for job in registry.jobs.values():
             self._lifecycle.take_over(job)
 
@@ -60,12 +82,12 @@ class Scheduler:
         self._journal.open(now_ms)
         lifecycle = self._lifecycle
         match event:
-            case JobSubmitted(job):
-                lifecycle.submitted(job)
+            case JobSubmitted(job, nodes):
+                lifecycle.submitted(job, nodes)
             case JobCancelled(job_id, reason):
-                lifecycle.cancelled(self.registry.jobs[job_id], reason)
+                lifecycle.cancelled(job_id, reason)
             case JobTerminated(job_id, reason):
-                lifecycle.terminated(self.registry.jobs[job_id], reason)
+                lifecycle.terminated(job_id, reason)
             case AttemptStarted():
                 lifecycle.attempt_started(event)
             case AttemptFinished():
@@ -77,6 +99,26 @@ class Scheduler:
             case QueueDeleted(queue):
                 lifecycle.queue_deleted(queue)
             case ResourcesChanged():
-                self.dispatcher.resources_changed()
+                self._interruptions.resources_changed()
+            case _:
+                self._of_capacity(event)
+        self._interruptions.due()
+        lifecycle.settle()
         self.dispatcher.run_cycle()
+        while self._journal.ended:
+            lifecycle.settle()
+            self.dispatcher.run_cycle()
         return self._journal.close()
+
+    def _of_capacity(self, event: Event) -> None:
+        match event:
+            case InstanceReady(instance_id):
+                self.dispatcher.instance_ready(instance_id)
+            case InstanceLost(instance_id):
+                self._interruptions.lost(instance_id)
+            case InstanceInterrupted(instance_id, notice_s):
+                self._interruptions.interrupted(instance_id, notice_s)
+            case AttemptInterrupted(job_id, attempt, notice_s):
+                self._interruptions.attempt_interrupted(job_id, attempt, notice_s)
+            case CapacityChanged(unavailable_types):
+                self.dispatcher.scaling.settings.unavailable_types = set(unavailable_types)

@@ -3,9 +3,10 @@
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateSchedulingPolicy.html
 """
 
-from batch_engine.core import describe
-from batch_engine.core.context import CallContext, Operation, check_name, page
+from batch_engine.core import describe, fair_share
+from batch_engine.core.context import CallContext, Operation, check_name, check_tags, page
 from batch_engine.core.errors import ClientError
+from batch_engine.core.events import ResourcesChanged
 from batch_engine.core.model import SchedulingPolicy, Wire
 
 KINDS = ("fairsharePolicy", "quotaSharePolicy")
@@ -20,16 +21,22 @@ def create(context: CallContext, request: Wire) -> Wire:
     body = {kind: request[kind] for kind in KINDS if kind in request}
     if len(body) > 1:
         raise ClientError("Only one of fairsharePolicy and quotaSharePolicy may be given")
+    _check(body)
     policy = SchedulingPolicy(
         name=name,
         arn=arn,
         body=body or {"fairsharePolicy": {}},
         created_order=context.registry.next_order(),
-        tags=request.get("tags") or {},
+        tags=check_tags(request.get("tags")),
     )
     context.registry.add(policy)
     context.registry.touch(policy)
     return {"name": name, "arn": arn}
+
+
+def _check(body: Wire) -> None:
+    if "fairsharePolicy" in body:
+        fair_share.parse(body["fairsharePolicy"])
 
 
 def update(context: CallContext, request: Wire) -> Wire:
@@ -43,8 +50,10 @@ def update(context: CallContext, request: Wire) -> Wire:
             raise ClientError(
                 f"{request['arn']} cannot become a {kind}: the kind of a scheduling policy is fixed"
             )
+    _check(changes)
     policy.body.update(changes)
     context.registry.touch(policy)
+    context.emit(ResourcesChanged())
     return {}
 
 

@@ -5,12 +5,10 @@ https://docs.aws.amazon.com/batch/latest/userguide/using-tags.html
 
 from typing import cast
 
-from batch_engine.core.context import CallContext, Operation
+from batch_engine.core.context import CallContext, Operation, check_tags
 from batch_engine.core.errors import ClientError
 from batch_engine.core.model import Wire
 from batch_engine.core.registry import Entity
-
-MAX_TAGS = 50
 
 
 def _find(context: CallContext, arn: str) -> Entity:
@@ -23,10 +21,16 @@ def _find(context: CallContext, arn: str) -> Entity:
             case "compute-environment":
                 entity = registry.compute_environments.get(name)
             case "job-queue":
-                entity = registry.job_queues.get(name)
+                entity = registry.job_queues.get(name) or registry.quota_shares.get(arn)
+            case "service-environment":
+                entity = registry.service_environments.get(name)
+            case "consumable-resource":
+                entity = registry.consumable_resources.get(name)
             case "scheduling-policy":
                 entity = registry.scheduling_policies.get(arn)
             case "job":
+                if ":" in name or "#" in name:
+                    raise ClientError(f"Children of arrays and nodes have no tags of their own, got {arn}")
                 entity = registry.jobs.get(name)
             case "job-definition":
                 bare, _, revision = name.partition(":")
@@ -47,11 +51,7 @@ def _tags(entity: Entity) -> dict[str, str]:
 def tag(context: CallContext, request: Wire) -> Wire:
     """TagResource: adds and overwrites, leaves the others."""
     entity = _find(context, request["resourceArn"])
-    merged = {**_tags(entity), **request["tags"]}
-    if len(merged) > MAX_TAGS:
-        raise ClientError(f"A resource has at most {MAX_TAGS} tags, this would make {len(merged)}")
-    if reserved := [key for key in request["tags"] if key.lower().startswith("aws:")]:
-        raise ClientError(f"Tag keys cannot start with aws:, got {reserved[0]}")
+    check_tags(request["tags"], _tags(entity))
     _tags(entity).update(request["tags"])
     context.registry.touch(entity)
     return {}

@@ -20,6 +20,27 @@ LEGAL: Mapping[JobStatus, frozenset[JobStatus]] = {
     _S.FAILED: frozenset(),
 }
 
+LEGAL_ARRAY: Mapping[JobStatus, frozenset[JobStatus]] = {
+    **dict.fromkeys(JobStatus, frozenset()),
+    _S.SUBMITTED: frozenset({_S.PENDING}),
+    _S.PENDING: frozenset({_S.SUCCEEDED, _S.FAILED}),
+}
+"""An array's parent never runs: its children do."""
+
+LEGAL_NODE: Mapping[JobStatus, frozenset[JobStatus]] = {
+    **LEGAL,
+    _S.SUCCEEDED: frozenset({_S.RUNNABLE}),
+    _S.FAILED: frozenset({_S.RUNNABLE}),
+}
+"""A node may have ended while its job goes on, and runs again when the main node is retried."""
+
+
+def legal_moves(job: Job) -> Mapping[JobStatus, frozenset[JobStatus]]:
+    """The table that holds for a job."""
+    if job.node_index is not None:
+        return LEGAL_NODE
+    return LEGAL_ARRAY if job.is_array else LEGAL
+
 
 def move(job: Job, status: JobStatus, now_ms: int, reason: str | None = None) -> None:
     """Take a job to another state; this is the only code that writes ``job.status``.
@@ -33,7 +54,7 @@ def move(job: Job, status: JobStatus, now_ms: int, reason: str | None = None) ->
     Raises:
         IllegalTransitionError: AWS Batch knows no such move.
     """
-    if status not in LEGAL[job.status]:
+    if status not in legal_moves(job)[job.status]:
         history = " -> ".join(f"{past}@{at_ms}" for at_ms, past in job.history)
         raise IllegalTransitionError(
             f"job {job.id} cannot go from {job.status} to {status}; history: {history}"

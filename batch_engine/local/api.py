@@ -8,28 +8,40 @@ import logging
 import re
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 import botocore.session
-from botocore.model import OperationModel, Shape, StructureShape
-from botocore.validate import ParamValidator
 
+from batch_engine.local.error_text import on_the_wire
 from batch_engine.local.ports import BatchService, ClientError
+from batch_engine.local.request_reader import Errors, Reader, reader_of
 
 logger = logging.getLogger(__name__)
 
 Response = tuple[int, dict[str, str], bytes]
 TAGS_PATH = "/v1/tags/"
+MAX_ERRORS = 10
+MAX_BODY_BYTES = {"SubmitJob": 30 * 1024, "SubmitServiceJob": 30 * 1024, "RegisterJobDefinition": 24 * 1024}
 
 
-def _load_operations() -> dict[tuple[str, str], OperationModel]:
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    name: str
+    read: Reader
+
+
+@cache
+def _load_operations() -> dict[tuple[str, str], _Operation]:
     model = botocore.session.get_session().get_service_model("batch")
     operations = {}
     for name in model.operation_names:
         operation = model.operation_model(name)
         path = re.sub(r"\{[^}]*\}", "", operation.http["requestUri"])
-        operations[operation.http["method"], path.lower()] = operation
+        reader = reader_of(operation.input_shape)
+        operations[operation.http["method"], path.lower()] = _Operation(name, reader)
     return operations
 
 
@@ -43,7 +55,6 @@ class BatchApi:
     def __init__(self, service: BatchService) -> None:
         self._service = service
         self._operations = _load_operations()
-        self._validator = ParamValidator()
 
     def handle(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, list[str]]
@@ -63,7 +74,7 @@ class BatchApi:
             operation, request = self._parse(method, path, body, query)
             response = self._service.call(operation.name, request)
         except ClientError as error:
-            return _error(400, "ClientException", error.message, request_id)
+            return _error(400, "ClientException", on_the_wire(error.message, request_id), request_id)
         except Exception:
             logger.exception("%s %s failed", method, path)
             return _error(
@@ -73,7 +84,7 @@ class BatchApi:
 
     def _parse(
         self, method: str, path: str, body: bytes, query: Mapping[str, list[str]]
-    ) -> tuple[OperationModel, dict[str, Any]]:
+    ) -> tuple[_Operation, dict[str, Any]]:
         on_tags = path.lower().startswith(TAGS_PATH)
         operation = self._operations.get((method, TAGS_PATH if on_tags else path.rstrip("/").lower()))
         if operation is None:
@@ -83,11 +94,13 @@ class BatchApi:
             request["resourceArn"] = unquote(path[len(TAGS_PATH) :])
             if "tagKeys" in query:
                 request["tagKeys"] = query["tagKeys"]
-        shape = operation.input_shape
-        request = _without_nulls(request, shape)
-        report = self._validator.validate(request, shape)
-        if report.has_errors():
-            raise ClientError(report.generate_report())
+        limit = MAX_BODY_BYTES.get(operation.name)
+        if limit is not None and len(body) > limit:
+            raise ClientError(f"{operation.name} requests must not exceed {limit} bytes, got {len(body)}")
+        errors: Errors = []
+        request = operation.read(request, "", errors)
+        if errors:
+            raise ClientError("Parameter validation failed:\n" + "\n".join(errors[:MAX_ERRORS]))
         return operation, request
 
 
@@ -95,7 +108,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        parsed = json.loads(body)
+        parsed = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise ClientError(f"The request body is not JSON: {error}") from None
     if not isinstance(parsed, dict):
@@ -103,17 +116,8 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def _without_nulls(value: Any, shape: Shape) -> Any:
-    """Drop what the model does not know and members that are null: AWS ignores both."""
-    if isinstance(shape, StructureShape) and isinstance(value, dict):
-        return {
-            name: _without_nulls(value[name], member)
-            for name, member in shape.members.items()
-            if value.get(name) is not None
-        }
-    if shape.type_name == "list" and isinstance(value, list):
-        return [_without_nulls(item, shape.member) for item in value]
-    return value
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _reply(status: int, body: dict[str, Any], request_id: str) -> Response:

@@ -1,26 +1,43 @@
-"""Runs attempts: one thread for each that is under way, from its start to its end."""
+"""Runs attempts: prepares what they need, hands them to the runner, and tells the engine what it reports."""
 
 import logging
 import shutil
 import threading
-import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from batch_engine.core.events import AttemptFinished, AttemptStarted, Event
-from batch_engine.core.logs import log_destination
+from batch_engine.core.events import AttemptFinished, AttemptStarted, Event, HostLost
+from batch_engine.core.logs import LogDestination, log_destination
 from batch_engine.core.model import Job
 from batch_engine.local.environment import Surroundings, job_environment
-from batch_engine.local.image import AssemblyImages, ImageConfig, ImageError
+from batch_engine.local.image import AssemblyImages, ImageError
+from batch_engine.local.launch import Places, StartError, launch_message, resolve_secrets
 from batch_engine.local.log_shipper import LogShipper
-from batch_engine.local.process_runtime import Guardian, Launch, RunningProcess, StartError
+from batch_engine.local.ports import SecretSource
+from batch_engine.local.process_runtime import OUT_OF_MEMORY_REASON, RunnerProcess
 from batch_engine.local.role_credentials import RoleCredentials
+from batch_engine.local.runner.frames import Message
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[Event], None]
+Tell = Callable[[list[Event]], None]
+Key = tuple[str, int]
 START_FAILED = "Task failed to start"
 SHUTDOWN_GRACE_S = 3.0
+HELPERS = 4
+KILLED_EXIT_CODE = 137
+
+
+@dataclass(slots=True)
+class _Attempt:
+    log: str
+    destination: LogDestination | None
+    token: str | None = None
+    is_handed_over: bool = False
+    stop_early_s: float | None = None
 
 
 class AttemptRunner:
@@ -28,8 +45,10 @@ class AttemptRunner:
 
     Args:
         scratch_root: where each attempt gets a fresh folder, removed when it ends.
+        shared: holds the file systems that outlive attempts.
         images: finds what an image would run.
         credentials: gives each attempt its role's credentials.
+        secrets: resolves what containers name under ``secrets``.
         logs: follows what attempts print.
         around: what every job is told of this machine.
         tell: takes the events in which attempts report.
@@ -39,29 +58,33 @@ class AttemptRunner:
         self,
         *,
         scratch_root: Path,
+        shared: Path,
         images: AssemblyImages,
         credentials: RoleCredentials,
+        secrets: SecretSource,
         logs: LogShipper,
         around: Surroundings,
         tell: Tell,
     ) -> None:
         self._scratch_root = scratch_root
+        self._shared = shared
         self._images = images
         self._credentials = credentials
+        self._secrets = secrets
         self._logs = logs
         self._around = around
         self._tell = tell
-        self._running: dict[tuple[str, int], RunningProcess | None] = {}
-        self._stop_early: dict[tuple[str, int], float] = {}
+        self._running: dict[Key, _Attempt] = {}
         self._lock = threading.Lock()
         self._closing = False
-        self._guardian: Guardian | None = None
+        self._runner: RunnerProcess | None = None
+        self._helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="batch-attempt")
 
     def open(self) -> None:
-        """Start the guardian, and clear away what an earlier run left in the scratch folder."""
+        """Start the runner, and clear away what an earlier run left in the scratch folder."""
         shutil.rmtree(self._scratch_root, ignore_errors=True)
         self._scratch_root.mkdir(parents=True)
-        self._guardian = Guardian()
+        self._runner = RunnerProcess(self._reported, self._lost)
 
     def close(self) -> None:
         """End every attempt and report none of it: the next start counts them as lost with their host.
@@ -70,114 +93,142 @@ class AttemptRunner:
         """
         with self._lock:
             self._closing = True
-            running = [process for process in self._running.values() if process is not None]
-        for process in running:
-            process.stop(SHUTDOWN_GRACE_S)
-        deadline = time.monotonic() + SHUTDOWN_GRACE_S
-        for process in running:
-            process.ended.wait(max(0.0, deadline - time.monotonic()))
-        if self._guardian is not None:
-            self._guardian.close()
+        self._helpers.shutdown(wait=False, cancel_futures=True)
+        if self._runner is not None:
+            self._runner.close(SHUTDOWN_GRACE_S)
 
-    def start(self, job: Job) -> None:
-        """Start a job's latest attempt; what becomes of it is told as events. Returns at once."""
-        key = (job.id, job.attempt.number)
-        with self._lock:
-            if self._closing:
-                return
-            self._running[key] = None
-        threading.Thread(target=self._run, args=(job, key), name=f"batch-{job.id}", daemon=True).start()
+    def start(self, jobs: list[Job]) -> None:
+        """Start each job's latest attempt; what becomes of them is told as events. Returns at once."""
+        launches: list[Message] = []
+        for job in jobs:
+            key = (job.id, job.attempt.number)
+            attempt = _Attempt(f"{self._scratch(key)}.log", log_destination(job))
+            with self._lock:
+                if self._closing:
+                    return
+                self._running[key] = attempt
+            if job.container.get("secrets") or not self._images.is_at_hand(job.container["image"]):
+                # It may take a while, and the caller holds the engine.
+                self._helpers.submit(self._start_later, job, key, attempt)
+                continue
+            try:
+                launches.append(("start", self._prepare(job, key, attempt)))
+                attempt.is_handed_over = True
+            except (ImageError, StartError, OSError) as error:
+                self._helpers.submit(self._not_started, key, error)
+        self._send(launches)
 
     def stop(self, job_id: str, attempt: int, grace_s: float) -> None:
         """Stop an attempt, also one that is only about to start."""
         key = (job_id, attempt)
         with self._lock:
-            running = self._running.get(key)
-            if running is None:
-                if key in self._running:
-                    self._stop_early[key] = grace_s
+            found = self._running.get(key)
+            if found is None:
                 return
-        running.stop(grace_s)
+            if not found.is_handed_over:
+                found.stop_early_s = grace_s
+                return
+        self._send([("stop", key, grace_s)])
 
-    def _run(self, job: Job, key: tuple[str, int]) -> None:
-        scratch = self._scratch_root / f"{job.id}-{job.attempt.number}"
-        log_path = scratch.with_suffix(".log")
-        finished: Event | None = None
-        try:
-            finished = self._attempt(job, key, scratch, log_path)
-        except (ImageError, StartError) as error:
-            finished = AttemptFinished(*key, None, str(error)[:255], START_FAILED)
-        except Exception as error:
-            logger.exception("attempt %s of job %s could not be run", key[1], key[0])
-            finished = AttemptFinished(*key, None, f"CannotStartContainerError: {error}"[:255], START_FAILED)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-            log_path.unlink(missing_ok=True)
-            with self._lock:
-                del self._running[key]
-                self._stop_early.pop(key, None)
-                report = not self._closing
-            if report and finished is not None:
-                self._tell(finished)
+    def _send(self, messages: list[Message]) -> None:
+        if messages and self._runner is not None:
+            self._runner.send(messages)
 
-    def _attempt(self, job: Job, key: tuple[str, int], scratch: Path, log_path: Path) -> Event:
+    def _scratch(self, key: Key) -> str:
+        # A colon in HOME or TMPDIR would split lists of folders, a number sign would start a comment.
+        name = key[0].replace(":", "_").replace("#", "_")
+        return f"{self._scratch_root}/{name}-{key[1]}"
+
+    def _prepare(self, job: Job, key: Key, attempt: _Attempt) -> dict[str, Any]:
         image = self._images.find(job.container["image"])
-        command = _command(job, image or ImageConfig())
-        _refuse_what_is_missing(job)
-        (scratch / "tmp").mkdir(parents=True)
-        token = None
+        secrets = resolve_secrets(job, self._secrets)
+        scratch = self._scratch(key)
         url = None
         if role_arn := job.container.get("jobRoleArn"):
-            url, token = self._credentials.grant(role_arn, job.id)
+            url, attempt.token = self._credentials.grant(role_arn, job.id)
+        given = job_environment(job, image.environment if image else {}, Path(scratch), self._around, url)
+        return launch_message(job, image, given | secrets, Places(scratch, attempt.log, self._shared))
+
+    def _start_later(self, job: Job, key: Key, attempt: _Attempt) -> None:
         try:
-            environment = job_environment(job, image.environment if image else {}, scratch, self._around, url)
-            if self._guardian is None:
-                raise StartError("CannotStartContainerError: the engine is not running")
-            launch = Launch(command, environment, scratch, log_path, job.memory_mib)
-            process = RunningProcess(launch, self._guardian)
-            return self._follow(job, key, process, log_path)
-        finally:
-            if token is not None:
-                self._credentials.revoke(token)
-
-    def _follow(self, job: Job, key: tuple[str, int], process: RunningProcess, log_path: Path) -> Event:
-        self._tell(AttemptStarted(*key))
-        destination = log_destination(job)
-        if destination is not None:
-            self._logs.follow(log_path, destination)
+            launch = self._prepare(job, key, attempt)
+        except Exception as error:
+            if not isinstance(error, ImageError | StartError):
+                logger.exception("attempt %s of job %s could not be prepared", key[1], key[0])
+            self._not_started(key, error)
+            return
+        messages: list[Message] = [("start", launch)]
         with self._lock:
-            self._running[key] = process
-            grace_s = self._stop_early.pop(key, None)
-        if grace_s is not None:
-            process.stop(grace_s)
-        ending = process.wait()
-        self._logs.finish(log_path)
-        return AttemptFinished(*key, ending.exit_code, ending.reason)
+            attempt.is_handed_over = True
+            if attempt.stop_early_s is not None:
+                messages.append(("stop", key, attempt.stop_early_s))
+            self._send(messages)  # before anybody else can have it stopped
 
+    def _not_started(self, key: Key, error: Exception) -> None:
+        text = str(error)
+        if not isinstance(error, ImageError | StartError):
+            text = f"CannotStartContainerError: {error}"
+        self._finish([(key, AttemptFinished(key[0], key[1], None, text[:255], START_FAILED))])
 
-def _command(job: Job, image: ImageConfig) -> list[str]:
-    """ENTRYPOINT and the job's command; the image's CMD where the job gives none."""
-    command = [*image.entrypoint, *(job.container["command"] or image.command)]
-    if not command:
-        raise StartError(
-            f"CannotStartContainerError: no command specified, and image {job.container['image']} is none of "
-            "the assembly's container assets, so what it would run is not known here"
-        )
-    return command
+    def _reported(self, messages: list[Message]) -> None:
+        """Tell the engine in one go; only an attempt that has printed something waits for its lines."""
+        events: list[Event] = []
+        over: list[Key] = []
+        waiting: list[tuple[Key, str, AttemptFinished]] = []
+        for message in messages:
+            match message:
+                case ("started", key, _):
+                    events.append(AttemptStarted(key[0], key[1]))
+                    attempt = self._running.get(key)
+                    if attempt is not None and attempt.destination is not None:
+                        self._logs.follow(attempt.log, attempt.destination)
+                case ("failed", key, reason):
+                    events.append(AttemptFinished(key[0], key[1], None, reason, START_FAILED))
+                    over.append(key)
+                case ("ended", key, exit_code, out_of_memory, printed):
+                    finished = AttemptFinished(key[0], key[1], exit_code)
+                    if out_of_memory:
+                        finished = AttemptFinished(key[0], key[1], KILLED_EXIT_CODE, OUT_OF_MEMORY_REASON)
+                    attempt = self._running.get(key)
+                    if printed and attempt is not None:
+                        waiting.append((key, attempt.log, finished))
+                        continue
+                    if attempt is not None:
+                        self._logs.forget(attempt.log)
+                    events.append(finished)
+                    over.append(key)
+        self._forget(over)
+        if not self._closing:
+            self._tell(events)
+            for key, log, finished in waiting:
+                self._helpers.submit(self._ship_and_finish, key, log, finished)
 
+    def _ship_and_finish(self, key: Key, log: str, finished: AttemptFinished) -> None:
+        try:
+            self._logs.finish(log)
+        except Exception:
+            logger.exception("the last lines of attempt %s of job %s were not delivered", key[1], key[0])
+        Path(log).unlink(missing_ok=True)
+        self._finish([(key, finished)])
 
-def _refuse_what_is_missing(job: Job) -> None:
-    """A job that counts on what a process cannot give it must fail here, not run without it."""
-    container = job.container
-    if container.get("secrets"):
-        raise StartError("ResourceInitializationError: the process runtime does not resolve secrets")
-    volumes = {volume["name"]: volume for volume in container["volumes"]}
-    for mount in container["mountPoints"]:
-        volume = volumes.get(mount.get("sourceVolume"), {})
-        source = (volume.get("host") or {}).get("sourcePath")
-        shared = "efsVolumeConfiguration" in volume or "s3filesVolumeConfiguration" in volume
-        if shared or (source and source != mount.get("containerPath")):
-            raise StartError(
-                "CannotCreateContainerError: the process runtime cannot mount volume "
-                f"{mount.get('sourceVolume')} at {mount.get('containerPath')}"
-            )
+    def _finish(self, ended: list[tuple[Key, AttemptFinished]]) -> None:
+        self._forget([key for key, _ in ended])
+        if not self._closing:
+            self._tell([finished for _, finished in ended])
+
+    def _forget(self, keys: list[Key]) -> None:
+        with self._lock:
+            attempts = [self._running.pop(key, None) for key in keys]
+        for attempt in attempts:
+            if attempt is not None and attempt.token is not None:
+                self._credentials.revoke(attempt.token)
+
+    def _lost(self) -> None:
+        """The runner has died, and every attempt with it: a new one takes its place."""
+        logger.error("the process that runs jobs has died; its attempts count as lost with their host")
+        with self._lock:
+            keys = [key for key, attempt in self._running.items() if attempt.is_handed_over]
+        self._forget(keys)
+        if not self._closing:
+            self._runner = RunnerProcess(self._reported, self._lost)
+            self._tell([HostLost(key[0], key[1]) for key in keys])

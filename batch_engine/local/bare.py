@@ -5,17 +5,20 @@ engine itself use it.
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+from batch_engine.local import interrupt
 from batch_engine.local.engine import Engine, build_engine
 from batch_engine.local.ports import ClientError, Credentials
 from batch_engine.local.role_credentials import ROUTE
+from batch_engine.local.visitors import refusal
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 BARE_ACCOUNT = "000000000000"
 BARE_REGION = "us-east-1"
+SHUTDOWN_TIMEOUT_S = 3
 
 
 class EventLog:
@@ -44,8 +48,14 @@ class FileLogs:
         self._folder = folder
 
     def put(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
-        """Append lines."""
-        path = self._folder / group.strip("/") / stream
+        """Append lines.
+
+        Raises:
+            ValueError: the names lead out of the folder.
+        """
+        path = (self._folder / group.strip("/") / stream).resolve()
+        if not path.is_relative_to(self._folder.resolve()):
+            raise ValueError(f"log group {group} and stream {stream} lead out of {self._folder}")
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
             file.writelines(f"{text}\n" for _, text in lines)
@@ -60,7 +70,12 @@ class NoCredentials:
 
 
 def build_bare_engine(
-    data_dir: Path, endpoint_url: str, *, host_vcpus: float | None = None, assembly: Path | None = None
+    data_dir: Path,
+    endpoint_url: str,
+    *,
+    host_vcpus: float | None = None,
+    assembly: Path | None = None,
+    runtime: str = "process",
 ) -> Engine:
     """An engine that stands alone; parameters as for ``build_engine``."""
     return build_engine(
@@ -73,6 +88,7 @@ def build_bare_engine(
         logs=FileLogs(data_dir / "logs"),
         credentials=NoCredentials(),
         endpoint_url=endpoint_url,
+        runtime=runtime,
     )
 
 
@@ -86,6 +102,11 @@ class BareApp:
         """Serve one request; the protocol's other scopes need nothing."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
+            return
+        if (reason := refusal(scope["headers"])) is not None:
+            await _send(
+                send, 403, {"Content-Type": "application/json"}, json.dumps({"message": reason}).encode()
+            )
             return
         body = b""
         while True:
@@ -103,12 +124,19 @@ class BareApp:
                 {"Content-Type": "application/json"},
                 json.dumps(document).encode(),
             )
+        elif path == interrupt.PATH:
+            status, document = self._engine.interrupt_response(body)
+            headers, content = {"Content-Type": "application/json"}, json.dumps(document).encode()
         else:
             query = parse_qs(scope["query_string"].decode(), keep_blank_values=True)
             status, headers, content = self._engine.api.handle(scope["method"], path, {}, body, query)
-        wire_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": status, "headers": wire_headers})
-        await send({"type": "http.response.body", "body": content})
+        await _send(send, status, headers, content)
+
+
+async def _send(send: Send, status: int, headers: Mapping[str, str], content: bytes) -> None:
+    wire_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": wire_headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
@@ -127,14 +155,40 @@ def serve_bare(engine: Engine, port: int, stopping: threading.Event) -> None:
         port: where to listen.
         stopping: ends it.
     """
-    from hypercorn.asyncio import serve  # noqa: PLC0415 - slow to import, and only servers need it
-    from hypercorn.config import Config  # noqa: PLC0415
+    import uvicorn  # noqa: PLC0415 - slow to import, and only servers need it
 
-    config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
-    config.loglevel = "WARNING"
+    class Server(uvicorn.Server):
+        """The caller's signals stay the caller's."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Generator[None, None, None]:
+            yield
+
+    config = uvicorn.Config(
+        BareApp(engine),
+        host="127.0.0.1",
+        port=port,
+        http="httptools",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+    )
+    server = Server(config)
+
+    async def serve() -> None:
+        async def stop() -> None:
+            await asyncio.to_thread(stopping.wait)
+            server.should_exit = True
+
+        stopper = asyncio.create_task(stop())
+        await server.serve()
+        stopper.cancel()
+
     engine.start()
     try:
-        asyncio.run(serve(BareApp(engine), config, shutdown_trigger=lambda: asyncio.to_thread(stopping.wait)))
+        asyncio.run(serve())
     finally:
         engine.stop()

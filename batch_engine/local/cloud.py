@@ -21,16 +21,20 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from hypercorn.asyncio import serve as hypercorn_serve
-from hypercorn.config import Config as HypercornConfig
 
 from batch_engine import cloudformation as cfn
 from batch_engine.local import cloud_environment
-from batch_engine.local.cloud_batch import Api, BatchModule
+from batch_engine.local.cloud_batch import Api, ApiService, BatchModule
 from batch_engine.local.cloud_client import InProcessClient
-from batch_engine.local.cloud_http import Answer, Front, listening_socket
+from batch_engine.local.cloud_http import Answer, Front, hypercorn_config, listening_socket
+from batch_engine.local.cloud_snapshots import Snapshots
+from batch_engine.local.cloud_step_functions import SDK_PREFIX, SUBMIT_JOB, BatchTasks, raising
+from batch_engine.local.cloud_targets import BatchTargets
 from batch_engine.local.function_reaper import FunctionReaper
-from batch_engine.local.ports import BatchService, Credentials
-from batch_engine.local.stack_resources import Resource, StackResources
+from batch_engine.local.ports import Credentials
+from batch_engine.local.stack_handlers import handlers_of
+from batch_engine.local.stack_memory import KeptRevisions
+from batch_engine.local.stack_resources import StackResources
 
 INTERNALS: Mapping[str, tuple[str, ...]] = {
     # The ASGI application; the table of services; modules by name, ours for "batch" put in first; what is
@@ -50,12 +54,18 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
     "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
     "ministack.services.cloudformation.stacks": ("_runs_on_worker_thread",),
     # The way in for events of AWS's own services: PutEvents refuses every source that starts with "aws.".
-    "ministack.services.eventbridge": ("_dispatch_event", "_archive_event"),
+    # The way out, which EventBridge Scheduler takes as well: to a rule's or a schedule's target.
+    "ministack.services.eventbridge": (
+        "_dispatch_event",
+        "_archive_event",
+        "_invoke_target",
+        "_apply_input_transformer",
+        "_pattern_event_view",
+    ),
+    # The resources of Task states by prefix; what a failed task raises; what knows whose task it is.
+    "ministack.services.stepfunctions": ("_SERVICE_DISPATCH", "_ExecutionError", "_execute_task"),
 }
 
-_SNAPSHOT_EVERY_S = 2.0
-# Snapshots hold up requests: at most this share of the time goes into them.
-_SNAPSHOT_SHARE_MAX = 0.05
 _CALL_TIMEOUT_S = 10.0
 _READY_TIMEOUT_S = 60.0
 # What an operation that the server's end cut short becomes, so that the next deployment can take over.
@@ -91,8 +101,8 @@ class CloudOptions:
 class Cloud:
     """The local cloud: one per process, because MiniStack keeps its state in its modules.
 
-    Takes over the process's environment variables. It is the engine's `EventSink`, `LogSink` and
-    `CredentialSource`; all three may be called from any thread but the event loop's own.
+    Takes over the process's environment variables. It is the engine's `EventSink`, `LogSink`,
+    `CredentialSource` and `SecretSource`; all four may be called from any thread but the event loop's own.
 
     Raises:
         PortInUseError: the port cannot be opened.
@@ -116,27 +126,78 @@ class Cloud:
         self._internals = load_internals()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
-        self._snapshots_due = 0
+        self._snapshots = Snapshots(self._save)
         self._client = InProcessClient(self._internals["SERVICE_HANDLERS"].value)
         self._credentials: Callable[[str], Answer] = lambda _: (404, {"message": "unknown token"})
+        self._interrupt: Callable[[bytes], Answer] = lambda _: (404, {"message": "no engine"})
+        # Ended, in this order, before the engine stops.
+        self._closers: list[Callable[[], None]] = []
 
-    def mount(self, *, api: Api, service: BatchService, credentials_route: Callable[[str], Answer]) -> None:
+    def mount(
+        self,
+        *,
+        api: Api,
+        credentials_route: Callable[[str], Answer],
+        interrupt_route: Callable[[bytes], Answer],
+    ) -> None:
         """Put our Batch where MiniStack has its stub.
 
         Args:
-            api: answers HTTP requests that are signed for ``batch``.
-            service: what CloudFormation's ``AWS::Batch::*`` resources are created through.
+            api: answers HTTP requests that are signed for ``batch``, and what stacks and targets ask for.
             credentials_route: answers ``/_batch-stack/credentials/<token>``.
+            interrupt_route: answers ``/_batch-stack/interrupt``.
         """
+        service = ApiService(api)
         self._credentials = credentials_route
+        self._interrupt = interrupt_route
         self._internals["_docker_socket_present"].replace(lambda: False)
         self._internals["_loaded_modules"].value["batch"] = BatchModule(api)
         handlers = self._internals["_RESOURCE_HANDLERS"].value
+        kept_revisions = KeptRevisions(self._options.data_dir / "kept_revisions.json")
+        stack_resources = StackResources(service, kept_revisions=kept_revisions)
         for resource_type in cfn.CREATE_OPERATIONS:
-            handlers[resource_type] = _handlers(resource_type, StackResources(service))
+            handlers[resource_type] = handlers_of(resource_type, stack_resources)
         may_block = self._internals["_runs_on_worker_thread"]
         original = may_block.value
         may_block.replace(lambda kind: kind in cfn.CREATE_OPERATIONS or original(kind))
+        self._mount_targets(BatchTargets(service, self._send_dead_letter))
+        self._mount_tasks(BatchTasks(service))
+
+    def _mount_targets(self, targets: BatchTargets) -> None:
+        invoke = self._internals["_invoke_target"]
+        original = invoke.value
+
+        def invoke_target(target: dict[str, Any], event: Any, rule: dict[str, Any], view: Any = None) -> None:
+            if not targets.takes(str(target.get("Arn", ""))):
+                original(target, event, rule, view)
+                return
+            view = view or self._internals["_pattern_event_view"].value(event)
+            transformed = None
+            if transformer := target.get("InputTransformer"):
+                transformed = self._internals["_apply_input_transformer"].value(transformer, rule, view)
+            targets.deliver(target, view.event_with_detail(), str(rule.get("Arn", "")), transformed)
+
+        invoke.replace(invoke_target)
+        self._closers.append(targets.close)
+
+    def _mount_tasks(self, tasks: BatchTasks) -> None:
+        failure = self._internals["_ExecutionError"].value
+        execute = self._internals["_execute_task"]
+        original = execute.value
+
+        def execute_task(state: dict[str, Any], given: Any, execution: Any, context: Any) -> Any:
+            with tasks.running(execution, state):
+                return original(state, given, execution, context)
+
+        execute.replace(execute_task)
+        self._internals["_SERVICE_DISPATCH"].value.update(
+            {
+                SUBMIT_JOB: raising(failure, tasks.submit_job),
+                SDK_PREFIX: raising(failure, tasks.sdk_call),
+            }
+        )
+        # First: its threads would go on asking an engine that has ended.
+        self._closers.insert(0, tasks.close)
 
     async def serve(
         self,
@@ -162,12 +223,14 @@ class Cloud:
         async def started() -> None:
             self._settle_interrupted_stacks()
             reapers.append(FunctionReaper(Path(os.environ["TMPDIR"])))
-            background.append(asyncio.create_task(self._keep_snapshots()))
+            background.append(asyncio.create_task(self._snapshots.keep()))
             await asyncio.to_thread(on_start)
             background.append(asyncio.create_task(self._announce(on_ready, stop)))
 
         async def stopping() -> None:
             try:
+                for close in self._closers:
+                    await asyncio.to_thread(close)
                 await asyncio.to_thread(on_stop)
             finally:
                 # First: MiniStack ends a function's process, but not what that one has started.
@@ -181,11 +244,12 @@ class Cloud:
             app=self._internals["app"].value,
             health=self._health,
             credentials=self._credentials,
-            changed=self._changed,
+            interrupt=self._interrupt,
+            changed=self._snapshots.changed,
             started=started,
             stopping=stopping,
         )
-        await hypercorn_serve(front, self._hypercorn_config(), shutdown_trigger=stop.wait)
+        await hypercorn_serve(front, hypercorn_config(self._socket), shutdown_trigger=stop.wait)
 
     def publish(
         self, *, detail_type: str, resources: list[str], detail: dict[str, Any], time_ms: int
@@ -202,11 +266,11 @@ class Cloud:
             "Account": self._options.account,
             "Region": self._options.region,
         }
-        self._wait_for(self._dispatch(event))
+        self._wait_for(lambda: self._dispatch(event))
 
     def put(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
         """Append lines to a log stream; makes the group and the stream where they are absent."""
-        self._wait_for(self._put_log_lines(group, stream, lines))
+        self._wait_for(lambda: self._client.put_log_lines(group, stream, lines))
 
     def assume_role(self, role_arn: str, session_name: str) -> Credentials:
         """Assume a role as ECS does for a task.
@@ -214,7 +278,15 @@ class Cloud:
         Raises:
             ClientError: the role does not exist, or does not trust ``ecs-tasks.amazonaws.com``.
         """
-        return self._wait_for(self._assume_role(role_arn, session_name))
+        return self._wait_for(lambda: self._client.assume_task_role(role_arn, session_name))
+
+    def resolve(self, value_from: str) -> str:
+        """Read the secret or the parameter that a container's ``valueFrom`` names.
+
+        Raises:
+            ClientError: there is no such secret, parameter or key.
+        """
+        return self._wait_for(lambda: self._client.secret_value(value_from))
 
     def _health(self) -> Answer:
         return 200, {
@@ -223,16 +295,6 @@ class Cloud:
             "data_dir": str(self._options.data_dir),
             "version": version("batch-stack"),
         }
-
-    def _hypercorn_config(self) -> HypercornConfig:
-        config = HypercornConfig()
-        # The socket has been bound since the constructor: nobody can take the port in between.
-        config.bind = [f"fd://{self._socket.detach()}"]
-        config.keep_alive_timeout = 75
-        config.graceful_timeout = 1
-        config.loglevel = "WARNING"
-        config.errorlog = logging.getLogger("hypercorn.error")
-        return config
 
     async def _announce(self, on_ready: Callable[[], None], stop: asyncio.Event) -> None:
         deadline = time.monotonic() + _READY_TIMEOUT_S
@@ -252,55 +314,37 @@ class Cloud:
             stop.set()
             return
 
-    def _wait_for(self, work: Coroutine[Any, Any, _T]) -> _T:
+    def _wait_for(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Have the loop do some work, and wait for it; MiniStack's state belongs to the loop's thread."""
         if self._loop is None or self._loop.is_closed():
-            work.close()
             raise RuntimeError("the local cloud is not running")
         if threading.get_ident() == self._loop_thread:
-            work.close()
             raise RuntimeError("the event loop cannot wait for itself: call this from another thread")
-        result = asyncio.run_coroutine_threadsafe(work, self._loop).result(_CALL_TIMEOUT_S)
-        self._changed()
+
+        async def scoped() -> _T:
+            with self._scope():
+                return await work()
+
+        result = asyncio.run_coroutine_threadsafe(scoped(), self._loop).result(_CALL_TIMEOUT_S)
+        self._snapshots.changed()
         return result
 
     async def _dispatch(self, event: dict[str, Any]) -> None:
-        with self._scope():
-            self._internals["_dispatch_event"].value(event)
-            self._internals["_archive_event"].value(event)
+        self._internals["_dispatch_event"].value(event)
+        self._internals["_archive_event"].value(event)
 
     @contextmanager
     def _scope(self) -> Iterator[None]:
         with self._internals["request_scope"].value(self._options.account, self._options.region):
             yield
 
-    async def _put_log_lines(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
-        with self._scope():
-            await self._client.put_log_lines(group, stream, lines)
+    def _send_dead_letter(self, queue_arn: str, body: str, attributes: dict[str, str]) -> None:
+        account, name = queue_arn.split(":")[4:6]
+        url = f"{self.endpoint_url}/{account}/{name}"
+        self._wait_for(lambda: self._client.send_message(url, body, attributes))
 
-    async def _assume_role(self, role_arn: str, session_name: str) -> Credentials:
-        with self._scope():
-            return await self._client.assume_task_role(role_arn, session_name)
-
-    def _changed(self) -> None:
-        # Twice: what a request set going (a deployment, a function) may end after the first snapshot.
-        self._snapshots_due = 2
-
-    async def _keep_snapshots(self) -> None:
-        pause_s = _SNAPSHOT_EVERY_S
-        while True:
-            await asyncio.sleep(pause_s)
-            if self._snapshots_due == 0:
-                continue
-            self._snapshots_due -= 1
-            began = time.perf_counter()
-            try:
-                # On the loop, so that nothing changes while the states are copied: they belong together.
-                self._internals["save_all"].value(self._internals["_build_persistence_save_dict"].value())
-            except Exception:
-                _log.exception("the state of the cloud was not saved; trying again")
-                self._snapshots_due = 2
-            pause_s = max(_SNAPSHOT_EVERY_S, (time.perf_counter() - began) / _SNAPSHOT_SHARE_MAX)
+    def _save(self) -> None:
+        self._internals["save_all"].value(self._internals["_build_persistence_save_dict"].value())
 
     def _settle_interrupted_stacks(self) -> None:
         with self._scope():
@@ -351,24 +395,3 @@ def _moved(what: str) -> str:
         f"MiniStack {version('ministack')} has no {what}, which batch_engine/local/cloud.py uses: "
         "install the version pinned in requirements.txt, or adapt INTERNALS there"
     )
-
-
-def _handlers(resource_type: str, resources: StackResources) -> dict[str, Any]:
-    """Adapt our resource handlers to the signatures that MiniStack calls."""
-
-    def create(logical_id: str, properties: dict[str, Any], _stack: str) -> tuple[str, dict[str, str]]:
-        return _answer(resources.create(resource_type, logical_id, properties))
-
-    def update(
-        physical_id: str, old: dict[str, Any], new: dict[str, Any], _stack: str, logical_id: str
-    ) -> tuple[str, dict[str, str]]:
-        return _answer(resources.update(resource_type, physical_id, logical_id, old, new))
-
-    def delete(physical_id: str, _properties: dict[str, Any]) -> None:
-        resources.delete(resource_type, physical_id)
-
-    return {"create": create, "update": update, "update_with_logical_id": True, "delete": delete}
-
-
-def _answer(resource: Resource) -> tuple[str, dict[str, str]]:
-    return resource.physical_id, resource.attributes

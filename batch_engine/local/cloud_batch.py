@@ -1,7 +1,15 @@
-"""What MiniStack takes for its own service module "batch": the way from its router to our API."""
+"""What MiniStack takes for its own service module "batch", and the way back: our API as a service to call."""
 
 import asyncio
-from typing import Protocol
+import json
+from functools import lru_cache
+from typing import Any, Protocol
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.serialize import create_serializer
+
+from batch_engine.local.ports import ClientError
 
 
 class Api(Protocol):
@@ -34,3 +42,31 @@ class BatchModule:
 
     def reset(self) -> None:
         """Stay as it is; the path that would ask for this is refused."""
+
+
+class ApiService:
+    """The API as a ``BatchService``: what comes from a stack or a target is checked as a client's request is.
+
+    Args:
+        api: the AWS Batch HTTP API.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one operation; see ``BatchService.call``."""
+        model = _service_model().operation_model(operation)
+        sent = create_serializer("rest-json", False).serialize_to_request(request, model)
+        query = {name: list(values) for name, values in sent["query_string"].items()}
+        body = sent["body"] or b""
+        status, _, answer = self._api.handle(sent["method"], sent["url_path"], {}, body, query)
+        document: dict[str, Any] = json.loads(answer)
+        if status != 200:
+            raise ClientError(str(document.get("message", f"AWS Batch answered {status}")))
+        return document
+
+
+@lru_cache(maxsize=1)
+def _service_model() -> ServiceModel:
+    return ServiceModel(Loader().load_service_model("batch", "service-2"), "batch")

@@ -10,7 +10,7 @@ from botocore.model import ServiceModel
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
-from batch_engine.local import cloud_logs
+from batch_engine.local import cloud_logs, cloud_secrets
 from batch_engine.local.ports import ClientError, Credentials
 
 Handler = Callable[
@@ -106,6 +106,28 @@ class InProcessClient:
             session_token=credentials["SessionToken"],
             expiration=credentials["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
+
+    async def send_message(self, queue_url: str, body: str, attributes: Mapping[str, str]) -> None:
+        """Send a message with string attributes to an SQS queue.
+
+        Raises:
+            CallError: SQS refused.
+        """
+        typed = {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
+        await self.call("sqs", "SendMessage", QueueUrl=queue_url, MessageBody=body, MessageAttributes=typed)
+
+    async def secret_value(self, value_from: str) -> str:
+        """Read what a container's ``valueFrom`` names.
+
+        Raises:
+            ClientError: there is no such secret, parameter or key.
+        """
+        reference = cloud_secrets.parse(value_from)
+        try:
+            answer = await self.call(reference.service, reference.operation, **reference.request)
+        except CallError as error:
+            raise ClientError(str(error)) from error
+        return cloud_secrets.value(reference, answer)
 
     async def _create_if_absent(self, operation: str, **request: Any) -> None:
         try:

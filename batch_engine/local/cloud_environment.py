@@ -93,7 +93,7 @@ def environment(
         "SERVICES": ",".join(SERVICES),
         "SFTP_ENABLED": "0",
         "STATE_DIR": str(data_dir / "state"),
-        "TMPDIR": str(data_dir / "tmp"),
+        "TMPDIR": str(data_dir / "batch-stack-tmp"),
     }
 
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+
+from hypercorn.config import Config
 
 from batch_engine.local.visitors import refusal
 
@@ -17,6 +20,7 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Answer = tuple[int, dict[str, Any]]
 
 HEALTH_PATH = "/_batch-stack/health"
+INTERRUPT_PATH = "/_batch-stack/interrupt"
 CREDENTIALS_PREFIX = "/_batch-stack/credentials/"
 # Half of the cloud's state, ours, would survive it.
 _REFUSED_PATHS = ("/_ministack/reset", "/_ministack/config")
@@ -35,6 +39,7 @@ class Front:
         app: MiniStack's.
         health: answers `HEALTH_PATH`.
         credentials: answers a container's request for credentials, given the token in its path.
+        interrupt: answers `INTERRUPT_PATH`, given the request's body.
         changed: called after each request that may have changed the cloud's state.
         started: awaited between the start of the other application and the first request.
         stopping: awaited between the last request and the end of the other application.
@@ -43,6 +48,7 @@ class Front:
     app: AsgiApp
     health: Callable[[], Answer]
     credentials: Callable[[str], Answer]
+    interrupt: Callable[[bytes], Answer]
     changed: Callable[[], None]
     started: Callable[[], Awaitable[None]]
     stopping: Callable[[], Awaitable[None]]
@@ -61,6 +67,9 @@ class Front:
             # Off the loop: the answer may need STS, which the loop serves.
             token = path.removeprefix(CREDENTIALS_PREFIX)
             await _answer(send, await asyncio.to_thread(self.credentials, token))
+        elif path == INTERRUPT_PATH:
+            body = await _body(receive)
+            await _answer(send, await asyncio.to_thread(self.interrupt, body))
         elif path.startswith(_REFUSED_PATHS):
             message = f"{path} is not available here: start on another --data-dir for an empty cloud"
             await _answer(send, (403, {"message": message}))
@@ -86,6 +95,15 @@ class Front:
             await send(message)
 
         await self.app(scope, received, sent)
+
+
+async def _body(receive: Receive) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = bool(message.get("more_body"))
+    return body
 
 
 async def _answer(send: Send, answer: Answer) -> None:
@@ -116,3 +134,18 @@ def listening_socket(port: int) -> socket.socket:
             "stop what uses it, or choose another with --port (0 takes a free one)"
         ) from error
     return bound
+
+
+def hypercorn_config(bound: socket.socket) -> Config:
+    """Configure the HTTP server.
+
+    Args:
+        bound: where it listens; bound since before the start, so that nobody can take the port in between.
+    """
+    config = Config()
+    config.bind = [f"fd://{bound.detach()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+    config.errorlog = logging.getLogger("hypercorn.error")
+    return config

@@ -1,5 +1,6 @@
 """The engine of one machine: one lock around the core, and what its decisions set in motion."""
 
+import logging
 import os
 import secrets
 import sys
@@ -12,26 +13,35 @@ from typing import Any
 
 import psutil
 
-from batch_engine.core.actions import Action, PublishJobState, SetTimer, StartAttempt, StopAttempt
+from batch_engine.catalogue import instance_types
+from batch_engine.core.actions import Action, SetTimer, StartAttempt, StopAttempt, WakeAt
 from batch_engine.core.capacity import HostLimits
+from batch_engine.core.catalogue import Catalogue
 from batch_engine.core.control_plane import ControlPlane
-from batch_engine.core.events import Event, HostLost, ResourcesChanged, TimerFired
+from batch_engine.core.events import Event, HostLost, ResourcesChanged, TimerFired, Woken
 from batch_engine.core.ids import Arns
 from batch_engine.core.registry import Registry
 from batch_engine.core.scheduler import Scheduler
+from batch_engine.local import interrupt
 from batch_engine.local.api import BatchApi
 from batch_engine.local.attempts import AttemptRunner
 from batch_engine.local.environment import Surroundings
 from batch_engine.local.image import AssemblyImages
+from batch_engine.local.interrupt import events_for, placed_jobs
+from batch_engine.local.launch import SHARED_FOLDER, NoSecrets
 from batch_engine.local.log_shipper import LogShipper
-from batch_engine.local.outbox import Outbox
-from batch_engine.local.ports import BatchService, CredentialSource, EventSink, LogSink
+from batch_engine.local.outbox import Outbox, announcement
+from batch_engine.local.ports import BatchService, CredentialSource, EventSink, LogSink, SecretSource
 from batch_engine.local.role_credentials import RoleCredentials
 from batch_engine.local.store import Store
 from batch_engine.local.timers import Timers
 
 STATE_FILE = "batch.sqlite"
-SCRATCH_FOLDER = "scratch"
+SCRATCH_FOLDER = "batch-stack-scratch"  # emptied at each start: a name that nobody else uses
+
+logger = logging.getLogger(__name__)
+
+RUNTIMES = ("process",)
 
 Clock = Callable[[], int]
 
@@ -73,7 +83,7 @@ class Engine:
     ) -> None:
         ids = RandomIds()
         self._registry = registry
-        self._scheduler = Scheduler(registry, arns, ids, host)
+        self._scheduler = Scheduler(registry, arns, ids, host, Catalogue(instance_types()))
         self._plane = ControlPlane(registry, self._scheduler, arns, ids)
         self._store = store
         self._outbox = outbox
@@ -81,6 +91,7 @@ class Engine:
         self._clock = clock
         self._timers = Timers(clock)
         self._lock = threading.RLock()
+        self._unsaved: list[Action] = []
         self._runner: AttemptRunner | None = None
         self._credentials: RoleCredentials | None = None
         self.api = BatchApi(self)
@@ -129,32 +140,73 @@ class Engine:
             self._commit(actions, now_ms)
         return response
 
+    def interrupt(self, target: str, name: str, notice_s: float) -> list[str]:
+        """Take an instance away as EC2 Spot does: its jobs get SIGTERM now and are lost with it later.
+
+        Args:
+            target: ``job``, ``instance`` or ``computeEnvironment``.
+            name: which one.
+            notice_s: seconds until the instance is gone.
+
+        Returns:
+            The ids of the jobs that were told.
+
+        Raises:
+            InterruptError: no job is placed there.
+        """
+        with self._lock:
+            jobs = placed_jobs(self._registry, target, name)
+            self.tell_all(events_for(jobs, notice_s))
+        return [job.id for job in jobs]
+
+    def interrupt_response(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Answer a request to interrupt jobs."""
+        return interrupt.answer(self.interrupt, body)
+
     def tell(self, event: Event) -> None:
         """Take in what happened to an attempt or a timer."""
+        self.tell_all([event])
+
+    def tell_all(self, events: list[Event]) -> None:
+        """Take in what happened, in order; all of it is saved in one transaction."""
         with self._lock:
             now_ms = self._clock()
-            self._commit(self._scheduler.handle(event, now_ms), now_ms)
+            actions: list[Action] = []
+            for event in events:
+                try:
+                    actions += self._scheduler.handle(event, now_ms)
+                except Exception:
+                    # One event that cannot be taken in must not keep the others from being saved.
+                    logger.exception("%s could not be taken in", event)
+            self._commit(actions, now_ms)
 
     def _commit(self, actions: list[Action], now_ms: int) -> None:
-        details = [action.detail for action in actions if isinstance(action, PublishJobState)]
-        if self._registry.changed or details:
-            self._outbox.put(self._store.save(self._registry.changed, details, now_ms))
+        """Save, then act. What cannot be saved is not acted upon either: the next commit tries again."""
+        self._unsaved += actions
+        announcements = [found for action in self._unsaved if (found := announcement(action)) is not None]
+        if self._registry.changed or announcements:
+            self._outbox.put(self._store.save(self._registry.changed, announcements, now_ms))
             self._registry.changed.clear()
+        actions, self._unsaved = self._unsaved, []
+        starts = [
+            self._registry.jobs[action.job_id] for action in actions if isinstance(action, StartAttempt)
+        ]
+        if starts and self._runner is not None:
+            self._runner.start(starts)
         for action in actions:
             self._carry_out(action)
 
     def _carry_out(self, action: Action) -> None:
         match action:
-            case StartAttempt(job_id):
-                if self._runner is not None:
-                    self._runner.start(self._registry.jobs[job_id])
             case StopAttempt(job_id, attempt, _, grace_s):
                 if self._runner is not None:
                     self._runner.stop(job_id, attempt, grace_s)
             case SetTimer(job_id, attempt, at_ms):
                 self._timers.at(at_ms, lambda: self.tell(TimerFired(job_id, attempt)))
-            case PublishJobState():
-                pass  # saved with the change itself; the outbox delivers it
+            case WakeAt(at_ms):
+                self._timers.at(at_ms, lambda: self.tell(Woken()))
+            case _:
+                pass  # started already, or saved with the change itself and delivered by the outbox
 
 
 def build_engine(
@@ -168,6 +220,8 @@ def build_engine(
     logs: LogSink,
     credentials: CredentialSource,
     endpoint_url: str,
+    secrets: SecretSource | None = None,
+    runtime: str = "process",
     clock: Clock = wall_clock,
 ) -> Engine:
     """Put an engine together.
@@ -182,11 +236,16 @@ def build_engine(
         logs: CloudWatch Logs.
         credentials: STS.
         endpoint_url: where jobs reach the local cloud.
+        secrets: Secrets Manager and Parameter Store; None where there is neither.
+        runtime: how jobs run; ``process`` is the one there is.
         clock: the time in epoch milliseconds.
 
     Raises:
         StoreError: the state file cannot be used.
+        ValueError: there is no such runtime.
     """
+    if runtime not in RUNTIMES:
+        raise ValueError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime}")
     data_dir.mkdir(parents=True, exist_ok=True)
     store = Store(data_dir / STATE_FILE)
     registry = Registry()
@@ -210,12 +269,14 @@ def build_engine(
     # The folder of this interpreter comes first: there stand the workers' console scripts.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     runner = AttemptRunner(
-        scratch_root=data_dir / SCRATCH_FOLDER,
+        scratch_root=data_dir.resolve() / SCRATCH_FOLDER,
+        shared=data_dir.resolve() / SHARED_FOLDER,
         images=AssemblyImages(assembly),
         credentials=roles,
+        secrets=secrets or NoSecrets(),
         logs=shipper,
         around=Surroundings(endpoint_url, region, path),
-        tell=engine.tell,
+        tell=engine.tell_all,
     )
     engine.attach(runner, roles)
     return engine

@@ -56,6 +56,16 @@ def job_environment(
         # There is no instance behind the job, so the SDKs need not wait for its metadata service.
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+    if job.array_index is not None:
+        variables["AWS_BATCH_JOB_ARRAY_INDEX"] = str(job.array_index)
+        variables["AWS_BATCH_JOB_ARRAY_SIZE"] = str(job.array_size)
+    if job.node_index is not None:
+        variables["AWS_BATCH_JOB_MAIN_NODE_INDEX"] = str(job.main_node)
+        variables["AWS_BATCH_JOB_NODE_INDEX"] = str(job.node_index)
+        variables["AWS_BATCH_JOB_NUM_NODES"] = str(job.num_nodes)
+        if job.node_index != job.main_node:
+            address = job.attempt.main_private_ipv4 or ""
+            variables["AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS"] = address
     if job.platform is Platform.FARGATE:
         variables |= {"AWS_REGION": around.region, "AWS_DEFAULT_REGION": around.region}
     if credentials_url is not None:

@@ -38,6 +38,10 @@ class AssemblyImages:
         self._assembly = assembly
         self._known: dict[str, ImageConfig] = {}
 
+    def is_at_hand(self, image: str) -> bool:
+        """Whether ``find`` answers without reading files."""
+        return self._assembly is None or image.rpartition(":")[2] in self._known
+
     def find(self, image: str) -> ImageConfig | None:
         """The configuration of an image that is an asset; None for any other, such as a public one.
 

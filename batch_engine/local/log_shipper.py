@@ -3,8 +3,7 @@
 import logging
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from batch_engine.core.logs import LogDestination
 from batch_engine.local.ports import LogSink
@@ -18,10 +17,12 @@ MAX_LINE_BYTES = 256 * 1024
 
 @dataclass(slots=True)
 class _Tail:
-    path: Path
+    path: str
     destination: LogDestination
     offset: int = 0
     rest: bytes = b""
+    is_finished: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class LogShipper:
@@ -33,7 +34,7 @@ class LogShipper:
 
     def __init__(self, sink: LogSink) -> None:
         self._sink = sink
-        self._tails: dict[Path, _Tail] = {}
+        self._tails: dict[str, _Tail] = {}
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="batch-logs", daemon=True)
@@ -48,20 +49,27 @@ class LogShipper:
         if self._thread.is_alive():
             self._thread.join()
 
-    def follow(self, path: Path, destination: LogDestination) -> None:
+    def follow(self, path: str, destination: LogDestination) -> None:
         """Follow a file from its beginning."""
         with self._lock:
             self._tails[path] = _Tail(path, destination)
 
-    def finish(self, path: Path) -> None:
+    def forget(self, path: str) -> None:
+        """Stop following a file that has stayed empty."""
+        with self._lock:
+            self._tails.pop(path, None)
+
+    def finish(self, path: str) -> None:
         """Send the rest of a file whose writer has ended, and stop following it.
 
         When this returns the lines are in CloudWatch Logs.
         """
         with self._lock:
             tail = self._tails.pop(path, None)
-            if tail is not None:
+        if tail is not None:
+            with tail.lock:
                 self._ship(tail, last=True)
+                tail.is_finished = True
 
     def _run(self) -> None:
         while not self._stopping.wait(POLL_S):
@@ -72,16 +80,20 @@ class LogShipper:
         with self._lock:
             tails = list(self._tails.values())
         for tail in tails:
-            with self._lock:
-                if tail.path in self._tails:
+            # A slow delivery holds up its own stream only.
+            with tail.lock:
+                if not tail.is_finished:
                     self._ship(tail, last=False)
 
     def _ship(self, tail: _Tail, *, last: bool) -> None:
         """Send the lines that are complete; at the end, and past the longest line, also what is not."""
         while True:
-            with tail.path.open("rb") as file:
-                file.seek(tail.offset)
-                chunk = file.read(CHUNK_BYTES)
+            try:
+                with open(tail.path, "rb") as file:
+                    file.seek(tail.offset)
+                    chunk = file.read(CHUNK_BYTES)
+            except FileNotFoundError:
+                return  # its attempt has just ended and printed nothing
             tail.offset += len(chunk)
             *lines, tail.rest = (tail.rest + chunk).split(b"\n")
             if tail.rest and (len(tail.rest) > MAX_LINE_BYTES or (last and len(chunk) < CHUNK_BYTES)):

@@ -5,7 +5,15 @@ from typing import Any, Protocol
 
 from batch_engine.core.errors import ClientError
 
-__all__ = ["BatchService", "ClientError", "CredentialSource", "Credentials", "EventSink", "LogSink"]
+__all__ = [
+    "BatchService",
+    "ClientError",
+    "CredentialSource",
+    "Credentials",
+    "EventSink",
+    "LogSink",
+    "SecretSource",
+]
 
 
 class BatchService(Protocol):
@@ -63,5 +71,24 @@ class CredentialSource(Protocol):
 
         Raises:
             ClientError: the role does not exist or may not be assumed.
+        """
+        ...
+
+
+class SecretSource(Protocol):
+    """Where the values of a container's ``secrets`` come from: Secrets Manager and Parameter Store.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html
+    """
+
+    def resolve(self, value_from: str) -> str:
+        """The value that ``valueFrom`` names.
+
+        Args:
+            value_from: the ARN of a secret, also with ``:json-key:version-stage:version-id`` behind it, or
+                the name or ARN of a parameter.
+
+        Raises:
+            ClientError: there is no such secret or parameter, or it may not be read.
         """
         ...

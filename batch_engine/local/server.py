@@ -7,16 +7,21 @@ import threading
 from collections.abc import Callable
 
 from batch_engine.local.cloud import Cloud, CloudOptions
-from batch_engine.local.engine import build_engine
+from batch_engine.local.engine import RUNTIMES, build_engine
 from batch_engine.local.server_state import (
     ServerOptions,
     ServerRecord,
     exclusive,
     remove_record,
+    settle_owner,
     write_record,
 )
 
-__all__ = ["ServerOptions", "run_server"]
+__all__ = ["RuntimeUnavailableError", "ServerOptions", "run_server"]
+
+
+class RuntimeUnavailableError(RuntimeError):
+    """Jobs cannot run as was asked for."""
 
 
 def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] = lambda _: None) -> None:
@@ -32,40 +37,49 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
         AlreadyRunningError: another server uses the data folder.
         PortInUseError: the port cannot be opened.
         MiniStackMovedError: the installed MiniStack is not the pinned one.
+        OtherOwnerError: the data folder belongs to another account or Region.
+        RuntimeUnavailableError: there is no such runtime.
+        StoreError: the state file cannot be used.
     """
     logging.basicConfig(
         level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     data_dir = options.data_dir.resolve()
+    runtime = _runtime(options.runtime)
     with exclusive(data_dir):
         # What is left of a server that was killed says nothing about this one.
         remove_record(data_dir)
+        owner = settle_owner(data_dir, options.account, options.region)
         cloud = Cloud(
             CloudOptions(
                 data_dir=data_dir,
                 port=options.port,
-                account=options.account,
-                region=options.region,
+                account=owner.account,
+                region=owner.region,
                 log_level=options.log_level,
             )
         )
         engine = build_engine(
             data_dir=data_dir,
-            account=options.account,
-            region=options.region,
+            account=owner.account,
+            region=owner.region,
             host_vcpus=options.host_vcpus,
             assembly=options.assembly.resolve() if options.assembly else None,
             events=cloud,
             logs=cloud,
             credentials=cloud,
+            secrets=cloud,
+            runtime=runtime,
             endpoint_url=cloud.endpoint_url,
         )
-        cloud.mount(api=engine.api, service=engine.service, credentials_route=engine.credentials_response)
+        cloud.mount(
+            api=engine.api,
+            credentials_route=engine.credentials_response,
+            interrupt_route=engine.interrupt_response,
+        )
 
         def ready() -> None:
-            record = ServerRecord.of_this_process(
-                cloud.endpoint_url, cloud.port, options.region, options.account
-            )
+            record = ServerRecord.of_this_process(cloud.endpoint_url, cloud.port, owner.region, owner.account)
             write_record(data_dir, record)
             on_ready(record)
 
@@ -73,6 +87,14 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
             asyncio.run(_serve(cloud, on_start=engine.start, on_ready=ready, on_stop=engine.stop))
         finally:
             remove_record(data_dir)
+
+
+def _runtime(asked: str) -> str:
+    if asked in RUNTIMES:
+        return asked
+    if asked == "auto":
+        return RUNTIMES[0]
+    raise RuntimeUnavailableError(f"runtime must be one of auto, {', '.join(RUNTIMES)}, got {asked}")
 
 
 async def _serve(

@@ -16,11 +16,29 @@ from batch_engine.local.cloud_http import HEALTH_PATH
 RECORD_FILE = "server.json"
 LOCK_FILE = "server.lock"
 LOG_FILE = "server.log"
+OWNER_FILE = "owner.json"
 DEFAULT_DATA_DIR = Path(".batch-stack")
 
 
 class AlreadyRunningError(RuntimeError):
     """A server uses this data folder already."""
+
+
+class OtherOwnerError(RuntimeError):
+    """What is stored in this data folder belongs to another account or Region."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose everything in a data folder is: its ARNs say so, so it cannot change.
+
+    Args:
+        account: the 12-digit AWS account.
+        region: the AWS Region.
+    """
+
+    account: str = "000000000000"
+    region: str = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +50,9 @@ class ServerOptions:
         port: where to listen on 127.0.0.1; 0 takes a free one.
         host_vcpus: how many vCPUs jobs may use at once; None for every core of this machine.
         assembly: the cloud assembly (``cdk.out``) whose images jobs run; None where there is none.
-        account: the 12-digit AWS account that everything belongs to.
-        region: the AWS Region.
+        account: the 12-digit AWS account that everything belongs to; None for the data folder's own.
+        region: the AWS Region; None for the data folder's own.
+        runtime: what jobs run as: ``process``, ``container``, or ``auto``.
         log_level: a level of Python's `logging`.
     """
 
@@ -41,8 +60,9 @@ class ServerOptions:
     port: int = 4566
     host_vcpus: float | None = None
     assembly: Path | None = None
-    account: str = "000000000000"
-    region: str = "us-east-1"
+    account: str | None = None
+    region: str | None = None
+    runtime: str = "process"
     log_level: str = "WARNING"
 
 
@@ -106,6 +126,30 @@ def exclusive(data_dir: Path) -> Iterator[None]:
         yield
 
 
+def settle_owner(data_dir: Path, account: str | None, region: str | None) -> Owner:
+    """Give a new data folder its owner, or check that it is still the same one.
+
+    Args:
+        data_dir: the folder; its lock is held.
+        account: None for the one that it has, or the default.
+        region: likewise.
+
+    Raises:
+        OtherOwnerError: it belongs to another.
+    """
+    path = data_dir / OWNER_FILE
+    stored = Owner(**json.loads(path.read_text())) if path.exists() else None
+    default = stored or Owner()
+    owner = Owner(account or default.account, region or default.region)
+    if stored is not None and stored != owner:
+        raise OtherOwnerError(
+            f"{data_dir} belongs to account {stored.account} in {stored.region}, "
+            f"not to {owner.account} in {owner.region}: choose another --data-dir"
+        )
+    _write_whole(path, asdict(owner))
+    return owner
+
+
 def is_locked(data_dir: Path) -> bool:
     """Say whether a server, ready or not, uses this data folder."""
     return holder_pid(data_dir) is not None
@@ -138,11 +182,15 @@ def read_record(data_dir: Path) -> ServerRecord | None:
 
 def write_record(data_dir: Path, record: ServerRecord) -> None:
     """Write the record; whoever reads it sees all of it or nothing."""
-    partial = data_dir / f"{RECORD_FILE}.{os.getpid()}"
-    partial.write_text(json.dumps(asdict(record), indent=2) + "\n")
-    partial.replace(data_dir / RECORD_FILE)
+    _write_whole(data_dir / RECORD_FILE, asdict(record))
 
 
 def remove_record(data_dir: Path) -> None:
     """Remove the record, if there is one."""
     (data_dir / RECORD_FILE).unlink(missing_ok=True)
+
+
+def _write_whole(path: Path, document: dict[str, object]) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(document, indent=2) + "\n")
+    partial.replace(path)

@@ -15,13 +15,11 @@ from typing import Any
 from batch_engine import cloudformation as cfn
 from batch_engine.local import stack_updates
 from batch_engine.local.ports import BatchService, ClientError
+from batch_engine.local.stack_memory import KeptRevisions
+from batch_engine.local.stack_types import RESOURCE_TYPES
 
-_ARN_ATTRIBUTES: Mapping[str, str] = {
-    cfn.COMPUTE_ENVIRONMENT: "ComputeEnvironmentArn",
-    cfn.JOB_QUEUE: "JobQueueArn",
-    cfn.JOB_DEFINITION: "JobDefinitionArn",
-    cfn.SCHEDULING_POLICY: "Arn",
-}
+# What AWS Batch says while an earlier change of the resource is still under way: worth another try.
+_BEING_MODIFIED = "resource is being modified"
 # Deleting a queue ends its jobs first, and AWS Batch does that at about 16 jobs a second.
 _STABILISE_TIMEOUT_S = 900.0
 _POLL_S = 0.05
@@ -52,13 +50,13 @@ class StackResources:
         service: the AWS Batch API.
         sleep: waits some seconds between two looks at a resource.
         clock: seconds, monotonic; bounds the waiting.
+        kept_revisions: what ``SkipDeregisterOnUpdate`` keeps when an update cleans up.
     """
 
     service: BatchService
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
-    # New revision -> the one it superseded, which SkipDeregisterOnUpdate keeps when the update cleans up.
-    _kept_revisions: dict[str, str] = field(default_factory=dict)
+    kept_revisions: KeptRevisions = field(default_factory=KeptRevisions)
 
     def create(self, resource_type: str, logical_id: str, properties: Mapping[str, Any]) -> Resource:
         """Create a resource and wait until it is usable.
@@ -93,9 +91,9 @@ class StackResources:
         for operation, request in self._translated(
             stack_updates.requests, resource_type, physical_id, old, new
         ):
-            self._call(operation, request)
+            self._modify(operation, request)
         self._wait_until_valid(resource_type, physical_id)
-        return _resource(resource_type, physical_id)
+        return self._resource(resource_type, physical_id)
 
     def delete(self, resource_type: str, physical_id: str) -> None:
         """Delete a resource and wait until it is gone; one that is gone already is no error.
@@ -103,29 +101,33 @@ class StackResources:
         Raises:
             ResourceError: AWS Batch refused, as for a compute environment that a queue still uses.
         """
+        kind = RESOURCE_TYPES[resource_type]
         if resource_type == cfn.JOB_DEFINITION:
             self._deregister(physical_id)
-        elif resource_type == cfn.SCHEDULING_POLICY:
-            if self._describe(resource_type, physical_id):
-                self._call("DeleteSchedulingPolicy", {"arn": physical_id})
-        else:
+        elif kind.disabled_first:
             self._disable_and_delete(resource_type, physical_id)
+        elif self._describe(resource_type, physical_id):
+            self._modify(kind.delete, {kind.reference: physical_id})
 
     def _create(self, resource_type: str, properties: Mapping[str, Any], name: str) -> Resource:
         operation, request = self._translated(cfn.create_request, resource_type, properties, name=name)
         response = self._call(operation, request)
-        arn = str(
-            response[
-                "jobDefinitionArn" if resource_type == cfn.JOB_DEFINITION else _arn_member(resource_type)
-            ]
-        )
+        arn = str(response[RESOURCE_TYPES[resource_type].arn_member])
         try:
             self._wait_until_valid(resource_type, arn)
         except ResourceError:
             # The stack has no record yet of a resource whose creation failed, so nobody else would remove it.
             self.delete(resource_type, arn)
             raise
-        return _resource(resource_type, arn)
+        return self._resource(resource_type, arn)
+
+    def _resource(self, resource_type: str, arn: str) -> Resource:
+        kind = RESOURCE_TYPES[resource_type]
+        attributes = {kind.arn: arn}
+        if kind.counters:
+            described = self._describe(resource_type, arn) or {}
+            attributes |= {name: str(described[member]) for name, member in kind.counters.items()}
+        return Resource(physical_id=arn, attributes=attributes)
 
     def _revise(
         self, physical_id: str, logical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
@@ -136,39 +138,43 @@ class StackResources:
         revision = self._create(cfn.JOB_DEFINITION, new, name)
         policy = new.get("ResourceRetentionPolicy") or {}
         if not renamed and cfn.is_true(policy.get("SkipDeregisterOnUpdate")):
-            self._kept_revisions[revision.physical_id] = physical_id
+            self.kept_revisions.keep(revision.physical_id, physical_id)
         return revision
 
     def _deregister(self, physical_id: str) -> None:
         # A rollback deletes the new revision: from then on the old one is the stack's again.
-        self._kept_revisions.pop(physical_id, None)
-        for successor, kept in list(self._kept_revisions.items()):
-            if kept == physical_id:
-                del self._kept_revisions[successor]
-                return
+        self.kept_revisions.rolled_back(physical_id)
+        if self.kept_revisions.cleaned_up(physical_id):
+            return
         active = self._describe(cfn.JOB_DEFINITION, physical_id)
         if active and active.get("status") == "ACTIVE":
             self._call("DeregisterJobDefinition", {"jobDefinition": physical_id})
 
     def _disable_and_delete(self, resource_type: str, physical_id: str) -> None:
-        member, noun = _MEMBERS[resource_type]
+        kind = RESOURCE_TYPES[resource_type]
         described = self._describe(resource_type, physical_id)
         if described is None or described.get("status") == "DELETED":
             return
         if described.get("status") != "DELETING":
             if described.get("state") != "DISABLED":
-                self._call(f"Update{noun}", {member: physical_id, "state": "DISABLED"})
+                self._modify(kind.update, {kind.reference: physical_id, "state": "DISABLED"})
                 self._wait(resource_type, physical_id, lambda now: now is None or now["status"] != "UPDATING")
-            self._call(f"Delete{noun}", {member: physical_id})
+            self._modify(kind.delete, {kind.reference: physical_id})
         self._wait(resource_type, physical_id, lambda now: now is None or now["status"] == "DELETED")
 
     def _describe(self, resource_type: str, physical_id: str) -> dict[str, Any] | None:
-        operation, request_member, response_member = _DESCRIBE[resource_type]
-        found = self._call(operation, {request_member: [physical_id]})[response_member]
-        return found[0] if found else None
+        kind = RESOURCE_TYPES[resource_type]
+        if kind.described_in is not None:
+            listed = self._call(kind.describe, {kind.describe_by: [physical_id]})[kind.described_in]
+            return listed[0] if listed else None
+        try:
+            return self.service.call(kind.describe, {kind.describe_by: physical_id})
+        except ClientError:
+            # Of an ARN that AWS Batch gave out itself, all that it refuses is one that is gone.
+            return None
 
     def _wait_until_valid(self, resource_type: str, physical_id: str) -> None:
-        if resource_type not in _MEMBERS:
+        if not RESOURCE_TYPES[resource_type].settles:
             return
         settled = self._wait(
             resource_type, physical_id, lambda now: now is None or now["status"] in {"VALID", "INVALID"}
@@ -193,6 +199,20 @@ class StackResources:
             pause = min(pause * 2, _POLL_MAX_S)
         return now
 
+    def _modify(self, operation: str, request: dict[str, Any]) -> None:
+        """Carry out a change; wait for an earlier one that is still under way."""
+        deadline = self.clock() + _STABILISE_TIMEOUT_S
+        pause = _POLL_S
+        while True:
+            try:
+                self._call(operation, request)
+                return
+            except ResourceError as error:
+                if _BEING_MODIFIED not in str(error) or self.clock() > deadline:
+                    raise
+            self.sleep(pause)
+            pause = min(pause * 2, _POLL_MAX_S)
+
     def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         try:
             return self.service.call(operation, request)
@@ -210,32 +230,11 @@ class StackResources:
             raise ResourceError(f"Properties validation failed: {error}") from error
 
 
-_MEMBERS: Mapping[str, tuple[str, str]] = {
-    cfn.COMPUTE_ENVIRONMENT: ("computeEnvironment", "ComputeEnvironment"),
-    cfn.JOB_QUEUE: ("jobQueue", "JobQueue"),
-}
-_DESCRIBE: Mapping[str, tuple[str, str, str]] = {
-    cfn.COMPUTE_ENVIRONMENT: ("DescribeComputeEnvironments", "computeEnvironments", "computeEnvironments"),
-    cfn.JOB_QUEUE: ("DescribeJobQueues", "jobQueues", "jobQueues"),
-    cfn.JOB_DEFINITION: ("DescribeJobDefinitions", "jobDefinitions", "jobDefinitions"),
-    cfn.SCHEDULING_POLICY: ("DescribeSchedulingPolicies", "arns", "schedulingPolicies"),
-}
-
-
 def generated_name(logical_id: str) -> str:
     """Make up a name as CloudFormation does where there is none: the logical id and a random suffix."""
     alphabet = string.ascii_letters + string.digits
     suffix = "".join(secrets.choice(alphabet) for _ in range(_SUFFIX_LENGTH))
     return f"{logical_id[: _NAME_LENGTH_MAX - _SUFFIX_LENGTH - 1]}-{suffix}"
-
-
-def _resource(resource_type: str, arn: str) -> Resource:
-    return Resource(physical_id=arn, attributes={_ARN_ATTRIBUTES[resource_type]: arn})
-
-
-def _arn_member(resource_type: str) -> str:
-    attribute = _ARN_ATTRIBUTES[resource_type]
-    return attribute[0].lower() + attribute[1:]
 
 
 def _name_of(arn: str) -> str:
@@ -247,6 +246,8 @@ def _refuse_replacing_a_custom_name(
     resource_type: str, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
     name = new.get(cfn.NAME_PROPERTIES[resource_type])
+    if resource_type == cfn.QUOTA_SHARE and old.get("JobQueue") != new.get("JobQueue"):
+        return  # a share's name is its queue's own: the new one stands in another queue
     if name and name == old.get(cfn.NAME_PROPERTIES[resource_type]):
         raise ResourceError(
             "CloudFormation cannot update a stack when a custom-named resource requires replacing. "

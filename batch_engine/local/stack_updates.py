@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batch_engine import cloudformation as cfn
+from batch_engine.local.stack_types import RESOURCE_TYPES
 
 # createOnlyProperties and conditionalCreateOnlyProperties of CloudFormation's resource schemas.
 _ALWAYS_REPLACES: Mapping[str, tuple[str, ...]] = {
@@ -19,6 +20,9 @@ _ALWAYS_REPLACES: Mapping[str, tuple[str, ...]] = {
     ),
     cfn.JOB_QUEUE: ("JobQueueName", "JobQueueType"),
     cfn.SCHEDULING_POLICY: ("Name",),
+    cfn.CONSUMABLE_RESOURCE: ("ConsumableResourceName", "ResourceType"),
+    cfn.SERVICE_ENVIRONMENT: ("ServiceEnvironmentName", "ServiceEnvironmentType"),
+    cfn.QUOTA_SHARE: ("QuotaShareName", "JobQueue"),
 }
 _REPLACES_UNLESS_TOLD_NOT_TO = tuple(
     f"ComputeResources.{name}"
@@ -44,6 +48,8 @@ _REPLACES_UNLESS_TOLD_NOT_TO = tuple(
 _REMOVED: Mapping[str, Mapping[str, object]] = {
     cfn.COMPUTE_ENVIRONMENT: {"State": "ENABLED"},
     cfn.JOB_QUEUE: {"State": "ENABLED", "JobStateTimeLimitActions": []},
+    cfn.SERVICE_ENVIRONMENT: {"State": "ENABLED"},
+    cfn.QUOTA_SHARE: {"State": "ENABLED"},
 }
 _REMOVED_COMPUTE_RESOURCES: Mapping[str, object] = {
     "Ec2KeyPair": "",
@@ -81,15 +87,9 @@ def requests(
     if resource_type == cfn.COMPUTE_ENVIRONMENT:
         return _compute_environment(physical_id, old, new)
     update = _changed(old, new, without={"Tags"}, removed=_REMOVED.get(resource_type))
-    operation, member = _UPDATES[resource_type]
-    return _update(resource_type, operation, member, physical_id, update) + _tags(physical_id, old, new)
-
-
-_UPDATES: Mapping[str, tuple[str, str]] = {
-    cfn.COMPUTE_ENVIRONMENT: ("UpdateComputeEnvironment", "computeEnvironment"),
-    cfn.JOB_QUEUE: ("UpdateJobQueue", "jobQueue"),
-    cfn.SCHEDULING_POLICY: ("UpdateSchedulingPolicy", "arn"),
-}
+    if resource_type == cfn.CONSUMABLE_RESOURCE and update:
+        update = {"Operation": "SET", "Quantity": update["TotalQuantity"]}
+    return _update(resource_type, physical_id, update) + _tags(physical_id, old, new)
 
 
 def _compute_environment(physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Request]:
@@ -109,17 +109,18 @@ def _compute_environment(physical_id: str, old: Mapping[str, Any], new: Mapping[
     # The policy says how the very update that carries it treats running jobs, so it goes with any change.
     if "UpdatePolicy" in new and (update or new["UpdatePolicy"] != old.get("UpdatePolicy")):
         update["UpdatePolicy"] = new["UpdatePolicy"]
-    operation, member = _UPDATES[cfn.COMPUTE_ENVIRONMENT]
-    return _update(cfn.COMPUTE_ENVIRONMENT, operation, member, physical_id, update)
+    # Unchanged, or it would be a replacement: they only stand beside what has changed. No update takes them.
+    for path in _ALWAYS_REPLACES[cfn.COMPUTE_ENVIRONMENT]:
+        update = _without(update, path)
+    return _update(cfn.COMPUTE_ENVIRONMENT, physical_id, update)
 
 
-def _update(
-    resource_type: str, operation: str, member: str, physical_id: str, properties: Mapping[str, Any]
-) -> list[Request]:
+def _update(resource_type: str, physical_id: str, properties: Mapping[str, Any]) -> list[Request]:
     if not properties:
         return []
-    request = cfn.to_request(resource_type, operation, properties)
-    return [(operation, {member: physical_id, **request})]
+    kind = RESOURCE_TYPES[resource_type]
+    request = cfn.to_request(resource_type, kind.update, properties)
+    return [(kind.update, {kind.reference: physical_id, **request})]
 
 
 def _tags(physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Request]:
@@ -143,6 +144,14 @@ def _changed(
     changed = {key: value for key, value in new.items() if key not in left_out and old.get(key) != value}
     gone = {key: value for key, value in (removed or {}).items() if key in old and key not in new}
     return changed | gone
+
+
+def _without(properties: Mapping[str, Any], path: str) -> dict[str, Any]:
+    name, _, rest = path.partition(".")
+    if not rest:
+        return {key: value for key, value in properties.items() if key != name}
+    child = properties.get(name)
+    return {**properties, name: _without(child, rest)} if isinstance(child, Mapping) else dict(properties)
 
 
 def _at(properties: Mapping[str, Any], path: str) -> object:

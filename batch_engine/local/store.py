@@ -13,24 +13,54 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
-from batch_engine.core.model import ComputeEnvironment, Job, JobDefinition, JobQueue, SchedulingPolicy
+from batch_engine.core.arrays import SHARED_WITH_CHILDREN
+from batch_engine.core.model import (
+    ComputeEnvironment,
+    ConsumableResource,
+    Job,
+    JobDefinition,
+    JobQueue,
+    QuotaShare,
+    SchedulingPolicy,
+    ServiceEnvironment,
+)
 from batch_engine.core.registry import Entity
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+CHECKPOINT_PAGES = 10_000
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS entity (
     arn TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, detail TEXT NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, detail TEXT NOT NULL,
+    detail_type TEXT NOT NULL DEFAULT 'Batch Job State Change', resource TEXT NOT NULL DEFAULT ''
 );
 """
 
+UPGRADE_FROM_1 = """
+ALTER TABLE outbox ADD COLUMN detail_type TEXT NOT NULL DEFAULT 'Batch Job State Change';
+ALTER TABLE outbox ADD COLUMN resource TEXT NOT NULL DEFAULT '';
+UPDATE outbox SET resource = json_extract(detail, '$.jobArn');
+"""
+
 _KINDS: dict[str, type[Entity]] = {
-    kind.__name__: kind for kind in (ComputeEnvironment, SchedulingPolicy, JobQueue, JobDefinition, Job)
+    kind.__name__: kind
+    for kind in (
+        ComputeEnvironment,
+        ServiceEnvironment,
+        SchedulingPolicy,
+        ConsumableResource,
+        JobQueue,
+        QuotaShare,
+        JobDefinition,
+        Job,
+    )
 }
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
+_SHARED = set(SHARED_WITH_CHILDREN)
 
 
 class StoreError(Exception):
@@ -38,12 +68,21 @@ class StoreError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """What EventBridge is to be told."""
+
+    detail_type: str
+    resource: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """A state change that EventBridge has yet to be told of."""
+    """An announcement that EventBridge has yet to be told of."""
 
     id: int
     time_ms: int
-    detail: dict[str, Any]
+    what: Announcement
 
 
 class Store:
@@ -69,14 +108,20 @@ class Store:
         connection = self._connection
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        # A checkpoint waits for the disk, and a request waits for it: seldom is better than often.
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             connection.close()
             raise StoreError(
                 f"{path} has version {version}; this program reads versions up to {SCHEMA_VERSION}"
             )
+        if version == 1:
+            connection.executescript(UPGRADE_FROM_1)
         connection.executescript(SCHEMA)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
+        self._last_event_id: int = last[0] if last else 0
 
     def load(self) -> Iterable[Entity]:
         """Every entity that was saved; resources before the jobs that name them."""
@@ -89,17 +134,22 @@ class Store:
     def pending_events(self) -> list[PendingEvent]:
         """The events that were saved and not yet delivered, oldest first."""
         with self._lock:
-            rows = self._connection.execute("SELECT id, time_ms, detail FROM outbox ORDER BY id").fetchall()
-        return [PendingEvent(event_id, time_ms, json.loads(detail)) for event_id, time_ms, detail in rows]
+            rows = self._connection.execute(
+                "SELECT id, time_ms, detail_type, resource, detail FROM outbox ORDER BY id"
+            ).fetchall()
+        return [
+            PendingEvent(event_id, time_ms, Announcement(detail_type, resource, json.loads(detail)))
+            for event_id, time_ms, detail_type, resource, detail in rows
+        ]
 
     def save(
-        self, changed: Mapping[str, Entity | None], details: Iterable[dict[str, Any]], now_ms: int
+        self, changed: Mapping[str, Entity | None], announcements: Iterable[Announcement], now_ms: int
     ) -> list[PendingEvent]:
         """Save changes and the events that tell of them, all or nothing.
 
         Args:
             changed: entities by ARN; None for one that is gone.
-            details: what the events say.
+            announcements: what the events say.
             now_ms: the events' time.
 
         Returns:
@@ -111,23 +161,39 @@ class Store:
                 deletes.append((arn,))
             else:
                 kind = type(entity).__name__
-                upserts.append((arn, kind, _ADAPTERS[kind].dump_json(entity).decode()))
-        events = []
+                # The children of an array have these from their parent: saved once, not ten thousand times.
+                shared = _SHARED if isinstance(entity, Job) and entity.array_index is not None else None
+                upserts.append((arn, kind, _ADAPTERS[kind].dump_json(entity, exclude=shared).decode()))
         with self._lock:
+            first = self._last_event_id + 1
+            events = [
+                PendingEvent(event_id, now_ms, what) for event_id, what in enumerate(announcements, first)
+            ]
+            rows = [
+                (
+                    event.id,
+                    now_ms,
+                    to_json(event.what.detail).decode(),
+                    event.what.detail_type,
+                    event.what.resource,
+                )
+                for event in events
+            ]
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
                 connection.executemany("INSERT OR REPLACE INTO entity VALUES (?, ?, ?)", upserts)
-                connection.executemany("DELETE FROM entity WHERE arn = ?", deletes)
-                for detail in details:
-                    cursor = connection.execute(
-                        "INSERT INTO outbox (time_ms, detail) VALUES (?, ?)", (now_ms, json.dumps(detail))
-                    )
-                    events.append(PendingEvent(int(cursor.lastrowid or 0), now_ms, detail))
+                if deletes:
+                    connection.executemany("DELETE FROM entity WHERE arn = ?", deletes)
+                connection.executemany(
+                    "INSERT INTO outbox (id, time_ms, detail, detail_type, resource) VALUES (?, ?, ?, ?, ?)",
+                    rows,
+                )
                 connection.execute("COMMIT")
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
+            self._last_event_id += len(events)
         return events
 
     def delivered(self, last_id: int) -> None:

@@ -2,9 +2,15 @@
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+# A wait of years overflows what the system's call takes.
+MAX_WAIT_S = 3600.0
 
 
 class Timers:
@@ -42,7 +48,11 @@ class Timers:
 
     def _run(self) -> None:
         while (callback := self._next()) is not None:
-            callback()
+            try:
+                callback()
+            except Exception:
+                # One call that fails must not cost the others theirs.
+                logger.exception("a timer's call failed")
 
     def _next(self) -> Callable[[], None] | None:
         with self._changed:
@@ -50,5 +60,5 @@ class Timers:
                 wait_s = (self._due[0][0] - self._clock()) / 1000 if self._due else None
                 if wait_s is not None and wait_s <= 0:
                     return heapq.heappop(self._due)[2]
-                self._changed.wait(wait_s)
+                self._changed.wait(None if wait_s is None else min(wait_s, MAX_WAIT_S))
         return None

@@ -142,7 +142,7 @@ def test_waiting_job_says_why(endpoint: Any) -> None:
     first, second = endpoint.submit(queue, definition), endpoint.submit(queue, definition)
     job = endpoint.job(second)
     assert job["status"] == "RUNNABLE"
-    assert "small has 1 of 1 vCPUs in use and the job needs 1" in job["statusReason"]
+    assert "small has instances of 1 vCPUs, its maxvCpus are 1" in job["statusReason"]
     endpoint.batch.terminate_job(jobId=first, reason="make room")
     endpoint.wait(second, "RUNNING")
     endpoint.batch.terminate_job(jobId=second, reason="done")
@@ -199,7 +199,7 @@ def test_list_jobs_by_status(endpoint: Any, queue: str) -> None:
         ({"jobName": "-bad name"}, "Job name should match valid pattern"),
         ({"timeout": {"attemptDurationSeconds": 10}}, "attemptDurationSeconds must be at least 60, got 10"),
         ({"retryStrategy": {"attempts": 11}}, "RetryAttempts must be between 1 and 10, got 11"),
-        ({"dependsOn": [{"jobId": "x"}]}, "dependsOn is not supported"),
+        ({"dependsOn": [{"jobId": "x"}]}, "job x does not exist"),
     ],
 )
 def test_submit_rejections(endpoint: Any, queue: str, request_: dict[str, Any], message: str) -> None:
@@ -214,3 +214,28 @@ def test_describe_leaves_unknown_jobs_out(endpoint: Any) -> None:
     assert endpoint.batch.describe_jobs(jobs=["11111111-2222-3333-4444-555555555555"])["jobs"] == []
     with pytest.raises(ClientError, match="Maximum number of jobs supported is 100"):
         endpoint.batch.describe_jobs(jobs=[str(number) for number in range(101)])
+
+
+def test_secrets_that_cannot_be_read_keep_a_job_from_starting(endpoint: Any, queue: str) -> None:
+    secrets = [{"name": "TOKEN", "valueFrom": "/absent"}]
+    container = {"secrets": secrets, "executionRoleArn": "arn:aws:iam::000000000000:role/r"}
+    definition = endpoint.definition("secret", ["/bin/true"], container=container)
+    job = endpoint.wait(endpoint.submit(queue, definition))
+    assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
+    assert job["container"]["reason"].startswith("ResourceInitializationError: unable to pull secrets")
+
+
+def test_terminate_right_after_submit_leaves_nothing_running(endpoint: Any, queue: str) -> None:
+    definition = endpoint.definition("brief", ["/bin/sleep", "300"])
+    job_ids = [endpoint.submit(queue, definition) for _ in range(4)]
+    for job_id in job_ids:
+        endpoint.batch.terminate_job(jobId=job_id, reason="at once")
+    assert {endpoint.wait(job_id)["statusReason"] for job_id in job_ids} == {"at once"}
+
+
+def test_last_lines_are_there_when_the_job_is_over(endpoint: Any, queue: str) -> None:
+    definition = endpoint.definition(
+        "talks", [*SHELL, "i=0; while [ $i -lt 500 ]; do echo $i; i=$((i+1)); done"]
+    )
+    for job_id in [endpoint.submit(queue, definition) for _ in range(5)]:
+        assert endpoint.log(endpoint.wait(job_id)) == [str(number) for number in range(500)]

@@ -68,7 +68,7 @@ class LocalCloud:
         return boto3.client(
             service,
             endpoint_url=self.record.endpoint_url,
-            region_name="us-east-1",
+            region_name=self.record.region,
             aws_access_key_id="test",
             aws_secret_access_key="test",
             config=Config(retries={"total_max_attempts": 1}, read_timeout=30),

@@ -102,6 +102,7 @@ class Asgi:
             app=self.app,
             health=lambda: (200, {"status": "running"}),
             credentials=lambda token: (200, {"token": token}),
+            interrupt=lambda body: (200, {"body": body.decode()}),
             changed=self.changed,
             started=self.hook("started"),
             stopping=self.hook("stopping"),
@@ -128,10 +129,10 @@ class Asgi:
             return
         self.seen.append(scope["path"])
 
-    def request(self, path: str, method: str = "GET") -> dict[str, Any]:
+    def request(self, path: str, method: str = "GET", body: bytes | None = None) -> dict[str, Any]:
         self.sent.clear()
-        scope = {"type": "http", "path": path, "method": method}
-        asyncio.run(self.front(scope, self.nothing, self.send))
+        scope = {"type": "http", "path": path, "method": method, "headers": []}
+        asyncio.run(self.front(scope, self.nothing if body is None else self.one(body), self.send))
         return dict(json.loads(self.sent[-1]["body"])) if self.sent else {}
 
     def lifespan(self) -> None:
@@ -141,6 +142,13 @@ class Asgi:
             return next(messages)
 
         asyncio.run(self.front({"type": "lifespan"}, receive, self.send))
+
+    @staticmethod
+    def one(body: bytes) -> Callable[[], Awaitable[dict[str, Any]]]:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return receive
 
     async def nothing(self) -> dict[str, Any]:
         raise AssertionError("no body is read")
@@ -153,6 +161,7 @@ def test_our_own_paths_are_answered_in_front() -> None:
     asgi = Asgi()
     assert asgi.request("/_batch-stack/health") == {"status": "running"}
     assert asgi.request("/_batch-stack/credentials/abc") == {"token": "abc"}
+    assert asgi.request("/_batch-stack/interrupt", "POST", b"{}") == {"body": "{}"}
     assert "--data-dir" in asgi.request("/_ministack/reset", "POST")["message"]
     assert asgi.sent[0]["status"] == 403
     assert asgi.seen == []

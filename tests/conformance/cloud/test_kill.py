@@ -96,6 +96,40 @@ def test_a_deployment_that_was_cut_short_can_be_taken_up_again(own_cloud: LocalC
     updating.delete()
 
 
+def test_what_an_update_keeps_is_remembered_over_a_kill_and_stays_active_after_the_rollback(
+    own_cloud: LocalCloud,
+) -> None:
+    stack = Stack(own_cloud, "keeping")
+    body = template()
+    properties = body["Resources"]["Def"]["Properties"]
+    properties["ResourceRetentionPolicy"] = {"SkipDeregisterOnUpdate": True}
+    assert stack.deploy(body) == "CREATE_COMPLETE", stack.reasons()
+    first = stack.outputs()["Def"]
+    properties["ContainerProperties"]["Command"] = ["false"]
+    # The new revision is there, and the old one is not cleaned up: another resource is not ready.
+    body["Resources"] |= waiting("Handle")
+    body["Resources"]["HandleWait"]["DependsOn"] = ["Def"]
+    stack.cloudformation.update_stack(StackName="keeping", TemplateBody=json.dumps(body))
+    second = f"{first.rpartition(':')[0]}:2"
+    wait_for(lambda: definition_status(own_cloud, second) == "ACTIVE", "the second revision")
+    snapshot_holds(own_cloud, "cloudformation", '"StackStatus": "UPDATE_IN_PROGRESS"')
+
+    own_cloud.kill()
+    own_cloud.start()
+
+    kept = json.loads((own_cloud.data_dir / "kept_revisions.json").read_text())
+    assert kept == {second: first}
+    stack = Stack(own_cloud, "keeping")
+    stack.cloudformation.rollback_stack(StackName="keeping")
+    assert stack.settled() == "UPDATE_ROLLBACK_COMPLETE", stack.reasons()
+    assert definition_status(own_cloud, first) == "ACTIVE"
+
+
+def definition_status(cloud: LocalCloud, arn: str) -> str:
+    found = cloud.client("batch").describe_job_definitions(jobDefinitions=[arn])["jobDefinitions"]
+    return str(found[0]["status"]) if found else "absent"
+
+
 @pytest.mark.parametrize("end", ["kill", "stop"])
 def test_a_function_that_is_busy_ends_with_the_server(own_cloud: LocalCloud, end: str) -> None:
     busy = "import subprocess\ndef handler(event, context): subprocess.run(['sleep', '120'])"

@@ -1,5 +1,6 @@
 """What `batch_engine.local.cloud` assumes of MiniStack's internals; an upgrade that moves any fails here."""
 
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -39,12 +40,34 @@ def test_a_moved_internal_is_named_with_what_to_do(
 
 def test_ministack_has_every_service_that_is_asked_for(internals: dict[str, Any]) -> None:
     assert set(SERVICES) <= set(internals["SERVICE_HANDLERS"].value)
-    assert {"logs", "iam", "sts"} <= set(SERVICES), "the in-process client calls these"
+    assert {"logs", "iam", "secretsmanager", "sqs", "ssm", "sts"} <= set(SERVICES), (
+        "the in-process client calls these"
+    )
 
 
 def test_events_are_dispatched_whole_and_whatever_their_source(internals: dict[str, Any]) -> None:
     assert parameters(internals["_dispatch_event"].value) == ["event", "view"]
     assert parameters(internals["_archive_event"].value) == ["event", "view"]
+
+
+def test_rules_and_schedules_reach_their_targets_one_way(internals: dict[str, Any]) -> None:
+    assert parameters(internals["_invoke_target"].value) == ["target", "event", "rule", "view"]
+    assert parameters(internals["_apply_input_transformer"].value) == ["transformer", "rule", "view"]
+    view = internals["_pattern_event_view"].value({"Source": "s", "DetailType": "t", "Detail": '{"a": 1}'})
+    whole = view.event_with_detail()
+    assert (whole["source"], whole["detail-type"], whole["detail"]) == ("s", "t", {"a": 1})
+    for module in ("eventbridge", "scheduler"):
+        source = inspect.getsource(importlib.import_module(f"ministack.services.{module}"))
+        assert "_invoke_target(target, event, " in source
+
+
+def test_a_task_state_is_a_prefix_and_a_function(internals: dict[str, Any]) -> None:
+    dispatch = internals["_SERVICE_DISPATCH"].value
+    assert len(parameters(dispatch["arn:aws:states:::sqs:sendMessage"])) == 2
+    assert [prefix for prefix in dispatch if ":batch:" in prefix] == [], "it has Batch of its own now"
+    assert parameters(internals["_execute_task"].value) == ["state_def", "raw_input", "execution", "ctx"]
+    failure = internals["_ExecutionError"].value("States.TaskFailed", "why")
+    assert (failure.error, failure.cause) == ("States.TaskFailed", "why")
 
 
 def test_a_scope_takes_the_account_and_the_region(internals: dict[str, Any]) -> None:

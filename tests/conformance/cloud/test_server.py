@@ -225,7 +225,7 @@ def test_stop_leaves_no_process_and_the_log_no_complaint(own_cloud: LocalCloud) 
     _, alive = psutil.wait_procs(processes, timeout=10)
     assert alive == []
     assert not (own_cloud.data_dir / RECORD_FILE).exists()
-    assert list((own_cloud.data_dir / "tmp").iterdir()) == [], "functions' folders"
+    assert list((own_cloud.data_dir / "batch-stack-tmp").iterdir()) == [], "functions' folders"
     assert "Traceback" not in own_cloud.log()
     assert log.count("\n") == 1, f"noise in the log: {log}"
     assert own_cloud.cli("stop").returncode != 0

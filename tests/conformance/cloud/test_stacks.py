@@ -175,8 +175,107 @@ def test_a_compute_environment_that_a_queue_outside_uses_is_not_deleted(cloud: L
     stack.delete()
 
 
+def test_a_custom_named_resource_that_must_be_replaced_fails_the_update(cloud: LocalCloud) -> None:
+    stack = Stack(cloud, "named")
+    named = {"ComputeEnvironmentName": "its-own-name"}
+    assert stack.deploy(template(**named)) == "CREATE_COMPLETE", stack.reasons()
+    unsafe = template(**named, Tags={"any": "change"})
+    assert stack.deploy(unsafe, update=True) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "cannot update a stack when a custom-named resource requires replacing" in stack.reasons()
+    assert stack.environments("its-own-name")[0]["status"] == "VALID"
+    stack.delete()
+
+
+def test_replace_compute_environment_decides_what_an_infrastructure_update_is(cloud: LocalCloud) -> None:
+    stack = Stack(cloud, "infrastructure")
+    body = template(ReplaceComputeEnvironment="true")
+    compute = body["Resources"]["Ce"]["Properties"]["ComputeResources"]
+    # Without a strategy it is BEST_FIT, which allows no infrastructure update.
+    compute["AllocationStrategy"] = "BEST_FIT_PROGRESSIVE"
+    assert stack.deploy(body) == "CREATE_COMPLETE", stack.reasons()
+    first = stack.outputs()["Ce"]
+    compute["InstanceTypes"] = ["c6i"]
+    assert stack.deploy(body, update=True) == "UPDATE_COMPLETE", stack.reasons()
+    second = stack.outputs()["Ce"]
+    assert second != first
+    body["Resources"]["Ce"]["Properties"]["ReplaceComputeEnvironment"] = "false"
+    compute["InstanceTypes"] = ["r6i"]
+    assert stack.deploy(body, update=True) == "UPDATE_COMPLETE", stack.reasons()
+    assert stack.outputs()["Ce"] == second
+    assert stack.environments(second)[0]["computeResources"]["instanceTypes"] == ["r6i"]
+    stack.delete()
+
+
+def sagemaker_template(
+    total: int = 5, capacity: int = 2, resource_type: str = "REPLENISHABLE"
+) -> dict[str, Any]:
+    limits = [{"MaxCapacity": capacity, "CapacityUnit": "ml.m5.large"}]
+    share = {
+        "QuotaShareName": "team",
+        "JobQueue": {"Ref": "Queue"},
+        "CapacityLimits": limits,
+        "ResourceSharingConfiguration": {"Strategy": "RESERVE"},
+        "PreemptionConfiguration": {"InSharePreemption": "DISABLED"},
+        "State": "ENABLED",
+    }
+    queue = {
+        "Priority": 1,
+        "JobQueueType": "SAGEMAKER_TRAINING",
+        "SchedulingPolicyArn": {"Ref": "Policy"},
+        "ServiceEnvironmentOrder": [{"Order": 1, "ServiceEnvironment": {"Ref": "Environment"}}],
+    }
+    environment = {"ServiceEnvironmentType": "SAGEMAKER_TRAINING", "CapacityLimits": limits}
+    policy = {"QuotaSharePolicy": {"IdleResourceAssignmentStrategy": "FIFO"}}
+    licences = {"ResourceType": resource_type, "TotalQuantity": total}
+    return {
+        "Resources": {
+            "Licences": {"Type": "AWS::Batch::ConsumableResource", "Properties": licences},
+            "Environment": {"Type": "AWS::Batch::ServiceEnvironment", "Properties": environment},
+            "Policy": {"Type": "AWS::Batch::SchedulingPolicy", "Properties": policy},
+            "Queue": {"Type": "AWS::Batch::JobQueue", "Properties": queue},
+            "Share": {"Type": "AWS::Batch::QuotaShare", "Properties": share},
+        },
+        "Outputs": {
+            "Licences": {"Value": {"Ref": "Licences"}},
+            "Available": {"Value": {"Fn::GetAtt": ["Licences", "AvailableQuantity"]}},
+            "Environment": {"Value": {"Fn::GetAtt": ["Environment", "ServiceEnvironmentArn"]}},
+            "Share": {"Value": {"Fn::GetAtt": ["Share", "QuotaShareArn"]}},
+        },
+    }
+
+
+def test_the_newer_resource_types_live_in_stacks_too(cloud: LocalCloud) -> None:
+    stack = Stack(cloud, "newer")
+    assert stack.deploy(sagemaker_template()) == "CREATE_COMPLETE", stack.reasons()
+    first = stack.outputs()
+    assert first["Available"] == "5"
+    assert first["Share"].endswith("/quota-share/team")
+    changed = sagemaker_template(total=7, capacity=3)
+    assert stack.deploy(changed, update=True) == "UPDATE_COMPLETE", stack.reasons()
+    second = stack.outputs()
+    assert {**second, "Available": ""} == {**first, "Available": ""}, "all in place"
+    resource = stack.batch.describe_consumable_resource(consumableResource=first["Licences"])
+    assert resource["totalQuantity"] == 7
+    (environment,) = stack.batch.describe_service_environments(serviceEnvironments=[first["Environment"]])[
+        "serviceEnvironments"
+    ]
+    assert environment["capacityLimits"][0]["maxCapacity"] == 3
+    share = stack.batch.describe_quota_share(quotaShareArn=first["Share"])
+    assert share["capacityLimits"][0]["maxCapacity"] == 3
+    other = sagemaker_template(total=7, capacity=3, resource_type="NON_REPLENISHABLE")
+    assert stack.deploy(other, update=True) == "UPDATE_COMPLETE", stack.reasons()
+    assert stack.outputs()["Licences"] != first["Licences"], "another type is another resource"
+    stack.delete()
+    assert (
+        stack.batch.describe_service_environments(serviceEnvironments=[first["Environment"]])[
+            "serviceEnvironments"
+        ]
+        == []
+    )
+
+
 def test_a_resource_type_that_nobody_provides_is_refused_by_name(cloud: LocalCloud) -> None:
     stack = Stack(cloud, "unknown")
-    body = json.dumps({"Resources": {"X": {"Type": "AWS::Batch::QuotaShare", "Properties": {}}}})
-    with pytest.raises(stack.cloudformation.exceptions.ClientError, match="AWS::Batch::QuotaShare"):
+    body = json.dumps({"Resources": {"X": {"Type": "AWS::Batch::NoSuchType", "Properties": {}}}})
+    with pytest.raises(stack.cloudformation.exceptions.ClientError, match="AWS::Batch::NoSuchType"):
         stack.cloudformation.create_stack(StackName=stack.name, TemplateBody=body)

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from batch_cli.main import main
+from batch_engine.local import server
 from batch_engine.local.server_state import (
     AlreadyRunningError,
     ServerRecord,
@@ -100,3 +101,49 @@ def test_options_out_of_range_are_refused(option: str, value: str, message: str,
     assert result.exit_code == 2
     assert message in result.output
     assert not (tmp_path / "d").exists()
+
+
+def test_env_without_a_server_breaks_a_chain_of_commands(tmp_path: Path) -> None:
+    """Or `eval "$(batch-stack local env)" && cdk deploy` would deploy to the real AWS."""
+    command = (
+        f'eval "$({sys.executable} -m batch_cli.main local env --data-dir {tmp_path / "none"})" && echo on'
+    )
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "on" not in result.stdout.splitlines()
+
+
+def test_env_can_be_taken_back(tmp_path: Path) -> None:
+    with exclusive(tmp_path):
+        write_record(tmp_path, RECORD)
+        exported = run("env", "--data-dir", tmp_path).output.splitlines()
+    names = {line.removeprefix("export ").partition("=")[0] for line in exported if line.startswith("export")}
+    unset = run("env", "--unset").output.splitlines()
+    assert {line.removeprefix("unset ") for line in unset} == names
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--account", "12", "must be 12 digits, got '12'"),
+        ("--account", "not-a-number", "must be 12 digits"),
+        ("--region", "Ireland", "must be a Region such as eu-west-1, got 'Ireland'"),
+        ("--runtime", "vm", "'vm' is not one of 'process', 'container', 'auto'"),
+    ],
+)
+def test_an_option_that_cannot_be_is_refused_before_anything_is_made(
+    option: str, value: str, message: str, tmp_path: Path
+) -> None:
+    refused = run("start", "--data-dir", tmp_path / "none", option, value)
+    assert refused.exit_code == 2
+    assert message in " ".join(refused.output.split())
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_runtime_that_is_not_there_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "RUNTIMES", ("process",))
+    refused = run("start", "--data-dir", tmp_path / "none", "--runtime", "container")
+    assert refused.exit_code == 1
+    assert "runtime must be one of auto, process, got container" in refused.output

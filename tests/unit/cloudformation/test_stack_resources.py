@@ -1,12 +1,14 @@
 """CloudFormation's rules of create, update, replacement and delete, against a service that records calls."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from batch_engine import cloudformation as cfn
 from batch_engine.local.ports import ClientError
+from batch_engine.local.stack_memory import KeptRevisions
 from batch_engine.local.stack_resources import ResourceError, StackResources, generated_name
 
 ARN = "arn:aws:batch:us-east-1:000000000000:"
@@ -41,12 +43,16 @@ class RecordingService:
         self.created_status = "VALID"
         self.pending_deletes: set[str] = set()
         self.refuse: dict[str, str] = {}
+        self.busy: dict[str, int] = {}
         self._revisions: dict[str, int] = {}
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         self.calls.append((operation, request))
         if operation in self.refuse:
             raise ClientError(self.refuse[operation])
+        if self.busy.get(operation, 0) > 0:
+            self.busy[operation] -= 1
+            raise ClientError("Cannot delete, resource is being modified")
         handler: Callable[[str, dict[str, Any]], dict[str, Any]]
         for prefix in ("Describe", "Create", "Register", "Deregister", "Update", "Delete"):
             if operation.startswith(prefix):
@@ -62,6 +68,9 @@ class RecordingService:
             "ComputeEnvironment": ("compute-environment", "computeEnvironment"),
             "JobQueue": ("job-queue", "jobQueue"),
             "SchedulingPolicy": ("scheduling-policy", ""),
+            "ConsumableResource": ("consumable-resource", "consumableResource"),
+            "ServiceEnvironment": ("service-environment", "serviceEnvironment"),
+            "QuotaShare": ("job-queue/q/quota-share", "quotaShare"),
         }[noun]
         name = request[f"{member}Name" if member else "name"]
         arn = f"{ARN}{kind}/{name}"
@@ -80,9 +89,7 @@ class RecordingService:
         return {}
 
     def _update(self, _: str, request: dict[str, Any]) -> dict[str, Any]:
-        resource = self.resources[
-            request.get("computeEnvironment") or request.get("jobQueue") or request["arn"]
-        ]
+        resource = self.resources[next(iter(request.values()))]
         resource["state"] = request.get("state", resource.get("state"))
         return {}
 
@@ -93,13 +100,18 @@ class RecordingService:
         return {}
 
     def _describe(self, noun: str, request: dict[str, Any]) -> dict[str, Any]:
-        (arn,) = next(iter(request.values()))
+        named = next(iter(request.values()))
+        arn = named if isinstance(named, str) else named[0]
         member = noun[0].lower() + noun[1:]
         found = [dict(self.resources[arn])] if arn in self.resources else []
         if arn in self.pending_deletes:
             # Seen once more as DELETING, then gone.
             self.pending_deletes.discard(arn)
             self.resources.pop(arn, None)
+        if isinstance(named, str):
+            if not found:
+                raise ClientError(f"{arn} not found")
+            return {"createdAt": 1, "inUseQuantity": 2, "availableQuantity": 3, **found[0]}
         return {member: found}
 
 
@@ -121,6 +133,8 @@ def resources(service: RecordingService) -> StackResources:
         (cfn.JOB_QUEUE, QUEUE, "JobQueueArn", "job-queue/Logical-"),
         (cfn.JOB_DEFINITION, JOB_DEFINITION, "JobDefinitionArn", "job-definition/Logical-"),
         (cfn.SCHEDULING_POLICY, {}, "Arn", "scheduling-policy/Logical-"),
+        (cfn.SERVICE_ENVIRONMENT, {}, "ServiceEnvironmentArn", "service-environment/Logical-"),
+        (cfn.QUOTA_SHARE, {}, "QuotaShareArn", "job-queue/q/quota-share/Logical-"),
     ],
 )
 def test_ref_and_getatt_are_the_arn_of_a_generated_name(
@@ -298,6 +312,9 @@ def test_a_renamed_job_definition_is_another_one(
         (cfn.JOB_QUEUE, QUEUE, ["UpdateJobQueue", "DeleteJobQueue"]),
         (cfn.COMPUTE_ENVIRONMENT, CE, ["UpdateComputeEnvironment", "DeleteComputeEnvironment"]),
         (cfn.SCHEDULING_POLICY, {}, ["DeleteSchedulingPolicy"]),
+        (cfn.CONSUMABLE_RESOURCE, {}, ["DeleteConsumableResource"]),
+        (cfn.SERVICE_ENVIRONMENT, {}, ["UpdateServiceEnvironment", "DeleteServiceEnvironment"]),
+        (cfn.QUOTA_SHARE, {}, ["UpdateQuotaShare", "DeleteQuotaShare"]),
     ],
 )
 def test_delete_disables_first_and_waits_until_it_is_gone(
@@ -311,12 +328,59 @@ def test_delete_disables_first_and_waits_until_it_is_gone(
     service.calls.clear()
     resources.delete(kind, arn)
     assert service.names() == operations
-    if kind != cfn.SCHEDULING_POLICY:
+    if len(operations) == 2:
         assert arn not in service.resources
     service.calls.clear()
     service.resources.clear()
     resources.delete(kind, arn)
     assert service.names() == [], "gone already"
+
+
+def test_a_consumable_resource_counts_in_its_attributes(resources: StackResources) -> None:
+    created = resources.create(cfn.CONSUMABLE_RESOURCE, "Licences", {"TotalQuantity": 5})
+    assert created.attributes == {
+        "ConsumableResourceArn": created.physical_id,
+        "CreatedAt": "1",
+        "InUseQuantity": "2",
+        "AvailableQuantity": "3",
+    }
+
+
+@pytest.mark.parametrize("operation", ["UpdateComputeEnvironment", "DeleteComputeEnvironment"])
+def test_a_resource_that_is_being_modified_is_tried_again(
+    resources: StackResources, service: RecordingService, operation: str
+) -> None:
+    arn = resources.create(cfn.COMPUTE_ENVIRONMENT, "Ce", CE).physical_id
+    service.busy[operation] = 3
+    resources.delete(cfn.COMPUTE_ENVIRONMENT, arn)
+    assert service.names().count(operation) == 4
+    assert arn not in service.resources
+
+
+def test_a_resource_that_is_modified_for_ever_is_given_up(
+    resources: StackResources, service: RecordingService
+) -> None:
+    arn = resources.create(cfn.COMPUTE_ENVIRONMENT, "Ce", CE).physical_id
+    service.busy["DeleteComputeEnvironment"] = 100_000
+    with pytest.raises(ResourceError, match="resource is being modified"):
+        resources.delete(cfn.COMPUTE_ENVIRONMENT, arn)
+
+
+def test_what_skip_deregister_on_update_keeps_outlives_the_server(
+    service: RecordingService, tmp_path: Path
+) -> None:
+    path = tmp_path / "kept.json"
+    first = StackResources(service, kept_revisions=KeptRevisions(path))
+    new = JOB_DEFINITION | {"ResourceRetentionPolicy": {"SkipDeregisterOnUpdate": True}}
+    before, after = updated(first, service, cfn.JOB_DEFINITION, JOB_DEFINITION, new)
+    second = StackResources(service, kept_revisions=KeptRevisions(path))
+    second.delete(cfn.JOB_DEFINITION, before)
+    assert service.resources[before]["status"] == "ACTIVE", "cleaned up after the restart"
+    third = StackResources(service, kept_revisions=KeptRevisions(path))
+    third.delete(cfn.JOB_DEFINITION, before)
+    assert service.resources[before]["status"] == "INACTIVE", "kept once, not for ever"
+    third.delete(cfn.JOB_DEFINITION, after)
+    assert service.resources[after]["status"] == "INACTIVE"
 
 
 def test_a_compute_environment_in_use_is_not_deleted(

@@ -1,18 +1,22 @@
 """A core with ids that repeat, and a world of resources to try it on."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from batch_engine.catalogue import instance_types
 from batch_engine.core.actions import Action
 from batch_engine.core.capacity import HostLimits
+from batch_engine.core.catalogue import Catalogue
 from batch_engine.core.control_plane import ControlPlane
 from batch_engine.core.events import Event
 from batch_engine.core.ids import Arns
 from batch_engine.core.invariants import violations
 from batch_engine.core.model import Job
-from batch_engine.core.registry import Registry
+from batch_engine.core.registry import Entity, Registry
+from batch_engine.core.scaling import ScalingSettings
 from batch_engine.core.scheduler import Scheduler
 
 
@@ -34,15 +38,30 @@ class World:
     """A core under test: it checks every invariant after every step."""
 
     host: HostLimits = field(default_factory=HostLimits)
+    scaling: ScalingSettings = field(default_factory=ScalingSettings)
     now_ms: int = 1_700_000_000_000
     actions: list[Action] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         ids, arns, self.registry = CountedIds(), Arns("123456789012", "eu-central-1"), Registry()
-        self.scheduler = Scheduler(self.registry, arns, ids, self.host)
+        self.scheduler = Scheduler(
+            self.registry, arns, ids, self.host, Catalogue(instance_types()), scaling=self.scaling
+        )
         self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
 
-    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+    def restart(self, saved: Iterable[Entity]) -> None:
+        """A new core that knows only what was saved."""
+        self.registry = Registry()
+        for entity in saved:
+            self.registry.add(entity)
+        ids, arns = self.plane._ids, self.plane._arns
+        self.scheduler = Scheduler(
+            self.registry, arns, ids, self.host, Catalogue(instance_types()), scaling=self.scaling
+        )
+        self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
+        assert violations(self.scheduler) == []
+
+    def call(self, operation: str, /, **request: Any) -> dict[str, Any]:
         response, actions = self.plane.call(operation, request, self.now_ms)
         return self._after(actions) or response
 
@@ -59,7 +78,14 @@ class World:
     def environment(self, name: str, max_vcpus: int = 4, kind: str = "EC2") -> str:
         resources: dict[str, Any] = {"type": kind, "maxvCpus": max_vcpus}
         if kind in ("EC2", "SPOT"):
-            resources |= {"minvCpus": 0, "instanceTypes": ["m6i"], "instanceRole": "r"}
+            resources |= {"minvCpus": 0, "instanceTypes": ["m6g"], "instanceRole": "r"}
+        if kind == "SPOT":
+            resources["spotIamFleetRole"] = "r"
+        if kind == "ECS_MANAGED_INSTANCES":
+            resources["managedInstancesProvider"] = {
+                "infrastructureRoleArn": "r",
+                "instanceLaunchTemplate": {},
+            }
         request = {"computeEnvironmentName": name, "type": "MANAGED", "computeResources": resources}
         return self.call("CreateComputeEnvironment", **request)["computeEnvironmentArn"]
 

@@ -1,5 +1,7 @@
 """Random workloads under random faults: whatever happens, every invariant holds after every event."""
 
+from pathlib import Path
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -11,12 +13,39 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from batch_engine.core import arrays
 from batch_engine.core.capacity import HostLimits
-from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
+from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost, ResourcesChanged, TimerFired
 from batch_engine.core.invariants import violations
+from batch_engine.core.journal import nodes_of
 from batch_engine.core.model import JobStatus
+from batch_engine.core.refusals import Refusal
+from batch_engine.local.store import Store
 
 exit_codes = st.sampled_from([0, 0, 1, 65, 75, 137, None])
+
+
+NODES = {
+    "jobDefinitionName": "nodes",
+    "type": "multinode",
+    "nodeProperties": {
+        "numNodes": 2,
+        "mainNode": 0,
+        "nodeRangeProperties": [
+            {
+                "targetNodes": "0:",
+                "container": {
+                    "image": "i",
+                    "command": ["c"],
+                    "resourceRequirements": [
+                        {"type": "VCPU", "value": "1"},
+                        {"type": "MEMORY", "value": "128"},
+                    ],
+                },
+            }
+        ],
+    },
+}
 
 
 class Workload(RuleBasedStateMachine):
@@ -29,8 +58,10 @@ class Workload(RuleBasedStateMachine):
     )
     def open_world(self, host):
         self.world = self.make_world(host=host)
+        self.store = Store(Path(":memory:"))
         self.world.definition("small", vcpus=1)
         self.world.definition("large", vcpus=3, memory_mib=900, retryStrategy={"attempts": 3})
+        self.world.call("RegisterJobDefinition", **NODES)
         self.environments = [self.world.environment("a", 2), self.world.environment("b", 4)]
 
     @rule(target=queues, priority=st.integers(0, 3), order=st.sampled_from([(0,), (1,), (0, 1), (1, 0)]))
@@ -45,6 +76,79 @@ class Workload(RuleBasedStateMachine):
     def submit(self, queue, definition, attempts):
         if self.takes_jobs(queue):
             self.world.submit(queue, definition, retryStrategy={"attempts": attempts})
+
+    def dependencies(self, data, size):
+        """Up to two whole jobs, an array of the same size pairwise, the order of the own children."""
+        jobs = [job for job in self.world.registry.jobs.values() if job.parent_id is None]
+        picked = data.draw(st.lists(st.sampled_from(jobs), max_size=2)) if jobs else []
+        depends_on = [{"jobId": job.id} for job in picked]
+        if size is not None:
+            if data.draw(st.booleans()):
+                depends_on.append({"type": "SEQUENTIAL"})
+            twins = [job for job in jobs if job.is_array and job.array_size == size]
+            if twins and data.draw(st.booleans()):
+                depends_on.append({"jobId": data.draw(st.sampled_from(twins)).id, "type": "N_TO_N"})
+        return depends_on
+
+    @rule(queue=queues, data=st.data(), size=st.sampled_from([None, 2, 3, 5]), attempts=st.integers(1, 2))
+    def submit_dependent(self, queue, data, size, attempts):
+        if self.takes_jobs(queue):
+            request = {} if size is None else {"arrayProperties": {"size": size}}
+            self.world.submit(
+                queue,
+                "small",
+                dependsOn=self.dependencies(data, size),
+                retryStrategy={"attempts": attempts},
+                **request,
+            )
+
+    @rule(queue=queues, data=st.data(), count=st.sampled_from([None, 1, 3]), attempts=st.integers(1, 2))
+    def submit_nodes(self, queue, data, count, attempts):
+        if self.takes_jobs(queue):
+            self.world.submit(
+                queue,
+                "nodes",
+                dependsOn=self.dependencies(data, None),
+                retryStrategy={"attempts": attempts},
+                nodeOverrides={} if count is None else {"numNodes": count},
+            )
+
+    @invariant()
+    def nodes_run_only_with_their_job(self):
+        if not hasattr(self, "world"):
+            return
+        registry = self.world.registry
+        for job in registry.jobs.values():
+            if not job.is_gang:
+                continue
+            nodes = nodes_of(registry, job)
+            placed = [node for node in nodes if node.status.is_placed]
+            assert bool(placed) == job.status.is_placed
+            assert all(len(node.attempts) == len(job.attempts) for node in nodes)
+            if job.status is JobStatus.SUCCEEDED:
+                assert nodes[job.main_node].status is JobStatus.SUCCEEDED
+            if job.status.is_terminal:
+                assert all(node.status.is_terminal for node in nodes)
+
+    @rule(data=st.data(), operation=st.sampled_from(["CancelJob", "TerminateJob"]))
+    def end_a_child_early(self, data, operation):
+        parents = [job for job in self.world.registry.jobs.values() if job.is_array]
+        if parents:
+            parent = data.draw(st.sampled_from(parents))
+            index = data.draw(st.integers(0, parent.array_size - 1))
+            self.world.call(operation, jobId=f"{parent.id}:{index}", reason="r")
+
+    @invariant()
+    def nobody_waits_for_what_is_over(self):
+        """A PENDING job has a dependency that has not ended; an array's parent has such a child."""
+        if not hasattr(self, "world"):
+            return
+        registry = self.world.registry
+        for job in registry.jobs.values():
+            if job.status is JobStatus.PENDING and not job.is_array and job.parent_id is None:
+                waited_for = [arrays.find(registry, item.job_id).status for item in job.depends_on]
+                assert not all(status.is_terminal for status in waited_for)
+                assert JobStatus.FAILED not in waited_for
 
     def takes_jobs(self, name):
         queue = self.world.registry.job_queues.get(name)
@@ -64,6 +168,15 @@ class Workload(RuleBasedStateMachine):
         if job := self.pick(data, JobStatus.STARTING, JobStatus.RUNNING):
             self.world.tell(AttemptFinished(job.id, job.attempt.number, exit_code))
 
+    @rule()
+    def succeed_all_round(self):
+        """Everything that is placed runs and ends well: dependents and later children get their turn."""
+        placed = [job for job in self.world.registry.jobs.values() if job.status.is_placed]
+        for job in placed:
+            number = job.attempt.number
+            self.world.tell(AttemptStarted(job.id, number))
+            self.world.tell(AttemptFinished(job.id, number, 0))
+
     @rule(data=st.data())
     def lose_host(self, data):
         if job := self.pick(data, JobStatus.STARTING, JobStatus.RUNNING):
@@ -76,7 +189,8 @@ class Workload(RuleBasedStateMachine):
 
     @rule(data=st.data(), operation=st.sampled_from(["CancelJob", "TerminateJob"]))
     def end_early(self, data, operation):
-        if job := self.pick(data, *JobStatus):
+        job = self.pick(data, *JobStatus)
+        if job is not None and job.node_index is None:
             self.world.call(operation, jobId=job.id, reason="r")
 
     @rule(queue=queues)
@@ -88,6 +202,29 @@ class Workload(RuleBasedStateMachine):
     @rule(name=st.sampled_from("ab"), state=st.sampled_from(["ENABLED", "DISABLED"]))
     def switch_environment(self, name, state):
         self.world.call("UpdateComputeEnvironment", computeEnvironment=name, state=state)
+
+    @invariant()
+    def what_changed_is_saved(self):
+        if hasattr(self, "world"):
+            self.store.save(self.world.registry.changed, [], self.world.now_ms)
+            self.world.registry.changed.clear()
+
+    @rule()
+    def restart(self):
+        """Everything is read back from the store, and what ran is lost with its host."""
+        self.what_changed_is_saved()
+        before = self.world.registry
+        self.world.restart(self.store.load())
+        after = self.world.registry
+        assert {job.id: job.status for job in after.jobs.values()} == {
+            job.id: job.status for job in before.jobs.values()
+        }
+        assert {key: run.counts for key, run in after.arrays.items()} == {
+            key: run.counts for key, run in before.arrays.items()
+        }
+        for job in [job for job in after.jobs.values() if job.status.is_placed]:
+            self.world.tell(HostLost(job.id, job.attempt.number))
+        self.world.tell(ResourcesChanged())
 
     @invariant()
     def everything_holds(self):
@@ -104,6 +241,11 @@ class Workload(RuleBasedStateMachine):
             if head is not None and queue.status == "VALID":
                 for name in queue.compute_environments:
                     environment = self.world.registry.compute_environments[name]
+                    if head.is_gang:
+                        nodes = nodes_of(self.world.registry, head)
+                        capacity = self.world.scheduler.dispatcher.capacity
+                        assert isinstance(capacity.offer_gang(nodes, environment), Refusal)
+                        continue
                     assert self.world.scheduler.dispatcher.capacity.refusal(head, environment) is not None
 
 

@@ -74,4 +74,5 @@ def test_rejections(wire, message):
 
 def test_absent_strategy_is_one_attempt():
     assert parse_retry_strategy(None) is None
-    assert parse_retry_strategy({}).attempts == 1
+    with pytest.raises(ClientError, match="RetryAttempts must be provided with retry strategy"):
+        parse_retry_strategy({})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_engine.core.actions import PublishJobState, SetTimer, StartAttempt, StopAttempt
+from batch_engine.core.actions import LaunchInstance, PublishJobState, SetTimer, StartAttempt, StopAttempt
 from batch_engine.core.capacity import HostLimits
 from batch_engine.core.errors import IllegalTransitionError
 from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
@@ -193,15 +193,13 @@ def test_cost_of_an_event_does_not_grow_with_the_line(world):
     for _ in range(200):
         world.submit(queue)
     looked_at = []
-    refusal = type(world.scheduler.dispatcher.capacity).refusal
+    offer = type(world.scheduler.dispatcher.capacity).offer
     capacity = world.scheduler.dispatcher.capacity
 
     class Counting(type(capacity)):
-        __slots__ = ()
-
-        def refusal(self, job, environment):
+        def offer(self, job, environment):
             looked_at.append(job.id)
-            return refusal(self, job, environment)
+            return offer(self, job, environment)
 
     capacity.__class__ = Counting
     world.submit(queue)
@@ -212,5 +210,5 @@ def test_action_order_of_a_submission(world, queue):
     world.actions.clear()
     job = world.submit(queue)
     kinds = [type(action) for action in world.actions]
-    assert kinds == [PublishJobState, PublishJobState, StartAttempt]
+    assert kinds == [PublishJobState, LaunchInstance, PublishJobState, StartAttempt]
     assert job.attempt.task_arn.startswith("arn:aws:ecs:eu-central-1:123456789012:task/ce_Batch_")

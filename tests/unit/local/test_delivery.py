@@ -7,7 +7,7 @@ from batch_engine.local.log_shipper import LogShipper
 from batch_engine.local.outbox import Outbox
 from batch_engine.local.ports import ClientError, Credentials
 from batch_engine.local.role_credentials import RoleCredentials
-from batch_engine.local.store import Store
+from batch_engine.local.store import Announcement, Store
 from batch_engine.local.timers import Timers
 
 DEADLINE_S = 20
@@ -30,7 +30,7 @@ class Events:
 
 
 def details(count):
-    return [{"jobArn": f"arn:{number}", "n": number} for number in range(count)]
+    return [Announcement("Batch Job State Change", f"arn:{number}", {"n": number}) for number in range(count)]
 
 
 def test_events_arrive_in_order_despite_failures(tmp_path):
@@ -71,12 +71,12 @@ def test_lines_are_readable_while_the_job_runs(tmp_path):
     shipper.start()
     path = tmp_path / "job.log"
     path.write_bytes(b"first\nhalf a li")
-    shipper.follow(path, LogDestination("g", "s"))
+    shipper.follow(str(path), LogDestination("g", "s"))
     with sink.got:
         assert sink.got.wait_for(lambda: sink.texts == [("g", "s", "first")], DEADLINE_S)
     with path.open("ab") as file:
         file.write("ne ü\r\n\n".encode() + b"\xff no newline")
-    shipper.finish(path)
+    shipper.finish(str(path))
     shipper.stop()
     assert [text for _, _, text in sink.texts] == ["first", "half a line ü", "\ufffd no newline"]
 
@@ -86,8 +86,8 @@ def test_very_long_lines_are_not_lost(tmp_path):
     shipper = LogShipper(sink)
     path = tmp_path / "job.log"
     path.write_bytes(b"x" * 3_000_000 + b"\nend")
-    shipper.follow(path, LogDestination("g", "s"))
-    shipper.finish(path)
+    shipper.follow(str(path), LogDestination("g", "s"))
+    shipper.finish(str(path))
     assert sum(text.count("x") for _, _, text in sink.texts) == 3_000_000
     assert sink.texts[-1][2] == "end"
 

@@ -4,7 +4,9 @@ import sqlite3
 
 import pytest
 
+from batch_engine.catalogue import instance_types
 from batch_engine.core.capacity import HostLimits
+from batch_engine.core.catalogue import Catalogue
 from batch_engine.core.control_plane import ControlPlane
 from batch_engine.core.events import AttemptFinished, AttemptStarted
 from batch_engine.core.ids import Arns
@@ -12,18 +14,19 @@ from batch_engine.core.invariants import violations
 from batch_engine.core.registry import Registry
 from batch_engine.core.scheduler import Scheduler
 from batch_engine.local.engine import RandomIds
-from batch_engine.local.store import SCHEMA_VERSION, Store, StoreError
+from batch_engine.local.store import SCHEMA_VERSION, Announcement, Store, StoreError
 
 
 def core(registry):
     arns, ids = Arns("000000000000", "us-east-1"), RandomIds()
-    scheduler = Scheduler(registry, arns, ids, HostLimits(2000))
+    scheduler = Scheduler(registry, arns, ids, HostLimits(2000), Catalogue(instance_types()))
     return scheduler, ControlPlane(registry, scheduler, arns, ids)
 
 
 def fill(plane, scheduler):
     """One of everything, and jobs in every state that lasts."""
-    resources = {"type": "SPOT", "maxvCpus": 2, "minvCpus": 0, "instanceTypes": ["m6i"], "instanceRole": "r"}
+    resources = {"type": "SPOT", "maxvCpus": 2, "minvCpus": 0, "instanceTypes": ["m6g"], "instanceRole": "r"}
+    resources["spotIamFleetRole"] = "r"
     container = {
         "image": "i",
         "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "8"}],
@@ -77,19 +80,19 @@ def test_deleted_entities_stay_away(tmp_path):
 
 def test_events_wait_until_they_are_delivered(tmp_path):
     store = Store(tmp_path / "state")
-    first, second = store.save({}, [{"n": 1}, {"n": 2}], 7)
+    first, second = store.save({}, [Announcement("t", "r", {"n": 1}), Announcement("t", "r", {"n": 2})], 7)
     store.delivered(first.id)
     store.close()
     (pending,) = Store(tmp_path / "state").pending_events()
-    assert (pending.id, pending.time_ms, pending.detail) == (second.id, 7, {"n": 2})
+    assert (pending.id, pending.time_ms, pending.what) == (second.id, 7, Announcement("t", "r", {"n": 2}))
 
 
 def test_changes_and_events_are_saved_together_or_not_at_all(tmp_path):
     scheduler, plane = core(Registry())
     fill(plane, scheduler)
     store = Store(tmp_path / "state")
-    with pytest.raises(TypeError):
-        store.save(scheduler.registry.changed, [{"n": object()}], 0)
+    with pytest.raises(sqlite3.Error, match="type 'object' is not supported"):
+        store.save(scheduler.registry.changed, [Announcement("t", object(), {})], 0)
     assert list(store.load()) == []
 
 

@@ -1,0 +1,91 @@
+"""Instance types as the core sees them: a table that it is given, and the names that stand for several.
+
+https://docs.aws.amazon.com/batch/latest/userguide/instance-type-compute-table.html
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+BUNDLES: dict[str, tuple[str, ...]] = {
+    "optimal": ("m6i", "c6i", "r6i", "c7i"),
+    "default_x86_64": ("m6i", "c6i", "r6i", "c7i"),
+    "default_arm64": ("m6g", "c6g", "r6g", "c7g"),
+}
+"""Names in ``instanceTypes`` that stand for families; ``optimal`` has meant ``default_x86_64`` since
+November 2025."""
+
+
+class InstanceType(Protocol):
+    """What a decision needs to know of an instance type."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def vcpus(self) -> int: ...  # noqa: D102
+    @property
+    def memory_mib(self) -> int: ...  # noqa: D102
+    @property
+    def gpus(self) -> int: ...  # noqa: D102
+    @property
+    def arch(self) -> str: ...  # noqa: D102
+    @property
+    def on_demand_usd_hour(self) -> float: ...  # noqa: D102
+    @property
+    def spot_usd_hour(self) -> float | None: ...  # noqa: D102
+    @property
+    def interruption_band(self) -> int | None:
+        """0 (under 5 % a month) to 4 (over 20 %)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What ``instanceTypes`` comes to: each known type with the place in the list that it stands at."""
+
+    types: tuple[tuple[int, InstanceType], ...]
+    unknown: tuple[str, ...]
+
+
+class Catalogue:
+    """Instance types by name and by family.
+
+    Args:
+        types: what is known. A type or family that is not there counts as unavailable.
+    """
+
+    def __init__(self, types: Iterable[InstanceType] = ()) -> None:
+        self._types = {item.name: item for item in types}
+        self._families: dict[str, list[InstanceType]] = {}
+        for item in self._types.values():
+            family, _, size = item.name.partition(".")
+            if not size.startswith("metal"):
+                self._families.setdefault(family, []).append(item)
+
+    def get(self, name: str) -> InstanceType | None:
+        """A type by name."""
+        return self._types.get(name)
+
+    def expand(self, names: Sequence[str]) -> Expansion:
+        """Types, families and bundles as single types.
+
+        A type that is named keeps its own place and leaves its family's; a family holds no metal sizes.
+        """
+        places: dict[str, int] = {}
+        unknown: list[str] = []
+        for place, name in enumerate(names):
+            if name in self._types:
+                places.setdefault(name, place)
+        named = set(places)
+        for place, name in enumerate(names):
+            if name in self._types:
+                continue
+            members = [
+                item for family in BUNDLES.get(name, (name,)) for item in self._families.get(family, ())
+            ]
+            if not members:
+                unknown.append(name)
+            for item in members:
+                if item.name not in named:
+                    places.setdefault(item.name, place)
+        return Expansion(tuple((place, self._types[name]) for name, place in places.items()), tuple(unknown))

@@ -1,0 +1,150 @@
+"""AWS Batch in Step Functions: ``batch:submitJob``, ``batch:submitJob.sync`` and ``aws-sdk:batch:*``.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-batch.html
+"""
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from batch_engine import cloudformation as cfn
+from batch_engine.local.ports import BatchService, ClientError
+
+SUBMIT_JOB = "arn:aws:states:::batch:submitJob"
+SDK_PREFIX = "arn:aws:states:::aws-sdk:batch:"
+_POLL_S = 0.05
+_POLL_MAX_S = 1.0
+_TERMINAL = ("SUCCEEDED", "FAILED")
+
+
+class TaskFailedError(Exception):
+    """A task failed.
+
+    Args:
+        error: its name, which ``Retry`` and ``Catch`` match.
+        cause: the explanation.
+    """
+
+    def __init__(self, error: str, cause: str) -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error = error
+        self.cause = cause
+
+
+Task = Callable[[str, object], dict[str, Any]]
+
+
+def raising(failure: Callable[[str, str], Exception], task: Task) -> Task:
+    """Have a task's failure raised as what the state machine's interpreter knows.
+
+    Args:
+        failure: makes the interpreter's exception of an error and its cause.
+        task: one of `BatchTasks`.
+    """
+
+    def carry_out(resource: str, arguments: object) -> dict[str, Any]:
+        try:
+            return task(resource, arguments)
+        except TaskFailedError as error:
+            raise failure(error.error, error.cause) from error
+
+    return carry_out
+
+
+class BatchTasks:
+    """Carries out the tasks of state machines, on the executions' own threads.
+
+    Args:
+        service: the AWS Batch API.
+        clock: seconds, monotonic; bounds a task that has ``TimeoutSeconds``.
+    """
+
+    def __init__(self, service: BatchService, clock: Callable[[], float] = time.monotonic) -> None:
+        self._service = service
+        self._clock = clock
+        self._closing = threading.Event()
+        self._around: ContextVar[tuple[Mapping[str, Any], Mapping[str, Any]]] = ContextVar(
+            "execution and state", default=({}, {})
+        )
+
+    @contextmanager
+    def running(self, execution: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Iterator[None]:
+        """Say whose task is carried out inside: its job ends with the execution, or with the state's timeout.
+
+        Args:
+            execution: its ``status`` is looked at while a job is waited for.
+            state: the definition of the task's state.
+        """
+        token = self._around.set((execution or {}, state))
+        try:
+            yield
+        finally:
+            self._around.reset(token)
+
+    def submit_job(self, resource: str, arguments: object) -> dict[str, Any]:
+        """Carry out ``batch:submitJob``; with ``.sync`` wait for the job's end.
+
+        Raises:
+            TaskFailedError: AWS Batch refused, or the job that was waited for ended ``FAILED``.
+        """
+        submitted = self._call("SubmitJob", arguments)
+        if not resource.endswith(".sync"):
+            return cfn.to_pascal_case("SubmitJob", submitted)
+        job = self._wait(str(submitted["jobId"]))
+        described: dict[str, Any] = cfn.to_pascal_case("DescribeJobs", {"jobs": [job]})["Jobs"][0]
+        if job["status"] == "FAILED":
+            raise TaskFailedError("States.TaskFailed", json.dumps(described))
+        return described
+
+    def sdk_call(self, resource: str, arguments: object) -> dict[str, Any]:
+        """Carry out any operation, ``aws-sdk:batch:describeJobs`` for one.
+
+        Raises:
+            TaskFailedError: AWS Batch refused, or has no such operation.
+        """
+        action = resource.removeprefix(SDK_PREFIX)
+        operation = action[:1].upper() + action[1:]
+        if not cfn.has_operation(operation):
+            raise TaskFailedError("States.Runtime", f"AWS Batch has no operation {action!r}")
+        return cfn.to_pascal_case(operation, self._call(operation, arguments))
+
+    def close(self) -> None:
+        """End all waiting; the jobs go on."""
+        self._closing.set()
+
+    def _call(self, operation: str, arguments: object) -> dict[str, Any]:
+        given = arguments if isinstance(arguments, Mapping) else {}
+        try:
+            request = cfn.to_request("Step Functions task", operation, given, root="Arguments")
+            return self._service.call(operation, request)
+        except cfn.PropertyError as error:
+            raise TaskFailedError("States.Runtime", str(error)) from error
+        except ClientError as error:
+            cause = f"{error.message} (Service: AWSBatch; Status Code: 400; Error Code: ClientException)"
+            raise TaskFailedError("Batch.ClientException", cause) from error
+
+    def _wait(self, job_id: str) -> dict[str, Any]:
+        execution, state = self._around.get()
+        timeout_s = state.get("TimeoutSeconds")
+        deadline = self._clock() + timeout_s if isinstance(timeout_s, int | float) else math.inf
+        pause_s = _POLL_S
+        while True:
+            job: dict[str, Any] = self._service.call("DescribeJobs", {"jobs": [job_id]})["jobs"][0]
+            if job["status"] in _TERMINAL:
+                return job
+            stopped = execution.get("status", "RUNNING") != "RUNNING"
+            if stopped or self._clock() > deadline:
+                reason = "The execution was stopped" if stopped else "The state has timed out"
+                self._service.call("TerminateJob", {"jobId": job_id, "reason": reason})
+                # Not a failure: an execution that was stopped stays ABORTED.
+                return job
+            if self._closing.wait(pause_s):
+                raise TaskFailedError(
+                    "States.Runtime", f"The local cloud was stopped before job {job_id} ended"
+                )
+            pause_s = min(pause_s * 1.5, _POLL_MAX_S)

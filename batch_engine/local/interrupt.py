@@ -1,0 +1,75 @@
+"""Takes instances away from jobs, as Spot does: an API of ours, to test what follows.
+
+``POST /_batch-stack/interrupt`` with ``{"job": id, "noticeSeconds": 120}`` (or ``instance``, or
+``computeEnvironment``) answers ``{"jobs": [...]}``, the ids of the jobs that were told.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from batch_engine.core.events import AttemptInterrupted, Event
+from batch_engine.core.model import Job
+from batch_engine.core.registry import Registry
+
+PATH = "/_batch-stack/interrupt"
+DEFAULT_NOTICE_S = 120.0
+_TARGETS = ("job", "instance", "computeEnvironment")
+
+Answer = tuple[int, dict[str, Any]]
+
+
+class InterruptError(Exception):
+    """There is nothing to interrupt, or the request does not say what."""
+
+
+def placed_jobs(registry: Registry, target: str, name: str) -> list[Job]:
+    """The placed jobs that an interruption concerns.
+
+    Args:
+        registry: knows the jobs.
+        target: ``job``, ``instance`` or ``computeEnvironment``.
+        name: its id; for a job or a compute environment also its ARN.
+
+    Raises:
+        InterruptError: no job is placed there.
+    """
+    bare = name.rpartition("/")[2] if name.startswith("arn:") else name
+    placed = [job for job in registry.jobs.values() if job.status.is_placed]
+    if target == "job":
+        found = [job for job in placed if job.id == bare]
+        # An instance goes with everything on it.
+        hosts = {job.attempt.instance_id for job in found} - {""}
+        found += [job for job in placed if job.attempt.instance_id in hosts and job.id != bare]
+    elif target == "instance":
+        found = [job for job in placed if job.attempt.instance_id == bare]
+    else:
+        found = [job for job in placed if job.attempt.compute_environment == bare]
+    if not found:
+        raise InterruptError(f"no job is STARTING or RUNNING on {target} {name}")
+    return found
+
+
+def events_for(jobs: list[Job], notice_s: float) -> list[Event]:
+    """What the core is told; it takes the whole instance, where there is one."""
+    return [AttemptInterrupted(job.id, job.attempt.number, notice_s) for job in jobs]
+
+
+def answer(interrupt: Callable[[str, str, float], list[str]], body: bytes) -> Answer:
+    """Answer one request.
+
+    Args:
+        interrupt: ``Engine.interrupt``.
+        body: the request's JSON.
+    """
+    try:
+        request = json.loads(body or b"{}")
+        given = [target for target in _TARGETS if request.get(target)]
+        if len(given) != 1:
+            raise InterruptError(f"exactly one of {', '.join(_TARGETS)} must be given, got {len(given)}")
+        notice_s = float(request.get("noticeSeconds", DEFAULT_NOTICE_S))
+        if not 0 <= notice_s <= 3600:
+            raise InterruptError(f"noticeSeconds must be between 0 and 3600, got {notice_s:g}")
+        return 200, {"jobs": interrupt(given[0], str(request[given[0]]), notice_s)}
+    except (InterruptError, ValueError, TypeError, AttributeError) as error:
+        return 400, {"message": str(error)}

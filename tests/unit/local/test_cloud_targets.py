@@ -1,0 +1,163 @@
+"""AWS Batch as a target: what becomes a request, and what is refused before it becomes one."""
+
+import json
+from typing import Any
+
+import pytest
+
+from batch_engine.cloudformation import PropertyError
+from batch_engine.local.cloud_batch import ApiService
+from batch_engine.local.cloud_step_functions import BatchTasks, TaskFailedError
+from batch_engine.local.cloud_targets import BatchTargets, TargetError, submit_request, universal_request
+from batch_engine.local.ports import ClientError
+
+QUEUE = "arn:aws:batch:us-east-1:000000000000:job-queue/q"
+SCHEDULE = "arn:aws:scheduler:us-east-1:000000000000:schedule/default/s"
+UNIVERSAL = "arn:aws:scheduler:::aws-sdk:batch:"
+EVENT = {"source": "x", "detail": {"n": 1, "job": {"Parameters": {"n": 1}}}}
+
+
+def target(**more: Any) -> dict[str, Any]:
+    return {"Arn": QUEUE, "BatchParameters": {"JobName": "j", "JobDefinition": "d"}} | more
+
+
+@pytest.mark.parametrize(
+    ("arn", "taken"),
+    [
+        (QUEUE, True),
+        ("arn:aws-cn:batch:cn-north-1:000000000000:job-queue/q", True),
+        (f"{UNIVERSAL}submitJob", True),
+        ("arn:aws:scheduler:::aws-sdk:sqs:sendMessage", False),
+        ("arn:aws:batch:us-east-1:000000000000:job-definition/d", False),
+        ("arn:aws:sqs:us-east-1:000000000000:job-queue/q", False),
+    ],
+)
+def test_which_targets_are_batch(arn: str, taken: bool) -> None:
+    assert BatchTargets.takes(arn) is taken
+
+
+@pytest.mark.parametrize(
+    ("more", "transformed", "added"),
+    [
+        ({}, None, {}),
+        ({"Input": '{"Parameters": {"a": 1}, "Other": 2}'}, None, {"parameters": {"a": "1"}}),
+        ({"Input": '["a list"]'}, None, {}),
+        ({"InputPath": "$.detail.job"}, None, {"parameters": {"n": "1"}}),
+        ({"InputPath": "$.detail.absent"}, None, {}),
+        (
+            {"Input": "not looked at"},
+            '{"ContainerOverrides": {"Command": ["a"]}}',
+            {"containerOverrides": {"command": ["a"]}},
+        ),
+    ],
+    ids=["whole event", "input", "a list", "input path", "a path to nothing", "transformed"],
+)
+def test_of_the_input_parameters_and_container_overrides_are_taken(
+    more: dict[str, Any], transformed: str | None, added: dict[str, Any]
+) -> None:
+    expected = {"jobQueue": QUEUE, "jobName": "j", "jobDefinition": "d"} | added
+    assert submit_request(target(**more), EVENT, transformed) == expected
+
+
+def test_array_size_and_attempts_ride_in_batch_parameters() -> None:
+    parameters = {
+        "JobName": "j",
+        "JobDefinition": "d",
+        "ArrayProperties": {"Size": 10_000},
+        "RetryStrategy": {"Attempts": 10},
+    }
+    request = submit_request(target(BatchParameters=parameters), EVENT, None)
+    assert request["arrayProperties"] == {"size": 10_000}
+    assert request["retryStrategy"] == {"attempts": 10}
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "message"),
+    [
+        ({"BatchParameters": None}, TargetError, f"BatchParameters is required for the target {QUEUE}"),
+        ({"Input": "{"}, TargetError, "the target's input is not JSON"),
+        ({"BatchParameters": {"JobNme": "j"}}, PropertyError, "unknown property .* at Target.JobNme"),
+    ],
+)
+def test_what_cannot_be_a_request(more: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        submit_request(target(**more), EVENT, None)
+
+
+def test_the_universal_target_takes_every_member_of_any_operation() -> None:
+    given = {"JobId": "<aws.scheduler.schedule-arn>", "Reason": "<aws.scheduler.attempt-number>"}
+    asked = {"Arn": f"{UNIVERSAL}terminateJob", "Input": json.dumps(given)}
+    assert universal_request(asked, SCHEDULE) == ("TerminateJob", {"jobId": SCHEDULE, "reason": "1"})
+
+
+@pytest.mark.parametrize(
+    ("action", "text", "message"),
+    [("noSuch", "{}", "no operation 'noSuch'"), ("submitJob", "[]", "must be a JSON object")],
+)
+def test_what_the_universal_target_cannot_do(action: str, text: str, message: str) -> None:
+    with pytest.raises(TargetError, match=message):
+        universal_request({"Arn": UNIVERSAL + action, "Input": text}, SCHEDULE)
+
+
+class Service:
+    """A job that never ends, until it is terminated."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append(operation)
+        if operation == "SubmitJob":
+            return {"jobId": "1", "jobArn": "a", "jobName": request["jobName"]}
+        return {"jobs": [{"jobId": "1", "status": "RUNNING"}]} if operation == "DescribeJobs" else {}
+
+
+ARGUMENTS = {"JobName": "j", "JobQueue": "q", "JobDefinition": "d"}
+SYNC = "arn:aws:states:::batch:submitJob.sync"
+
+
+def test_a_stopped_execution_terminates_and_is_no_failure() -> None:
+    service = Service()
+    tasks = BatchTasks(service)
+    with tasks.running({"status": "ABORTED"}, {}):
+        assert tasks.submit_job(SYNC, ARGUMENTS)["Status"] == "RUNNING"
+    assert service.calls == ["SubmitJob", "DescribeJobs", "TerminateJob"]
+
+
+def test_the_clouds_end_ends_the_waiting_and_not_the_job() -> None:
+    service = Service()
+    tasks = BatchTasks(service)
+    tasks.close()
+    with tasks.running({"status": "RUNNING"}, {}), pytest.raises(TaskFailedError, match="was stopped before"):
+        tasks.submit_job(SYNC, ARGUMENTS)
+    assert "TerminateJob" not in service.calls
+
+
+class Api:
+    """Answers everything alike, and remembers the last request."""
+
+    def __init__(self, status: int, answer: dict[str, Any]) -> None:
+        self.status, self.answer = status, answer
+        self.asked: tuple[Any, ...] = ()
+
+    def handle(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> tuple[int, dict[str, str], bytes]:
+        self.asked = (method, path, body, query)
+        return self.status, headers, json.dumps(self.answer).encode()
+
+
+def test_what_stacks_and_targets_ask_for_goes_through_the_api_itself() -> None:
+    api = Api(200, {"jobId": "1"})
+    assert ApiService(api).call("SubmitJob", {"jobName": "ü"}) == {"jobId": "1"}
+    method, path, body, _ = api.asked
+    assert (method, path, json.loads(body)) == ("POST", "/v1/submitjob", {"jobName": "ü"})
+    ApiService(api).call("UntagResource", {"resourceArn": QUEUE, "tagKeys": ["a", "b"]})
+    assert api.asked[0] == "DELETE"
+    assert api.asked[3] == {"tagKeys": ["a", "b"]}
+
+
+def test_a_refusal_of_the_api_is_a_client_error() -> None:
+    with pytest.raises(ClientError) as caught:
+        ApiService(Api(400, {"message": "no"})).call("SubmitJob", {})
+    assert caught.value.message == "no"

@@ -1,0 +1,147 @@
+"""From a job to what the runner is told: volumes, limits, user, secrets."""
+
+import os
+import pwd
+from types import SimpleNamespace
+
+import pytest
+
+from batch_engine.local.bare import build_bare_engine
+from batch_engine.local.image import ImageConfig
+from batch_engine.local.launch import NoSecrets, Places, StartError, launch_message, resolve_secrets
+from batch_engine.local.ports import ClientError
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change users")
+
+
+def job(**container):
+    attempt = SimpleNamespace(number=2)
+    given = {"image": "i", "command": ["run"], "environment": [], **container}
+    return SimpleNamespace(id="job", attempt=attempt, memory_mib=3, container=given)
+
+
+def message(tmp_path, configuration=None, **container):
+    places = Places(str(tmp_path / "job-2"), str(tmp_path / "job-2.log"), tmp_path / "shared")
+    return launch_message(job(**container), configuration, {"A": "b"}, places)
+
+
+def mounted(tmp_path, volume, **mount):
+    point = {"sourceVolume": "v", "containerPath": "/data", **mount}
+    made = message(tmp_path, volumes=[{"name": "v", **volume}], mountPoints=[point])
+    return None if made["setup"] is None else made["setup"]["mounts"]
+
+
+def test_plain_job(tmp_path):
+    made = message(tmp_path)
+    assert (made["key"], made["argv"], made["env"]) == (("job", 2), ["run"], {"A": "b"})
+    assert (made["memory_bytes"], made["setup"]) == (3 * 1024 * 1024, None)
+
+
+def test_entrypoint_and_command_of_the_image(tmp_path):
+    image = ImageConfig(("tool",), ("by-default",))
+    assert message(tmp_path, image)["argv"] == ["tool", "run"]
+    assert message(tmp_path, image, command=[])["argv"] == ["tool", "by-default"]
+    with pytest.raises(StartError, match="no command specified, and image i is none of"):
+        message(tmp_path, command=[])
+
+
+def test_volume_without_a_source_is_an_empty_folder_of_the_attempt(tmp_path):
+    assert mounted(tmp_path, {}) == [(str(tmp_path / "job-2/volumes/v"), "/data", False, True)]
+
+
+def test_host_volume(tmp_path):
+    source = str(tmp_path)
+    assert mounted(tmp_path, {"host": {"sourcePath": source}}) == [(source, "/data", False, False)]
+    assert mounted(tmp_path, {"host": {"sourcePath": source}}, containerPath=source) is None
+    assert mounted(tmp_path, {"host": {"sourcePath": source}}, readOnly=True)[0][2] is True
+    with pytest.raises(StartError, match="host path /absent does not exist on this machine"):
+        mounted(tmp_path, {"host": {"sourcePath": "/absent"}})
+
+
+@pytest.mark.parametrize(
+    ("volume", "folder"),
+    [
+        ({"efsVolumeConfiguration": {"fileSystemId": "fs-1"}}, "fs-1"),
+        ({"efsVolumeConfiguration": {"fileSystemId": "fs-1", "rootDirectory": "/a/b"}}, "fs-1/a/b"),
+        (
+            {
+                "efsVolumeConfiguration": {
+                    "fileSystemId": "fs-1",
+                    "authorizationConfig": {"accessPointId": "fsap-1"},
+                }
+            },
+            "fs-1/access-points/fsap-1",
+        ),
+        ({"s3filesVolumeConfiguration": {"fileSystemArn": "arn:aws:s3files:::file-system/fs-2"}}, "fs-2"),
+    ],
+)
+def test_file_system_is_a_folder_that_outlives_jobs(tmp_path, volume, folder):
+    (mount,) = mounted(tmp_path, volume)
+    assert mount == (str(tmp_path / "shared" / folder), "/data", False, False)
+    assert (tmp_path / "shared" / folder).is_dir()
+
+
+def test_root_directory_cannot_leave_its_file_system(tmp_path):
+    with pytest.raises(StartError, match="leaves its file system"):
+        mounted(tmp_path, {"efsVolumeConfiguration": {"fileSystemId": "fs-1", "rootDirectory": "/../fs-2"}})
+
+
+def test_tmpfs_and_ulimits(tmp_path):
+    limits = [{"name": "nofile", "softLimit": 10, "hardLimit": 20}]
+    tmpfs = [{"containerPath": "/run/x", "size": 1}]
+    setup = message(tmp_path, ulimits=limits, linuxParameters={"tmpfs": tmpfs})["setup"]
+    assert setup["limits"] == [("nofile", 10, 20)]
+    assert setup["mounts"] == [("", "/run/x", False, True)]
+
+
+@root_only
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        ("1234", (1234, 0)),
+        ("1234:2345", (1234, 2345)),
+        ("nobody", (pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)),
+        ("0:7", (0, 7)),
+    ],
+)
+def test_user(tmp_path, given, ids):
+    assert message(tmp_path, user=given)["setup"]["user"] == ids
+
+
+@root_only
+def test_unknown_user(tmp_path):
+    with pytest.raises(StartError, match="unable to find user who-ever"):
+        message(tmp_path, user="who-ever")
+
+
+class Secrets:
+    def resolve(self, value_from):
+        if value_from == "gone":
+            raise ClientError("ResourceNotFoundException: gone")
+        return f"value of {value_from}"
+
+
+def test_secrets_become_variables():
+    named = [{"name": "TOKEN", "valueFrom": "arn:secret:key::"}, {"name": "P", "valueFrom": "/par"}]
+    assert resolve_secrets(job(secrets=named), Secrets()) == {
+        "TOKEN": "value of arn:secret:key::",
+        "P": "value of /par",
+    }
+
+
+@pytest.mark.parametrize("source", [Secrets(), NoSecrets()])
+def test_secret_that_cannot_be_read(source):
+    with pytest.raises(StartError, match=r"^ResourceInitializationError: unable to pull secrets"):
+        resolve_secrets(job(secrets=[{"name": "T", "valueFrom": "gone"}]), source)
+
+
+def test_runtime_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="runtime must be one of process, got container"):
+        build_bare_engine(tmp_path, "http://127.0.0.1:1", runtime="container")
+
+
+def test_asset_that_the_assembly_does_not_hold_names_the_option(tmp_path):
+    name = "000000000000.dkr.ecr.us-east-1.amazonaws.com/cdk-hnb659fds-container-assets-1:abc"
+    with pytest.raises(StartError, match="start it with --assembly"):
+        message(tmp_path, image=name, command=["--input", "x"])
+    assert message(tmp_path, ImageConfig())["argv"] == ["run"]
