@@ -92,7 +92,7 @@ def test_status_says_when_the_endpoint_is_silent(tmp_path: Path) -> None:
     ("option", "value", "message"),
     [
         ("--port", "70000", "0<=x<=65535"),
-        ("--host-vcpus", "0", "x>0"),
+        ("--host-vcpus", "0", "0<x<=100000"),
         ("--log-level", "LOUD", "'LOUD' is not one of"),
     ],
 )
