@@ -156,13 +156,13 @@ def update(context: CallContext, request: Wire) -> Wire:
     state = _state(request, environment.state)
     if environment.type == "MANAGED":
         check_update(environment, request)
-    if environment.type == "MANAGED":
         merged = {**environment.resources, **changes}
         if provider := environment.resources.get("managedInstancesProvider"):
             changed = changes.get("managedInstancesProvider") or {}
             merged["managedInstancesProvider"] = _merged(provider, changed)
         if "desiredvCpus" not in changes and "desiredvCpus" in merged:
-            merged["desiredvCpus"] = min(max(merged["desiredvCpus"], merged["minvCpus"]), merged["maxvCpus"])
+            least = max(merged["desiredvCpus"], merged.get("minvCpus", 0))
+            merged["desiredvCpus"] = min(least, merged["maxvCpus"])
         environment.resources = _managed(merged, on_eks=environment.eks is not None)
     elif changes:
         raise ClientError("computeResources cannot be updated for an UNMANAGED compute environment")

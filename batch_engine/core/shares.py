@@ -87,6 +87,10 @@ class Shares:
         ]
         if not waiting:
             return None
+        # A retried job goes to the front of the queue, whatever its share has used: it still holds its
+        # consumable resources, for which whoever went before it would wait in vain.
+        if retried := [job for job in heads.values() if job is not None and job.order < 0]:
+            return min(retried, key=lambda job: job.order)
         if len(waiting) == 1:
             return heads[waiting[0].share]
         return heads[fair_share.choose(policy, waiting, self.active(queue.name)).share]
@@ -101,8 +105,11 @@ class Shares:
             yield from self._lines.waiting(queue)
             return
         lines: defaultdict[str, deque[Job]] = defaultdict(deque)
-        for job in self._lines.waiting(queue):
-            lines[job.share_identifier or ""].append(job)
+        standing = list(self._lines.waiting(queue))
+        yield from sorted((job for job in standing if job.order < 0), key=lambda job: job.order)
+        for job in standing:
+            if job.order >= 0:
+                lines[job.share_identifier or ""].append(job)
         use = {share: self._vcpus(queue, share, policy) for share in lines}
         active = self.active(queue)
         while lines:

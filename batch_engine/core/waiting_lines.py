@@ -8,6 +8,8 @@ from batch_engine.core.journal import Journal
 from batch_engine.core.model import Job, JobStatus
 
 _Place = tuple[int, int, int, str]
+# A retried job goes to the front of the queue, before any schedulingPriority (at most 9999).
+_BEFORE_EVERY_PRIORITY = -10_000
 
 
 class WaitingLines:
@@ -29,6 +31,8 @@ class WaitingLines:
 
     @staticmethod
     def _place(job: Job, index: int) -> _Place:
+        if job.order < 0:
+            return _BEFORE_EVERY_PRIORITY, job.order, index, job.id
         priority = (job.scheduling_priority or 0) if job.share_identifier else 0
         return -priority, job.order, index, job.id
 

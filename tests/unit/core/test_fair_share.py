@@ -150,6 +150,15 @@ def test_scheduling_priority_counts_inside_a_share_only(world):
     assert placed(low, high, other) == [False, True, False], "B came first; within it, priority decides"
 
 
+def test_retried_job_goes_before_every_share_and_priority(world):
+    fair_queue(world, 1)
+    job = submit(world, "A", retryStrategy={"attempts": 2})
+    others = [submit(world, share, schedulingPriorityOverride=9) for share in "AB"]
+    world.tell(AttemptStarted(job.id, 1))
+    world.tell(AttemptFinished(job.id, 1, 1))
+    assert placed(job, *others) == [True, False, False]
+
+
 def test_use_decays(world):
     fair_queue(world, 1, shareDecaySeconds=1200)
     held = submit(world, "A")
