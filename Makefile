@@ -42,9 +42,9 @@ bench: setup ## Runs the benchmarks; prints ratios and writes JSON
 
 requirements: $(VENV)/.dev ## Recompiles requirements*.txt from pyproject.toml
 	$(BIN)/python -m pip install -q uv==0.13.9
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate \
 		--extra local pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate \
 		--extra local --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## Stops the local cloud and removes what the targets made

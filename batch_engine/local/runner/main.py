@@ -62,19 +62,26 @@ class Runner:
             end.setblocking(False)
         signal.set_wakeup_fd(wakeup_in.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.channel, selectors.EVENT_READ)
-            selector.register(wakeup, selectors.EVENT_READ)
-            while not self._is_over():
-                ready = selector.select(self._timeout_s())
-                for event, _ in ready:
-                    if event.fileobj is wakeup:
-                        wakeup.recv(4096)
-                        self.reap()
-                    elif not self._receive(decoder):
-                        return
-                self._keep_time()
-                self._send(selector)
+        try:
+            with selectors.DefaultSelector() as selector:
+                self._serve(selector, decoder, wakeup)
+        finally:
+            # Children that end from here on have nobody left to wake.
+            signal.set_wakeup_fd(-1)
+
+    def _serve(self, selector: selectors.BaseSelector, decoder: Decoder, wakeup: socket.socket) -> None:
+        selector.register(self.channel, selectors.EVENT_READ)
+        selector.register(wakeup, selectors.EVENT_READ)
+        while not self._is_over():
+            ready = selector.select(self._timeout_s())
+            for event, _ in ready:
+                if event.fileobj is wakeup:
+                    wakeup.recv(4096)
+                    self.reap()
+                elif not self._receive(decoder):
+                    return
+            self._keep_time()
+            self._send(selector)
 
     def _is_over(self) -> bool:
         if self.closing_at_s is None:
