@@ -18,19 +18,7 @@ from batch_engine.core.model import Job
 from batch_engine.core.registry import Entity, Registry
 from batch_engine.core.scaling import ScalingSettings
 from batch_engine.core.scheduler import Scheduler
-
-
-class CountedIds:
-    def __init__(self) -> None:
-        self.count = 0
-
-    def uuid(self) -> str:
-        self.count += 1
-        return f"00000000-0000-4000-8000-{self.count:012d}"
-
-    def hex(self, length: int) -> str:
-        self.count += 1
-        return f"{self.count:0{length}x}"
+from tests.api_world import CountedIds
 
 
 @dataclass
