@@ -4,11 +4,12 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateComputeEnvironme
 """
 
 from batch_engine.core import describe
-from batch_engine.core.context import CallContext, Operation, check_name, check_tags, named, page
+from batch_engine.core.context import CallContext, Operation, check_name, check_tags, named
 from batch_engine.core.environment_checks import check_instances, check_new, check_update
 from batch_engine.core.errors import ClientError
 from batch_engine.core.events import ResourcesChanged
 from batch_engine.core.model import ComputeEnvironment, State, Wire
+from batch_engine.core.paging import page, whole
 
 MAX_COMPUTE_ENVIRONMENTS = 50
 SERVICE_LINKED_ROLE = "aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
@@ -205,13 +206,18 @@ def delete(context: CallContext, request: Wire) -> Wire:
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
     """DescribeComputeEnvironments: those named, or all. Names that do not exist are left out."""
-    references = named(request, "computeEnvironments")
-    if references:
+    if references := named(request, "computeEnvironments"):
         found = [context.find_environment(reference) for reference in references]
-    else:
-        found = list(context.registry.compute_environments.values())
-    items = [describe.compute_environment(item) for item in found if item is not None]
-    return page(items, request, key="computeEnvironments")
+        shown = [describe.compute_environment(item) for item in found if item is not None]
+        return whole(shown, request, member="computeEnvironments")
+    everything = context.registry.compute_environments.values()
+    return page(
+        everything,
+        request,
+        member="computeEnvironments",
+        by=lambda item: [item.created_order],
+        show=describe.compute_environment,
+    )
 
 
 def _require(context: CallContext, reference: str) -> ComputeEnvironment:

@@ -4,10 +4,11 @@ https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.htm
 """
 
 from batch_engine.core.consumables import NON_REPLENISHABLE
-from batch_engine.core.context import CallContext, Operation, check_name, check_tags, page
+from batch_engine.core.context import CallContext, Operation, check_name, check_tags
 from batch_engine.core.errors import ClientError
 from batch_engine.core.events import ResourcesChanged
 from batch_engine.core.model import ConsumableResource, Job, JobStatus, Wire
+from batch_engine.core.paging import page
 
 MAX_RESOURCES = 50_000
 TYPES = ("REPLENISHABLE", NON_REPLENISHABLE)
@@ -120,12 +121,18 @@ def _summary(resource: ConsumableResource) -> Wire:
 def list_all(context: CallContext, request: Wire) -> Wire:
     """ListConsumableResources, by name where a filter says so."""
     wanted = _filters(request, ("CONSUMABLE_RESOURCE_NAME",))
-    items = [
-        _summary(resource)
+    found = [
+        resource
         for resource in context.registry.consumable_resources.values()
         if _matches(resource.name, wanted.get("CONSUMABLE_RESOURCE_NAME"))
     ]
-    return page(items, request, key="consumableResources")
+    return page(
+        found,
+        request,
+        member="consumableResources",
+        by=lambda resource: [resource.created_order],
+        show=_summary,
+    )
 
 
 def _filters(request: Wire, allowed: tuple[str, ...]) -> dict[str, list[str]]:
@@ -155,14 +162,20 @@ def list_jobs(context: CallContext, request: Wire) -> Wire:
     for status in wanted.get("JOB_STATUS", []):
         if status not in JobStatus.__members__:
             raise ClientError(f"JOB_STATUS must be one of {', '.join(JobStatus)}, got {status}")
-    items = [
-        _job(context, job, resource.name)
+    found = [
+        job
         for job in context.registry.jobs.values()
         if resource.name in job.consumables
         and ("JOB_STATUS" not in wanted or job.status in wanted["JOB_STATUS"])
         and _matches(job.name, wanted.get("JOB_NAME"))
     ]
-    return page(items, request, key="jobs")
+    return page(
+        found,
+        request,
+        member="jobs",
+        by=lambda job: [job.serial],
+        show=lambda job: _job(context, job, resource.name),
+    )
 
 
 def _job(context: CallContext, job: Job, name: str) -> Wire:

@@ -14,7 +14,6 @@ MAX_NAMED = 100
 MAX_TAG_KEY_LENGTH = 128
 MAX_TAG_VALUE_LENGTH = 256
 MAX_REASON_LENGTH = 1024
-MAX_TOKEN_DIGITS = 15
 
 
 def _no_shares(_: str) -> set[str]:
@@ -111,25 +110,3 @@ def named(request: Wire, member: str) -> list[str] | None:
             f"No more than {MAX_NAMED} {member} may be described at once, got {len(references)}"
         )
     return references
-
-
-def page(items: list[Wire], request: Wire, *, key: str, default: int = 100, largest: int = 100) -> Wire:
-    """One page of a listing: ``maxResults`` and ``nextToken`` in, ``nextToken`` out but on the last page.
-
-    Raises:
-        ClientError: a page size outside the allowed range, or a token this engine did not hand out.
-    """
-    size = request.get("maxResults", default)
-    if not 1 <= size <= largest:
-        raise ClientError(f"maxResults must be between 1 and {largest}, got {size}")
-    token = request.get("nextToken")
-    if token is None:
-        start = 0
-    elif token.isdecimal() and token.isascii() and len(token) <= MAX_TOKEN_DIGITS:
-        start = int(token)
-    else:
-        raise ClientError(f"nextToken is not one that was returned: {token[:64]}")
-    result: Wire = {key: items[start : start + size]}
-    if start + size < len(items):
-        result["nextToken"] = str(start + size)
-    return result

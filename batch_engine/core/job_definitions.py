@@ -5,10 +5,11 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.
 
 from batch_engine.core import describe
 from batch_engine.core.container_checks import check_container
-from batch_engine.core.context import CallContext, Operation, check_name, check_tags, named, page
+from batch_engine.core.context import CallContext, Operation, check_name, check_tags, named
 from batch_engine.core.errors import ClientError
 from batch_engine.core.model import JobDefinition, Platform, Wire
 from batch_engine.core.node_checks import check_nodes
+from batch_engine.core.paging import page, whole
 from batch_engine.core.pod_checks import check_pod
 from batch_engine.core.retry import parse_retry_strategy
 from batch_engine.core.task_checks import check_task
@@ -160,17 +161,22 @@ def describe_all(context: CallContext, request: Wire) -> Wire:
     if references:
         if request.get("jobDefinitionName") or request.get("status"):
             raise ClientError("jobDefinitions cannot be combined with other parameters")
-        found = [item for item in (find(context, reference) for reference in references) if item is not None]
-    else:
-        found = [
-            item for revisions in context.registry.job_definitions.values() for item in revisions.values()
-        ]
-        if wanted := request.get("jobDefinitionName"):
-            found = [item for item in found if item.name == context.arns.name_of(wanted, "job-definition")]
-        if status := request.get("status"):
-            found = [item for item in found if item.active == (status == "ACTIVE")]
-        found.sort(key=lambda item: (item.name, -item.revision))
-    return page([describe.job_definition(item) for item in found], request, key="jobDefinitions")
+        named_items = (find(context, reference) for reference in references)
+        shown = [describe.job_definition(item) for item in named_items if item is not None]
+        return whole(shown, request, member="jobDefinitions")
+    found = [item for revisions in context.registry.job_definitions.values() for item in revisions.values()]
+    if wanted := request.get("jobDefinitionName"):
+        found = [item for item in found if item.name == context.arns.name_of(wanted, "job-definition")]
+    if status := request.get("status"):
+        found = [item for item in found if item.active == (status == "ACTIVE")]
+    return page(
+        found,
+        request,
+        member="jobDefinitions",
+        by=lambda item: [item.name, -item.revision],
+        show=describe.job_definition,
+        kinds=(str, int),
+    )
 
 
 OPERATIONS: dict[str, Operation] = {

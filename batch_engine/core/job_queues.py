@@ -4,12 +4,13 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html
 """
 
 from batch_engine.core import describe
-from batch_engine.core.context import CallContext, Operation, check_tags, named, page
+from batch_engine.core.context import CallContext, Operation, check_tags, named
 from batch_engine.core.environment_checks import architectures_of
 from batch_engine.core.errors import ClientError
 from batch_engine.core.events import QueueDeleted, ResourcesChanged
 from batch_engine.core.ids import NAME_PATTERN
 from batch_engine.core.model import ComputeEnvironment, JobQueue, State, Wire
+from batch_engine.core.paging import page, whole
 from batch_engine.core.queue_types import SAGEMAKER_ONLY, SAGEMAKER_TRAINING, check_type, service_order
 
 MAX_QUEUES = 50
@@ -167,13 +168,18 @@ def delete(context: CallContext, request: Wire) -> Wire:
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
     """DescribeJobQueues: those named, or all. Names that do not exist are left out."""
-    references = named(request, "jobQueues")
-    if references:
+    if references := named(request, "jobQueues"):
         found = [context.find_queue(reference) for reference in references]
-    else:
-        found = list(context.registry.job_queues.values())
-    items = [describe.job_queue(item, context.registry) for item in found if item is not None]
-    return page(items, request, key="jobQueues")
+        shown = [describe.job_queue(item, context.registry) for item in found if item is not None]
+        return whole(shown, request, member="jobQueues")
+    everything = context.registry.job_queues.values()
+    return page(
+        everything,
+        request,
+        member="jobQueues",
+        by=lambda item: [item.created_order],
+        show=lambda item: describe.job_queue(item, context.registry),
+    )
 
 
 def _require(context: CallContext, reference: str) -> JobQueue:

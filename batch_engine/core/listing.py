@@ -3,24 +3,22 @@
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 """
 
-import base64
-import binascii
 import heapq
-import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
 
 from batch_engine.core import arrays, describe
 from batch_engine.core.context import CallContext, Operation
 from batch_engine.core.errors import ClientError
 from batch_engine.core.journal import nodes_of
 from batch_engine.core.model import Job, JobStatus, Wire
+from batch_engine.core.paging import Key, read_token, write_token
 
 MAX_LISTED = 1000
 MAX_FILTERED = 100
-MAX_TOKEN_LENGTH = 4096
 FILTERS = ("JOB_NAME", "JOB_DEFINITION", "BEFORE_CREATED_AT", "AFTER_CREATED_AT", "SHARE_IDENTIFIER")
+# A token of one order means nothing in another.
+OLDEST_FIRST, NEWEST_FIRST, BY_NAME = "jobs oldest first", "jobs newest first", "jobs by name"
 TIMES = ("BEFORE_CREATED_AT", "AFTER_CREATED_AT")
 
 Matches = Callable[[Job], bool]
@@ -44,17 +42,16 @@ def list_jobs(context: CallContext, request: Wire) -> Wire:
         raise ClientError(f"JobQueue {request['jobQueue']} not found.")
     wanted = check_filters(request.get("filters"), FILTERS)
     if wanted is None:
-        token = _read_token(request, int)
-        found = context.registry.index.oldest_first(queue.name, status or JobStatus.RUNNING, token or 0)
-        return _page(context, request, found, MAX_LISTED, lambda job: job.serial)
+        after = _place(request, OLDEST_FIRST) or 0
+        found = context.registry.index.oldest_first(queue.name, status or JobStatus.RUNNING, after)
+        return _page(context, request, found, OLDEST_FIRST, lambda job: [job.serial])
     name, values = wanted
     statuses = [status] if status is not None and name == "SHARE_IDENTIFIER" else list(JobStatus)
     matches = _matcher(name, values)
     if name == "JOB_NAME":
         return _by_name(context, request, queue.name, matches)
-    token = _read_token(request, int)
-    jobs = _newest_first(context, queue.name, statuses, token)
-    return _page(context, request, filter(matches, jobs), MAX_FILTERED, lambda job: job.serial)
+    jobs = _newest_first(context, queue.name, statuses, _place(request, NEWEST_FIRST))
+    return _page(context, request, filter(matches, jobs), NEWEST_FIRST, lambda job: [job.serial])
 
 
 def _status(text: str | None) -> JobStatus | None:
@@ -125,44 +122,43 @@ def _newest_first(
 
 def _by_name(context: CallContext, request: Wire, queue: str, matches: Matches) -> Wire:
     """Grouped by name, each group with its newest job first."""
-    token = _read_token(request, list)
-    if token is not None and [type(part) for part in token] != [str, int]:
-        raise _bad_token(request)
-    start = None if token is None else (token[0], -token[1])
+    token = read_token(request, BY_NAME, str, int)
+    start = None if token is None else tuple(token)
     found = filter(matches, _newest_first(context, queue, list(JobStatus), None))
     keyed = sorted((job.name, -job.serial, job) for job in found)
     left = (job for name, serial, job in keyed if start is None or (name, serial) > start)
-    return _page(context, request, left, MAX_FILTERED, lambda job: [job.name, job.serial])
+    return _page(context, request, left, BY_NAME, lambda job: [job.name, -job.serial])
 
 
 def _children(context: CallContext, request: Wire, member: str, status: JobStatus) -> Wire:
     """By index; filters do not apply to them."""
     registry = context.registry
     parent = registry.jobs.get(context.arns.name_of(request[member], "job"))
-    token = _read_token(request, int)
+    token = _place(request, member)
     after = -1 if token is None else max(token, -1)
     if member == "arrayJobId":
         if parent is None or not parent.is_array:
             raise ClientError(f"{request[member]} is not the id of a known array job")
         children = arrays.children_in(registry, parent, status, after)
-        return _page(context, request, children, MAX_LISTED, lambda job: job.array_index)
+        return _page(context, request, children, member, lambda job: [job.array_index or 0])
     if parent is None or not parent.is_gang:
         raise ClientError(f"{request[member]} is not the id of a known multi-node parallel job")
     found = (node for node in nodes_of(registry, parent) if node.status is status)
     nodes = (node for node in found if (node.node_index or 0) > after)
-    return _page(context, request, nodes, MAX_LISTED, lambda job: job.node_index)
+    return _page(context, request, nodes, member, lambda job: [job.node_index or 0])
 
 
 def _page(
-    context: CallContext, request: Wire, found: Iterable[Job], largest: int, key: Callable[[Job], Any]
+    context: CallContext, request: Wire, found: Iterable[Job], listing: str, key: Callable[[Job], Key]
 ) -> Wire:
+    largest = MAX_FILTERED if listing in (NEWEST_FIRST, BY_NAME) else MAX_LISTED
     size = min(request.get("maxResults", largest), largest)
     if size < 1:
         raise ClientError(f"maxResults must be at least 1, got {size}")
     jobs = list(islice(found, size + 1))
     result: Wire = {"jobSummaryList": [_summary(context, job) for job in jobs[:size]]}
     if len(jobs) > size:
-        result["nextToken"] = base64.urlsafe_b64encode(json.dumps(key(jobs[size - 1])).encode()).decode()
+        result["nextToken"] = write_token(listing, key(jobs[size - 1]))
     return result
 
 
@@ -171,21 +167,10 @@ def _summary(context: CallContext, job: Job) -> Wire:
     return {**describe.job_summary(job, context.registry), "capacityUsage": [usage]}
 
 
-def _read_token(request: Wire, kind: type) -> Any:
-    token = request.get("nextToken")
-    if token is None:
-        return None
-    try:
-        key = json.loads(base64.urlsafe_b64decode(token[:MAX_TOKEN_LENGTH].encode()))
-    except (ValueError, binascii.Error, RecursionError):
-        raise _bad_token(request) from None
-    if type(key) is not kind:
-        raise _bad_token(request)
-    return key
-
-
-def _bad_token(request: Wire) -> ClientError:
-    return ClientError(f"nextToken is not one that was returned: {str(request.get('nextToken'))[:64]}")
+def _place(request: Wire, listing: str) -> int | None:
+    """The serial or index behind which a page starts; None for the first page."""
+    token = read_token(request, listing, int)
+    return None if token is None else int(token[0])
 
 
 OPERATIONS: dict[str, Operation] = {"ListJobs": list_jobs}

@@ -3,9 +3,10 @@
 https://docs.aws.amazon.com/batch/latest/userguide/quota-shares.html
 """
 
-from batch_engine.core.context import CallContext, Operation, check_name, check_tags, page
+from batch_engine.core.context import CallContext, Operation, check_name, check_tags
 from batch_engine.core.errors import ClientError
 from batch_engine.core.model import JobQueue, QuotaShare, State, Wire
+from batch_engine.core.paging import page
 from batch_engine.core.queue_types import SAGEMAKER_ONLY, SAGEMAKER_TRAINING
 from batch_engine.core.service_environments import check_capacity_limits
 
@@ -133,8 +134,13 @@ def list_all(context: CallContext, request: Wire) -> Wire:
     queue = context.find_queue(request["jobQueue"])
     if queue is None:
         raise ClientError(f"JobQueue {request['jobQueue']} not found.")
-    items = [_detail(context, share) for share in of_queue(context, queue.name)]
-    return page(items, request, key="quotaShares")
+    return page(
+        of_queue(context, queue.name),
+        request,
+        member="quotaShares",
+        by=lambda share: [share.created_order],
+        show=lambda share: _detail(context, share),
+    )
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -4,10 +4,11 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateSchedulingPolicy
 """
 
 from batch_engine.core import describe, fair_share
-from batch_engine.core.context import CallContext, Operation, check_name, check_tags, page
+from batch_engine.core.context import CallContext, Operation, check_name, check_tags
 from batch_engine.core.errors import ClientError
 from batch_engine.core.events import ResourcesChanged
 from batch_engine.core.model import SchedulingPolicy, Wire
+from batch_engine.core.paging import page
 
 KINDS = ("fairsharePolicy", "quotaSharePolicy")
 
@@ -83,8 +84,13 @@ def describe_named(context: CallContext, request: Wire) -> Wire:
 
 def list_all(context: CallContext, request: Wire) -> Wire:
     """ListSchedulingPolicies: ARNs only."""
-    items: list[Wire] = [{"arn": arn} for arn in context.registry.scheduling_policies]
-    return page(items, request, key="schedulingPolicies")
+    return page(
+        context.registry.scheduling_policies.values(),
+        request,
+        member="schedulingPolicies",
+        by=lambda policy: [policy.created_order],
+        show=lambda policy: {"arn": policy.arn},
+    )
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -3,9 +3,10 @@
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateServiceEnvironment.html
 """
 
-from batch_engine.core.context import CallContext, Operation, check_name, check_tags, named, page
+from batch_engine.core.context import CallContext, Operation, check_name, check_tags, named
 from batch_engine.core.errors import ClientError
 from batch_engine.core.model import ServiceEnvironment, State, Wire
+from batch_engine.core.paging import page, whole
 
 MAX_ENVIRONMENTS = 50
 MAX_CAPACITY_LIMITS = 5
@@ -102,13 +103,18 @@ def delete(context: CallContext, request: Wire) -> Wire:
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
     """DescribeServiceEnvironments: those named, or all. Names that do not exist are left out."""
-    references = named(request, "serviceEnvironments")
-    if references:
+    if references := named(request, "serviceEnvironments"):
         found = [context.find_service_environment(reference) for reference in references]
-    else:
-        found = list(context.registry.service_environments.values())
-    items = [_detail(item) for item in found if item is not None]
-    return page(items, request, key="serviceEnvironments")
+        shown = [_detail(item) for item in found if item is not None]
+        return whole(shown, request, member="serviceEnvironments")
+    everything = context.registry.service_environments.values()
+    return page(
+        everything,
+        request,
+        member="serviceEnvironments",
+        by=lambda item: [item.created_order],
+        show=_detail,
+    )
 
 
 def _detail(environment: ServiceEnvironment) -> Wire:

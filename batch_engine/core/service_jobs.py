@@ -5,10 +5,11 @@ https://docs.aws.amazon.com/batch/latest/userguide/service-jobs.html
 
 from typing import NoReturn
 
-from batch_engine.core.context import CallContext, Operation, check_name, check_reason, page
+from batch_engine.core.context import CallContext, Operation, check_name, check_reason
 from batch_engine.core.errors import ClientError
 from batch_engine.core.listing import check_filters
 from batch_engine.core.model import State, Wire
+from batch_engine.core.paging import page
 
 MAX_TERMINATED = 50
 MAX_PAYLOAD_BYTES = 10 * 1024
@@ -74,7 +75,8 @@ def list_all(context: CallContext, request: Wire) -> Wire:
     if status not in STATUSES:
         raise ClientError(f"jobStatus must be one of {', '.join(STATUSES)}, got {status}")
     check_filters(request.get("filters"), FILTERS)
-    return page([], request, key="jobSummaryList")
+    nobody: list[Wire] = []
+    return page(nobody, request, member="jobSummaryList", by=lambda _: [0], show=lambda job: job)
 
 
 OPERATIONS: dict[str, Operation] = {
