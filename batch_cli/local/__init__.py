@@ -9,6 +9,7 @@ _COMMANDS = {
     "stop": ("batch_cli.local.stop:stop", "Stop it; its data stays."),
     "status": ("batch_cli.local.status:status", "Show its endpoint, queues and jobs."),
     "interrupt": ("batch_cli.local.interrupt:interrupt", "Take instances away from jobs, as EC2 Spot does."),
+    "capacity": ("batch_cli.local.capacity:capacity", "Run EC2 out of instance types."),
     "env": ("batch_cli.local.env:env", "Print the variables that point clients at it."),
 }
 

@@ -1,16 +1,13 @@
 """``batch-stack local interrupt``."""
 
-import json
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import click
 
 from batch_cli.local.options import data_dir_option, running_server
+from batch_cli.local.own_api import post
 
 _PATH = "/_batch-stack/interrupt"
-_TIMEOUT_S = 30.0
 
 
 @click.command()
@@ -39,15 +36,6 @@ def interrupt(
     if len(given) != 1:
         raise click.UsageError("give exactly one of --job, --instance and --compute-environment")
     record = running_server(data_dir)
-    body = json.dumps({**given, "noticeSeconds": notice_s}).encode()
-    request = urllib.request.Request(f"{record.endpoint_url}{_PATH}", body, method="POST")  # noqa: S310 - ours
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=_TIMEOUT_S) as response:
-            jobs = json.load(response)["jobs"]
-    except urllib.error.HTTPError as error:
-        raise click.ClickException(json.load(error)["message"]) from error
-    except urllib.error.URLError as error:
-        raise click.ClickException(f"{record.endpoint_url} does not answer: {error.reason}") from error
+    jobs = post(record, _PATH, {**given, "noticeSeconds": notice_s})["jobs"]
     for job_id in jobs:
         click.echo(f"interrupted job {job_id}: its instance ends in {notice_s:g} s")

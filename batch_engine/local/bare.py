@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from batch_engine.local import interrupt
 from batch_engine.local.engine import Engine, build_engine
 from batch_engine.local.ports import ClientError, Credentials
 from batch_engine.local.role_credentials import ROUTE
@@ -124,8 +123,8 @@ class BareApp:
                 {"Content-Type": "application/json"},
                 json.dumps(document).encode(),
             )
-        elif path == interrupt.PATH:
-            status, document = self._engine.interrupt_response(body)
+        elif route := self._engine.own_routes.get(path):
+            status, document = route(body)
             headers, content = {"Content-Type": "application/json"}, json.dumps(document).encode()
         else:
             query = parse_qs(scope["query_string"].decode(), keep_blank_values=True)

@@ -129,7 +129,7 @@ class Cloud:
         self._snapshots = Snapshots(self._save)
         self._client = InProcessClient(self._internals["SERVICE_HANDLERS"].value)
         self._credentials: Callable[[str], Answer] = lambda _: (404, {"message": "unknown token"})
-        self._interrupt: Callable[[bytes], Answer] = lambda _: (404, {"message": "no engine"})
+        self._own_routes: Mapping[str, Callable[[bytes], Answer]] = {}
         # Ended, in this order, before the engine stops.
         self._closers: list[Callable[[], None]] = []
 
@@ -138,18 +138,18 @@ class Cloud:
         *,
         api: Api,
         credentials_route: Callable[[str], Answer],
-        interrupt_route: Callable[[bytes], Answer],
+        own_routes: Mapping[str, Callable[[bytes], Answer]],
     ) -> None:
         """Put our Batch where MiniStack has its stub.
 
         Args:
             api: answers HTTP requests that are signed for ``batch``, and what stacks and targets ask for.
             credentials_route: answers ``/_batch-stack/credentials/<token>``.
-            interrupt_route: answers ``/_batch-stack/interrupt``.
+            own_routes: answer the engine's own paths, such as ``/_batch-stack/interrupt``.
         """
         service = ApiService(api)
         self._credentials = credentials_route
-        self._interrupt = interrupt_route
+        self._own_routes = own_routes
         self._internals["_docker_socket_present"].replace(lambda: False)
         self._internals["_loaded_modules"].value["batch"] = BatchModule(api)
         handlers = self._internals["_RESOURCE_HANDLERS"].value
@@ -244,7 +244,7 @@ class Cloud:
             app=self._internals["app"].value,
             health=self._health,
             credentials=self._credentials,
-            interrupt=self._interrupt,
+            own_routes=self._own_routes,
             changed=self._snapshots.changed,
             started=started,
             stopping=stopping,

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Answer = tuple[int, dict[str, Any]]
 
 HEALTH_PATH = "/_batch-stack/health"
-INTERRUPT_PATH = "/_batch-stack/interrupt"
 CREDENTIALS_PREFIX = "/_batch-stack/credentials/"
 # Half of the cloud's state, ours, would survive it.
 _REFUSED_PATHS = ("/_ministack/reset", "/_ministack/config")
@@ -39,7 +38,7 @@ class Front:
         app: MiniStack's.
         health: answers `HEALTH_PATH`.
         credentials: answers a container's request for credentials, given the token in its path.
-        interrupt: answers `INTERRUPT_PATH`, given the request's body.
+        own_routes: answer paths of ours, given the request's body.
         changed: called after each request that may have changed the cloud's state.
         started: awaited between the start of the other application and the first request.
         stopping: awaited between the last request and the end of the other application.
@@ -48,7 +47,7 @@ class Front:
     app: AsgiApp
     health: Callable[[], Answer]
     credentials: Callable[[str], Answer]
-    interrupt: Callable[[bytes], Answer]
+    own_routes: Mapping[str, Callable[[bytes], Answer]]
     changed: Callable[[], None]
     started: Callable[[], Awaitable[None]]
     stopping: Callable[[], Awaitable[None]]
@@ -67,9 +66,9 @@ class Front:
             # Off the loop: the answer may need STS, which the loop serves.
             token = path.removeprefix(CREDENTIALS_PREFIX)
             await _answer(send, await asyncio.to_thread(self.credentials, token))
-        elif path == INTERRUPT_PATH:
+        elif route := self.own_routes.get(path):
             body = await _body(receive)
-            await _answer(send, await asyncio.to_thread(self.interrupt, body))
+            await _answer(send, await asyncio.to_thread(route, body))
         elif path.startswith(_REFUSED_PATHS):
             message = f"{path} is not available here: start on another --data-dir for an empty cloud"
             await _answer(send, (403, {"message": message}))

@@ -18,11 +18,11 @@ from batch_engine.core.actions import Action, SetTimer, StartAttempt, StopAttemp
 from batch_engine.core.capacity import HostLimits
 from batch_engine.core.catalogue import Catalogue
 from batch_engine.core.control_plane import ControlPlane
-from batch_engine.core.events import Event, HostLost, ResourcesChanged, TimerFired, Woken
+from batch_engine.core.events import CapacityChanged, Event, HostLost, ResourcesChanged, TimerFired, Woken
 from batch_engine.core.ids import Arns
 from batch_engine.core.registry import Registry
 from batch_engine.core.scheduler import Scheduler
-from batch_engine.local import interrupt
+from batch_engine.local import instance_capacity, interrupt
 from batch_engine.local.api import BatchApi
 from batch_engine.local.attempts import AttemptRunner
 from batch_engine.local.environment import Surroundings
@@ -83,7 +83,8 @@ class Engine:
     ) -> None:
         ids = RandomIds()
         self._registry = registry
-        self._scheduler = Scheduler(registry, arns, ids, host, Catalogue(instance_types()))
+        self._catalogue = Catalogue(instance_types())
+        self._scheduler = Scheduler(registry, arns, ids, host, self._catalogue)
         self._plane = ControlPlane(registry, self._scheduler, arns, ids)
         self._store = store
         self._outbox = outbox
@@ -159,9 +160,35 @@ class Engine:
             self.tell_all(events_for(jobs, notice_s))
         return [job.id for job in jobs]
 
-    def interrupt_response(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Answer a request to interrupt jobs."""
-        return interrupt.answer(self.interrupt, body)
+    def change_capacity(self, names: list[str], available: bool) -> list[str]:
+        """Have EC2 run out of instance types, or get them back.
+
+        Args:
+            names: types and families; none changes nothing.
+            available: whether they can be launched from now on.
+
+        Returns:
+            Every type that cannot be launched now.
+
+        Raises:
+            CapacityError: the catalogue has no such type or family.
+        """
+        concerned = instance_capacity.types_named(self._catalogue, names)
+        with self._lock:
+            current = self._scheduler.dispatcher.scaling.settings.unavailable_types
+            if concerned:
+                self.tell(
+                    CapacityChanged(frozenset(current - concerned if available else current | concerned))
+                )
+            return sorted(self._scheduler.dispatcher.scaling.settings.unavailable_types)
+
+    @property
+    def own_routes(self) -> dict[str, Callable[[bytes], tuple[int, dict[str, Any]]]]:
+        """What is asked for beside AWS's own API, by path: each takes a request's body."""
+        return {
+            interrupt.PATH: lambda body: interrupt.answer(self.interrupt, body),
+            instance_capacity.PATH: lambda body: instance_capacity.answer(self.change_capacity, body),
+        }
 
     def tell(self, event: Event) -> None:
         """Take in what happened to an attempt or a timer."""

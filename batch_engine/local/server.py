@@ -75,7 +75,7 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
         cloud.mount(
             api=engine.api,
             credentials_route=engine.credentials_response,
-            interrupt_route=engine.interrupt_response,
+            own_routes=engine.own_routes,
         )
 
         def ready() -> None:

@@ -17,7 +17,11 @@ HOST_LOST = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*
 
 
 def interrupt(endpoint: Endpoint, **request: Any) -> dict[str, Any]:
-    url = f"{endpoint.batch.meta.endpoint_url}/_batch-stack/interrupt"
+    return ask(endpoint, "interrupt", **request)
+
+
+def ask(endpoint: Endpoint, what: str, **request: Any) -> dict[str, Any]:
+    url = f"{endpoint.batch.meta.endpoint_url}/_batch-stack/{what}"
     body = json.dumps(request).encode()
     with urllib.request.urlopen(urllib.request.Request(url, body, method="POST"), timeout=10) as response:
         return dict(json.load(response))
@@ -74,6 +78,40 @@ def test_interruptions_that_make_no_sense(endpoint: Endpoint, request_: dict[str
         interrupt(endpoint, **request_)
     assert caught.value.code == 400
     assert json.load(caught.value)["message"] == message
+
+
+def test_job_waits_for_instance_types_that_ec2_has_run_out_of(endpoint: Endpoint) -> None:
+    queue = endpoint.queue("q", endpoint.environment())
+    out = ask(endpoint, "capacity", instanceTypes=["m6g"], available=False)["unavailable"]
+    assert "m6g.medium" in out
+    assert all(name.startswith("m6g.") for name in out)
+    job_id = endpoint.submit(queue, endpoint.definition("waits", ["true"]))
+    job = endpoint.wait(job_id, "RUNNABLE")
+    assert job["statusReason"].startswith(
+        "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested for "
+        "instance type [m6g.medium]"
+    )
+    left = ask(endpoint, "capacity", instanceTypes=["m6g.medium"], available=True)["unavailable"]
+    assert left == [name for name in out if name != "m6g.medium"]
+    assert ask(endpoint, "capacity") == {"unavailable": left}, "asking changes nothing"
+    assert endpoint.wait(job_id)["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"instanceTypes": ["x99.huge"], "available": False}, "no instance type or family x99.huge"),
+        ({"instanceTypes": "m6g", "available": False}, "instanceTypes must be a list of names, got 'm6g'"),
+        ({"instanceTypes": ["m6g"], "available": "no"}, "available must be true or false, got 'no'"),
+    ],
+)
+def test_capacity_requests_that_make_no_sense(
+    endpoint: Endpoint, request_: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        ask(endpoint, "capacity", **request_)
+    assert caught.value.code == 400
+    assert message in json.load(caught.value)["message"]
 
 
 def test_blocked_queue_says_why(endpoint: Endpoint) -> None:

@@ -102,7 +102,7 @@ class Asgi:
             app=self.app,
             health=lambda: (200, {"status": "running"}),
             credentials=lambda token: (200, {"token": token}),
-            interrupt=lambda body: (200, {"body": body.decode()}),
+            own_routes={"/_batch-stack/interrupt": lambda body: (200, {"body": body.decode()})},
             changed=self.changed,
             started=self.hook("started"),
             stopping=self.hook("stopping"),
