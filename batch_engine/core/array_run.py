@@ -1,6 +1,7 @@
 """Where the children of one array stand: counters, and ranges of those that nobody has touched yet."""
 
 import heapq
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from batch_engine.core.model import JobStatus
@@ -78,9 +79,17 @@ class ArrayRun:
         """Whether every child has ended."""
         return self.counts[JobStatus.SUCCEEDED] + self.counts[JobStatus.FAILED] == self.size
 
-    @property
-    def untouched_released(self) -> int:
-        """How many released children have no ``Job`` yet."""
-        return sum(
-            1 for made, released in zip(self.made, self.released, strict=True) if released and not made
-        )
+    def untouched(self, status: JobStatus) -> int:
+        """How many children without a ``Job`` stand in a status."""
+        made, released = int.from_bytes(self.made), int.from_bytes(self.released)
+        if status is JobStatus.RUNNABLE:
+            return (released & ~made).bit_count()
+        return self.size - (released | made).bit_count() if status is JobStatus.PENDING else 0
+
+    def untouched_released(self) -> Iterator[int]:
+        """The released children that have no ``Job``, by index."""
+        index = self.released.find(1)
+        while index >= 0:
+            if not self.made[index]:
+                yield index
+            index = self.released.find(1, index + 1)

@@ -32,6 +32,11 @@ class Capacity:
         self.host_memory_mib = 0
         self._host_shares: dict[str, tuple[int, int]] = {}
 
+    @property
+    def jobs_on_host(self) -> int:
+        """How many placed jobs the machine underneath holds; for checks."""
+        return len(self._host_shares)
+
     def _host_share(self, need: Need) -> tuple[int, int]:
         milli_vcpus, memory_mib = need.milli_vcpus, need.memory_mib
         if self.host.milli_vcpus is not None:

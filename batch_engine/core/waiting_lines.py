@@ -87,11 +87,20 @@ class WaitingLines:
         for line in self._lines.get(queue, {}).values():
             for place, job in sorted(line, key=lambda entry: entry[0]):
                 if job.is_array:
-                    run = registry.arrays[job.id]
-                    for index in range(run.size):
-                        if run.released[index] and not run.made[index]:
-                            yield arrays.view(registry, job, index)
+                    for index in registry.arrays[job.id].untouched_released():
+                        yield arrays.view(registry, job, index)
                 elif job.status is JobStatus.RUNNABLE and job.order == place[1]:
+                    yield job
+
+    def standing(self, queue: str) -> Iterator[Job]:
+        """Every job in the lines of a queue, an array's parent for its untouched children; for checks."""
+        for line in self._lines.get(queue, {}).values():
+            for place, job in line:
+                if job.is_array:
+                    waits = self._journal.registry.arrays[job.id].peek() is not None
+                else:
+                    waits = job.status is JobStatus.RUNNABLE and job.order == place[1]
+                if waits:
                     yield job
 
     def drop(self, queue: str) -> None:
