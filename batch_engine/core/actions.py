@@ -1,11 +1,24 @@
 """What is to be done about it: everything that ``Scheduler.handle`` answers."""
 
+import math
 from dataclasses import dataclass
 
-from batch_engine.core.model import StopCause, Wire
+from batch_engine.core.model import Job, StopCause, Wire
 
 STOP_GRACE_S = 30
-"""Between SIGTERM and SIGKILL: the stop timeout of ECS."""
+"""Between SIGTERM and SIGKILL: the stop timeout of ECS, where a container names no other."""
+
+
+def stop_grace_s(job: Job, notice_s: float = math.inf) -> float:
+    """Between SIGTERM and SIGKILL of a job's container: its ``stopTimeout``, for as long as its host is there.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_TaskContainerProperties.html
+
+    Args:
+        job: a job or a node, with a container of its own.
+        notice_s: seconds until its host is gone.
+    """
+    return min(float(job.container.get("stopTimeout", STOP_GRACE_S)), notice_s)
 
 
 @dataclass(frozen=True, slots=True)

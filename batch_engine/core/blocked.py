@@ -39,13 +39,14 @@ class Blocked:
             if refusal.reason.is_blocked:
                 detail = job_detail(job, self._journal.registry)
                 self._journal.act(PublishQueueBlocked(job.id, queue.arn, detail))
-        if refusal.reason.is_blocked and queue.time_limit_actions:
+        if refusal.reason.limited_as is not None and queue.time_limit_actions:
             self._arm(job, queue)
 
     def _limit_ms(self, job: Job, queue: JobQueue) -> int | None:
         """When a job is cancelled for the reason that it waits for now."""
+        reason = None if job.wait_reason is None else job.wait_reason.limited_as
         for entry in queue.time_limit_actions:
-            if entry["reason"] == job.wait_reason and job.waits_since_ms is not None:
+            if entry["reason"] == reason and job.waits_since_ms is not None:
                 return job.waits_since_ms + int(entry["maxTimeSeconds"]) * 1000
         return None
 
@@ -61,4 +62,5 @@ class Blocked:
         if due_ms is None or due_ms > self._journal.now_ms:
             return None
         self._armed.pop(queue.name, None)
-        return f"{CANCELLED_REASON}{head.wait_reason}"
+        reason = None if head.wait_reason is None else head.wait_reason.limited_as
+        return f"{CANCELLED_REASON}{reason}"

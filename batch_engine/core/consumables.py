@@ -20,19 +20,22 @@ class Consumables:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
-    def refusal(self, job: Job, count: int = 1) -> Refusal | None:
-        """What a job has to wait for, or None where all of it is free; a retried job holds it still."""
+    def refusal(self, job: Job) -> Refusal | None:
+        """What a job has to wait for, or None where all of it is free; a retried job holds it still.
+
+        A job of several nodes asks for what all of them need together: its nodes lock it one by one.
+        """
         if not job.consumables or job.holds_consumables:
             return None
         for name, quantity in job.consumables.items():
             resource = self._registry.consumable_resources.get(name)
             if resource is None:
                 return Refusal(WaitReason.CONSUMABLE_RESOURCE, f"consumable resource {name} does not exist")
-            if quantity * count > resource.available:
+            if quantity > resource.available:
                 return Refusal(
                     WaitReason.CONSUMABLE_RESOURCE,
                     f"{resource.available} of consumable resource {name} are available and the job needs "
-                    f"{quantity * count}",
+                    f"{quantity}",
                 )
         return None
 

@@ -23,6 +23,8 @@ IMAGE_TYPES = frozenset(
         "EKS_AL2023_NVIDIA",
     )
 )
+ENDED_IMAGE_TYPES = frozenset(image for image in IMAGE_TYPES if "AL2023" not in image)
+"""Amazon Linux 2: since 30 June 2026 only environments that exist run AWS's own images of it."""
 MAX_TEMPLATE_OVERRIDES = 10
 _GRAVITON = re.compile(r"(a1|[a-z]+\d+g[a-z]*)(\.|$)")
 _SERVICE_LINKED = "/AWSServiceRoleForBatch"
@@ -37,6 +39,7 @@ def check_new(request: Wire) -> None:
     """
     if request.get("state") == "DISABLED":
         raise ClientError("A compute environment must be created in the ENABLED state")
+    _check_images(request.get("computeResources") or {})
     if "eksConfiguration" not in request:
         return
     namespace = request["eksConfiguration"].get("kubernetesNamespace") or ""
@@ -49,6 +52,21 @@ def check_new(request: Wire) -> None:
     kind = (request.get("computeResources") or {}).get("type")
     if kind not in ("EC2", "SPOT"):
         raise ClientError(f"computeResources.type must be EC2 or SPOT for EKS, got {kind}")
+
+
+def _check_images(resources: Wire) -> None:
+    """A new environment runs Amazon Linux 2 only from an image of the customer's own.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/ecs-al2-ami-deprecation.html
+    """
+    if resources.get("imageId") or resources.get("launchTemplate"):
+        return
+    for entry in resources.get("ec2Configuration") or []:
+        if entry["imageType"] in ENDED_IMAGE_TYPES and not entry.get("imageIdOverride"):
+            raise ClientError(
+                f"imageType {entry['imageType']} is no longer supported for new compute environments without "
+                f"imageIdOverride: use {entry['imageType'].replace('AL2', 'AL2023')}"
+            )
 
 
 def check_instances(resources: Wire, *, on_eks: bool) -> None:

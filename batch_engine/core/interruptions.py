@@ -50,7 +50,7 @@ class Interruptions:
         self._later(notice_s, _ATTEMPT_LOST, f"{attempt} {job_id}")
 
     def _warn(self, job: Job, notice_s: float) -> None:
-        self._lifecycle.host_interrupted(job, min(notice_s, STOP_GRACE_S))
+        self._lifecycle.host_interrupted(job, notice_s)
 
     def _later(self, notice_s: float, what: str, key: str) -> None:
         self._dispatcher.agenda.at(self._journal.now_ms + round(notice_s * 1000), what, key)

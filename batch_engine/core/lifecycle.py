@@ -3,10 +3,11 @@
 https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 """
 
+import math
 from collections import Counter
 
 from batch_engine.core import arrays
-from batch_engine.core.actions import STOP_GRACE_S, SetTimer, StopAttempt
+from batch_engine.core.actions import SetTimer, StopAttempt, stop_grace_s
 from batch_engine.core.dispatch import Dispatcher
 from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
 from batch_engine.core.journal import Journal
@@ -99,14 +100,15 @@ class Lifecycle:
         else:
             self._end(job, JobStatus.FAILED, reason)
 
-    def _stop(self, job: Job, cause: StopCause, reason: str, grace_s: float = STOP_GRACE_S) -> None:
+    def _stop(self, job: Job, cause: StopCause, reason: str, notice_s: float = math.inf) -> None:
         """The first cause decides how the job ends; stopping it twice changes nothing."""
         if job.stop_cause in (None, StopCause.HOST_LOST) and job.stop_cause is not cause:
             job.stop_cause, job.stop_reason = cause, reason
             if job.is_gang:
-                self._nodes.stop(job, cause, grace_s)
+                self._nodes.stop(job, cause, notice_s)
                 self._registry.touch(job)
                 return
+            grace_s = stop_grace_s(job, notice_s)
             self._journal.act(StopAttempt(job.id, job.attempt.number, cause, grace_s))
         self._registry.touch(job)
 
@@ -143,9 +145,9 @@ class Lifecycle:
         instance_id = job.attempt.instance_id
         return f"Host EC2 (instance {instance_id}) terminated." if instance_id else FARGATE_LOST_REASON
 
-    def host_interrupted(self, job: Job, grace_s: float) -> None:
+    def host_interrupted(self, job: Job, notice_s: float) -> None:
         """The host of a placed job will be gone soon: its container may end by itself until then."""
-        self._stop(job, StopCause.HOST_LOST, self._lost_reason(job), grace_s)
+        self._stop(job, StopCause.HOST_LOST, self._lost_reason(job), notice_s)
 
     def host_lost(self, event: HostLost) -> None:
         """The host of an attempt is gone."""
@@ -181,7 +183,7 @@ class Lifecycle:
             self._failed(job, attempt)
 
     def _node_finished(self, node: Job) -> None:
-        parent = self._nodes.finished(node, STOP_GRACE_S)
+        parent = self._nodes.finished(node)
         if parent is None:
             return
         if parent.stop_cause is not None:

@@ -228,6 +228,9 @@ class WaitReason(StrEnum):
     COMPUTE_ENVIRONMENT_MAX_RESOURCE = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
     JOB_RESOURCE_REQUIREMENT = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"
     INSUFFICIENT_INSTANCE_CAPACITY = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+    INSTANCE_CONFIGURATION_UNSUPPORTED = "MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED"
+    SERVICE_ROLE_PERMISSIONS = "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS"
+    UNDETERMINED = "UNDETERMINED"
     INSTANCE_LAUNCHING = "INSTANCE_LAUNCHING"
     SHARE_RESERVATION = "SHARE_RESERVATION"
     CONSUMABLE_RESOURCE = "CONSUMABLE_RESOURCE"
@@ -236,7 +239,15 @@ class WaitReason(StrEnum):
     @property
     def is_blocked(self) -> bool:
         """Whether AWS Batch itself calls a queue blocked for this reason, and not merely busy."""
-        return self is WaitReason.QUEUE_WITHOUT_COMPUTE or ":" in self
+        return self in (WaitReason.QUEUE_WITHOUT_COMPUTE, WaitReason.UNDETERMINED) or ":" in self
+
+    @property
+    def limited_as(self) -> str | None:
+        """The ``reason`` of the queue's ``jobStateTimeLimitActions`` that bounds this wait; None for no wait
+        that AWS Batch bounds. A consumable resource that is not free counts as capacity that is short."""
+        if self is WaitReason.CONSUMABLE_RESOURCE:
+            return WaitReason.INSUFFICIENT_INSTANCE_CAPACITY.value
+        return self.value if self.is_blocked else None
 
 
 class StopCause(StrEnum):

@@ -3,10 +3,11 @@
 https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from batch_engine.core.actions import StartAttempt, StopAttempt
+from batch_engine.core.actions import StartAttempt, StopAttempt, stop_grace_s
 from batch_engine.core.journal import Journal, nodes_of
 from batch_engine.core.model import Job, JobStatus, StopCause
 
@@ -58,11 +59,12 @@ class Nodes:
                 self._journal.act(StartAttempt(other.id, other.attempt.number))
         return True
 
-    def stop(self, parent: Job, cause: StopCause, grace_s: float) -> None:
+    def stop(self, parent: Job, cause: StopCause, notice_s: float = math.inf) -> None:
         """Stop every node; those that have not been started end at once."""
         self._close_unstarted(parent)
         for node in nodes_of(self._registry, parent):
             if node.status.is_placed:
+                grace_s = stop_grace_s(node, notice_s)
                 self._journal.act(StopAttempt(node.id, node.attempt.number, cause, grace_s))
 
     def _close_unstarted(self, parent: Job) -> None:
@@ -77,7 +79,7 @@ class Nodes:
                 self._release(node)
                 self._journal.move(node, JobStatus.FAILED, MAIN_ENDED_REASON)
 
-    def finished(self, node: Job, grace_s: float) -> Job | None:
+    def finished(self, node: Job) -> Job | None:
         """A node's attempt is over and recorded. A node other than the main one changes nothing for the rest.
 
         Returns:
@@ -93,7 +95,7 @@ class Nodes:
             mine.exit_code, mine.reason = attempt.exit_code, attempt.reason
             mine.status_reason = attempt.status_reason
             self._registry.touch(parent)
-            self.stop(parent, StopCause.MAIN_ENDED, grace_s)
+            self.stop(parent, StopCause.MAIN_ENDED)
         if any(other.status.is_placed for other in nodes_of(self._registry, parent)):
             return None
         parent.attempt.stopped_at_ms = main.attempt.stopped_at_ms

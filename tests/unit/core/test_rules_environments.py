@@ -120,6 +120,25 @@ def test_settings_that_are_taken(world):
         assert shown(world, f"ce-{number}")["computeResources"].items() >= change.items()
 
 
+@pytest.mark.parametrize("image", ["ECS_AL2", "ECS_AL2_NVIDIA", "EKS_AL2", "EKS_AL2_NVIDIA"])
+def test_no_new_environment_takes_an_al2_image_of_awss(world, image):
+    eks = {"eksConfiguration": EKS} if image.startswith("EKS") else {}
+    given = EC2 | {"ec2Configuration": [{"imageType": image}]}
+    with pytest.raises(ClientError, match=f"{image} is no longer supported .* use {image[:3]}_AL2023"):
+        create(world, given, **eks)
+    own = {"imageType": image, "imageIdOverride": "ami-0123456789abcdef0"}
+    create(world, EC2 | {"ec2Configuration": [own]}, "own", **eks)
+    create(world, given | {"imageId": "ami-0123456789abcdef0"}, "older-member", **eks)
+    create(world, given | {"launchTemplate": {"launchTemplateName": "with-an-image"}}, "template", **eks)
+
+
+def test_an_environment_with_an_al2_image_can_still_be_updated(world):
+    create(world, EC2)
+    world.registry.compute_environments["ce"].resources["ec2Configuration"] = [{"imageType": "ECS_AL2"}]
+    update(world, computeResources={"maxvCpus": 32})
+    assert shown(world)["computeResources"]["maxvCpus"] == 32
+
+
 def test_best_fit_takes_no_infrastructure_update_and_is_not_chosen_by_one(world):
     create(world, without(EC2, "allocationStrategy"))
     with pytest.raises(ClientError, match="BEST_FIT does not support infrastructure updates"):

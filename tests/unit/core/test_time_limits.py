@@ -3,7 +3,7 @@
 import pytest
 
 from batch_engine.core.events import CapacityChanged, Woken
-from batch_engine.core.model import JobStatus
+from batch_engine.core.model import JobStatus, WaitReason
 
 S = JobStatus
 REASONS = [
@@ -109,3 +109,28 @@ def test_clock_goes_on_after_a_restart(world):
     world.tell(Woken())
     later(world, 11)
     assert job.status is S.FAILED
+
+
+def test_a_wait_for_a_consumable_resource_is_limited_as_one_for_capacity(world):
+    world.call("CreateConsumableResource", consumableResourceName="seats", totalQuantity=0)
+    queue = limited_queue(world, *REASONS)
+    world.definition("b")
+    wanted = {"consumableResourceList": [{"consumableResource": "seats", "quantity": 1}]}
+    job = world.submit(queue, "b", consumableResourcePropertiesOverride=wanted)
+    behind = world.submit(queue, "b")
+    assert job.wait_reason is WaitReason.CONSUMABLE_RESOURCE
+    later(world, 599)
+    assert (job.status, behind.status) == (S.RUNNABLE, S.RUNNABLE)
+    later(world, 1)
+    assert (job.status, job.is_cancelled, behind.status) == (S.FAILED, True, S.STARTING)
+    assert job.status_reason == f"Canceled by JobStateTimeLimit action due to reason: {REASONS[0]}"
+
+
+def test_a_wait_for_a_consumable_resource_has_no_limit_without_one_for_capacity(world):
+    world.call("CreateConsumableResource", consumableResourceName="seats", totalQuantity=0)
+    queue = limited_queue(world, *REASONS[1:])
+    world.definition("b")
+    wanted = {"consumableResourceList": [{"consumableResource": "seats", "quantity": 1}]}
+    job = world.submit(queue, "b", consumableResourcePropertiesOverride=wanted)
+    later(world, 100_000)
+    assert job.status is S.RUNNABLE
