@@ -14,6 +14,7 @@ from typing import Any
 from batch_engine.local.runner import processes
 from batch_engine.local.runner.frames import Decoder, Message, encode
 from batch_engine.local.runner.isolation import ROOT_SUFFIX
+from batch_engine.local.runner.spares import TMP, Spares
 from batch_engine.local.runner.spawn import SpawnError, spawn
 
 MEMORY_CHECK_S = 0.5
@@ -53,6 +54,7 @@ class Runner:
     closing_at_s: float | None = None
     next_check_s: float = 0.0
     hold_until_s: float | None = None
+    spares: Spares = field(default_factory=Spares)
 
     def serve(self) -> None:
         """Run until the engine is gone, or has asked for the end."""
@@ -123,8 +125,7 @@ class Runner:
         """Start one attempt, and report what came of it."""
         key, scratch = launch["key"], launch["scratch"]
         try:
-            os.mkdir(scratch)
-            os.mkdir(os.path.join(scratch, "tmp"))
+            self.spares.provide(scratch, launch["log"])
             pid = spawn(launch["argv"], launch["env"], scratch, launch["log"], launch["setup"])
         except (SpawnError, OSError) as error:
             text = str(error) if isinstance(error, SpawnError) else f"CannotStartContainerError: {error}"
@@ -152,7 +153,8 @@ class Runner:
 
     def reap(self) -> None:
         """Take in every process that has ended. A group goes before its leader's id may be used again."""
-        strays = False
+        ended: list[tuple[Running, int]] = []
+        others = False
         while (pid := _ended_child()) is not None:
             if pid in self.running:
                 _signal(pid, signal.SIGKILL)
@@ -161,32 +163,45 @@ class Runner:
             except ChildProcessError:
                 continue
             if pid in self.running:
-                self._ended(pid, os.waitstatus_to_exitcode(status))
-                strays = True
+                running = self.running.pop(pid)
+                del self.by_key[running.key]
+                ended.append((running, os.waitstatus_to_exitcode(status)))
             elif (report := self.cleaning.pop(pid, None)) is not None:
                 self._report(report)
             else:
-                strays = True
-        if strays:
-            self._end_strays()
+                others = True
+        alone = not self._end_strays() if ended or others else True
+        for running, code in ended:
+            self._ended(running, code, alone=alone)
 
-    def _ended(self, pid: int, code: int) -> None:
-        running = self.running.pop(pid)
-        del self.by_key[running.key]
+    def _ended(self, running: Running, code: int, *, alone: bool) -> None:
+        """Report an attempt that is over, and put away what it leaves.
+
+        Args:
+            running: the attempt.
+            code: as ``os.waitstatus_to_exitcode`` has it.
+            alone: nobody is left who could still write where it wrote.
+        """
         exit_code = 128 - code if code < 0 else code
         try:
             printed = os.stat(running.log_path).st_size
         except OSError:
             printed = 0
-        if not printed:
-            with contextlib.suppress(OSError):
-                os.unlink(running.log_path)
         if running.is_set_up:
             with contextlib.suppress(OSError):
                 os.rmdir(running.scratch + ROOT_SUFFIX)
+        reusable = alone and not running.is_set_up
+        if not printed and reusable:
+            self.spares.keep_log(running.log_path)
+        elif not printed:
+            with contextlib.suppress(OSError):
+                os.unlink(running.log_path)
         report = ("ended", running.key, exit_code, running.out_of_memory, printed)
+        if reusable and self.spares.keep_folder(running.scratch):
+            self._report(report)
+            return
         try:
-            os.rmdir(os.path.join(running.scratch, "tmp"))
+            os.rmdir(os.path.join(running.scratch, TMP))
             os.rmdir(running.scratch)
         except OSError:
             # A large folder takes a while to remove: not on this loop's time.
@@ -208,8 +223,8 @@ class Runner:
         self.reports.append(report)
         self.hold_until_s = None
 
-    def _end_strays(self) -> None:
-        """Kill processes that left their group and outlived their attempt.
+    def _end_strays(self) -> bool:
+        """Kill processes that left their group and outlived their attempt; whether there are any.
 
         As orphans they have become children of this process. They are known by the environment that they
         were started with; one that has thrown it away can be told apart only once nothing runs.
@@ -221,6 +236,7 @@ class Runner:
                 not self.running or any(entry.startswith(b"AWS_BATCH_JOB_ID=") for entry in environment)
             ):
                 _kill(pid)
+        return bool(strays)
 
     def _keep_time(self) -> None:
         now_s = time.monotonic()

@@ -22,10 +22,17 @@ def adopt_orphans() -> None:
 def children() -> list[int]:
     """The living and dead children of this process; empty where the system does not list them."""
     try:
-        with open(f"{_PROC}/self/task/{os.getpid()}/children") as file:
-            return [int(pid) for pid in file.read().split()]
+        # Asked for after every attempt: a file object costs more than the question.
+        source = os.open(f"{_PROC}/self/task/{os.getpid()}/children", os.O_RDONLY)
+        try:
+            text = b""
+            while part := os.read(source, 1 << 16):
+                text += part
+        finally:
+            os.close(source)
     except OSError:
         return []
+    return [int(pid) for pid in text.split()]
 
 
 def environment_of(pid: int) -> set[bytes]:

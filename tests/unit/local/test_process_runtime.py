@@ -254,3 +254,24 @@ def test_mount_that_cannot_be_made_says_so_unless_it_is_a_comfort(bench):
         f"CannotCreateContainerError: {missing} cannot be mounted at /mnt/batch-stack-test"
     )
     assert bench.printed("comfort") == ["ran"]
+
+
+def test_a_folder_that_serves_again_is_fresh(bench):
+    """Two attempts leave no trace and the third one does: each finds only its own empty ``tmp``."""
+    for name in ("first", "second", "third"):
+        bench.start(name, shell("[ $(ls -A) = tmp ] && [ -z $(ls -A tmp) ] && [ ! -s /proc/self/fd/1 ]"))
+        assert bench.ended(name) == (0, False)
+        assert not (bench.folder / name).exists()
+        assert not (bench.folder / f"{name}.log").exists()
+    bench.start("untidy", shell("echo line; touch file tmp/file"))
+    assert bench.printed("untidy") == ["line"]
+    bench.start("last", shell("ls -A . tmp"))
+    assert bench.printed("last") == [".:", "tmp", "", "tmp:"]
+
+
+def test_a_process_left_behind_does_not_write_to_the_next_log(bench):
+    """A daemon that has left its session dies with its attempt, whose log is not used again."""
+    bench.start("parent", ["/bin/sh", "-c", "setsid sh -c 'trap \"\" TERM; sleep 0.2; echo late' & exit 0"])
+    bench.report("ended", "parent")
+    bench.start("next", shell("sleep 0.5; echo mine"))
+    assert bench.printed("next") == ["mine"]
