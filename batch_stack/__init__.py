@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from batch_stack.job import ContainerJob
     from batch_stack.network import Network
     from batch_stack.notification import Notification
+    from batch_stack.platform import BatchPlatform
     from batch_stack.priority_tier import PriorityTier
-    from batch_stack.settings import Settings
-    from batch_stack.settings_file import SettingsError, load_settings
+    from batch_stack.settings import Settings, SettingsError, load_settings
     from batch_stack.stack import BatchStack
     from batch_stack.storage import Storage
     from batch_stack.trigger import ObjectTrigger
 
 __all__ = [
     "App",
+    "BatchPlatform",
     "BatchStack",
     "ContainerJob",
     "Ec2ComputeEnvironment",
@@ -45,6 +46,7 @@ __all__ = [
 
 _HOME_OF = {
     "App": "aws_cdk",
+    "BatchPlatform": "batch_stack.platform",
     "BatchStack": "batch_stack.stack",
     "ContainerJob": "batch_stack.job",
     "Ec2ComputeEnvironment": "batch_stack.compute_environment",
@@ -54,9 +56,9 @@ _HOME_OF = {
     "ObjectTrigger": "batch_stack.trigger",
     "PriorityTier": "batch_stack.priority_tier",
     "Settings": "batch_stack.settings",
-    "SettingsError": "batch_stack.settings_file",
+    "SettingsError": "batch_stack.settings",
     "Storage": "batch_stack.storage",
-    "load_settings": "batch_stack.settings_file",
+    "load_settings": "batch_stack.settings",
 }
 
 

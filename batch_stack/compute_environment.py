@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_batch as batch
@@ -12,9 +12,14 @@ from constructs import Construct
 from batch_stack.instance_user_data import instance_user_data
 from batch_stack.network import Network
 from batch_stack.permissions import instance_role
-from batch_stack.settings import Ec2Settings, FargateSettings, Platform
-
-Architecture = Literal["x86_64", "arm64"]
+from batch_stack.settings import (
+    Architecture,
+    Ec2Settings,
+    FargateSettings,
+    OnDemandSettings,
+    Platform,
+    SpotSettings,
+)
 
 _ROOT_DEVICE = "/dev/xvda"  # of the ECS-optimized Amazon Linux 2023 AMI
 
@@ -61,7 +66,12 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, network: Network, settings: Ec2Settings, spot: bool
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        network: Network,
+        settings: SpotSettings | OnDemandSettings,
     ) -> None:
         """Create the compute environment.
 
@@ -69,11 +79,11 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             scope: the parent construct.
             construct_id: this construct's id within it.
             network: where its instances run.
-            settings: instance types, vCPU limit and volume size.
-            spot: Spot instances if true, On-Demand otherwise.
+            settings: Spot or On-Demand, instance types, vCPU limits and volume size.
         """
         super().__init__(scope, construct_id)
-        self.platform = "ec2"
+        spot = settings.type == "spot"
+        self.platform = settings.platform
         self.architecture = settings.architecture
         self.instance_role = instance_role(self, "InstanceRole", drains=spot)
         self.launch_template = self._launch_template(settings, spot)
@@ -98,7 +108,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
                 if spot
                 else batch.AllocationStrategy.BEST_FIT_PROGRESSIVE
             ),
-            minv_cpus=0,
+            minv_cpus=settings.min_vcpus,
             maxv_cpus=settings.max_vcpus,
             replace_compute_environment=False,
             terminate_on_update=False,
@@ -147,15 +157,15 @@ class FargateComputeEnvironment(ComputeEnvironment):
             settings: vCPU limit, and whether it is Fargate Spot.
         """
         super().__init__(scope, construct_id)
-        self.platform = "fargate"
-        self.architecture = "x86_64"
+        self.platform = settings.platform
+        self.architecture = settings.architecture
         self.resource = batch.FargateComputeEnvironment(
             self,
             "Resource",
             vpc=network.vpc,
             vpc_subnets=network.subnets,
             security_groups=[network.security_group],
-            spot=settings.spot,
+            spot=settings.type == "fargate_spot",
             maxv_cpus=settings.max_vcpus,
             replace_compute_environment=False,
         )

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from aws_cdk import Aws, Duration, RemovalPolicy, Size, Stack
 from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
-from batch_stack.compute_environment import Architecture
 from batch_stack.log_group import log_group
 from batch_stack.permissions import task_role
-from batch_stack.settings import JobSettings, Platform
-from batch_stack.settings_file import SettingsError
+from batch_stack.retry import retry_strategies
+from batch_stack.settings import Architecture, JobSettings, RetrySettings, SettingsError
 
 SCRATCH = "/scratch"
-EX_TEMPFAIL = 75
-"""The exit code with which a worker asks for another attempt; any other failure would only repeat itself."""
 
 _NOT_IN_IMAGES = [
     "**/__pycache__",
@@ -60,7 +59,7 @@ class ContainerJob(Construct):
         name: str,
         settings: JobSettings,
         containers_dir: Path,
-        retry_attempts: int,
+        retry: RetrySettings,
         log_retention_days: int,
         architecture: Architecture = "x86_64",
         assign_public_ip: bool = False,
@@ -74,7 +73,7 @@ class ContainerJob(Construct):
             name: the job's name in the settings; it begins the names of log streams.
             settings: image folder, platform, vCPUs, memory in MiB, timeout in seconds, command.
             containers_dir: the build context, which holds the folder.
-            retry_attempts: 1 to 10, the first attempt included.
+            retry: how often a failed attempt is followed by another, and after which failures.
             log_retention_days: one of the periods that CloudWatch Logs allows.
             architecture: the CPU architecture to build for.
             assign_public_ip: on Fargate, needed in public subnets.
@@ -92,13 +91,13 @@ class ContainerJob(Construct):
         self.log_group = log_group(
             self, "LogGroup", retention_days=log_retention_days, removal_policy=removal_policy
         )
-        image = _image(self, name, settings.folder, containers_dir, architecture)
+        image = _image(self, name, settings, containers_dir, architecture)
         self.definition = batch.EcsJobDefinition(
             self,
             "Definition",
             container=self._container(name, settings, image, architecture, assign_public_ip),
-            retry_attempts=retry_attempts,
-            retry_strategies=retry_strategies(settings.platform),
+            retry_attempts=retry.attempts,
+            retry_strategies=retry_strategies(retry, settings.platform),
             timeout=Duration.seconds(settings.timeout_s),
             skip_deregister_on_update=True,
             propagate_tags=True,
@@ -165,26 +164,18 @@ class ContainerJob(Construct):
         )
 
 
-def retry_strategies(platform: Platform) -> list[batch.RetryStrategy]:
-    """The rules for another attempt: what the platform did is retried, what the code did is not.
-
-    The one exception is the exit code by which a worker says that another attempt may succeed. The first rule
-    that matches decides; the last one is there because a failure that no rule matches would be retried.
-    https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
-    """
-    lost_host = "Host EC2*" if platform == "ec2" else "Your Spot Task was interrupted*"
-    retry, stop = batch.Action.RETRY, batch.Action.EXIT
-    reasons = [
-        (retry, batch.Reason.custom(on_status_reason=lost_host)),
-        (retry, batch.Reason.custom(on_reason="CannotPullContainerError:*")),
-        (retry, batch.Reason.custom(on_status_reason="Task failed to start*")),
-        (retry, batch.Reason.custom(on_exit_code=str(EX_TEMPFAIL))),
-        (stop, batch.Reason.custom(on_reason="*")),
-    ]
-    return [batch.RetryStrategy.of(action, reason) for action, reason in reasons]
-
-
 def _image(
+    scope: Construct, name: str, settings: JobSettings, containers_dir: Path, architecture: Architecture
+) -> ecs.ContainerImage:
+    if settings.folder is not None:
+        return _built_image(scope, name, settings.folder, containers_dir, architecture)
+    if settings.ecr_repository is not None:
+        repository = ecr.Repository.from_repository_name(scope, "Repository", settings.ecr_repository)
+        return ecs.ContainerImage.from_ecr_repository(repository, settings.tag)
+    return ecs.ContainerImage.from_registry(cast(str, settings.image))
+
+
+def _built_image(
     scope: Construct, name: str, folder: str, containers_dir: Path, architecture: Architecture
 ) -> ecs.ContainerImage:
     dockerfile = containers_dir / folder / "Dockerfile"

@@ -9,7 +9,7 @@ from aws_cdk import aws_batch as batch
 from constructs import Construct
 
 from batch_stack.compute_environment import ComputeEnvironment
-from batch_stack.settings import QueueSettings, TimeLimitSettings
+from batch_stack.settings import TierSettings, TimeLimitSettings
 
 _MAX_COMPUTE_ENVIRONMENTS = 3
 
@@ -32,7 +32,7 @@ class PriorityTier(Construct):
         construct_id: str,
         *,
         compute_environments: Sequence[ComputeEnvironment],
-        settings: QueueSettings,
+        settings: TierSettings,
     ) -> None:
         """Create the queue.
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings_file import parse_settings
+from batch_stack.settings import parse_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,9 +75,9 @@ def _variant_text(new_app: Callable[[], Any], cdk: Any) -> str:
         {
             "name": "variant",
             "compute": {
-                "spot": {"instance_types": ["m7g", "c7g.large"]},
-                "on_demand": {"instance_types": ["default_arm64"], "ebs_gib": 77},
-                "fargate": {"spot": True},
+                "spot": {"type": "spot", "instance_types": ["m7g", "c7g.large"]},
+                "on_demand": {"type": "on_demand", "instance_types": ["default_arm64"], "ebs_gib": 77},
+                "fargate": {"type": "fargate_spot"},
             },
             "jobs": {
                 "media": {"folder": "media"},

@@ -30,7 +30,7 @@ def _run_app(settings: Path, outdir: Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_malformed_settings_file_ends_with_one_message_and_no_traceback(tmp_path: Path) -> None:
     settings = tmp_path / "mine.yaml"
-    settings.write_text("tiers:\n  critical:\n    priority: 5000\n", encoding="utf-8")
+    settings.write_text("tiers:\n  critical:\n    compute: [spot]\n    priority: 5000\n", encoding="utf-8")
 
     result = _run_app(settings, tmp_path)
 

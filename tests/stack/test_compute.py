@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import Ec2Settings, FargateSettings, QueueSettings
+from batch_stack.settings import FargateSettings, OnDemandSettings, TierSettings
 
 pytestmark = pytest.mark.stack
 
@@ -214,11 +214,11 @@ def test_the_network_is_free_while_idle_and_closed_from_outside(
 def test_a_queue_refuses_what_aws_batch_refuses(new_app: Callable[[], Any], cdk: Any) -> None:
     stack = cdk.Stack(new_app(), "refused")
     network = batch_stack.Network(stack, "Network")
-    intel = batch_stack.Ec2ComputeEnvironment(stack, "X", network=network, settings=Ec2Settings(), spot=False)
-    arm_settings = Ec2Settings(instance_types=["default_arm64"])
-    arm = batch_stack.Ec2ComputeEnvironment(stack, "A", network=network, settings=arm_settings, spot=False)
+    intel = batch_stack.Ec2ComputeEnvironment(stack, "X", network=network, settings=OnDemandSettings())
+    arm_settings = OnDemandSettings(instance_types=["default_arm64"])
+    arm = batch_stack.Ec2ComputeEnvironment(stack, "A", network=network, settings=arm_settings)
     fargate = batch_stack.FargateComputeEnvironment(stack, "F", network=network, settings=FargateSettings())
-    settings = QueueSettings(priority=1)
+    settings = TierSettings(priority=1, compute=["x"])
 
     for number, (environments, message) in enumerate(
         [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings_file import parse_settings
+from batch_stack.settings import parse_settings
 
 pytestmark = pytest.mark.stack
 
@@ -104,7 +104,7 @@ def test_a_vpc_of_the_same_app_is_deleted_after_what_runs_in_it(new_app: Callabl
     vpc = ec2.Vpc(stack, "Vpc", max_azs=2, nat_gateways=0, subnet_configuration=[public])
     network = batch_stack.Network(stack, "Network", vpc=vpc)
     batch_stack.FargateComputeEnvironment(
-        stack, "Fargate", network=network, settings=batch_stack.Settings().compute.fargate
+        stack, "Fargate", network=network, settings=batch_stack.Settings().compute["fargate"]
     )
     resources = cdk.assertions.Template.from_stack(stack).to_json()["Resources"]
 
@@ -120,7 +120,7 @@ def test_a_vpc_without_a_way_out_is_refused(imported: Callable[..., tuple[Any, A
     with pytest.raises(
         ValueError,
         match=r"vpc must have private subnets with egress or public ones, or subnets must say which to use, "
-        r"got 2 isolated subnets only at Ours/Network",
+        r"got 2 isolated subnets only at Ours/Default/Network",
     ):
         _template(app, vpc=vpc)
 

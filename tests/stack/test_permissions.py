@@ -124,7 +124,9 @@ def cluster_patterns(arns: list[dict[str, Any]]) -> set[str]:
     return {arn["Fn::Join"][1][-1] for arn in arns}
 
 
-@pytest.mark.parametrize(("prefix", "drains"), [("SpotInstanceRole", True), ("OnDemandInstanceRole", False)])
+@pytest.mark.parametrize(
+    ("prefix", "drains"), [("SpotComputeInstanceRole", True), ("OnDemandComputeInstanceRole", False)]
+)
 def test_the_instance_role_does_what_the_ecs_agent_does_and_in_clusters_of_aws_batch_only(
     of_type: OfType, prefix: str, drains: bool
 ) -> None:

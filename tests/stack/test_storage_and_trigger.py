@@ -215,7 +215,7 @@ def test_a_trigger_refuses_a_job_of_another_platform(
     default_stack: Any, new_app: Callable[[], Any], cdk: Any
 ) -> None:
     stack = cdk.Stack(new_app(), "refused")
-    storage = default_stack.storage
+    storage = default_stack.platform.storage
     with pytest.raises(
         ValueError, match="tier must be for ec2, like the job, got fargate at refused/Trigger"
     ):
@@ -225,7 +225,7 @@ def test_a_trigger_refuses_a_job_of_another_platform(
             bucket=storage.input_bucket,
             prefix="",
             output_bucket=storage.output_bucket,
-            tier=default_stack.tiers["fargate"],
-            job=default_stack.jobs["media"],
+            tier=default_stack.platform.tiers["fargate"],
+            job=default_stack.platform.jobs["media"],
             log_retention_days=7,
         )

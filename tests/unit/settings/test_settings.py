@@ -20,7 +20,7 @@ def _settings(job: dict[str, object], *tiers: str) -> Settings:
 @pytest.mark.parametrize(
     ("job", "tiers", "attempts"),
     [
-        ({"retry_attempts": 1}, ["bulk"], 1),
+        ({"retry": {"attempts": 1}}, ["bulk"], 1),
         ({}, ["bulk"], 5),
         ({}, ["standard", "bulk"], 5),
         ({}, ["standard"], 3),
@@ -30,18 +30,18 @@ def _settings(job: dict[str, object], *tiers: str) -> Settings:
 def test_attempts_come_from_the_job_then_its_tiers_then_the_default(
     job: dict[str, object], tiers: list[str], attempts: int
 ) -> None:
-    assert _settings(job, *tiers).retry_attempts("j") == attempts
+    assert _settings(job, *tiers).retry("j").attempts == attempts
 
 
-def test_attempts_of_a_fargate_job_come_from_the_fargate_queue() -> None:
+def test_attempts_of_a_fargate_job_come_from_the_fargate_tier() -> None:
     settings = Settings.model_validate(
         {
-            "fargate_queue": {"retry_attempts": 7},
+            "tiers": {"fargate": {"priority": 1, "compute": ["fargate"], "retry": {"attempts": 7}}},
             "jobs": {"j": {"folder": "f", "platform": "fargate"}},
             "triggers": {"t": {"job": "j", "tier": "fargate"}},
         }
     )
-    assert settings.retry_attempts("j") == 7
+    assert settings.retry("j").attempts == 7
 
 
 @pytest.mark.parametrize(
@@ -66,13 +66,16 @@ def test_the_architecture_is_read_from_the_instance_type(instance_type: str, arc
     assert Ec2Settings(instance_types=[instance_type]).architecture == architecture
 
 
-def test_a_section_given_in_part_keeps_the_defaults_of_that_section() -> None:
+def test_the_compute_environments_and_tiers_are_those_that_are_given() -> None:
     settings = Settings.model_validate(
-        {"tiers": {"bulk": {"priority": 7}}, "compute": {"spot": {"max_vcpus": 8}}}
+        {
+            "compute": {"cheap": {"type": "spot", "max_vcpus": 8}},
+            "tiers": {"only": {"priority": 7, "compute": ["cheap"]}},
+        }
     )
-    assert settings.tiers.bulk.retry_attempts == 5
-    assert settings.tiers.critical.priority == 300
-    assert settings.compute.spot.instance_types == Settings().compute.spot.instance_types
+    assert list(settings.compute) == ["cheap"]
+    assert list(settings.tiers) == ["only"]
+    assert settings.compute["cheap"].instance_types == Settings().compute["spot"].instance_types
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings_file import SettingsError, load_settings, parse_settings
+from batch_stack.settings import SettingsError, load_settings, parse_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -19,42 +19,79 @@ def _problem(content: Any) -> str:
 
 
 JOB: dict[str, Any] = {"folder": "media"}
+TIER: dict[str, Any] = {"priority": 7, "compute": ["spot"]}
+TYPES = "existing, fargate, fargate_spot, managed_instances, on_demand, spot, unmanaged"
+SECTIONS = (
+    "compute, consumable_resources, jobs, log_retention_days, messaging, name, network, notifications, "
+    "results, "
+    "retired, storage, tiers, triggers"
+)
+
+
+def _spot(**settings: Any) -> dict[str, Any]:
+    return {"compute": {"spot": {"type": "spot", **settings}}, "tiers": {"bulk": TIER}}
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (
-            {"tiers": {"critical": {"priority": 5000}}},
+            {"tiers": {"critical": {**TIER, "priority": 5000}}},
             "tiers.critical.priority must be a whole number between 0 and 1000, got 5000",
         ),
         (
-            {"tiers": {"bulk": {"priority": "high"}}},
+            {"tiers": {"bulk": {**TIER, "priority": "high"}}},
             "tiers.bulk.priority must be a whole number between 0 and 1000, got 'high'",
         ),
         (
-            {"tiers": {"bulk": {"priority": True}}},
+            {"tiers": {"bulk": {**TIER, "priority": True}}},
             "tiers.bulk.priority must be a whole number between 0 and 1000, got True",
         ),
         (
-            {"tiers": {"standard": {"time_limits": {"job_resource_requirement_s": 60}}}},
+            {"tiers": {"standard": {**TIER, "time_limits": {"job_resource_requirement_s": 60}}}},
             "tiers.standard.time_limits.job_resource_requirement_s must be a whole number between 600 and "
             "86400, got 60",
         ),
         (
-            {"tiers": {"standard": {"retry_attempts": 11}}},
-            "tiers.standard.retry_attempts must be a whole number between 1 and 10, got 11",
+            {"tiers": {"standard": {**TIER, "retry": {"attempts": 11}}}},
+            "tiers.standard.retry.attempts must be a whole number between 1 and 10, got 11",
         ),
         (
-            {"fargate_queue": {"priority": 200}},
-            "fargate_queue.priority must differ from tiers.standard.priority, got 200 for both",
+            {"tiers": {"a": TIER, "b": TIER}},
+            "tiers.b.priority must differ from tiers.a.priority, because both use compute.spot, got 7 "
+            "for both",
         ),
         (
-            {"tiers": {"critcal": {}}},
-            "tiers.critcal is not a setting (did you mean critical?); allowed here: bulk, critical, standard",
+            {"tiers": {"a": {**TIER, "compute": ["spot", "on_demnd"]}}},
+            "tiers.a.compute[1] must be one of spot, on_demand, fargate, got 'on_demnd'",
         ),
-        ({"zzz": 1}, "zzz is not a setting; allowed here: compute, fargate_queue, jobs, log_retention_days, "
-         "name, notifications, storage, tiers, triggers"),
+        (
+            {"tiers": {"a": {**TIER, "compute": ["spot", "spot"]}}},
+            "tiers.a.compute[1] must differ from those before it, got 'spot' again",
+        ),
+        (
+            {"tiers": {"a": {**TIER, "compute": ["spot", "fargate"]}}},
+            "tiers.a.compute[1] must have the platform ec2 like spot, got 'fargate', which has fargate: "
+            "a queue "
+            "takes one platform only",
+        ),
+        (
+            {"tiers": {"a": {**TIER, "compute": ["spot", "on_demand", "fargate", "x"]}}},
+            "tiers.a.compute must have at most 3 entries, got 4",
+        ),
+        ({"tiers": {"a": {**TIER, "compute": []}}}, "tiers.a.compute must have at least one entry, got []"),
+        ({"tiers": {}}, "tiers must have at least one entry, got {}"),
+        ({"compute": {"x": {"type": "spt"}}}, f"compute.x.type must be one of {TYPES}, got 'spt'"),
+        ({"compute": {"x": {"max_vcpus": 4}}}, f"compute.x.type is required: one of {TYPES}"),
+        (
+            {"compute": {"x": 4}},
+            f"compute.x must be a mapping with the field type (one of {TYPES}), got 4",
+        ),
+        (
+            {"network": {"mode": "private_with_nat", "nat_gateways": 0}},
+            "network.nat_gateways must be a whole number between 1 and 6, got 0",
+        ),
+        ({"zzz": 1}, f"zzz is not a setting; allowed here: {SECTIONS}"),
         (
             {"storage": {"on_delete": "keep"}},
             "storage.on_delete must be one of retain, destroy, got 'keep'",
@@ -64,30 +101,35 @@ JOB: dict[str, Any] = {"folder": "media"}
             {"storage": {"input_expiry_days": 0}},
             "storage.input_expiry_days must be a whole number between 1 and 3650, got 0",
         ),
-        ({"compute": {"spot": {"instance_types": []}}},
+        (_spot(instance_types=[]),
          "compute.spot.instance_types must have at least one entry, got []"),
-        ({"compute": {"spot": {"instance_types": "m5"}}},
+        (_spot(instance_types="m5"),
          "compute.spot.instance_types must be a list, got 'm5'"),
         (
-            {"compute": {"spot": {"instance_types": ["m5", "Big One"]}}},
+            _spot(instance_types=["m5", "Big One"]),
             "compute.spot.instance_types[1] must be an instance family (m6i), an instance type (m6i.large), "
             "default_x86_64 or default_arm64, got 'Big One'",
         ),
         (
-            {"compute": {"spot": {"instance_types": ["m5", "m7gd.large"]}}},
+            _spot(instance_types=["m5", "m7gd.large"]),
             "compute.spot.instance_types[1] must be x86_64 like m5, got 'm7gd.large', which is arm64: one "
             "architecture is allowed here",
         ),
         (
-            {"compute": {"on_demand": {"instance_types": ["c7g"]}}},
-            "compute.on_demand.instance_types must be x86_64 like spot.instance_types, got ['c7g']: the "
-            "standard tier's queue uses both compute environments",
+            {
+                "compute": {"a": {"type": "spot"}, "b": {"type": "on_demand", "instance_types": ["c7g"]}},
+                "tiers": {"both": {"priority": 1, "compute": ["a", "b"]}},
+            },
+            "tiers.both.compute[1] must have the architecture x86_64 like a, got 'b', which has arm64: "
+            "a queue "
+            "takes one architecture only",
         ),
         (
-            {"compute": {"on_demand": {"ebs_gib": 8}}},
-            "compute.on_demand.ebs_gib must be a whole number between 30 and 16384, got 8",
+            _spot(ebs_gib=8),
+            "compute.spot.ebs_gib must be a whole number between 30 and 16384, got 8",
         ),
-        ({"jobs": {"media": {}}}, "jobs.media.folder is required: the name of a folder of containers/"),
+        ({"jobs": {"media": {}}}, "jobs.media.folder, image or ecr_repository must be given, one of the "
+         "three, got none"),
         ({"jobs": {"media": {"folder": "../x"}}},
          "jobs.media.folder must be the name of a folder of containers/, got '../x'"),
         ({"jobs": {"media": {**JOB, "timeout_s": 59}}},
@@ -106,21 +148,22 @@ JOB: dict[str, Any] = {"folder": "media"}
             "jobs.media.memory_mib must be one of 512, 1024, 2048 on fargate with vcpu 0.25, got 4096",
         ),
         ({"jobs": {"media": {**JOB, "platform": "eks"}}},
-         "jobs.media.platform must be one of ec2, fargate, got 'eks'"),
+         "jobs.media.platform must be one of ec2, fargate, managed_instances, got 'eks'"),
         ({"jobs": {"media": {**JOB, "command": ["--input", ""]}}},
          "jobs.media.command[1] must be text of at least one character, got ''"),
         ({"jobs": {"media": {**JOB, "environment": {"AWS_BATCH_X": "1"}}}},
          "jobs.media.environment must not set 'AWS_BATCH_X': the prefix AWS_BATCH is reserved"),
         ({"jobs": {"media": {**JOB, "environment": {"LEVEL": 1}}}},
-         "jobs.media.environment.LEVEL must be text, got 1"),
+         "jobs.media.environment.LEVEL must be text of at most 32768 characters, got 1"),
         ({"jobs": {"My Job": JOB}},
-         "jobs must have names of lower-case letters, digits and single hyphens, beginning with a letter, at "
-         "most 40 characters, got 'My Job'"),
+         "jobs must have names of lower-case letters, digits and single hyphens or underscores, "
+         "beginning with a "
+         "letter, at most 40 characters, got 'My Job'"),
         ({"jobs": {"a-1": JOB, "b": JOB, "a1": JOB}},
-         "jobs must have names that differ in more than a hyphen before a digit, got 'a-1' and 'a1': both "
+         "jobs must have names that differ in more than hyphens and underscores, got 'a-1' and 'a1': both "
          "become A1"),
         ({"jobs": {"media": JOB}, "triggers": {"x2-y": {"job": "media"}, "x-2-y": {"job": "media"}}},
-         "triggers must have names that differ in more than a hyphen before a digit, got 'x2-y' and 'x-2-y': "
+         "triggers must have names that differ in more than hyphens and underscores, got 'x2-y' and 'x-2-y': "
          "both become X2Y"),
         (
             {"jobs": {"big": {**JOB, "vcpu": 96}}, "triggers": {"t": {"job": "big", "tier": "critical"}}},
@@ -139,7 +182,8 @@ JOB: dict[str, Any] = {"folder": "media"}
         ),
         (
             {
-                "compute": {"fargate": {"max_vcpus": 1}},
+                "compute": {"fargate": {"type": "fargate", "max_vcpus": 1}},
+                "tiers": {"fargate": {"priority": 1, "compute": ["fargate"]}},
                 "jobs": {"f": {**JOB, "platform": "fargate", "vcpu": 2, "memory_mib": 4096}},
             },
             "jobs.f.vcpu must be at most 1, the highest of compute.fargate.max_vcpus, got 2",
@@ -147,17 +191,18 @@ JOB: dict[str, Any] = {"folder": "media"}
         ({"triggers": {"media": {"job": "media"}}},
          "triggers.media.job must be one of the jobs (none defined), got 'media'"),
         ({"jobs": {"media": JOB}, "triggers": {"t": {"job": "media", "tier": "fargate"}}},
-         "triggers.t.tier must be critical, standard or bulk, because jobs.media.platform is ec2, got "
+         "triggers.t.tier must be of critical, standard, bulk, because jobs.media.platform is ec2, got "
          "'fargate'"),
         ({"jobs": {"media": {**JOB, "platform": "fargate"}}, "triggers": {"t": {"job": "media"}}},
-         "triggers.t.tier must be fargate, because jobs.media.platform is fargate, got 'standard'"),
+         "triggers.t.tier must be of fargate, because jobs.media.platform is fargate, got 'standard'"),
         ({"notifications": {"emails": ["nobody"]}},
          "notifications.emails[0] must be an e-mail address, got 'nobody'"),
         ({"notifications": None}, "notifications must be a mapping with the fields emails, got None"),
         ({"name": "2nd"}, "name must be a stack name: a letter, then letters, digits or hyphens, at most 128 "
          "characters, got '2nd'"),
-        (["jobs"], "must be a mapping with the fields name, compute, tiers, fargate_queue, jobs, storage, "
-         "triggers, notifications, log_retention_days, got ['jobs']"),
+        (["jobs"], "must be a mapping with the fields name, network, compute, consumable_resources, "
+         "tiers, jobs, "
+         "triggers, storage, results, messaging, notifications, log_retention_days, retired, got ['jobs']"),
     ],
 )  # fmt: skip
 def test_the_message_says_where_what_was_given_and_what_is_allowed(content: Any, message: str) -> None:
@@ -165,13 +210,12 @@ def test_the_message_says_where_what_was_given_and_what_is_allowed(content: Any,
 
 
 def test_all_that_is_wrong_is_in_one_message() -> None:
-    message = _problem({"tiers": {"bulk": {"priority": -1}}, "jbos": {}})
+    message = _problem({"tiers": {"bulk": {**TIER, "priority": -1}}, "jbos": {}})
 
     assert message.splitlines() == [
         "2 settings are wrong",
         "  tiers.bulk.priority must be a whole number between 0 and 1000, got -1",
-        "  jbos is not a setting (did you mean jobs?); allowed here: compute, fargate_queue, jobs, "
-        "log_retention_days, name, notifications, storage, tiers, triggers",
+        f"  jbos is not a setting (did you mean jobs?); allowed here: {SECTIONS}",
     ]
 
 

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from batch_stack.settings import Settings
+from batch_stack.settings.root import Settings
 
 
 class SettingsError(Exception):
@@ -76,48 +76,75 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def _sentence(details: ErrorDetails) -> str:
-    place, given = details["loc"], details["input"]
+    path, schema = _resolve(details["loc"])
+    given = details["input"]
     if details["type"] == "extra_forbidden":
-        return _unknown_field(place)
+        return _unknown_field(details["loc"])
     if details["type"] == "missing":
-        return f"{_path(place)} is required: {_allowed(_schema_at(place))}"
+        return f"{path} is required: {_allowed(schema)}"
     if details["type"] == "value_error":
         # Raised by a check across fields, whose text begins with the field it means.
-        return f"{_path(place)}.{details['ctx']['error']}".removeprefix(".")
-    if details["type"] == "too_short" and given == []:
-        return f"{_path(place)} must have at least one entry, got []"
-    where = f"{_path(place)} must be " if place else "must be "
-    return f"{where}{_allowed(_schema_at(place))}, got {given!r}"
+        return f"{path}.{details['ctx']['error']}".removeprefix(".")
+    if "discriminator" in schema:
+        return _wrong_kind(path, schema, given)
+    return f"{path} must {_must(details, schema)}".removeprefix(" ")
+
+
+def _must(details: ErrorDetails, schema: Mapping[str, Any]) -> str:
+    given = details["input"]
+    if details["type"] == "too_short" and not given:
+        return f"have at least one entry, got {given!r}"
+    if details["type"] == "too_long":
+        return f"have at most {details['ctx']['max_length']} entries, got {len(given)}"
+    if details["type"] == "multiple_of":
+        return f"be a multiple of {details['ctx']['multiple_of']:g}, got {given!r}"
+    return f"be {_allowed(schema)}, got {given!r}"
 
 
 def _unknown_field(place: Sequence[int | str]) -> str:
-    *parents, name = place
-    known = sorted(_schema_at(parents)["properties"])
-    close = get_close_matches(str(name), known, n=1)
+    known = sorted(_resolve(place[:-1])[1]["properties"])
+    path, name = _resolve(place)[0], str(place[-1])
+    close = get_close_matches(name, known, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
-    return f"{_path(place)} is not a setting{hint}; allowed here: {', '.join(known)}"
+    return f"{path} is not a setting{hint}; allowed here: {', '.join(known)}"
 
 
-def _path(place: Sequence[int | str]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+def _wrong_kind(path: str, schema: Mapping[str, Any], given: object) -> str:
+    discriminator = schema["discriminator"]
+    name, kinds = discriminator["propertyName"], ", ".join(discriminator["mapping"])
+    if not isinstance(given, Mapping):
+        return f"{path} must be a mapping with the field {name} (one of {kinds}), got {given!r}"
+    if name not in given:
+        return f"{path}.{name} is required: one of {kinds}"
+    return f"{path}.{name} must be one of {kinds}, got {given[name]!r}"
 
 
-def _schema_at(place: Sequence[int | str]) -> Mapping[str, Any]:
+def _resolve(place: Sequence[int | str]) -> tuple[str, Mapping[str, Any]]:
+    """Return the path of a field as a reader of the file writes it, and the field's schema."""
     root = Settings.model_json_schema()
-    node = root
+    node: Mapping[str, Any] = root
+    path = ""
     for part in place:
-        if isinstance(part, int):
-            node = node["items"]
-        else:
-            node = node.get("properties", {}).get(part) or node["additionalProperties"]
-        if "anyOf" in node:
-            node = next(option for option in node["anyOf"] if option.get("type") != "null")
-        if "$ref" in node:
-            node = root["$defs"][node["$ref"].rpartition("/")[2]]
+        if "discriminator" in node:
+            # pydantic names the member of a union, which is no level of the file.
+            node = _dereferenced(root, {"$ref": node["discriminator"]["mapping"][part]})
+            continue
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+        child = node["items"] if isinstance(part, int) else node.get("properties", {}).get(part)
+        node = _dereferenced(root, child or node.get("additionalProperties") or {})
+    return path.removeprefix("."), node
+
+
+def _dereferenced(root: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "anyOf" in node:
+        node = next(option for option in node["anyOf"] if option.get("type") != "null")
+    if "$ref" in node:
+        node = root["$defs"][node["$ref"].rpartition("/")[2]]
     return node
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
+    """Say what a field takes, for the end of "must be"."""
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     kind = schema.get("type")
@@ -135,6 +162,8 @@ def _allowed(schema: Mapping[str, Any]) -> str:
 
 def _allowed_number(schema: Mapping[str, Any]) -> str:
     noun = "a whole number" if schema["type"] == "integer" else "a number"
+    if "exclusiveMinimum" in schema:
+        return f"{noun} above {schema['exclusiveMinimum']:g} and at most {schema['maximum']:g}"
     if "maximum" in schema:
         return f"{noun} between {schema['minimum']:g} and {schema['maximum']}"
     return f"{noun} of at least {schema['minimum']:g}"

@@ -1,0 +1,109 @@
+"""The settings of a batch platform, typed and checked. Knows nothing of CDK."""
+
+from batch_stack.settings.base import Architecture, LogRetentionDays, OnDelete, Platform, State
+from batch_stack.settings.compute import (
+    ComputeEnvironmentSettings,
+    Ec2Settings,
+    ExistingComputeSettings,
+    FargateSettings,
+    ManagedInstancesSettings,
+    OnDemandSettings,
+    SpotSettings,
+    UnmanagedSettings,
+)
+from batch_stack.settings.file import SettingsError, load_settings, parse_settings
+from batch_stack.settings.jobs import (
+    JobSettings,
+    NodeGroupSettings,
+    NodesSettings,
+    SecretSettings,
+)
+from batch_stack.settings.network import (
+    ExistingNetworkSettings,
+    IsolatedNetworkSettings,
+    NetworkSettings,
+    PrivateNetworkSettings,
+    PublicNetworkSettings,
+)
+from batch_stack.settings.root import (
+    ConsumableResourceSettings,
+    NotificationSettings,
+    RetiredSettings,
+    Settings,
+    TriggerSettings,
+)
+from batch_stack.settings.storage import (
+    AccessPointSettings,
+    DatabaseSettings,
+    FileSystemSettings,
+    MessagingSettings,
+    ResultsSettings,
+    StorageSettings,
+)
+from batch_stack.settings.tiers import (
+    EX_TEMPFAIL,
+    AlarmSettings,
+    BudgetSettings,
+    FairShareSettings,
+    RetryRule,
+    RetrySettings,
+    TierSettings,
+    TimeLimitSettings,
+)
+from batch_stack.settings.volumes import (
+    EfsVolumeSettings,
+    HostVolumeSettings,
+    S3FilesVolumeSettings,
+    VolumeSettings,
+)
+
+__all__ = [
+    "EX_TEMPFAIL",
+    "AccessPointSettings",
+    "AlarmSettings",
+    "Architecture",
+    "BudgetSettings",
+    "ComputeEnvironmentSettings",
+    "ConsumableResourceSettings",
+    "DatabaseSettings",
+    "Ec2Settings",
+    "EfsVolumeSettings",
+    "ExistingComputeSettings",
+    "ExistingNetworkSettings",
+    "FairShareSettings",
+    "FargateSettings",
+    "FileSystemSettings",
+    "HostVolumeSettings",
+    "IsolatedNetworkSettings",
+    "JobSettings",
+    "LogRetentionDays",
+    "ManagedInstancesSettings",
+    "MessagingSettings",
+    "NetworkSettings",
+    "NodeGroupSettings",
+    "NodesSettings",
+    "NotificationSettings",
+    "OnDelete",
+    "OnDemandSettings",
+    "Platform",
+    "PrivateNetworkSettings",
+    "PublicNetworkSettings",
+    "ResultsSettings",
+    "RetiredSettings",
+    "RetryRule",
+    "RetrySettings",
+    "S3FilesVolumeSettings",
+    "SecretSettings",
+    "Settings",
+    "SettingsError",
+    "SpotSettings",
+    "State",
+    "StorageSettings",
+    "TierSettings",
+    "TimeLimitSettings",
+    "TriggerSettings",
+    "UnmanagedSettings",
+    "VolumeSettings",
+    "load_settings",
+    "parse_settings",
+]

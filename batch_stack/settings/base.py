@@ -1,0 +1,31 @@
+"""What the parts of the settings have in common: their base class and the types of single values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Architecture = Literal["x86_64", "arm64"]
+Platform = Literal["ec2", "fargate", "managed_instances", "eks"]
+"""What a compute environment runs jobs on; a job definition is made for one of them."""
+OnDelete = Literal["retain", "destroy"]
+State = Literal["enabled", "disabled"]
+LogRetentionDays = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+]
+
+MaxVcpus = Annotated[int, Field(ge=1, le=100_000)]
+Attempts = Annotated[int, Field(ge=1, le=10)]
+ExpiryDays = Annotated[int, Field(ge=1, le=3650)]
+AbsolutePath = Annotated[
+    str, Field(pattern=r"^/[^\s:]*$", description="an absolute path without spaces and colons")
+]
+Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[^\s]+$", description="an ARN")]
+NonEmpty = Annotated[str, Field(min_length=1, description="text of at least one character")]
+
+
+class SettingsModel(BaseModel):
+    """Settings cannot be changed once they are checked, and know no field but their own."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -1,0 +1,169 @@
+"""What must hold across the sections of the settings; a check raises ValueError with the field's path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batch_stack.settings.root import Settings
+
+_CONSTRUCT_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+
+
+def check_all(settings: Settings) -> None:
+    """Run all checks; the first that does not hold raises."""
+    _check_names(settings)
+    _check_compute(settings)
+    _check_priorities(settings)
+    _check_jobs(settings)
+    _check_triggers(settings)
+    _check_vcpus(settings)
+
+
+def construct_id(name: str) -> str:
+    """The part of a construct's id that a name in the settings becomes: `my-job` is `MyJob`."""
+    return "".join(part.capitalize() for part in re.split("[-_]", name))
+
+
+def _check_names(settings: Settings) -> None:
+    """Names become construct ids, and must still differ then."""
+    sections: dict[str, Iterable[str]] = {
+        "compute": settings.compute,
+        "consumable_resources": settings.consumable_resources,
+        "tiers": settings.tiers,
+        "jobs": settings.jobs,
+        "triggers": settings.triggers,
+    }
+    if settings.storage.file_system is not None:
+        sections["storage.file_system.access_points"] = settings.storage.file_system.access_points
+    for section, names in sections.items():
+        owners: dict[str, str] = {}
+        for name in names:
+            if len(name) > 40 or not _CONSTRUCT_NAME.fullmatch(name):
+                raise ValueError(
+                    f"{section} must have names of lower-case letters, digits and single hyphens or "
+                    f"underscores, beginning with a letter, at most 40 characters, got {name!r}"
+                )
+            other = owners.setdefault(construct_id(name), name)
+            if other != name:
+                raise ValueError(
+                    f"{section} must have names that differ in more than hyphens and underscores, "
+                    f"got {other!r} and {name!r}: both become {construct_id(name)}"
+                )
+
+
+def _known(names: Collection[str]) -> str:
+    return ", ".join(names) or "(none defined)"
+
+
+def _check_compute(settings: Settings) -> None:
+    """A queue needs compute environments that exist, of one platform and one architecture."""
+    for tier, tier_settings in settings.tiers.items():
+        for index, name in enumerate(tier_settings.compute):
+            place = f"tiers.{tier}.compute[{index}]"
+            if name not in settings.compute:
+                raise ValueError(f"{place} must be one of {_known(settings.compute)}, got {name!r}")
+            if name in tier_settings.compute[:index]:
+                raise ValueError(f"{place} must differ from those before it, got {name!r} again")
+            first, this = settings.compute[tier_settings.compute[0]], settings.compute[name]
+            for quality in ("platform", "architecture"):
+                if getattr(this, quality) != getattr(first, quality):
+                    raise ValueError(
+                        f"{place} must have the {quality} {getattr(first, quality)} like "
+                        f"{tier_settings.compute[0]}, got {name!r}, which has {getattr(this, quality)}: "
+                        f"a queue takes one {quality} only"
+                    )
+
+
+def _check_priorities(settings: Settings) -> None:
+    """Queues that share a compute environment need an order among them."""
+    places: dict[tuple[str, int], str] = {}
+    for name, tier in settings.tiers.items():
+        for compute in tier.compute:
+            other = places.setdefault((compute, tier.priority), name)
+            if other != name:
+                raise ValueError(
+                    f"tiers.{name}.priority must differ from tiers.{other}.priority, because both use "
+                    f"compute.{compute}, got {tier.priority} for both"
+                )
+
+
+def _check_jobs(settings: Settings) -> None:
+    """What a job names must exist."""
+    file_system = settings.storage.file_system
+    for name, job in settings.jobs.items():
+        for tier in job.tiers or []:
+            if tier not in settings.tiers:
+                raise ValueError(f"jobs.{name}.tiers must be of {_known(settings.tiers)}, got {tier!r}")
+            _check_platform(settings, name, tier, f"jobs.{name}.tiers")
+        for resource in job.consumable_resources:
+            if resource not in settings.consumable_resources and not resource.startswith("arn:"):
+                raise ValueError(
+                    f"jobs.{name}.consumable_resources must be of {_known(settings.consumable_resources)} "
+                    f"or ARNs, got {resource!r}"
+                )
+        for volume_name, volume in job.volumes.items():
+            if volume.type != "efs" or volume.file_system_id is not None:
+                continue
+            access_points = file_system.access_points if file_system is not None else {}
+            if volume.access_point not in access_points:
+                raise ValueError(
+                    f"jobs.{name}.volumes.{volume_name}.access_point must be one of "
+                    f"storage.file_system.access_points, {_known(access_points)}, got {volume.access_point!r}"
+                )
+
+
+def _check_platform(settings: Settings, job: str, tier: str, place: str) -> None:
+    platform = settings.jobs[job].platform
+    if settings.platform(tier) != platform:
+        allowed = [name for name in settings.tiers if settings.platform(name) == platform]
+        raise ValueError(
+            f"{place} must be of {_known(allowed)}, because jobs.{job}.platform is {platform}, got {tier!r}"
+        )
+
+
+def _check_triggers(settings: Settings) -> None:
+    """A trigger needs a job that exists and a queue of the job's platform."""
+    for name, trigger in settings.triggers.items():
+        if trigger.job not in settings.jobs:
+            raise ValueError(
+                f"triggers.{name}.job must be one of the jobs {_known(settings.jobs)}, got {trigger.job!r}"
+            )
+        place = f"triggers.{name}.tier"
+        if trigger.tier not in settings.tiers:
+            raise ValueError(f"{place} must be one of {_known(settings.tiers)}, got {trigger.tier!r}")
+        _check_platform(settings, trigger.job, trigger.tier, place)
+        tiers = settings.jobs[trigger.job].tiers
+        if tiers is not None and trigger.tier not in tiers:
+            raise ValueError(
+                f"{place} must be one of jobs.{trigger.job}.tiers, {_known(tiers)}, got {trigger.tier!r}"
+            )
+        fair_share = settings.tiers[trigger.tier].fair_share
+        if (trigger.share is None) != (fair_share is None):
+            needed = "be given" if trigger.share is None else "not be given"
+            has = "has" if fair_share is not None else "has no"
+            raise ValueError(
+                f"triggers.{name}.share must {needed}, because tiers.{trigger.tier} {has} fair_share"
+            )
+
+
+def _check_vcpus(settings: Settings) -> None:
+    """A job larger than every compute environment it may run in would wait until it is cancelled."""
+    for name, trigger in settings.triggers.items():
+        _check_vcpu(settings, trigger.job, [trigger.tier], f", which triggers.{name}.tier leads to")
+    for job in settings.jobs:
+        _check_vcpu(settings, job, settings.tiers_of(job), "")
+
+
+def _check_vcpu(settings: Settings, job: str, tiers: Iterable[str], why: str) -> None:
+    limits = {path: limit for tier in tiers for path, limit in settings.max_vcpus(tier).items()}
+    if not limits:
+        return
+    vcpu, largest = settings.jobs[job].vcpu, max(limits.values())
+    if vcpu > largest:
+        raise ValueError(
+            f"jobs.{job}.vcpu must be at most {largest}, the highest of {', '.join(sorted(limits))}{why}, "
+            f"got {vcpu:g}"
+        )

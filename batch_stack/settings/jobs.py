@@ -1,0 +1,191 @@
+"""Settings of jobs: what runs, with which resources, and what it is given."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from batch_stack.settings.base import (
+    Arn,
+    LogRetentionDays,
+    NonEmpty,
+    SettingsModel,
+)
+from batch_stack.settings.tiers import RetrySettings
+from batch_stack.settings.volumes import VolumeSettings
+
+JobPlatform = Literal["ec2", "fargate", "managed_instances"]
+
+_MEMORY_MIB_BY_FARGATE_VCPU: dict[float, range | tuple[int, ...]] = {
+    0.25: (512, 1024, 2048),
+    0.5: range(1024, 4097, 1024),
+    1: range(2048, 8193, 1024),
+    2: range(4096, 16385, 1024),
+    4: range(8192, 30721, 1024),
+    8: range(16384, 61441, 4096),
+    16: range(32768, 122881, 8192),
+    32: (61440, 122880, 249856),
+}
+
+Vcpu = Annotated[float, Field(ge=0.25, le=448)]
+MemoryMib = Annotated[int, Field(ge=4, le=25_165_824)]
+Gpus = Annotated[int, Field(ge=0, le=16)]
+_Nodes = Annotated[
+    str, Field(pattern=r"^\d+(:\d*)?$", description="a node or a range of nodes: 0, 0:3 or 4: for the rest")
+]
+_Variable = Annotated[str, Field(max_length=32_768)]
+
+
+def _any_of(values: range | tuple[int, ...]) -> str:
+    if isinstance(values, range):
+        return f"between {values[0]} and {values[-1]} in steps of {values.step}"
+    return "one of " + ", ".join(map(str, values))
+
+
+class SecretSettings(SettingsModel):
+    """The value of an environment variable, kept in Secrets Manager or in the SSM Parameter Store."""
+
+    secret: NonEmpty | None = None  # a secret's name or ARN
+    field: NonEmpty | None = None  # of a secret that is JSON
+    parameter: NonEmpty | None = None  # a parameter's name
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SecretSettings:
+        if (self.secret is None) == (self.parameter is None):
+            raise ValueError("secret or parameter must be given, one of the two")
+        if self.field is not None and self.secret is None:
+            raise ValueError(f"field must not be given without secret, got {self.field!r}")
+        return self
+
+
+class NodeGroupSettings(SettingsModel):
+    """Nodes of a multi-node parallel job that differ from the others."""
+
+    nodes: _Nodes
+    vcpu: Vcpu | None = None
+    memory_mib: MemoryMib | None = None
+    gpus: Gpus | None = None
+    command: list[NonEmpty] | None = None
+    environment: dict[str, _Variable] = {}
+
+
+class NodesSettings(SettingsModel):
+    """The nodes of a multi-node parallel job: all alike, unless groups of them say otherwise.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html
+    """
+
+    count: Annotated[int, Field(ge=2, le=1000)]
+    main: Annotated[int, Field(ge=0, le=999)] = 0
+    instance_type: NonEmpty | None = None
+    groups: Annotated[list[NodeGroupSettings], Field(max_length=5)] = []
+
+    @model_validator(mode="after")
+    def _main_node_exists(self) -> NodesSettings:
+        if self.main >= self.count:
+            raise ValueError(f"main must be between 0 and {self.count - 1}, got {self.main}")
+        return self
+
+
+class JobSettings(SettingsModel):
+    """A job definition. Its image is a folder of `containers/`, a registry's, or an ECR repository's."""
+
+    folder: (
+        Annotated[
+            str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="the name of a folder of containers/")
+        ]
+        | None
+    ) = None
+    image: NonEmpty | None = None
+    ecr_repository: NonEmpty | None = None  # the name of a repository of this account and Region
+    tag: NonEmpty = "latest"  # of the ECR repository's image, or its digest (sha256:...)
+
+    platform: JobPlatform = "ec2"
+    # The queues it is meant for; by default all that can run it.
+    tiers: Annotated[list[str], Field(min_length=1)] | None = None
+    vcpu: Vcpu = 1
+    memory_mib: MemoryMib = 2048
+    gpus: Gpus = 0
+    shared_memory_mib: Annotated[int, Field(ge=1)] | None = None
+    ephemeral_storage_gib: Annotated[int, Field(ge=21, le=200)] | None = None
+    timeout_s: Annotated[int, Field(ge=60)] = 3600
+    retry: RetrySettings | None = None
+    scheduling_priority: Annotated[int, Field(ge=0, le=9999)] | None = None
+
+    command: list[NonEmpty] = []
+    parameters: dict[str, str] = {}
+    environment: dict[str, _Variable] = {}
+    secrets: dict[str, SecretSettings] = {}
+    volumes: dict[str, VolumeSettings] = {}
+    user: NonEmpty | None = None  # by default the image's
+    read_only_root: bool = True
+    # So many children a submission by a trigger; by default a job is no array.
+    array_size: Annotated[int, Field(ge=2, le=10_000)] | None = None
+    nodes: NodesSettings | None = None
+    consumable_resources: Annotated[
+        dict[str, Annotated[int, Field(ge=1)]], Field(max_length=5)
+    ] = {}  # quantity by the name of one of consumable_resources, or by an ARN
+    managed_policy_arns: list[Arn] = []  # more for the job role
+    log_retention_days: LogRetentionDays | None = None
+
+    @model_validator(mode="after")
+    def _one_image(self) -> JobSettings:
+        given = [name for name in ("folder", "image", "ecr_repository") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                "folder, image or ecr_repository must be given, one of the three, "
+                f"got {' and '.join(given) or 'none'}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _resources_fit_the_platform(self) -> JobSettings:
+        if self.platform == "fargate":
+            self._check_fargate()
+        elif self.vcpu != int(self.vcpu):
+            raise ValueError(
+                f"vcpu must be a whole number of at least 1 on {self.platform}, got {self.vcpu:g}"
+            )
+        elif self.ephemeral_storage_gib is not None:
+            raise ValueError(
+                f"ephemeral_storage_gib must not be given on {self.platform}, "
+                f"got {self.ephemeral_storage_gib}: its disk is that of the compute environment"
+            )
+        if self.nodes is not None and self.platform != "ec2":
+            raise ValueError(f"nodes must not be given on {self.platform}: multi-node jobs run on ec2 only")
+        if self.nodes is not None and self.array_size is not None:
+            raise ValueError(
+                f"array_size must not be given with nodes, got {self.array_size}: "
+                "a multi-node job cannot be an array"
+            )
+        return self
+
+    def _check_fargate(self) -> None:
+        if self.vcpu not in _MEMORY_MIB_BY_FARGATE_VCPU:
+            allowed = ", ".join(f"{vcpu:g}" for vcpu in _MEMORY_MIB_BY_FARGATE_VCPU)
+            raise ValueError(f"vcpu must be one of {allowed} on fargate, got {self.vcpu:g}")
+        memories_mib = _MEMORY_MIB_BY_FARGATE_VCPU[self.vcpu]
+        if self.memory_mib not in memories_mib:
+            raise ValueError(
+                f"memory_mib must be {_any_of(memories_mib)} on fargate with vcpu {self.vcpu:g}, "
+                f"got {self.memory_mib}"
+            )
+        if self.gpus:
+            raise ValueError(f"gpus must be 0 on fargate, got {self.gpus}")
+        if self.shared_memory_mib is not None:
+            raise ValueError(f"shared_memory_mib must not be given on fargate, got {self.shared_memory_mib}")
+        for name, volume in self.volumes.items():
+            if volume.type == "host":
+                raise ValueError(f"volumes.{name}.type must be efs or s3_files on fargate, got 'host'")
+
+    @model_validator(mode="after")
+    def _no_reserved_variable(self) -> JobSettings:
+        for section, names in (("environment", self.environment), ("secrets", self.secrets)):
+            for name in names:
+                if name.startswith("AWS_BATCH"):
+                    raise ValueError(f"{section} must not set {name!r}: the prefix AWS_BATCH is reserved")
+        for name in self.secrets:
+            if name in self.environment:
+                raise ValueError(f"secrets must not set {name!r}, which environment sets too")
+        return self

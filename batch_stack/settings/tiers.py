@@ -1,0 +1,116 @@
+"""Settings of priority tiers: a job queue, where it runs, and the rules of its jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from batch_stack.settings.base import Attempts, SettingsModel, State
+
+# The range of the jobStateTimeLimitActions of a queue: CreateJobQueue, maxTimeSeconds.
+TimeLimit = Annotated[int, Field(ge=600, le=86_400)]
+Priority = Annotated[int, Field(ge=0, le=1000)]
+Pattern = Annotated[str, Field(min_length=1, max_length=512, description="text of 1 to 512 characters")]
+
+EX_TEMPFAIL = 75
+"""The exit code with which a worker asks for another attempt; any other failure would only repeat itself."""
+
+
+class RetryRule(SettingsModel):
+    """One entry of `evaluateOnExit`: all conditions that are given must match, the first rule decides.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html
+    """
+
+    action: Literal["retry", "exit"]
+    on_reason: Pattern | None = None
+    on_status_reason: Pattern | None = None
+    on_exit_code: Pattern | None = None
+
+    @model_validator(mode="after")
+    def _has_a_condition(self) -> RetryRule:
+        if not (self.on_reason or self.on_status_reason or self.on_exit_code):
+            raise ValueError(
+                "on_reason, on_status_reason or on_exit_code must be given: a rule needs a condition"
+            )
+        return self
+
+
+class RetrySettings(SettingsModel):
+    """How often a failed job is tried again, and after which failures.
+
+    Without rules of its own: what the platform did (a lost host, an image that could not be pulled, a task
+    that failed to start) and the exit code given are retried, whatever else the code did is not.
+    """
+
+    attempts: Attempts = 3
+    exit_code: Annotated[int, Field(ge=1, le=255)] | None = EX_TEMPFAIL
+    # Instead of all that: evaluateOnExit as it stands here.
+    rules: Annotated[list[RetryRule], Field(min_length=1, max_length=5)] | None = None
+
+
+class TimeLimitSettings(SettingsModel):
+    """Seconds a job stuck at the head of a queue stays RUNNABLE before it is cancelled, by reason."""
+
+    insufficient_instance_capacity_s: TimeLimit = 86_400
+    compute_environment_max_resource_s: TimeLimit = 600
+    job_resource_requirement_s: TimeLimit = 600
+
+
+class AlarmSettings(SettingsModel):
+    """When a tier raises an alarm: so many failed jobs within so many minutes."""
+
+    failed_jobs: Annotated[int, Field(ge=1, le=100_000)] = 10
+    within_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+
+
+class FairShareSettings(SettingsModel):
+    """A fair-share scheduling policy. Jobs of the tier must then name a share.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_FairsharePolicy.html
+    """
+
+    decay_s: Annotated[int, Field(ge=0, le=604_800)] = 3600
+    compute_reservation_percent: Annotated[int, Field(ge=0, le=99)] = 0
+    # Share identifiers, or prefixes that end in *; a lower weight gets more.
+    shares: Annotated[
+        dict[str, Annotated[float, Field(ge=0.0001, le=999.9999)]], Field(min_length=1, max_length=500)
+    ]
+
+
+class BudgetSettings(SettingsModel):
+    """What the jobs of a tier may cost in a month, by AWS Budgets and split cost allocation data."""
+
+    usd_per_month: Annotated[float, Field(gt=0, le=1e9)]
+    notify_percent: Annotated[
+        list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=1, max_length=4)
+    ] = [
+        80,
+        100,
+    ]
+    # disable_queue: at 100 % the queue takes no new jobs until somebody enables it; running ones go on.
+    on_exceeded: Literal["notify", "disable_queue"] = "notify"
+
+
+class TierSettings(SettingsModel):
+    """A priority tier: a job queue over one to three compute environments, tried in their order."""
+
+    # Among queues on the same compute environment, the higher priority is served first.
+    priority: Priority
+    compute: Annotated[list[str], Field(min_length=1, max_length=3)]
+    retry: RetrySettings = RetrySettings()
+    time_limits: TimeLimitSettings = TimeLimitSettings()
+    alarms: AlarmSettings | None = AlarmSettings()
+    fair_share: FairShareSettings | None = None
+    budget: BudgetSettings | None = None
+    # A disabled queue finishes what it has and takes no new jobs.
+    state: State = "enabled"
+
+
+DEFAULT_TIERS: dict[str, TierSettings] = {
+    "critical": TierSettings(priority=300, compute=["on_demand"]),
+    "standard": TierSettings(priority=200, compute=["spot", "on_demand"]),
+    "bulk": TierSettings(priority=100, compute=["spot"], retry=RetrySettings(attempts=5)),
+    "fargate": TierSettings(priority=50, compute=["fargate"]),
+}
