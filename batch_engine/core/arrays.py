@@ -4,7 +4,8 @@ https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields
+from operator import attrgetter
 
 from batch_engine.core.array_run import ArrayRun
 from batch_engine.core.errors import ClientError
@@ -15,6 +16,8 @@ from batch_engine.core.registry import Registry
 MIN_SIZE, MAX_SIZE = 2, 10_000
 SHARED_WITH_CHILDREN = ("container", "parameters", "retry", "consumables")
 CHILD_FAILED_REASON = "Array Child Job failed"
+# ``dataclasses.replace`` takes five times as long, and ten thousand children are made one by one.
+_ALL_OF = attrgetter(*(field.name for field in fields(Job)))
 
 
 def parse_size(wire: Wire | None) -> int | None:
@@ -108,20 +111,13 @@ def _new(registry: Registry, parent: Job, index: int) -> Job:
     history = [(parent.created_at_ms, JobStatus.PENDING)]
     if status is JobStatus.RUNNABLE:
         history.append((parent.history[-1][0], status))
-    return replace(
-        parent,
-        id=child_id(parent, index),
-        arn=f"{parent.arn}:{index}",
-        parent_id=parent.id,
-        array_index=index,
-        depends_on=(),
-        tags={},
-        status=status,
-        status_reason=None,
-        is_terminated=False,
-        attempts=[],
-        history=history,
-    )
+    child = Job(*_ALL_OF(parent))
+    child.id, child.arn = child_id(parent, index), f"{parent.arn}:{index}"
+    child.parent_id, child.array_index = parent.id, index
+    child.depends_on, child.tags = (), {}
+    child.status, child.status_reason, child.is_terminated = status, None, False
+    child.attempts, child.history = [], history
+    return child
 
 
 def touch_child(journal: Journal, job_id: str) -> Job | None:

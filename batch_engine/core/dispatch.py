@@ -70,6 +70,8 @@ class Dispatcher:
         self._by_priority: list[JobQueue] | None = None
         # Jobs for which an instance is being launched: out of their line, and RUNNABLE still.
         self._held: dict[str, dict[str, Job]] = {}
+        # Where nothing makes room, the head of a queue need not be refused twice.
+        self._refused: dict[str, Job] = {}
         self._addresses = 0
 
     def enqueue(self, job: Job) -> None:
@@ -118,6 +120,7 @@ class Dispatcher:
         self.lines.drop(name)
         self.shares.drop(name)
         self._held.pop(name, None)
+        self._refused.pop(name, None)
         self._by_priority = None
 
     def overdue(self, queue_name: str) -> tuple[Job, str] | None:
@@ -175,17 +178,26 @@ class Dispatcher:
         self.shares.use.ended(job)
         self._consumables.free(job)
 
-    def run_cycle(self) -> None:
-        """One cycle: queues by falling priority, each places what fits at this moment."""
+    def run_cycle(self, *, makes_room: bool = True) -> None:
+        """One cycle: queues by falling priority, each places what fits at this moment.
+
+        Args:
+            makes_room: what has happened may let a job be placed that was refused before.
+        """
+        if makes_room:
+            self._refused.clear()
         if self._by_priority is None:
             queues = [queue for queue in self._registry.job_queues.values() if queue.status == "VALID"]
             self._by_priority = sorted(queues, key=lambda queue: (-queue.priority, queue.created_order))
         for queue in self._by_priority:
-            while (job := self._next(queue)) is not None:
+            while (job := self._next(queue)) is not None and self._refused.get(queue.name) is not job:
                 refusal = self._place(job, queue)
                 if refusal is not None:
                     self._blocked.waits(job, queue, refusal)
+                    if job.share_identifier is None:  # more shares in use leave less in reserve
+                        self._refused[queue.name] = job
                     break
+                self._refused.clear()  # others may have another reason to wait now
 
     def _next(self, queue: JobQueue) -> Job | None:
         return self.shares.head(queue)

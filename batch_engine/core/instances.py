@@ -48,6 +48,8 @@ class InstanceState(StrEnum):
     READY = "READY"
     DRAINING = "DRAINING"
 
+    __hash__ = str.__hash__  # the enumeration's own costs many times as much
+
 
 @dataclass(slots=True)
 class Instance:

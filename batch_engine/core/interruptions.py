@@ -74,9 +74,11 @@ class Interruptions:
                 minutes = policy.get("jobExecutionTimeoutMinutes") or _DEFAULT_UPDATE_MINUTES
                 self._later(minutes * 60, _INSTANCE_LOST, instance.id)
 
-    def due(self) -> None:
-        """Do what is due by now."""
+    def due(self) -> bool:
+        """Do what is due by now; whether anything was."""
+        found = False
         for what, key in self._dispatcher.agenda.due():
+            found = True
             if what == IDLE:
                 self._dispatcher.scaling.idle(key)
             elif what == LIMIT:
@@ -88,3 +90,4 @@ class Interruptions:
             else:
                 number, _, job_id = key.partition(" ")
                 self._lifecycle.host_lost(HostLost(job_id, int(number)))
+        return found

@@ -19,10 +19,12 @@ class Journal:
 
     Args:
         registry: the resources and jobs.
+        publishes: whether anybody is to be told where jobs stand.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, *, publishes: bool = True) -> None:
         self.registry = registry
+        self._publishes = publishes
         self.now_ms = 0
         self._actions: list[Action] = []
         self.ended: deque[Job] = deque()
@@ -70,4 +72,5 @@ class Journal:
 
     def publish(self, job: Job) -> None:
         """Tell the world where a job stands now."""
-        self._actions.append(PublishJobState(job.id, job_detail(job, self.registry)))
+        if self._publishes:
+            self._actions.append(PublishJobState(job.id, job_detail(job, self.registry)))

@@ -25,15 +25,14 @@ class JobStatus(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether a job in this state can never leave it."""
-        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED)
+    # Asked dozens of times a job: an enumeration's own properties and hash cost many times a string's.
+    __hash__ = str.__hash__
 
-    @property
-    def is_placed(self) -> bool:
+    def __init__(self, value: str) -> None:
+        self.is_terminal = value in ("SUCCEEDED", "FAILED")
+        """Whether a job in this state can never leave it."""
+        self.is_placed = value in ("STARTING", "RUNNING")
         """Whether a job in this state holds capacity."""
-        return self in (JobStatus.STARTING, JobStatus.RUNNING)
 
 
 class State(StrEnum):

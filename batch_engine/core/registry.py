@@ -79,7 +79,7 @@ class Registry:
             case Job():
                 # Most jobs of a definition run the same container: they hold one copy of it.
                 latest = self._containers.setdefault(entity.definition_arn, entity.container)
-                if latest == entity.container:
+                if latest is entity.container or latest == entity.container:
                     entity.container = latest
                 else:
                     self._containers[entity.definition_arn] = entity.container

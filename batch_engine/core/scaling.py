@@ -83,7 +83,10 @@ class Scaling:
 
     def fleet(self, name: str) -> Fleet:
         """The instances of a compute environment."""
-        return self.fleets.setdefault(name, Fleet())
+        fleet = self.fleets.get(name)
+        if fleet is None:
+            fleet = self.fleets[name] = Fleet()
+        return fleet
 
     def _plan(self, environment: ComputeEnvironment) -> ScalingPlan:
         plan = self._plans.get(environment.name)

@@ -44,6 +44,7 @@ class Scheduler:
         host: what the machine underneath can run at once.
         catalogue: the instance types there are.
         scaling: how instances come and go.
+        publishes: whether anybody is to be told where jobs stand.
     """
 
     def __init__(
@@ -55,9 +56,10 @@ class Scheduler:
         catalogue: Catalogue | None = None,
         *,
         scaling: ScalingSettings | None = None,
+        publishes: bool = True,
     ) -> None:
         self.registry = registry
-        self._journal = Journal(registry)
+        self._journal = Journal(registry, publishes=publishes)
         self.dispatcher = Dispatcher(
             self._journal, arns, ids, host or HostLimits(), catalogue, settings=scaling
         )
@@ -102,9 +104,11 @@ class Scheduler:
                 self._interruptions.resources_changed()
             case _:
                 self._of_capacity(event)
-        self._interruptions.due()
+        # A job more, or one that runs now, makes no room: whoever was refused before is refused still.
+        makes_room = not isinstance(event, JobSubmitted | AttemptStarted) or bool(self._journal.ended)
+        makes_room |= self._interruptions.due()
         lifecycle.settle()
-        self.dispatcher.run_cycle()
+        self.dispatcher.run_cycle(makes_room=makes_room)
         while self._journal.ended:
             lifecycle.settle()
             self.dispatcher.run_cycle()

@@ -190,8 +190,7 @@ def test_cost_of_an_event_does_not_grow_with_the_line(world):
     """Counts the work, not the time: the head of the line is all that is looked at."""
     world.definition()
     queue = world.queue("q", world.environment("one", max_vcpus=1))
-    for _ in range(200):
-        world.submit(queue)
+    running, *_ = [world.submit(queue) for _ in range(200)]
     looked_at = []
     offer = type(world.scheduler.dispatcher.capacity).offer
     capacity = world.scheduler.dispatcher.capacity
@@ -203,7 +202,10 @@ def test_cost_of_an_event_does_not_grow_with_the_line(world):
 
     capacity.__class__ = Counting
     world.submit(queue)
-    assert len(looked_at) == 1
+    world.tell(AttemptStarted(running.id, 1))
+    assert looked_at == [], "nothing has made room for the head, which was refused before"
+    world.tell(AttemptFinished(running.id, 1, 0))
+    assert len(looked_at) == 2, "the one that is placed, and the next one"
 
 
 def test_action_order_of_a_submission(world, queue):
