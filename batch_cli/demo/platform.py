@@ -48,11 +48,13 @@ class Platform:
         root: the project's folder.
         data_dir: where the cloud keeps its state; the logs of everything go there, too.
         children: runs the processes.
+        start_options: for `batch-stack local start`, beside those that are needed here.
     """
 
     root: Path
     data_dir: Path
     children: Children
+    start_options: tuple[str, ...] = ()
     record: ServerRecord | None = None
     outputs: dict[str, str] = field(default_factory=dict)
     _server: subprocess.Popen[bytes] | None = None
@@ -75,6 +77,7 @@ class Platform:
         """
         command = [sys.executable, "-m", "batch_cli.main", "local", "start", "--port", "0"]
         command += ["--data-dir", str(self.data_dir), "--assembly", str(self.assembly)]
+        command += self.start_options
         server = self.children.start(command, log_path=self.server_log, environment=os.environ, cwd=self.root)
         self._server = server
 

@@ -81,6 +81,11 @@ def _a_number(context: click.Context, parameter: click.Parameter, value: float |
     show_default=True,
     help="What jobs run as: processes of this machine, or containers; auto takes containers where it can.",
 )
+@click.option(
+    "--enforce-iam",
+    is_flag=True,
+    help="Hold every request to the IAM policies of who signs it. `local env` gives an administrator's keys.",
+)
 @click.option("--detach", is_flag=True, help="Return as soon as the endpoint answers; it goes on running.")
 @click.option(
     "--log-level",
@@ -98,6 +103,7 @@ def start(
     account: str | None,
     region: str | None,
     runtime: str,
+    enforce_iam: bool,
     detach: bool,
     log_level: str,
 ) -> None:
@@ -119,6 +125,7 @@ def start(
         region=region,
         runtime=runtime,
         log_level=log_level.upper(),
+        enforce_iam=enforce_iam,
     )
     if detach:
         _start_detached(data_dir, _as_arguments(options))
@@ -127,19 +134,20 @@ def start(
 
 
 def _as_arguments(options: ServerOptions) -> list[str]:
-    given = asdict(options).items()
-    return [
-        word
-        for name, value in given
-        if value is not None
-        for word in (f"--{name.replace('_', '-')}", str(value))
-    ]
+    words: list[str] = []
+    for name, value in asdict(options).items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif value is not None and value is not False:
+            words += [option, str(value)]
+    return words
 
 
 def _run(options: ServerOptions) -> None:
     # Here, not at the top: whoever detaches, or reads the help, need not wait for MiniStack's import.
-    from batch_engine.local.cloud import MiniStackMovedError  # noqa: PLC0415
     from batch_engine.local.cloud_http import PortInUseError  # noqa: PLC0415
+    from batch_engine.local.cloud_internals import MiniStackMovedError  # noqa: PLC0415
     from batch_engine.local.server import RuntimeUnavailableError, run_server  # noqa: PLC0415
     from batch_engine.local.store import StoreError  # noqa: PLC0415
 

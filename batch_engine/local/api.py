@@ -64,7 +64,7 @@ class BatchApi:
         Args:
             method: GET, POST or DELETE.
             path: the URL's path, still percent-encoded.
-            headers: not used: whoever serves this has authenticated the caller.
+            headers: not used: whoever serves this has authenticated the caller, and what it may do.
             body: the request's body.
             query: the URL's query, decoded.
         """
@@ -81,6 +81,23 @@ class BatchApi:
                 500, "ServerException", "Internal error of the local engine; see its log", request_id
             )
         return _reply(200, response, request_id)
+
+    def read(
+        self, method: str, path: str, body: bytes, query: Mapping[str, list[str]]
+    ) -> tuple[str, dict[str, Any]]:
+        """Name the operation that a request is for, and give what it asks.
+
+        Args:
+            method: as for ``handle``; likewise the others.
+            path: the URL's path.
+            body: the request's body.
+            query: the URL's query.
+
+        Raises:
+            ClientError: there is no such operation, or the request is not one of it.
+        """
+        operation, request = self._parse(method, path, body, query)
+        return operation.name, request
 
     def _parse(
         self, method: str, path: str, body: bytes, query: Mapping[str, list[str]]

@@ -1,11 +1,9 @@
 """The rest of AWS on this machine: MiniStack in this process, with our Batch in place of its stub.
 
-This is the only file that knows MiniStack's internals. All that it touches is in `INTERNALS`;
-``tests/conformance/cloud/test_ministack_contract.py`` fails when an upgrade moves any of it.
+What of MiniStack's insides is touched stands in ``cloud_internals.py``.
 """
 
 import asyncio
-import importlib
 import json
 import logging
 import os
@@ -23,49 +21,24 @@ from uuid import uuid4
 from hypercorn.asyncio import serve as hypercorn_serve
 
 from batch_engine import cloudformation as cfn
+from batch_engine.core.ids import Arns
 from batch_engine.local import cloud_environment
-from batch_engine.local.cloud_batch import Api, ApiService, BatchModule
+from batch_engine.local.cloud_batch import ApiService, BatchModule, Unguarded
 from batch_engine.local.cloud_client import InProcessClient
+from batch_engine.local.cloud_guard import BatchGuard, Permissions, ReadableApi
 from batch_engine.local.cloud_http import Answer, Front, hypercorn_config, listening_socket
+from batch_engine.local.cloud_iam import Iam
+from batch_engine.local.cloud_internals import load_internals
 from batch_engine.local.cloud_snapshots import Snapshots
 from batch_engine.local.cloud_step_functions import SDK_PREFIX, SUBMIT_JOB, BatchTasks, raising
 from batch_engine.local.cloud_targets import BatchTargets
 from batch_engine.local.function_reaper import FunctionReaper
-from batch_engine.local.ports import Credentials
+from batch_engine.local.ports import ClientError, Credentials
 from batch_engine.local.stack_handlers import handlers_of
 from batch_engine.local.stack_memory import KeptRevisions
 from batch_engine.local.stack_resources import StackResources
 
-INTERNALS: Mapping[str, tuple[str, ...]] = {
-    # The ASGI application; the table of services; modules by name, ours for "batch" put in first; what is
-    # persisted; whether Docker is looked for (never: nothing here may touch the user's containers).
-    "ministack.app": (
-        "app",
-        "SERVICE_HANDLERS",
-        "_loaded_modules",
-        "_build_persistence_save_dict",
-        "_docker_socket_present",
-    ),
-    "ministack.core.lambda_runtime": ("reset",),
-    "ministack.core.persistence": ("save_all",),
-    "ministack.core.responses": ("request_scope",),
-    # Resource types; which of them may block, and so run on a thread of their own; the stacks.
-    "ministack.services.cloudformation": ("_stacks",),
-    "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
-    "ministack.services.cloudformation.stacks": ("_runs_on_worker_thread",),
-    # The way in for events of AWS's own services: PutEvents refuses every source that starts with "aws.".
-    # The way out, which EventBridge Scheduler takes as well: to a rule's or a schedule's target.
-    "ministack.services.eventbridge": (
-        "_dispatch_event",
-        "_archive_event",
-        "_invoke_target",
-        "_apply_input_transformer",
-        "_pattern_event_view",
-    ),
-    # The resources of Task states by prefix; what a failed task raises; what knows whose task it is.
-    "ministack.services.stepfunctions": ("_SERVICE_DISPATCH", "_ExecutionError", "_execute_task"),
-}
-
+_TASKS = "ecs-tasks.amazonaws.com"
 _CALL_TIMEOUT_S = 10.0
 _READY_TIMEOUT_S = 60.0
 # What an operation that the server's end cut short becomes, so that the next deployment can take over.
@@ -73,10 +46,6 @@ _INTERRUPTED = {"CREATE": "ROLLBACK_FAILED", "ROLLBACK": "ROLLBACK_FAILED", "DEL
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-
-class MiniStackMovedError(RuntimeError):
-    """An internal of MiniStack that this file uses is not where it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +58,7 @@ class CloudOptions:
         account: the 12-digit AWS account that everything belongs to.
         region: the AWS Region.
         log_level: a level of Python's `logging`, for MiniStack's own messages.
+        enforce_iam: whether requests are held to the policies of who signs them.
     """
 
     data_dir: Path
@@ -96,6 +66,7 @@ class CloudOptions:
     account: str = "000000000000"
     region: str = "us-east-1"
     log_level: str = "WARNING"
+    enforce_iam: bool = False
 
 
 class Cloud:
@@ -120,6 +91,7 @@ class Cloud:
             account=options.account,
             region=options.region,
             log_level=options.log_level,
+            enforce_iam=options.enforce_iam,
         )
         # It says on import that it cannot sign; nothing here asks it to.
         logging.getLogger("kms").setLevel(logging.ERROR)
@@ -128,6 +100,7 @@ class Cloud:
         self._loop_thread = 0
         self._snapshots = Snapshots(self._save)
         self._client = InProcessClient(self._internals["SERVICE_HANDLERS"].value)
+        self._iam = Iam(self._internals, self._client, options.account, options.region)
         self._credentials: Callable[[str], Answer] = lambda _: (404, {"message": "unknown token"})
         self._own_routes: Mapping[str, Callable[[bytes], Answer]] = {}
         # Ended, in this order, before the engine stops.
@@ -136,7 +109,7 @@ class Cloud:
     def mount(
         self,
         *,
-        api: Api,
+        api: ReadableApi,
         credentials_route: Callable[[str], Answer],
         own_routes: Mapping[str, Callable[[bytes], Answer]],
     ) -> None:
@@ -151,7 +124,7 @@ class Cloud:
         self._credentials = credentials_route
         self._own_routes = own_routes
         self._internals["_docker_socket_present"].replace(lambda: False)
-        self._internals["_loaded_modules"].value["batch"] = BatchModule(api)
+        self._internals["_loaded_modules"].value["batch"] = BatchModule(self._guarded(api, service))
         handlers = self._internals["_RESOURCE_HANDLERS"].value
         kept_revisions = KeptRevisions(self._options.data_dir / "kept_revisions.json")
         stack_resources = StackResources(service, kept_revisions=kept_revisions)
@@ -162,6 +135,16 @@ class Cloud:
         may_block.replace(lambda kind: kind in cfn.CREATE_OPERATIONS or original(kind))
         self._mount_targets(BatchTargets(service, self._send_dead_letter))
         self._mount_tasks(BatchTasks(service))
+
+    def _guarded(self, api: ReadableApi, service: ApiService) -> Unguarded | BatchGuard:
+        if not self._options.enforce_iam:
+            return Unguarded(api)
+        self._iam.enforce()
+        arns = Arns(self._options.account, self._options.region)
+        permissions = Permissions(
+            service, arns, lambda profile: self._wait_for(lambda: self._iam.instance_roles(profile))
+        )
+        return BatchGuard(api, permissions, self._iam.denial)
 
     def _mount_targets(self, targets: BatchTargets) -> None:
         invoke = self._internals["_invoke_target"]
@@ -278,15 +261,31 @@ class Cloud:
         Raises:
             ClientError: the role does not exist, or does not trust ``ecs-tasks.amazonaws.com``.
         """
-        return self._wait_for(lambda: self._client.assume_task_role(role_arn, session_name))
+        task = self._task_arn(session_name)
+        return self._wait_for(
+            lambda: self._iam.assume(role_arn, session_name, service=_TASKS, source_arn=task)
+        )
 
-    def resolve(self, value_from: str) -> str:
+    def resolve(self, value_from: str, execution_role: str | None) -> str:
         """Read the secret or the parameter that a container's ``valueFrom`` names.
 
         Raises:
-            ClientError: there is no such secret, parameter or key.
+            ClientError: there is no such secret, parameter or key, or the role may not read it.
         """
-        return self._wait_for(lambda: self._client.secret_value(value_from))
+        return self._wait_for(lambda: self._secret(value_from, execution_role or ""))
+
+    async def _secret(self, value_from: str, execution_role: str) -> str:
+        value, permission = await self._client.secret_value(value_from)
+        if self._options.enforce_iam:
+            denial = await self._iam.role_denial(
+                execution_role, [permission], service=_TASKS, source_arn=self._task_arn("execution")
+            )
+            if denial is not None:
+                raise ClientError(f"AccessDeniedException: {denial}")
+        return value
+
+    def _task_arn(self, name: str) -> str:
+        return f"arn:aws:ecs:{self._options.region}:{self._options.account}:task/{name}"
 
     def _health(self) -> Answer:
         return 200, {
@@ -354,44 +353,3 @@ class Cloud:
                     stack["StackStatus"] = _INTERRUPTED.get(operation, "UPDATE_FAILED")
                     stack["StackStatusReason"] = "The local cloud was stopped during this operation"
                     _log.warning("stack %s: an operation was cut short, now %s", name, stack["StackStatus"])
-
-
-class _Internal:
-    """One name inside one of MiniStack's modules."""
-
-    def __init__(self, module: Any, name: str) -> None:
-        self._module = module
-        self._name = name
-
-    @property
-    def value(self) -> Any:
-        return getattr(self._module, self._name)
-
-    def replace(self, value: object) -> None:
-        setattr(self._module, self._name, value)
-
-
-def load_internals() -> dict[str, _Internal]:
-    """Import MiniStack and find everything in `INTERNALS`; the environment must have been set before.
-
-    Raises:
-        MiniStackMovedError: a name is not where it was.
-    """
-    found: dict[str, _Internal] = {}
-    for module_name, names in INTERNALS.items():
-        try:
-            module = importlib.import_module(module_name)
-        except ImportError as error:
-            raise MiniStackMovedError(_moved(module_name)) from error
-        for name in names:
-            if not hasattr(module, name):
-                raise MiniStackMovedError(_moved(f"{module_name}.{name}"))
-            found[name] = _Internal(module, name)
-    return found
-
-
-def _moved(what: str) -> str:
-    return (
-        f"MiniStack {version('ministack')} has no {what}, which batch_engine/local/cloud.py uses: "
-        "install the version pinned in requirements.txt, or adapt INTERNALS there"
-    )

@@ -22,17 +22,48 @@ class Api(Protocol):
         ...
 
 
-class BatchModule:
-    """What MiniStack takes for its service module "batch"."""
+class AsyncApi(Protocol):
+    """The same, on the event loop."""
+
+    async def handle(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Answer one request: status, headers, body."""
+        ...
+
+
+class Unguarded:
+    """The API for whoever asks.
+
+    Args:
+        api: the AWS Batch HTTP API.
+    """
 
     def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def handle(
+        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Answer one request, off the loop: it writes to disk."""
+        return await asyncio.to_thread(self._api.handle, method, path, headers, body, query)
+
+
+class BatchModule:
+    """What MiniStack takes for its service module "batch".
+
+    Args:
+        api: answers the requests.
+    """
+
+    def __init__(self, api: AsyncApi) -> None:
         self._api = api
 
     async def handle_request(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
     ) -> tuple[int, dict[str, str], bytes]:
-        """Answer one request, off the loop: it writes to disk."""
-        return await asyncio.to_thread(self._api.handle, method, path, headers, body, query)
+        """Answer one request."""
+        return await self._api.handle(method, path, headers, body, query)
 
     def get_state(self) -> None:
         """Have nothing saved: the engine keeps its own state."""

@@ -11,12 +11,12 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 
 from batch_engine.local import cloud_logs, cloud_secrets
-from batch_engine.local.ports import ClientError, Credentials
+from batch_engine.local.batch_permissions import Check
+from batch_engine.local.ports import ClientError
 
 Handler = Callable[
     [str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[tuple[int, dict[str, str], Any]]
 ]
-_TASK_PRINCIPAL = "ecs-tasks.amazonaws.com"
 
 
 class CallError(Exception):
@@ -84,29 +84,6 @@ class InProcessClient:
                 await self._create_if_absent("CreateLogStream", **where)
                 await self.call("logs", "PutLogEvents", **where, logEvents=batch)
 
-    async def assume_task_role(self, role_arn: str, session_name: str) -> Credentials:
-        """Assume a role as ECS does for a task.
-
-        Raises:
-            ClientError: the role does not exist, or does not trust ``ecs-tasks.amazonaws.com``.
-        """
-        try:
-            role = (await self.call("iam", "GetRole", RoleName=role_arn.rsplit("/", 1)[-1]))["Role"]
-        except CallError as error:
-            raise ClientError(f"Role {role_arn} cannot be assumed: {error}") from error
-        if role["Arn"] != role_arn:
-            raise ClientError(f"Role {role_arn} does not exist; one of its name is {role['Arn']}")
-        if _TASK_PRINCIPAL not in str(role.get("AssumeRolePolicyDocument")):
-            raise ClientError(f"Role {role_arn} does not trust {_TASK_PRINCIPAL}")
-        granted = await self.call("sts", "AssumeRole", RoleArn=role_arn, RoleSessionName=session_name)
-        credentials = granted["Credentials"]
-        return Credentials(
-            access_key_id=credentials["AccessKeyId"],
-            secret_access_key=credentials["SecretAccessKey"],
-            session_token=credentials["SessionToken"],
-            expiration=credentials["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
-        )
-
     async def send_message(self, queue_url: str, body: str, attributes: Mapping[str, str]) -> None:
         """Send a message with string attributes to an SQS queue.
 
@@ -116,8 +93,11 @@ class InProcessClient:
         typed = {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
         await self.call("sqs", "SendMessage", QueueUrl=queue_url, MessageBody=body, MessageAttributes=typed)
 
-    async def secret_value(self, value_from: str) -> str:
+    async def secret_value(self, value_from: str) -> tuple[str, Check]:
         """Read what a container's ``valueFrom`` names.
+
+        Returns:
+            The value, and what its reader must be allowed to do.
 
         Raises:
             ClientError: there is no such secret, parameter or key.
@@ -127,7 +107,7 @@ class InProcessClient:
             answer = await self.call(reference.service, reference.operation, **reference.request)
         except CallError as error:
             raise ClientError(str(error)) from error
-        return cloud_secrets.value(reference, answer)
+        return cloud_secrets.value(reference, answer), cloud_secrets.permission(reference, answer)
 
     async def _create_if_absent(self, operation: str, **request: Any) -> None:
         try:

@@ -55,7 +55,14 @@ _FOREIGN_NAMES = frozenset(
 
 
 def environment(
-    *, port: int, data_dir: Path, account: str, region: str, log_level: str, inherited: Mapping[str, str]
+    *,
+    port: int,
+    data_dir: Path,
+    account: str,
+    region: str,
+    log_level: str,
+    enforce_iam: bool = False,
+    inherited: Mapping[str, str],
 ) -> dict[str, str]:
     """Compose the whole environment of the server's process.
 
@@ -65,6 +72,7 @@ def environment(
         account: the 12-digit AWS account that everything belongs to.
         region: the AWS Region.
         log_level: a level of Python's `logging`, for MiniStack's own messages.
+        enforce_iam: whether requests are held to the policies of who signs them.
         inherited: the environment to start from; its AWS settings and credentials are left behind.
     """
     kept = {
@@ -79,6 +87,7 @@ def environment(
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
+        "AUTH": "true" if enforce_iam else "false",
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "IOT_MTLS_ENABLED": "0",
@@ -97,7 +106,9 @@ def environment(
     }
 
 
-def take_over_the_process(*, port: int, data_dir: Path, account: str, region: str, log_level: str) -> None:
+def take_over_the_process(
+    *, port: int, data_dir: Path, account: str, region: str, log_level: str, enforce_iam: bool = False
+) -> None:
     """Give this process the environment that MiniStack reads when it is imported, and fresh scratch space.
 
     Args:
@@ -106,6 +117,7 @@ def take_over_the_process(*, port: int, data_dir: Path, account: str, region: st
         account: the 12-digit AWS account that everything belongs to.
         region: the AWS Region.
         log_level: a level of Python's `logging`, for MiniStack's own messages.
+        enforce_iam: whether requests are held to the policies of who signs them.
     """
     variables = environment(
         port=port,
@@ -113,6 +125,7 @@ def take_over_the_process(*, port: int, data_dir: Path, account: str, region: st
         account=account,
         region=region,
         log_level=log_level,
+        enforce_iam=enforce_iam,
         inherited=os.environ,
     )
     os.environ.clear()

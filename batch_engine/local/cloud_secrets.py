@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from batch_engine.local.batch_permissions import Check
 from batch_engine.local.ports import ClientError
 
 # arn:aws:secretsmanager:<region>:<account>:secret:<name>, and what may stand behind it.
@@ -48,6 +49,16 @@ def parse(value_from: str) -> SecretReference:
     if extras[2]:
         request["VersionId"] = extras[2]
     return SecretReference("secretsmanager", "GetSecretValue", request, extras[0])
+
+
+def permission(reference: SecretReference, answer: dict[str, Any]) -> Check:
+    """What ECS asks for with the execution role, of the service that answered.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html#task-execution-secrets
+    """
+    if reference.service == "ssm":
+        return Check("ssm:GetParameters", str(answer["Parameter"]["ARN"]))
+    return Check("secretsmanager:GetSecretValue", str(answer["ARN"]))
 
 
 def value(reference: SecretReference, answer: dict[str, Any]) -> str:

@@ -24,9 +24,9 @@ class StartError(Exception):
 class NoSecrets:
     """There is neither Secrets Manager nor Parameter Store: jobs that name secrets do not start."""
 
-    def resolve(self, value_from: str) -> str:
+    def resolve(self, value_from: str, execution_role: str | None) -> str:
         """Refuse."""
-        raise ClientError(f"{value_from} cannot be read: only AWS Batch runs here")
+        raise ClientError(f"{execution_role} cannot read {value_from}: only AWS Batch runs here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def resolve_secrets(job: Job, source: SecretSource) -> dict[str, str]:
     variables = {}
     for secret in job.container.get("secrets") or []:
         try:
-            variables[secret["name"]] = source.resolve(secret["valueFrom"])
+            role = job.container.get("executionRoleArn")
+            variables[secret["name"]] = source.resolve(secret["valueFrom"], role)
         except ClientError as error:
             raise StartError(
                 "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "

@@ -81,12 +81,13 @@ class SecretSource(Protocol):
     https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html
     """
 
-    def resolve(self, value_from: str) -> str:
+    def resolve(self, value_from: str, execution_role: str | None) -> str:
         """The value that ``valueFrom`` names.
 
         Args:
             value_from: the ARN of a secret, also with ``:json-key:version-stage:version-id`` behind it, or
                 the name or ARN of a parameter.
+            execution_role: the ARN of the role that reads it, where policies count.
 
         Raises:
             ClientError: there is no such secret or parameter, or it may not be read.

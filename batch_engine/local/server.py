@@ -57,6 +57,7 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
                 account=owner.account,
                 region=owner.region,
                 log_level=options.log_level,
+                enforce_iam=options.enforce_iam,
             )
         )
         engine = build_engine(

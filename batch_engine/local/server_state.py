@@ -54,6 +54,7 @@ class ServerOptions:
         region: the AWS Region; None for the data folder's own.
         runtime: what jobs run as: ``process``, ``container``, or ``auto``.
         log_level: a level of Python's `logging`.
+        enforce_iam: whether requests are held to the IAM policies of who signs them.
     """
 
     data_dir: Path
@@ -64,6 +65,7 @@ class ServerOptions:
     region: str | None = None
     runtime: str = "process"
     log_level: str = "WARNING"
+    enforce_iam: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What `batch_engine.local.cloud` assumes of MiniStack's internals; an upgrade that moves any fails here."""
+"""What the local cloud assumes of MiniStack's internals; an upgrade that moves any fails here."""
 
 import importlib
 import inspect
@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from batch_engine import cloudformation as cfn
-from batch_engine.local import cloud as local_cloud
+from batch_engine.local import cloud_internals
 from batch_engine.local.cloud_environment import SERVICES
 
 
 @pytest.fixture(scope="module")
 def internals() -> dict[str, Any]:
-    return dict(local_cloud.load_internals())
+    return dict(cloud_internals.load_internals())
 
 
 def parameters(function: Callable[..., object]) -> list[str]:
@@ -22,7 +22,7 @@ def parameters(function: Callable[..., object]) -> list[str]:
 
 
 def test_every_internal_is_where_it_was(internals: dict[str, Any]) -> None:
-    assert set(internals) == {name for names in local_cloud.INTERNALS.values() for name in names}
+    assert set(internals) == {name for names in cloud_internals.INTERNALS.values() for name in names}
 
 
 @pytest.mark.parametrize(
@@ -31,11 +31,12 @@ def test_every_internal_is_where_it_was(internals: dict[str, Any]) -> None:
 def test_a_moved_internal_is_named_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, moved: dict[str, tuple[str, ...]]
 ) -> None:
-    monkeypatch.setattr(local_cloud, "INTERNALS", moved)
+    monkeypatch.setattr(cloud_internals, "INTERNALS", moved)
     with pytest.raises(
-        local_cloud.MiniStackMovedError, match=r"no ministack\.\S*no_such_\w+, which .*cloud\.py"
+        cloud_internals.MiniStackMovedError,
+        match=r"no ministack\.\S*no_such_\w+, which .*cloud_internals\.py",
     ):
-        local_cloud.load_internals()
+        cloud_internals.load_internals()
 
 
 def test_ministack_has_every_service_that_is_asked_for(internals: dict[str, Any]) -> None:

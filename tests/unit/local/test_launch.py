@@ -115,7 +115,7 @@ def test_unknown_user(tmp_path):
 
 
 class Secrets:
-    def resolve(self, value_from):
+    def resolve(self, value_from, execution_role):
         if value_from == "gone":
             raise ClientError("ResourceNotFoundException: gone")
         return f"value of {value_from}"
