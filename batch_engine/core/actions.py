@@ -10,7 +10,7 @@ STOP_GRACE_S = 30
 
 
 def stop_grace_s(job: Job, notice_s: float = math.inf) -> float:
-    """Between SIGTERM and SIGKILL of a job's container: its ``stopTimeout``, for as long as its host is there.
+    """Between SIGTERM and SIGKILL of a job's container: its ``stopTimeout``, while its host is there.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_TaskContainerProperties.html
 

@@ -2,12 +2,13 @@
 
 https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
 
-Every strategy is an order of preference over instance types; what fits the job and can be had is taken from
-its front. Where AWS says "least interrupted", the published interruption bands stand in for what only AWS
+Every strategy is an order of preference over instance types, whatever their size: how large the next one is
+follows from the demand (``scaling_plan``). Where AWS says "least interrupted", the published interruption bands stand in for what only AWS
 knows of its spare capacity.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from batch_engine.core.catalogue import InstanceType
 from batch_engine.core.model import Wire
@@ -35,28 +36,28 @@ def _band(item: InstanceType) -> int:
 
 
 def _best_fit(_: int, item: InstanceType, *, spot: bool) -> _Key:
-    return price(item, spot=spot), item.vcpus, item.name
+    return (price(item, spot=spot),)
 
 
 def _progressive(_: int, item: InstanceType, *, spot: bool) -> _Key:
-    return _per_vcpu(item, spot=spot), item.vcpus, item.memory_mib, item.name
+    return (_per_vcpu(item, spot=spot),)
 
 
 def _progressive_ordered(place: int, item: InstanceType, *, spot: bool) -> _Key:
-    return place, *_progressive(place, item, spot=spot)
+    return place, _per_vcpu(item, spot=spot)
 
 
-def _capacity(place: int, item: InstanceType, *, spot: bool) -> _Key:
-    return _band(item), *_progressive(place, item, spot=spot)
+def _capacity(_: int, item: InstanceType, *, spot: bool) -> _Key:
+    return _band(item), _per_vcpu(item, spot=spot)
 
 
 def _price_capacity(_: int, item: InstanceType, *, spot: bool) -> _Key:
     expected = _per_vcpu(item, spot=spot) * (1 + _RECLAIMED_SHARE[_band(item)])
-    return round(expected, 5), item.vcpus, item.memory_mib, item.name
+    return (round(expected, 5),)
 
 
 def _capacity_prioritized(place: int, item: InstanceType, *, spot: bool) -> _Key:
-    return _band(item), place, *_progressive(place, item, spot=spot)
+    return _band(item), place, _per_vcpu(item, spot=spot)
 
 
 _ORDERS: dict[str, Callable[..., _Key]] = {
@@ -70,8 +71,17 @@ _ORDERS: dict[str, Callable[..., _Key]] = {
 STRATEGIES = tuple(_ORDERS)
 
 
-def preferred(types: Sequence[tuple[int, InstanceType]], resources: Wire) -> list[InstanceType]:
-    """The types that a compute environment may launch, most wanted first.
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """An instance type and what its strategy makes of it: less is better, whatever its size."""
+
+    item: InstanceType
+    rank: _Key
+    usd_hour: float
+
+
+def ranked(types: Sequence[tuple[int, InstanceType]], resources: Wire) -> list[Ranked]:
+    """The types that a compute environment may launch, most wanted first, and the smaller of equals.
 
     Args:
         types: each with its place in ``instanceTypes``.
@@ -81,9 +91,14 @@ def preferred(types: Sequence[tuple[int, InstanceType]], resources: Wire) -> lis
     spot = resources["type"] == "SPOT"
     bid = resources.get("bidPercentage") or 100
     order = _ORDERS[resources.get("allocationStrategy") or BEST_FIT]
-    affordable = [
-        (place, item)
+    found = [
+        Ranked(item, order(place, item, spot=spot), price(item, spot=spot))
         for place, item in types
         if not spot or price(item, spot=True) <= item.on_demand_usd_hour * bid / 100
     ]
-    return [item for place, item in sorted(affordable, key=lambda pair: order(pair[0], pair[1], spot=spot))]
+    return sorted(found, key=lambda one: (one.rank, one.item.vcpus, one.item.memory_mib, one.item.name))
+
+
+def preferred(types: Sequence[tuple[int, InstanceType]], resources: Wire) -> list[InstanceType]:
+    """The same without their ranks."""
+    return [one.item for one in ranked(types, resources)]

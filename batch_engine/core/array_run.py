@@ -49,8 +49,12 @@ class ArrayRun:
         """Where a child stands that has no ``Job``."""
         return JobStatus.RUNNABLE if self.released[index] else JobStatus.PENDING
 
-    def release(self, start: int, stop: int, now_ms: int) -> None:
-        """The children from ``start`` up to ``stop`` wait for nobody any more."""
+    def release(self, start: int, stop: int, now_ms: int) -> int:
+        """The children from ``start`` up to ``stop`` wait for nobody any more.
+
+        Returns:
+            How many of those that have no ``Job`` are RUNNABLE with that.
+        """
         fresh = (stop - start) - self.released.count(1, start, stop)
         touched = self.made.count(1, start, stop) if fresh else 0
         if touched:
@@ -61,6 +65,7 @@ class ArrayRun:
         self.updated_at_ms = now_ms
         if fresh:
             heapq.heappush(self._ranges, (start, stop))
+        return fresh
 
     def peek(self) -> int | None:
         """The first released child that has no ``Job`` yet."""

@@ -135,6 +135,9 @@ def make(journal: Journal, parent: Job, index: int) -> Job:
     registry = journal.registry
     child = _new(registry, parent, index)
     registry.arrays[parent.id].adopt(index, child.status)
+    if child.status is JobStatus.RUNNABLE:
+        # It was counted when its range was released, and is so again as a job of its own.
+        registry.index.count_waiting(parent, -1)
     registry.add(child)
     registry.touch(child)
     if child.status is JobStatus.RUNNABLE:

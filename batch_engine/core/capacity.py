@@ -52,7 +52,7 @@ class Capacity:
             return closed
         need = need_of(job)
         if has_fleet(environment):
-            offer = self.scaling.offer(need, environment)
+            offer = self.scaling.offer(need, environment, job.queue)
         else:
             offer = self._by_vcpus(need, environment)
         if isinstance(offer, Refusal) or _launching(offer):

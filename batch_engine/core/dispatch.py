@@ -156,6 +156,7 @@ class Dispatcher:
         for job_id in job_ids:
             job = self._registry.jobs[job_id]
             self._held.get(job.queue, {}).pop(job_id, None)
+            self._registry.index.provided_no_more(job)
             if job.status is JobStatus.RUNNABLE:
                 job.wait_reason = None
                 self.lines.join(job)
@@ -248,6 +249,7 @@ class Dispatcher:
         self.scaling.put(instance, job.id, need_of(job))
         self._held.setdefault(job.queue, {})[job.id] = job
         self.lines.leave(job)
+        self._registry.index.provided(job)
         job.wait_reason = WaitReason.INSTANCE_LAUNCHING
         job.status_reason = f"{job.wait_reason} - instance {instance.id} ({instance.type}) is launching"
         self._registry.touch(job)

@@ -93,6 +93,12 @@ class Fleet:
         best = min((room for room in self._rooms[state] if need.fits(room)), default=None)
         return None if best is None else next(iter(self._rooms[state][best].values()))
 
+    def empty(self) -> Iterator[Instance]:
+        """The instances that no job is on or waits for: those that are ready, and those that will be."""
+        yield from self.idle.values()
+        for shelf in self._rooms[InstanceState.LAUNCHING].values():
+            yield from (instance for instance in shelf.values() if not instance.jobs)
+
     def add(self, instance: Instance) -> None:
         """Count in an instance."""
         self.instances[instance.id] = instance

@@ -66,6 +66,8 @@ class JobIndex:
         self._use: dict[str, Counter[str]] = {}
         self._left: dict[str, Departure] = {}
         self._placed: dict[str, Departure] = {}
+        self._waiting: Counter[str] = Counter()
+        self._provided: set[str] = set()
 
     def add(self, job: Job) -> None:
         """Take in a job, new or read back from the store."""
@@ -73,6 +75,8 @@ class JobIndex:
             self._shelf(job.queue, job.status).put(job)
         if job.status.is_placed:
             self._count(job, 1)
+        elif job.status is JobStatus.RUNNABLE:
+            self.count_waiting(job, 1)
 
     def moved(self, job: Job, before: JobStatus, now_ms: int) -> None:
         """A job has left ``before`` for the status that it has now."""
@@ -83,7 +87,10 @@ class JobIndex:
             self._shelf(job.queue, job.status).put(job)
         if before.is_placed != job.status.is_placed:
             self._count(job, 1 if job.status.is_placed else -1)
+        if job.status is JobStatus.RUNNABLE:
+            self.count_waiting(job, 1)
         if before is JobStatus.RUNNABLE:
+            self._no_longer_waits(job)
             left = self._placed if job.status.is_placed else self._left
             left[job.queue] = Departure(now_ms, job.order)
 
@@ -96,6 +103,39 @@ class JobIndex:
             use[job.share_identifier or ""] += sign * job.milli_vcpus
             if not use[job.share_identifier or ""]:
                 del use[job.share_identifier or ""]
+
+    def count_waiting(self, job: Job, count: int) -> None:
+        """So many jobs like this one have become RUNNABLE, or are so no more; for children without a ``Job``.
+
+        Nodes have instances of their own, and so no part in what others share.
+        """
+        if not job.is_gang and job.node_index is None:
+            self._waiting[job.queue] += count * job.milli_vcpus
+
+    def provided(self, job: Job) -> None:
+        """A RUNNABLE job has its instance, which is being launched: nothing more is to be launched for it."""
+        self.count_waiting(job, -1)
+        self._provided.add(job.id)
+
+    def provided_no_more(self, job: Job) -> None:
+        """It has to be placed anew, if it is RUNNABLE still."""
+        if job.id in self._provided:
+            self._provided.discard(job.id)
+            self.count_waiting(job, 1)
+
+    def _no_longer_waits(self, job: Job) -> None:
+        if job.id in self._provided:
+            self._provided.discard(job.id)
+        else:
+            self.count_waiting(job, -1)
+
+    def waiting_milli_vcpus(self, queue: str) -> int:
+        """What the RUNNABLE jobs of a queue need for which nothing is being launched."""
+        return self._waiting[queue]
+
+    def is_provided(self, job: Job) -> bool:
+        """Whether an instance is being launched for a job; for checks."""
+        return job.id in self._provided
 
     def oldest_first(self, queue: str, status: JobStatus, after: int = 0) -> Iterator[Job]:
         """The jobs of a queue in a status, from the serial that follows ``after``."""

@@ -36,12 +36,15 @@ class Pending:
             return
         run, size = self._registry.arrays[job.id], job.array_size or 0
         if not is_child_by_child(job):
-            run.release(0, size, run.updated_at_ms)
+            self._count(job, run.release(0, size, run.updated_at_ms))
         else:
             for index in range(size):
                 if self._dependencies.of_child(job, index) is Verdict.MET:
-                    run.release(index, index + 1, run.updated_at_ms)
+                    self._count(job, run.release(index, index + 1, run.updated_at_ms))
         self._dispatcher.enqueue(job)
+
+    def _count(self, parent: Job, fresh: int) -> None:
+        self._registry.index.count_waiting(parent, fresh)
 
     def submitted(self, job: Job) -> None:
         """A job stands in SUBMITTED: it waits for its dependencies, or is released at once."""
@@ -131,7 +134,7 @@ class Pending:
                 if not run.made[index]:
                     self._child(parent, index)
                     touched.add(index)
-        run.release(start, stop, self._journal.now_ms)
+        self._count(parent, run.release(start, stop, self._journal.now_ms))
         for index in sorted(touched):
             self._release(self._child(parent, index))
         self._dispatcher.enqueue(parent)

@@ -14,7 +14,7 @@ from batch_engine.core.instances import Fleet, Instance, InstanceState, Need
 from batch_engine.core.journal import Journal
 from batch_engine.core.model import ComputeEnvironment, State, WaitReason
 from batch_engine.core.refusals import Refusal, resource_requirement, too_large, vcpus
-from batch_engine.core.scaling_plan import ScalingPlan, infrastructure, size_of
+from batch_engine.core.scaling_plan import Demand, Fit, ScalingPlan, infrastructure, size_of
 
 IDLE = "instance idle"
 _CLUSTER = "cluster/"
@@ -94,10 +94,8 @@ class Scaling:
             plan = self._plans[environment.name] = ScalingPlan.of(environment, self._catalogue)
         return plan
 
-    def _candidates(
-        self, need: Need, environment: ComputeEnvironment, count: int = 1
-    ) -> list[InstanceType] | Refusal:
-        """The types that could be launched for a job, most wanted first."""
+    def _fitting(self, need: Need, environment: ComputeEnvironment, count: int = 1) -> list[Fit] | Refusal:
+        """The types that could be launched for so many of a job, or why there is none and never will be."""
         plan, limit = self._plan(environment), environment.max_milli_vcpus or 0
         if need.milli_vcpus * count > limit:
             return too_large()
@@ -105,28 +103,55 @@ class Scaling:
         if not fitting:
             return resource_requirement(plan.unknown)
         if plan.strict:
-            fitting = [item for item in fitting if item.vcpus * 1000 * count <= limit]
-            if not fitting:
-                return too_large()
-        if plan.single or count > 1:
-            fitting = fitting[:1]
-        available = [item for item in fitting if item.name not in self.settings.unavailable_types]
-        if not available:
-            names = ", ".join(item.name for item in fitting[:5])
-            return Refusal(
-                WaitReason.INSUFFICIENT_INSTANCE_CAPACITY,
-                f"Service cannot fulfill the capacity requested for instance type [{names}]",
-            )
-        return available
+            fitting = [one for one in fitting if one.type.item.vcpus * 1000 * count <= limit]
+        return fitting or too_large()
 
-    def offer(self, need: Need, environment: ComputeEnvironment) -> Offer | Refusal:
-        """Where a job would go now."""
+    def _available(self, items: list[InstanceType]) -> list[InstanceType] | Refusal:
+        available = [item for item in items if item.name not in self.settings.unavailable_types]
+        if available:
+            return available
+        names = ", ".join(item.name for item in items[:5])
+        return Refusal(
+            WaitReason.INSUFFICIENT_INSTANCE_CAPACITY,
+            f"Service cannot fulfill the capacity requested for instance type [{names}]",
+        )
+
+    def _candidates(
+        self, need: Need, environment: ComputeEnvironment, demand: Demand
+    ) -> list[InstanceType] | Refusal:
+        """The types that could be launched now for a job and others like it, most wanted first."""
+        fitting, plan = self._fitting(need, environment), self._plan(environment)
+        if isinstance(fitting, Refusal):
+            return fitting
+        if plan.single:
+            return self._available(plan.sized(fitting, demand)[:1])
+        available = self._available([one.type.item for one in fitting])
+        if isinstance(available, Refusal):
+            return available
+        names = {item.name for item in available}
+        return plan.sized([one for one in fitting if one.type.item.name in names], demand)
+
+    def _demand(self, need: Need, environment: ComputeEnvironment, wanted_milli_vcpus: int) -> Demand:
+        """So many jobs like this one make up the vCPUs that are wanted, within maxvCpus."""
         fleet = self.fleet(environment.name)
-        candidates = self._candidates(need, environment)
+        room = (environment.max_milli_vcpus or 0) - fleet.milli_vcpus + fleet.idle_milli_vcpus
+        return Demand(max(1, min(wanted_milli_vcpus, room) // need.milli_vcpus), room)
+
+    def offer(self, need: Need, environment: ComputeEnvironment, queue: str) -> Offer | Refusal:
+        """Where a job would go now: where there is room, or on an instance of the size that its queue fills.
+
+        Args:
+            need: what the job takes.
+            environment: on whose instances.
+            queue: whose RUNNABLE jobs are the demand.
+        """
+        fleet = self.fleet(environment.name)
         # A blocked job stays one that AWS Batch would call so only while no instance takes it.
         instance = fleet.room(need, InstanceState.READY) or fleet.room(need, InstanceState.LAUNCHING)
         if instance is not None:
             return Offer(instance)
+        demand = self._demand(need, environment, self._registry.index.waiting_milli_vcpus(queue))
+        candidates = self._candidates(need, environment, demand)
         if isinstance(candidates, Refusal):
             return candidates
         for item in candidates:
@@ -156,14 +181,18 @@ class Scaling:
         if environment.resources.get("type") != "EC2" or environment.type != "MANAGED":
             return resource_requirement(())
         largest = Need(*map(max, zip(*needs, strict=True)))
-        candidates = self._candidates(largest, environment, len(needs))
+        fitting = self._fitting(largest, environment, len(needs))
+        if isinstance(fitting, Refusal):
+            return fitting
+        # Nodes must be alike, so a job of several nodes does not fall to another type.
+        candidates = self._available([fitting[0].type.item])
         if isinstance(candidates, Refusal):
             return candidates
-        # Nodes must be alike, so a job of several nodes does not fall to another type.
         item, fleet = candidates[0], self.fleet(environment.name)
-        own = [instance for instance in fleet.idle.values() if instance.type == item.name][: len(needs)]
+        own = [instance for instance in fleet.empty() if instance.type == item.name][: len(needs)]
         missing = len(needs) - len(own)
-        freed = fleet.idle_milli_vcpus - len(own) * item.vcpus * 1000
+        ready = sum(instance.state is InstanceState.READY for instance in own)
+        freed = fleet.idle_milli_vcpus - ready * item.vcpus * 1000
         if missing and not self._within(environment, item, missing, freed):
             return self.full(largest, environment)
         return [*(Offer(instance) for instance in own), *[Offer(launch=item)] * missing]
@@ -178,8 +207,9 @@ class Scaling:
         return self._launch(environment, offer.launch)
 
     def _make_room(self, environment: ComputeEnvironment, item: InstanceType, keep: set[str]) -> None:
-        for instance in list(self.fleet(environment.name).idle.values()):
-            if self._within(environment, item, 1, 0):
+        fleet, limit = self.fleet(environment.name), environment.max_milli_vcpus or 0
+        for instance in list(fleet.idle.values()):
+            if fleet.milli_vcpus + item.vcpus * 1000 <= limit:
                 return
             if instance.id not in keep:
                 self.terminate(instance)
@@ -342,7 +372,9 @@ class Scaling:
             resources, fleet = environment.resources, self.fleet(environment.name)
             floor = max(resources.get("minvCpus", 0), resources.get("desiredvCpus") or 0) * 1000
             while fleet.milli_vcpus < floor:
-                candidates = self._candidates(Need(1000, 0, 0), environment)
+                one = Need(1000, 0, 0)
+                wanted = floor - fleet.milli_vcpus
+                candidates = self._candidates(one, environment, self._demand(one, environment, wanted))
                 if isinstance(candidates, Refusal) or not self._within(environment, candidates[0], 1, 0):
                     break
                 self._launch_idle(environment, candidates[0])

@@ -133,10 +133,10 @@ def test_best_fit_waits_for_its_one_type_where_progressive_takes_another(world):
 
 def test_minimum_is_kept_from_the_start_and_while_disabled(world):
     environment(world, minvCpus=3)
-    assert types(world) == ["m6g.medium"] * 3
+    assert types(world) == ["m6g.large", "m6g.medium"]
     world.call("UpdateComputeEnvironment", computeEnvironment="ce", state="DISABLED")
     later(world, 3600)
-    assert types(world) == ["m6g.medium"] * 3
+    assert types(world) == ["m6g.large", "m6g.medium"]
     world.call("UpdateComputeEnvironment", computeEnvironment="ce", computeResources={"minvCpus": 0})
     later(world, 3600)
     assert types(world) == []
@@ -177,7 +177,7 @@ def test_scale_down_delay_counts_from_the_last_job(world):
 def test_desired_vcpus_can_be_raised_by_hand_only(world):
     environment(world)
     world.call("UpdateComputeEnvironment", computeEnvironment="ce", computeResources={"desiredvCpus": 4})
-    assert types(world) == ["m6g.medium"] * 4
+    assert types(world) == ["m6g.xlarge"]
     with pytest.raises(Exception, match="should not be less than its current value 4, got 2"):
         world.call("UpdateComputeEnvironment", computeEnvironment="ce", computeResources={"desiredvCpus": 2})
 
@@ -205,7 +205,7 @@ def test_disabled_environment_runs_on_and_takes_nothing(world):
 
 
 def test_deleted_environment_gives_its_instances_back(world):
-    environment(world, minvCpus=2)
+    environment(world, types=["m6g.medium"], minvCpus=2)
     world.call("UpdateComputeEnvironment", computeEnvironment="ce", state="DISABLED")
     world.actions.clear()
     world.call("DeleteComputeEnvironment", computeEnvironment="ce")
