@@ -18,7 +18,7 @@ LOCAL_PACKAGES := . containers/batch_worker containers/media
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: $(VENV)/.dev $(VENV)/.npm ## Installs everything into .venv and node_modules
+setup: $(VENV)/.dev $(VENV)/.npm $(VENV)/.checkov ## Installs everything into .venv and node_modules
 
 demo: $(VENV)/.run $(VENV)/.npm ## A file dropped in S3 becomes a result, on this machine
 	@$(BIN)/batch-stack demo
@@ -31,7 +31,7 @@ check: setup ## Linters, types, import rules and the tests that need no cloud
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not cloud"
+	$(BIN)/python -m pytest -m "not cloud and not long"
 
 synth: $(VENV)/.run $(VENV)/.npm ## Writes the CloudFormation templates into cdk.out/
 	@cdk synth --quiet --output cdk.out
@@ -46,6 +46,8 @@ requirements: $(VENV)/.dev ## Recompiles requirements*.txt from pyproject.toml
 		--extra local pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate \
 		--extra local --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate \
+		--group pyproject.toml:checkov -o requirements-checkov.txt
 
 clean: ## Stops the local cloud and removes what the targets made
 	@if [ -x $(BIN)/batch-stack ] && [ -d .batch-stack ]; then $(BIN)/batch-stack local stop || true; fi
@@ -66,6 +68,13 @@ $(VENV)/.run: $(VENV)/bin/python requirements.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	@echo "setup: development packages (requirements-dev.txt)"
 	@$(BIN)/python -m pip install -q -r requirements-dev.txt
+	@touch $@
+
+# Checkov pins old versions of what the project itself needs newer: it gets an environment of its own.
+$(VENV)/.checkov: $(VENV)/bin/python requirements-checkov.txt
+	@echo "setup: checkov (requirements-checkov.txt)"
+	@$(BIN)/python -m venv --clear $(VENV)/checkov
+	@$(VENV)/checkov/bin/python -m pip install -q -r requirements-checkov.txt
 	@touch $@
 
 $(VENV)/.npm: $(VENV)/.run package.json package-lock.json

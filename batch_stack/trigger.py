@@ -133,7 +133,7 @@ class ObjectTrigger(Construct):
             self,
             "SubmitJob",
             description="Submits an AWS Batch job for an object created in S3",
-            runtime=lambda_.Runtime.PYTHON_3_13,
+            runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             handler="handler.handle",
             # Sources only: what other tools leave in the folder must not change the function.

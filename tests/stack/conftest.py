@@ -1,7 +1,9 @@
-"""One synthesised template for all stack tests: synthesis costs seconds."""
+"""Templates for all stack tests, each synthesised once a session in one jsii process: both cost seconds."""
 
 import json
-from collections.abc import Callable
+import runpy
+from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,22 @@ ROOT = Path(__file__).resolve().parents[2]
 Resources = dict[str, dict[str, Any]]
 
 
-def _new_app(outdir: Path) -> Any:
-    context = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
-    return batch_stack.App(context=context, outdir=str(outdir), analytics_reporting=False)
+@cache
+def _flags() -> Mapping[str, Any]:
+    return dict(json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"])
+
+
+def _new_app(outdir: Path, **context: Any) -> Any:
+    app = import_module("aws_cdk").App
+    return app(context={**_flags(), **context}, outdir=str(outdir), analytics_reporting=False)
+
+
+def _stack(app: Any, settings: batch_stack.Settings) -> Any:
+    return batch_stack.BatchStack(app, settings.name, settings=settings, containers_dir=ROOT / "containers")
+
+
+def _file(stack: Any) -> Path:
+    return Path(stack.node.root.synth().directory) / stack.template_file
 
 
 def _assertions_on(stack: Any) -> Any:
@@ -40,10 +55,7 @@ def new_app(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Any]:
 @pytest.fixture(scope="session")
 def default_stack(new_app: Callable[[], Any]) -> Any:
     """The stack that app.py deploys."""
-    settings = batch_stack.load_settings(ROOT / "batch.yaml")
-    return batch_stack.BatchStack(
-        new_app(), settings.name, settings=settings, containers_dir=ROOT / "containers"
-    )
+    return _stack(new_app(), batch_stack.load_settings(ROOT / "batch.yaml"))
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +65,8 @@ def assertions(default_stack: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def _template_text(assertions: Any) -> str:
-    return json.dumps(assertions.to_json())
+def _template_text(default_stack: Any) -> str:
+    return _file(default_stack).read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -70,7 +82,26 @@ def of_type(template: dict[str, Any]) -> Callable[[str], Resources]:
 
 
 @pytest.fixture(scope="session")
-def _variant_text(new_app: Callable[[], Any], cdk: Any) -> str:
+def synth(new_app: Callable[[], Any]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Makes templates of settings, written as in batch.yaml; equal settings are synthesised once a session.
+
+    Each call returns a copy of its own. Settings that are refused raise what app.py would meet.
+    """
+    texts: dict[str, str] = {}
+
+    def template_of(settings: Mapping[str, Any]) -> dict[str, Any]:
+        key = json.dumps(settings)
+        if key not in texts:
+            stack = _stack(new_app(), parse_settings(settings, source="test"))
+            texts[key] = _file(stack).read_text(encoding="utf-8")
+        return json.loads(texts[key])
+
+    return template_of
+
+
+@pytest.fixture(scope="session")
+def variant_stack(new_app: Callable[[], Any], cdk: Any) -> Any:
+    """A stack with most settings different from the default, and a tag on everything."""
     settings = parse_settings(
         {
             "name": "variant",
@@ -99,13 +130,48 @@ def _variant_text(new_app: Callable[[], Any], cdk: Any) -> str:
         },
         source="variant",
     )
-    app = new_app()
-    stack = batch_stack.BatchStack(app, settings.name, settings=settings, containers_dir=ROOT / "containers")
-    cdk.Tags.of(app).add("team", "video")
-    return json.dumps(_assertions_on(stack).to_json())
+    stack = _stack(new_app(), settings)
+    cdk.Tags.of(stack.node.root).add("team", "video")
+    return stack
+
+
+@pytest.fixture(scope="session")
+def _variant_text(variant_stack: Any) -> str:
+    return _file(variant_stack).read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def variant(_variant_text: str) -> dict[str, Any]:
-    """A template with most settings different from the default, and a tag on everything."""
+    """The variant's template; each test gets its own copy."""
     return json.loads(_variant_text)
+
+
+@pytest.fixture(scope="session")
+def examples(cdk: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The cloud assembly of each folder of examples/, by its name.
+
+    A folder's app.py is run; one that has none holds a batch.yaml for the app.py of the project.
+    """
+    assemblies = {}
+    for folder in sorted(path for path in (ROOT / "examples").glob("*") if path.is_dir()):
+        outdir = tmp_path_factory.mktemp(folder.name)
+        own = folder / "app.py"
+        script = own if own.is_file() else ROOT / "app.py"
+        context = {} if own.is_file() else {"settings": str(folder / "batch.yaml")}
+        app = _new_app(outdir, **context)
+        with pytest.MonkeyPatch.context() as patch:
+            # What the CDK command passes in the environment does not reach a jsii process that runs already.
+            patch.setattr(cdk, "App", lambda app=app: app)
+            runpy.run_path(str(script), run_name="__main__")
+        assemblies[folder.name] = outdir
+    return assemblies
+
+
+@pytest.fixture(scope="session")
+def all_templates(default_stack: Any, variant_stack: Any, examples: dict[str, Path]) -> dict[str, Path]:
+    """Every template that the project stands for, by name: `default`, `variant`, or `<example>.<stack>`."""
+    templates = {"default": _file(default_stack), "variant": _file(variant_stack)}
+    for example, assembly in examples.items():
+        for path in sorted(assembly.glob("*.template.json")):
+            templates[f"{example}.{path.name.removesuffix('.template.json')}"] = path
+    return templates

@@ -22,18 +22,17 @@ def test_the_default_template_is_as_reviewed(template: dict[str, Any], snapshot:
     assert json.loads(text) == snapshot(extension_class=JSONSnapshotExtension)
 
 
-@pytest.mark.parametrize("fixture", ["template", "variant"])
-def test_cfn_lint_has_nothing_to_say(fixture: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    path = tmp_path / "stack.template.json"
-    path.write_text(json.dumps(request.getfixturevalue(fixture)), encoding="utf-8")
-    command = [str(Path(sys.executable).parent / "cfn-lint"), str(path)]
+def test_cfn_lint_has_nothing_to_say(all_templates: dict[str, Path], tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).parent / "cfn-lint"), *map(str, all_templates.values())]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
-def test_nothing_silences_cfn_lint(template: dict[str, Any]) -> None:
-    assert "cfn-lint" not in json.dumps(template)
-    assert not list(ROOT.glob(".cfnlintrc*"))
+def test_nothing_in_a_template_silences_a_linter(all_templates: dict[str, Path]) -> None:
+    for name, path in all_templates.items():
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"cfn-lint|cdk_nag|checkov", text), name
+    assert not list(ROOT.glob(".cfnlintrc*")) + list(ROOT.glob(".checkov*"))
 
 
 def test_logical_ids_of_what_holds_data_or_jobs_never_change(template: dict[str, Any]) -> None:
