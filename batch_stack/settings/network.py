@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from batch_stack.settings.base import SettingsModel
 
 _SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$", description="a subnet id (subnet-0a1b...)")]
+_BucketName = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="a bucket's name (not an ARN)")
+]
+EndpointName = Literal["batch", "events", "kms", "monitoring", "secretsmanager", "sns", "sqs", "ssm", "sts"]
+"""An AWS service that jobs may call through an interface endpoint, besides those every job needs to start."""
 
 
 class _OwnNetwork(SettingsModel):
-    # A /16 leaves room for subnets of another kind to be added later without moving those that are there.
+    # Cut into 16 subnets: five of each kind, one for each Availability Zone, whose addresses never move.
     cidr: Annotated[
         str,
         Field(
@@ -20,8 +26,20 @@ class _OwnNetwork(SettingsModel):
             description="an IPv4 range between /16 and /20, such as 10.0.0.0/16",
         ),
     ] = "10.0.0.0/16"
-    max_azs: Annotated[int, Field(ge=1, le=6)] = 2
+    # The Region must have as many.
+    max_azs: Annotated[int, Field(ge=1, le=5)] = 2
+    # Of all traffic, to CloudWatch Logs, which charges for what it takes in.
     flow_logs: bool = False
+
+    @model_validator(mode="after")
+    def _range_of_addresses(self) -> _OwnNetwork:
+        try:
+            ipaddress.IPv4Network(self.cidr)
+        except ValueError as error:
+            raise ValueError(
+                f"cidr must begin with the first address of an IPv4 range, got {self.cidr!r}: {error}"
+            ) from None
+        return self
 
 
 class PublicNetworkSettings(_OwnNetwork):
@@ -34,13 +52,31 @@ class PrivateNetworkSettings(_OwnNetwork):
     """Private subnets that reach the internet through NAT gateways, which cost money by the hour."""
 
     mode: Literal["private_with_nat"]
-    nat_gateways: Annotated[int, Field(ge=1, le=6)] = 1
+    # With as many as Availability Zones, the loss of a zone leaves the others connected.
+    nat_gateways: Annotated[int, Field(ge=1, le=5)] = 1
+
+    @model_validator(mode="after")
+    def _one_for_a_zone(self) -> PrivateNetworkSettings:
+        if self.nat_gateways > self.max_azs:
+            raise ValueError(
+                f"nat_gateways must be between 1 and max_azs, which is {self.max_azs}, "
+                f"got {self.nat_gateways}"
+            )
+        return self
 
 
 class IsolatedNetworkSettings(_OwnNetwork):
-    """Subnets without any way to the internet; AWS's services are reached through VPC endpoints."""
+    """Subnets without any way to the internet; AWS's services are reached through VPC endpoints.
+
+    Interface endpoints cost money by the hour, each in each Availability Zone. Those for ECS, ECR and
+    CloudWatch Logs are always there; the gateway endpoints, for S3 and DynamoDB, are free.
+    """
 
     mode: Literal["isolated"]
+    # What jobs call besides: leave out what none of them uses.
+    endpoints: list[EndpointName] = ["batch", "events", "secretsmanager", "sqs", "ssm", "sts"]
+    # Buckets of other accounts that jobs may read, such as public data sets.
+    readable_buckets: list[_BucketName] = []
 
 
 class ExistingNetworkSettings(SettingsModel):
@@ -53,6 +89,15 @@ class ExistingNetworkSettings(SettingsModel):
     subnet_ids: Annotated[list[_SubnetId], Field(min_length=1)]
     # Where the subnets' default route leads: an internet gateway (public), NAT (private), nowhere (isolated).
     subnets: Literal["public", "private", "isolated"] = "private"
+
+    @model_validator(mode="after")
+    def _a_subnet_for_each_zone(self) -> ExistingNetworkSettings:
+        zones, subnets = len(self.availability_zones), len(self.subnet_ids)
+        if zones != subnets:
+            raise ValueError(
+                f"subnet_ids must be one for each of the {zones} availability_zones, got {subnets}"
+            )
+        return self
 
 
 NetworkSettings = Annotated[

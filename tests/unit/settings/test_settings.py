@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from batch_stack.settings import Ec2Settings, JobSettings, Settings
+from batch_stack.settings import JobSettings, ManagedInstancesSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -63,7 +63,8 @@ def test_attempts_of_a_fargate_job_come_from_the_fargate_tier() -> None:
     ],
 )
 def test_the_architecture_is_read_from_the_instance_type(instance_type: str, architecture: str) -> None:
-    assert Ec2Settings(instance_types=[instance_type]).architecture == architecture
+    settings = ManagedInstancesSettings.model_construct(instance_types=[instance_type])
+    assert settings.architecture == architecture
 
 
 def test_the_compute_environments_and_tiers_are_those_that_are_given() -> None:

@@ -89,7 +89,7 @@ def _spot(**settings: Any) -> dict[str, Any]:
         ),
         (
             {"network": {"mode": "private_with_nat", "nat_gateways": 0}},
-            "network.nat_gateways must be a whole number between 1 and 6, got 0",
+            "network.nat_gateways must be a whole number between 1 and 5, got 0",
         ),
         ({"zzz": 1}, f"zzz is not a setting; allowed here: {SECTIONS}"),
         (

@@ -1,0 +1,47 @@
+"""What a name in `instance_types` stands for, by the project's table of instance types."""
+
+from __future__ import annotations
+
+import re
+
+from batch_engine.catalogue import InstanceFacts, instance_types
+from batch_stack.settings.base import Architecture
+
+BUNDLES: dict[str, tuple[str, ...]] = {
+    "default_x86_64": ("m6i", "c6i", "r6i", "c7i"),
+    "default_arm64": ("m6g", "c6g", "r6g", "c7g"),
+}
+"""Names of AWS Batch that stand for families:
+https://docs.aws.amazon.com/batch/latest/userguide/instance-type-compute-table.html"""
+
+_ARM_FAMILY = re.compile(r"(a1|[a-z]+\d+g[a-z]*)")
+# For types that are newer than the table: AWS names accelerated computing g and p, and nothing else so.
+_GPU_FAMILY = re.compile(r"(g|gr|p)\d.*")
+
+
+def family_of(name: str) -> str:
+    """The family of an instance type; a family or a bundle stands for itself."""
+    return name.partition(".")[0]
+
+
+def facts_of(name: str) -> tuple[InstanceFacts, ...]:
+    """All types that a type's, a family's or a bundle's name stands for; none if the table has none."""
+    families = BUNDLES.get(name, (name,))
+    return tuple(item for item in instance_types() if item.name == name or family_of(item.name) in families)
+
+
+def architecture_of(name: str) -> Architecture:
+    """The CPU architecture that an instance type's or family's name tells."""
+    arm = name == "default_arm64" or _ARM_FAMILY.fullmatch(family_of(name))
+    return "arm64" if arm else "x86_64"
+
+
+def has_gpu(name: str) -> bool:
+    """Whether the types have NVIDIA GPUs; those that are not in the table are told by their names."""
+    facts = facts_of(name)
+    return any(item.gpus for item in facts) if facts else bool(_GPU_FAMILY.fullmatch(family_of(name)))
+
+
+def without_local_disk(name: str) -> str | None:
+    """A type among those the name stands for that has no NVMe disk of its own; none of unknown types."""
+    return next((item.name for item in facts_of(name) if not item.local_disk_gb), None)

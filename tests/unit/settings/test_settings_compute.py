@@ -1,0 +1,96 @@
+"""Compute environments: which instance types suit images, disks and placement groups."""
+
+from typing import Any
+
+import pytest
+
+from batch_engine.core.catalogue import BUNDLES as ENGINE_BUNDLES
+from batch_stack.settings import SettingsError, parse_settings
+from batch_stack.settings.instance_types import BUNDLES, facts_of, has_gpu, without_local_disk
+
+
+def _compute(**compute: Any) -> Any:
+    content = {"compute": {"x": compute}, "tiers": {"only": {"priority": 1, "compute": ["x"]}}}
+    return parse_settings(content, source="batch.yaml").compute["x"]
+
+
+@pytest.mark.parametrize(
+    ("types", "has", "lacks"),
+    [
+        (["g5"], True, False),
+        (["p5.48xlarge", "gr6"], True, False),
+        (["g7z.large"], True, False),  # newer than the table
+        (["m6i"], False, True),
+        (["default_x86_64"], False, True),
+        (["g4dn.xlarge", "c6i"], True, True),
+    ],
+)
+def test_gpus_are_known_by_the_table_or_by_the_name(types: list[str], has: bool, lacks: bool) -> None:
+    settings = _compute(type="on_demand", instance_types=types)
+    assert (settings.has_gpu, settings.lacks_gpu) == (has, lacks)
+
+
+def test_names_agree_with_the_table() -> None:
+    for name in ("c5d", "c5d.large", "m6i", "g5.xlarge"):
+        assert facts_of(name)
+    assert {item.name.partition(".")[0] for item in facts_of("default_arm64")} == {"m6g", "c6g", "r6g", "c7g"}
+    assert not facts_of("z9")
+    assert not has_gpu("pz")
+    assert {**BUNDLES, "optimal": BUNDLES["default_x86_64"]} == ENGINE_BUNDLES
+
+
+def test_disks_are_known_by_the_table_and_others_are_let_pass() -> None:
+    assert without_local_disk("m6id") is None
+    assert without_local_disk("i9z.large") is None
+    assert without_local_disk("m6i.large") == "m6i.large"
+    assert _compute(type="spot", instance_types=["c6id", "g5.xlarge"], nvme_scratch=True).nvme_scratch
+
+
+@pytest.mark.parametrize(
+    ("compute", "problem"),
+    [
+        (
+            {"type": "spot", "instance_types": ["m6id", "m6i"], "nvme_scratch": True},
+            "instance_types[1] must have NVMe disks of its own, because nvme_scratch is true, and m6i.large "
+            "has none, got 'm6i'",
+        ),
+        (
+            {"type": "on_demand", "instance_types": ["c5.large"], "nvme_scratch": True},
+            "instance_types[0] must have NVMe disks of its own, because nvme_scratch is true, and it has "
+            "none, got 'c5.large'",
+        ),
+        (
+            {"type": "managed_instances", "instance_types": ["c6i.large"], "nvme_scratch": True},
+            "instance_types[0] must have NVMe disks",
+        ),
+        (
+            {"type": "on_demand", "instance_types": ["p3.2xlarge"]},
+            "instance_types[0] must be of a family that AWS Batch's images of Amazon Linux 2023 support, "
+            "got 'p3.2xlarge'",
+        ),
+        ({"type": "spot", "instance_types": ["g5g"]}, "instance_types[0] must be of a family that"),
+        ({"type": "spot", "instance_types": ["a1"]}, "instance_types[0] must be of a family that"),
+        (
+            {"type": "on_demand", "instance_types": ["c6i", "t3.large"], "placement_group": True},
+            "instance_types[1] must be neither burstable (t3) nor flexible (m7i-flex), because "
+            "placement_group is true, got 't3.large'",
+        ),
+        (
+            {"type": "on_demand", "instance_types": ["c7i-flex"], "placement_group": True},
+            "instance_types[0] must be neither burstable",
+        ),
+        (
+            {"type": "spot", "placement_group": True},
+            "placement_group must be false on Spot, where AWS Batch runs no multi-node parallel jobs",
+        ),
+        (
+            {"type": "managed_instances", "instance_types": ["default_arm64"]},
+            "instance_types[0] must be an instance type or family that Amazon ECS knows, got 'default_arm64'",
+        ),
+        ({"type": "unmanaged", "state": "off"}, "state must be one of enabled, disabled, got 'off'"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(compute: dict[str, Any], problem: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        _compute(**compute)
+    assert str(raised.value).startswith(f"batch.yaml: compute.x.{problem}")

@@ -1,0 +1,67 @@
+"""Networks: what a mode takes, and what of it is refused."""
+
+from typing import Any
+
+import pytest
+
+from batch_stack.settings import SettingsError, parse_settings
+
+EXISTING = {
+    "mode": "existing",
+    "vpc_id": "vpc-0a1b",
+    "availability_zones": ["eu-west-1a", "eu-west-1b"],
+    "subnet_ids": ["subnet-0a", "subnet-0b"],
+}
+
+
+def _network(**network: Any) -> Any:
+    return parse_settings({"network": network}, source="batch.yaml").network
+
+
+def test_every_mode_is_accepted_with_little() -> None:
+    assert _network(mode="public").max_azs == 2
+    assert _network(mode="private_with_nat").nat_gateways == 1
+    assert "secretsmanager" in _network(mode="isolated").endpoints
+    assert _network(**EXISTING).subnets == "private"
+
+
+@pytest.mark.parametrize(
+    ("network", "problem"),
+    [
+        (
+            {"mode": "public", "cidr": "10.0.0.0/24"},
+            "network.cidr must be an IPv4 range between /16 and /20, such as 10.0.0.0/16, got '10.0.0.0/24'",
+        ),
+        (
+            {"mode": "public", "cidr": "10.0.1.0/16"},
+            "network.cidr must begin with the first address of an IPv4 range, got '10.0.1.0/16': 10.0.1.0/16 "
+            "has host bits set",
+        ),
+        (
+            {"mode": "isolated", "cidr": "10.0.300.0/20"},
+            "network.cidr must begin with the first address of an IPv4 range, got '10.0.300.0/20'",
+        ),
+        (
+            {"mode": "private_with_nat", "max_azs": 2, "nat_gateways": 3},
+            "network.nat_gateways must be between 1 and max_azs, which is 2, got 3",
+        ),
+        ({"mode": "public", "max_azs": 6}, "network.max_azs must be a whole number between 1 and 5, got 6"),
+        (
+            {"mode": "isolated", "endpoints": ["batch", "ftp"]},
+            "network.endpoints[1] must be one of batch, events, kms, monitoring, secretsmanager, sns, sqs, "
+            "ssm, sts, got 'ftp'",
+        ),
+        (
+            {"mode": "isolated", "readable_buckets": ["arn:aws:s3:::b"]},
+            "network.readable_buckets[0] must be a bucket's name (not an ARN), got 'arn:aws:s3:::b'",
+        ),
+        (
+            {**EXISTING, "subnet_ids": ["subnet-0a"]},
+            "network.subnet_ids must be one for each of the 2 availability_zones, got 1",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(network: dict[str, Any], problem: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        _network(**network)
+    assert str(raised.value).startswith(f"batch.yaml: {problem}")
