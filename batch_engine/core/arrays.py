@@ -111,12 +111,17 @@ def _new(registry: Registry, parent: Job, index: int) -> Job:
     history = [(parent.created_at_ms, JobStatus.PENDING)]
     if status is JobStatus.RUNNABLE:
         history.append((parent.history[-1][0], status))
+    child = child_of(parent, index)
+    child.status, child.status_reason, child.is_terminated = status, None, False
+    child.tags, child.attempts, child.history = {}, [], history
+    return child
+
+
+def child_of(parent: Job, index: int) -> Job:
+    """What a child is asked to do; where it stands is still its parent's."""
     child = Job(*_ALL_OF(parent))
     child.id, child.arn = child_id(parent, index), f"{parent.arn}:{index}"
-    child.parent_id, child.array_index = parent.id, index
-    child.depends_on, child.tags = (), {}
-    child.status, child.status_reason, child.is_terminated = status, None, False
-    child.attempts, child.history = [], history
+    child.parent_id, child.array_index, child.depends_on = parent.id, index, ()
     return child
 
 

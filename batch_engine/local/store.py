@@ -15,7 +15,6 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from batch_engine.core.arrays import SHARED_WITH_CHILDREN
 from batch_engine.core.model import (
     ComputeEnvironment,
     ConsumableResource,
@@ -27,24 +26,10 @@ from batch_engine.core.model import (
     ServiceEnvironment,
 )
 from batch_engine.core.registry import Entity
+from batch_engine.local import job_rows
+from batch_engine.local.store_schema import SCHEMA_VERSION, bring_up_to_date
 
-SCHEMA_VERSION = 2
 CHECKPOINT_PAGES = 10_000
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS entity (
-    arn TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, time_ms INTEGER NOT NULL, detail TEXT NOT NULL,
-    detail_type TEXT NOT NULL DEFAULT 'Batch Job State Change', resource TEXT NOT NULL DEFAULT ''
-);
-"""
-
-UPGRADE_FROM_1 = """
-ALTER TABLE outbox ADD COLUMN detail_type TEXT NOT NULL DEFAULT 'Batch Job State Change';
-ALTER TABLE outbox ADD COLUMN resource TEXT NOT NULL DEFAULT '';
-UPDATE outbox SET resource = json_extract(detail, '$.jobArn');
-"""
 
 _KINDS: dict[str, type[Entity]] = {
     kind.__name__: kind
@@ -56,11 +41,9 @@ _KINDS: dict[str, type[Entity]] = {
         JobQueue,
         QuotaShare,
         JobDefinition,
-        Job,
     )
 }
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
-_SHARED = set(SHARED_WITH_CHILDREN)
 
 
 class StoreError(Exception):
@@ -116,20 +99,21 @@ class Store:
             raise StoreError(
                 f"{path} has version {version}; this program reads versions up to {SCHEMA_VERSION}"
             )
-        if version == 1:
-            connection.executescript(UPGRADE_FROM_1)
-        connection.executescript(SCHEMA)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
-        self._last_event_id: int = last[0] if last else 0
+        bring_up_to_date(connection)
+        self._last_event_id: int = connection.execute("SELECT max(id) FROM outbox").fetchone()[0] or 0
 
     def load(self) -> Iterable[Entity]:
         """Every entity that was saved; resources before the jobs that name them."""
         with self._lock:
             rows = self._connection.execute("SELECT kind, body FROM entity").fetchall()
+            jobs = self._connection.execute(
+                "SELECT key, job_spec.body, job_state.body FROM job_state LEFT JOIN job_spec USING (key) "
+                "ORDER BY key"
+            ).fetchall()
         rank = list(_KINDS)
         for kind, body in sorted(rows, key=lambda row: rank.index(row[0])):
             yield _ADAPTERS[kind].validate_json(body)
+        yield from job_rows.read(jobs)
 
     def pending_events(self) -> list[PendingEvent]:
         """The events that were saved and not yet delivered, oldest first."""
@@ -155,46 +139,42 @@ class Store:
         Returns:
             The events, now that they have an id.
         """
-        upserts, deletes = [], []
+        jobs, upserts, deletes = [], [], []
         for arn, entity in changed.items():
-            if entity is None:
+            if isinstance(entity, Job):
+                jobs.append((entity, job_rows.state_of(entity), job_rows.key_of(entity)))
+            elif entity is None:
                 deletes.append((arn,))
             else:
                 kind = type(entity).__name__
-                # The children of an array have these from their parent: saved once, not ten thousand times.
-                shared = _SHARED if isinstance(entity, Job) and entity.array_index is not None else None
-                upserts.append((arn, kind, _ADAPTERS[kind].dump_json(entity, exclude=shared).decode()))
+                upserts.append((arn, kind, _ADAPTERS[kind].dump_json(entity).decode()))
         with self._lock:
             first = self._last_event_id + 1
-            events = [
-                PendingEvent(event_id, now_ms, what) for event_id, what in enumerate(announcements, first)
-            ]
-            rows = [
-                (
-                    event.id,
-                    now_ms,
-                    to_json(event.what.detail).decode(),
-                    event.what.detail_type,
-                    event.what.resource,
-                )
-                for event in events
-            ]
+            events = [PendingEvent(number, now_ms, what) for number, what in enumerate(announcements, first)]
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.executemany("INSERT OR REPLACE INTO entity VALUES (?, ?, ?)", upserts)
+                self._write_jobs(jobs)
+                if upserts:
+                    connection.executemany("INSERT OR REPLACE INTO entity VALUES (?, ?, ?)", upserts)
                 if deletes:
                     connection.executemany("DELETE FROM entity WHERE arn = ?", deletes)
-                connection.executemany(
-                    "INSERT INTO outbox (id, time_ms, detail, detail_type, resource) VALUES (?, ?, ?, ?, ?)",
-                    rows,
-                )
+                if events:
+                    connection.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", map(_row, events))
                 connection.execute("COMMIT")
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
             self._last_event_id += len(events)
         return events
+
+    def _write_jobs(self, jobs: list[tuple[Job, str, int]]) -> None:
+        for job, state, key in jobs:
+            values = (state, key)
+            if not self._connection.execute("UPDATE job_state SET body = ? WHERE key = ?", values).rowcount:
+                self._connection.execute("INSERT INTO job_state (body, key) VALUES (?, ?)", values)
+                if (spec := job_rows.spec_of(job)) is not None:
+                    self._connection.execute("INSERT INTO job_spec VALUES (?, ?)", (key, spec))
 
     def delivered(self, last_id: int) -> None:
         """Forget the events up to and including this one."""
@@ -205,3 +185,8 @@ class Store:
         """Close the file; what was saved is safe already."""
         with self._lock:
             self._connection.close()
+
+
+def _row(event: PendingEvent) -> tuple[int, int, str, str, str]:
+    what = event.what
+    return event.id, event.time_ms, to_json(what.detail).decode(), what.detail_type, what.resource

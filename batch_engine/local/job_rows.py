@@ -1,0 +1,89 @@
+"""Jobs as rows of the state file: what was asked for is written once, where a job stands at each move.
+
+The child of an array has no text of its own for what was asked for: it is its parent's.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from pydantic import TypeAdapter
+from pydantic_core import from_json
+
+from batch_engine.core.arrays import child_of
+from batch_engine.core.model import Job, Platform
+
+Row = tuple[int, str | None, str]
+
+STATE = frozenset(
+    {
+        "order",
+        "tags",
+        "status",
+        "status_reason",
+        "wait_reason",
+        "waits_since_ms",
+        "holds_consumables",
+        "stop_cause",
+        "stop_reason",
+        "is_cancelled",
+        "is_terminated",
+        "started_at_ms",
+        "stopped_at_ms",
+        "attempts",
+        "history",
+    }
+)
+"""The members of a job that change after its submission; all others never do."""
+
+_STATE = set(STATE)  # as the serializer wants it
+_JOB: TypeAdapter[Job] = TypeAdapter(Job)
+_INDEX_BITS = 14  # an array has at most 10,000 children
+_BLANK = {
+    "id": "",
+    "arn": "",
+    "name": "",
+    "queue": "",
+    "definition_arn": "",
+    "created_at_ms": 0,
+    "platform": Platform.EC2,
+    "milli_vcpus": 0,
+    "memory_mib": 0,
+}
+
+
+def key_of(job: Job) -> int:
+    """Where a job stands in the file: neighbours in a queue are neighbours there, and so are children."""
+    index = -1 if job.array_index is None else job.array_index
+    return job.serial << _INDEX_BITS | (index + 1)
+
+
+def spec_of(job: Job) -> str | None:
+    """What was asked for; None for the child of an array."""
+    if job.array_index is not None:
+        return None
+    return _JOB.dump_json(job, exclude=_STATE, exclude_defaults=True).decode()
+
+
+def state_of(job: Job) -> str:
+    """Where a job stands; what is as in a new job is left out."""
+    return _JOB.dump_json(job, include=_STATE, exclude_defaults=True).decode()
+
+
+def read(rows: Iterable[Row]) -> Iterator[Job]:
+    """Jobs from rows in the order of their keys, in which a parent stands before its children.
+
+    Raises:
+        ValueError: a child without its parent.
+    """
+    parent: Job | None = None
+    for key, spec, state in rows:
+        if spec is not None:
+            parent = _JOB.validate_python({**from_json(spec), **from_json(state)})
+            yield parent
+        elif parent is None or key >> _INDEX_BITS != parent.serial:
+            raise ValueError(f"row {key} is the child of an array that is not there")
+        else:
+            child = child_of(parent, key % (1 << _INDEX_BITS) - 1)
+            stands = _JOB.validate_python({**_BLANK, **from_json(state)})
+            for member in STATE:
+                setattr(child, member, getattr(stands, member))
+            yield child
