@@ -3,8 +3,8 @@
 https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
 
 Every strategy is an order of preference over instance types, whatever their size: how large the next one is
-follows from the demand (``scaling_plan``). Where AWS says "least interrupted", the published interruption bands stand in for what only AWS
-knows of its spare capacity.
+follows from the demand (``scaling_plan``). Where AWS says "least interrupted", the published interruption
+bands stand in for what only AWS knows of its spare capacity.
 """
 
 from collections.abc import Callable, Sequence

@@ -15,6 +15,7 @@ from batch_engine.core.consumables import Consumables
 from batch_engine.core.ids import Arns, IdFactory
 from batch_engine.core.instances import Instance, InstanceState, need_of
 from batch_engine.core.journal import Journal, nodes_of
+from batch_engine.core.launching import Launching
 from batch_engine.core.model import (
     Attempt,
     ComputeEnvironment,
@@ -68,8 +69,7 @@ class Dispatcher:
         self._arns = arns
         self._ids = ids
         self._by_priority: list[JobQueue] | None = None
-        # Jobs for which an instance is being launched: out of their line, and RUNNABLE still.
-        self._held: dict[str, dict[str, Job]] = {}
+        self._launching = Launching(journal.registry, self.scaling)
         # Where nothing makes room, the head of a queue need not be refused twice.
         self._refused: dict[str, Job] = {}
         self._addresses = 0
@@ -119,7 +119,7 @@ class Dispatcher:
         """Forget a queue that is gone."""
         self.lines.drop(name)
         self.shares.drop(name)
-        self._held.pop(name, None)
+        self._launching.drop(name)
         self._refused.pop(name, None)
         self._by_priority = None
 
@@ -134,7 +134,7 @@ class Dispatcher:
 
     def instance_ready(self, instance_id: str) -> None:
         """An instance has joined its cluster: the jobs that it was launched for get back in line."""
-        self._rejoin(self.scaling.ready(instance_id))
+        self._rejoin(self._launching.ready(instance_id))
 
     def instance_gone(self, instance_id: str) -> list[Job]:
         """An instance takes no more jobs.
@@ -147,23 +147,18 @@ class Dispatcher:
             return []
         jobs = list(instance.jobs)
         if instance.state is InstanceState.LAUNCHING:
-            self._rejoin(self.scaling.ready(instance_id))
+            self._rejoin(self._launching.gone(instance_id))
             jobs = []
         self.scaling.drain(instance)
         return [self._registry.jobs[job_id] for job_id in jobs]
 
-    def _rejoin(self, job_ids: list[str]) -> None:
-        for job_id in job_ids:
-            job = self._registry.jobs[job_id]
-            self._held.get(job.queue, {}).pop(job_id, None)
-            self._registry.index.provided_no_more(job)
-            if job.status is JobStatus.RUNNABLE:
-                job.wait_reason = None
-                self.lines.join(job)
+    def _rejoin(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            self.lines.join(job)
 
     def held(self, queue: str) -> list[Job]:
         """The RUNNABLE jobs of a queue whose instances are being launched."""
-        return [job for job in self._held.get(queue, {}).values() if job.status is JobStatus.RUNNABLE]
+        return self._launching.of_queue(queue)
 
     def in_order(self, queue: str) -> Iterator[Job]:
         """The RUNNABLE jobs of a queue in the order in which they would be placed; for display."""
@@ -224,10 +219,11 @@ class Dispatcher:
     def _accept(
         self, job: Job, queue: JobQueue, environment: ComputeEnvironment, offer: Offer
     ) -> Refusal | None:
-        launching = self._first_held(queue.name)
+        launching = self._launching.first(queue.name)
         instance = self.scaling.accept(offer, environment)
         if instance is not None and instance.state is InstanceState.LAUNCHING:
-            self._hold(job, instance)
+            self._launching.hold(job, instance)
+            self.lines.leave(job)
             return None
         if launching is not None and launching.order < job.order and job.share_identifier is None:
             return Refusal(
@@ -235,24 +231,6 @@ class Dispatcher:
             )
         self._start(job, environment, instance)
         return None
-
-    def _first_held(self, queue: str) -> Job | None:
-        held = self._held.get(queue)
-        while held:
-            job = next(iter(held.values()))
-            if job.status is JobStatus.RUNNABLE:
-                return job
-            del held[job.id]
-        return None
-
-    def _hold(self, job: Job, instance: Instance) -> None:
-        self.scaling.put(instance, job.id, need_of(job))
-        self._held.setdefault(job.queue, {})[job.id] = job
-        self.lines.leave(job)
-        self._registry.index.provided(job)
-        job.wait_reason = WaitReason.INSTANCE_LAUNCHING
-        job.status_reason = f"{job.wait_reason} - instance {instance.id} ({instance.type}) is launching"
-        self._registry.touch(job)
 
     def _start(self, job: Job, environment: ComputeEnvironment, instance: Instance | None) -> None:
         self._occupy(job, environment, instance)
@@ -272,19 +250,21 @@ class Dispatcher:
 
     def _place_job_of_nodes(self, job: Job, queue: JobQueue) -> Refusal | None:
         nodes = nodes_of(self._registry, job)
-        refusal = self.place_gang(nodes, queue)
-        if refusal is None:
+        refusal = self.place_gang(job, nodes, queue)
+        if refusal is None and job.wait_reason is not WaitReason.INSTANCE_LAUNCHING:
             multinode.placed(self._journal, job, nodes, self._addresses)
             self._addresses += len(nodes)
         return refusal
 
-    def place_gang(self, nodes: list[Job], queue: JobQueue) -> Refusal | None:
+    def place_gang(self, job: Job, nodes: list[Job], queue: JobQueue) -> Refusal | None:
         """Give every node of a job an instance of its own, all on one compute environment, or none at all.
 
         The nodes get their attempts and hold their room; to move them and to start them, main node first, is
-        the caller's. ``release`` frees each.
+        the caller's. ``release`` frees each. Where instances have to be launched first, the job leaves its
+        line until all of them are there.
 
         Args:
+            job: at the head of its line.
             nodes: RUNNABLE, and in no line.
             queue: their queue.
 
@@ -301,9 +281,12 @@ class Dispatcher:
                 continue
             own = [offer.instance for offer in offers if offer.instance is not None]
             instances = [self.scaling.accept(offer, environment, keep=own) for offer in offers]
-            if any(instance is None or instance.state is InstanceState.LAUNCHING for instance in instances):
-                return Refusal(WaitReason.INSTANCE_LAUNCHING, f"{len(nodes)} instances are launching")
-            for node, instance in zip(nodes, instances, strict=True):
+            alone = [instance for instance in instances if instance is not None]
+            if any(instance.state is InstanceState.LAUNCHING for instance in alone):
+                self._launching.hold_gang(job, nodes, alone)
+                self.lines.leave(job)
+                return None
+            for node, instance in zip(nodes, alone, strict=True):
                 self._occupy(node, environment, instance, alone=True)
             return None
         return telling(refusals)

@@ -285,6 +285,19 @@ class Scaling:
         elif instance.idle_since_ms is not None:
             self._watch(instance)
 
+    def set_aside(self, instance: Instance, job_id: str) -> None:
+        """Keep all of an instance for one node of a job that is not placed yet."""
+        fleet = self.fleet(instance.compute_environment)
+        if instance.state is InstanceState.READY:
+            fleet.turn(instance, InstanceState.LAUNCHING)
+        fleet.put(instance, job_id, instance.total)
+
+    def no_longer_aside(self, instance_id: str) -> None:
+        """An instance that is still launching is for whoever needs it."""
+        instance = self.instances[instance_id]
+        for job_id in list(instance.jobs):
+            self.fleet(instance.compute_environment).take_out(instance, job_id, self._journal.now_ms)
+
     def drain(self, instance: Instance) -> None:
         """Place nothing more on an instance; it goes when its last job does."""
         if instance.state is InstanceState.DRAINING:

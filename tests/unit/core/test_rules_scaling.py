@@ -1,4 +1,4 @@
-"""How large the instances are that a compute environment launches for the demand of a queue, one test a rule."""
+"""How large the instances are that a queue's demand launches, one test a rule."""
 
 import pytest
 
