@@ -82,6 +82,13 @@ def _a_number(context: click.Context, parameter: click.Parameter, value: float |
     help="What jobs run as: processes of this machine, or containers; auto takes containers where it can.",
 )
 @click.option(
+    "--container-cli",
+    envvar="BATCH_STACK_CONTAINER_CLI",
+    show_envvar=True,
+    help="What runs containers: a name, a path, or a command line such as 'podman --root /x'.  "
+    "[default: the first of docker, podman, finch and nerdctl that works]",
+)
+@click.option(
     "--enforce-iam",
     is_flag=True,
     help="Hold every request to the IAM policies of who signs it. `local env` gives an administrator's keys.",
@@ -103,6 +110,7 @@ def start(
     account: str | None,
     region: str | None,
     runtime: str,
+    container_cli: str | None,
     enforce_iam: bool,
     detach: bool,
     log_level: str,
@@ -124,6 +132,7 @@ def start(
         account=account,
         region=region,
         runtime=runtime,
+        container_cli=container_cli or None,
         log_level=log_level.upper(),
         enforce_iam=enforce_iam,
     )
@@ -168,6 +177,8 @@ def _run(options: ServerOptions) -> None:
 
 def _announce(record: ServerRecord) -> None:
     click.echo(f"local cloud ready at {record.endpoint_url} (pid {record.pid})")
+    if record.runtime != "process":
+        click.echo(f"jobs run as: {record.runtime}")
 
 
 def _start_detached(data_dir: Path, options: list[str]) -> None:

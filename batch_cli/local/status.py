@@ -20,7 +20,7 @@ _STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEED
 @click.command()
 @data_dir_option
 def status(data_dir: Path) -> None:
-    """Show the endpoint, how long it has been up, the queues and their jobs by status."""
+    """Show the endpoint, how long it has been up, what jobs run as, the queues and their jobs by status."""
     record = running_server(data_dir)
     if not record.answers():
         raise click.ClickException(
@@ -30,6 +30,7 @@ def status(data_dir: Path) -> None:
     click.echo(f"endpoint  {record.endpoint_url}  ({record.region}, account {record.account})")
     click.echo(f"pid       {record.pid}, up {uptime}")
     click.echo(f"data      {data_dir.resolve()}")
+    click.echo(f"runtime   {record.runtime}")
     for line in _queue_table(_client(record)):
         click.echo(line)
 

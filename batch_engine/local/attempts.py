@@ -12,14 +12,13 @@ from typing import Any
 from batch_engine.core.events import AttemptFinished, AttemptStarted, Event, HostLost
 from batch_engine.core.logs import LogDestination, log_destination
 from batch_engine.core.model import Job
-from batch_engine.local.environment import Surroundings, job_environment
-from batch_engine.local.image import AssemblyImages, ImageError
-from batch_engine.local.launch import Places, StartError, launch_message, resolve_secrets
+from batch_engine.local.image import ImageError
+from batch_engine.local.launch import Places, StartError, resolve_secrets
 from batch_engine.local.log_shipper import LogShipper
 from batch_engine.local.ports import SecretSource
-from batch_engine.local.process_runtime import OUT_OF_MEMORY_REASON, RunnerProcess
 from batch_engine.local.role_credentials import RoleCredentials
 from batch_engine.local.runner.frames import Message
+from batch_engine.local.runtime import OUT_OF_MEMORY_REASON, Given, Runner, Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +45,10 @@ class AttemptRunner:
     Args:
         scratch_root: where each attempt gets a fresh folder, removed when it ends.
         shared: holds the file systems that outlive attempts.
-        images: finds what an image would run.
+        runtime: what attempts run as.
         credentials: gives each attempt its role's credentials.
         secrets: resolves what containers name under ``secrets``.
         logs: follows what attempts print.
-        around: what every job is told of this machine.
         tell: takes the events in which attempts report.
     """
 
@@ -59,32 +57,30 @@ class AttemptRunner:
         *,
         scratch_root: Path,
         shared: Path,
-        images: AssemblyImages,
+        runtime: Runtime,
         credentials: RoleCredentials,
         secrets: SecretSource,
         logs: LogShipper,
-        around: Surroundings,
         tell: Tell,
     ) -> None:
         self._scratch_root = scratch_root
         self._shared = shared
-        self._images = images
+        self._runtime = runtime
         self._credentials = credentials
         self._secrets = secrets
         self._logs = logs
-        self._around = around
         self._tell = tell
         self._running: dict[Key, _Attempt] = {}
         self._lock = threading.Lock()
         self._closing = False
-        self._runner: RunnerProcess | None = None
+        self._runner: Runner | None = None
         self._helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="batch-attempt")
 
     def open(self) -> None:
         """Start the runner, and clear away what an earlier run left in the scratch folder."""
         shutil.rmtree(self._scratch_root, ignore_errors=True)
         self._scratch_root.mkdir(parents=True)
-        self._runner = RunnerProcess(self._reported, self._lost)
+        self._runner = self._runtime.open(self._reported, self._lost)
 
     def close(self) -> None:
         """End every attempt and report none of it: the next start counts them as lost with their host.
@@ -107,7 +103,7 @@ class AttemptRunner:
                 if self._closing:
                     return
                 self._running[key] = attempt
-            if job.container.get("secrets") or not self._images.is_at_hand(job.container["image"]):
+            if job.container.get("secrets") or not self._runtime.is_quick(job):
                 # It may take a while, and the caller holds the engine.
                 self._helpers.submit(self._start_later, job, key, attempt)
                 continue
@@ -139,15 +135,13 @@ class AttemptRunner:
         name = key[0].replace(":", "_").replace("#", "_")
         return f"{self._scratch_root}/{name}-{key[1]}"
 
-    def _prepare(self, job: Job, key: Key, attempt: _Attempt) -> dict[str, Any]:
-        image = self._images.find(job.container["image"])
+    def _prepare(self, job: Job, key: Key, attempt: _Attempt) -> Any:
         secrets = resolve_secrets(job, self._secrets)
-        scratch = self._scratch(key)
         url = None
         if role_arn := job.container.get("jobRoleArn"):
             url, attempt.token = self._credentials.grant(role_arn, job.id)
-        given = job_environment(job, image.environment if image else {}, Path(scratch), self._around, url)
-        return launch_message(job, image, given | secrets, Places(scratch, attempt.log, self._shared))
+        places = Places(self._scratch(key), attempt.log, self._shared)
+        return self._runtime.prepare(job, Given(places, secrets, url))
 
     def _start_later(self, job: Job, key: Key, attempt: _Attempt) -> None:
         try:
@@ -185,10 +179,14 @@ class AttemptRunner:
                 case ("failed", key, reason):
                     events.append(AttemptFinished(key[0], key[1], None, reason, START_FAILED))
                     over.append(key)
+                case ("lost", key):
+                    events.append(HostLost(key[0], key[1]))
+                    over.append(key)
                 case ("ended", key, exit_code, out_of_memory, printed):
                     finished = AttemptFinished(key[0], key[1], exit_code)
                     if out_of_memory:
-                        finished = AttemptFinished(key[0], key[1], KILLED_EXIT_CODE, OUT_OF_MEMORY_REASON)
+                        code = exit_code or KILLED_EXIT_CODE
+                        finished = AttemptFinished(key[0], key[1], code, OUT_OF_MEMORY_REASON)
                     attempt = self._running.get(key)
                     if printed and attempt is not None:
                         waiting.append((key, attempt.log, finished))
@@ -230,5 +228,5 @@ class AttemptRunner:
             keys = [key for key, attempt in self._running.items() if attempt.is_handed_over]
         self._forget(keys)
         if not self._closing:
-            self._runner = RunnerProcess(self._reported, self._lost)
+            self._runner = self._runtime.open(self._reported, self._lost)
             self._tell([HostLost(key[0], key[1]) for key in keys])

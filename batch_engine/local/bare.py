@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 from batch_engine.local.engine import Engine, build_engine
 from batch_engine.local.ports import ClientError, Credentials
 from batch_engine.local.role_credentials import ROUTE
+from batch_engine.local.runtimes import choose
 from batch_engine.local.visitors import refusal
 
 logger = logging.getLogger(__name__)
@@ -75,8 +76,9 @@ def build_bare_engine(
     host_vcpus: float | None = None,
     assembly: Path | None = None,
     runtime: str = "process",
+    container_cli: str | None = None,
 ) -> Engine:
-    """An engine that stands alone; parameters as for ``build_engine``."""
+    """An engine that stands alone; parameters as for ``build_engine`` and ``choose``."""
     return build_engine(
         data_dir=data_dir,
         account=BARE_ACCOUNT,
@@ -87,7 +89,7 @@ def build_bare_engine(
         logs=FileLogs(data_dir / "logs"),
         credentials=NoCredentials(),
         endpoint_url=endpoint_url,
-        runtime=runtime,
+        runtime=choose(runtime, container_cli),
     )
 
 

@@ -33,6 +33,7 @@ from batch_engine.local.log_shipper import LogShipper
 from batch_engine.local.outbox import Outbox, announcement
 from batch_engine.local.ports import BatchService, CredentialSource, EventSink, LogSink, SecretSource
 from batch_engine.local.role_credentials import RoleCredentials
+from batch_engine.local.runtimes import RuntimeChoice, build_runtime
 from batch_engine.local.store import Store
 from batch_engine.local.timers import Timers
 
@@ -40,8 +41,6 @@ STATE_FILE = "batch.sqlite"
 SCRATCH_FOLDER = "batch-stack-scratch"  # emptied at each start: a name that nobody else uses
 
 logger = logging.getLogger(__name__)
-
-RUNTIMES = ("process",)
 
 Clock = Callable[[], int]
 
@@ -236,6 +235,9 @@ class Engine:
                 pass  # started already, or saved with the change itself and delivered by the outbox
 
 
+PROCESSES = RuntimeChoice()
+
+
 def build_engine(
     *,
     data_dir: Path,
@@ -248,7 +250,7 @@ def build_engine(
     credentials: CredentialSource,
     endpoint_url: str,
     secrets: SecretSource | None = None,
-    runtime: str = "process",
+    runtime: RuntimeChoice = PROCESSES,
     clock: Clock = wall_clock,
 ) -> Engine:
     """Put an engine together.
@@ -264,15 +266,12 @@ def build_engine(
         credentials: STS.
         endpoint_url: where jobs reach the local cloud.
         secrets: Secrets Manager and Parameter Store; None where there is neither.
-        runtime: how jobs run; ``process`` is the one there is.
+        runtime: what jobs run as.
         clock: the time in epoch milliseconds.
 
     Raises:
         StoreError: the state file cannot be used.
-        ValueError: there is no such runtime.
     """
-    if runtime not in RUNTIMES:
-        raise ValueError(f"runtime must be one of {', '.join(RUNTIMES)}, got {runtime}")
     data_dir.mkdir(parents=True, exist_ok=True)
     store = Store(data_dir / STATE_FILE)
     registry = Registry()
@@ -298,11 +297,16 @@ def build_engine(
     runner = AttemptRunner(
         scratch_root=data_dir.resolve() / SCRATCH_FOLDER,
         shared=data_dir.resolve() / SHARED_FOLDER,
-        images=AssemblyImages(assembly),
+        runtime=build_runtime(
+            runtime,
+            AssemblyImages(assembly),
+            Surroundings(endpoint_url, region, path),
+            data_dir=data_dir,
+            host_vcpus=host_vcpus or os.cpu_count() or 1,
+        ),
         credentials=roles,
         secrets=secrets or NoSecrets(),
         logs=shipper,
-        around=Surroundings(endpoint_url, region, path),
         tell=engine.tell_all,
     )
     engine.attach(runner, roles)

@@ -26,10 +26,9 @@ def job_environment(
     around: Surroundings,
     credentials_url: str | None,
 ) -> dict[str, str]:
-    """Everything in a job's environment: nothing of the server's own leaks into it.
+    """Everything in the environment of a job that is a process: nothing of the server's own leaks into it.
 
-    The image's variables come first, then the job's, then those that Batch and ECS set. Region variables
-    are set on Fargate only, as in AWS: a job that forgets its Region must fail here, too.
+    The image's variables come first, then the job's, then those that Batch and ECS set.
 
     Args:
         job: the job, placed.
@@ -40,12 +39,23 @@ def job_environment(
         credentials_url: where the SDKs fetch the job role's credentials; None for a job without a role.
     """
     inside_container = ("PATH", "HOME", "TMPDIR")
-    variables = {
+    return {
         "PATH": around.path,
         "HOME": str(scratch),
         "TMPDIR": str(scratch / "tmp"),
         "LANG": "C.UTF-8",
         **{name: value for name, value in image_environment.items() if name not in inside_container},
+        **container_environment(job, around, credentials_url),
+    }
+
+
+def container_environment(job: Job, around: Surroundings, credentials_url: str | None) -> dict[str, str]:
+    """What a container's environment holds beside the image's own.
+
+    The job's variables come first, then those that Batch and ECS set. Region variables are set on Fargate
+    only, as in AWS: a job that forgets its Region must fail here, too.
+    """
+    variables = {
         **{variable["name"]: variable["value"] for variable in job.container["environment"]},
         "AWS_BATCH_JOB_ID": job.id,
         "AWS_BATCH_JOB_ATTEMPT": str(job.attempt.number),

@@ -1,14 +1,16 @@
-"""What an image would run, read from the Dockerfile of its asset.
+"""The images of a cloud assembly: how each is built, and what it would run.
 
 The process runtime starts no container: it needs an image's ENTRYPOINT, CMD and ENV only. They stand in the
-Dockerfile that the cloud assembly names for the image's tag.
+Dockerfile that the cloud assembly names for the image's tag. The container runtime builds that Dockerfile.
 """
 
 import json
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::-(?P<default>[^}]*))?\}|(?P<bare>[A-Za-z_]\w*))")
 
@@ -24,6 +26,31 @@ class ImageConfig:
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAsset:
+    """An image that the assembly says how to make.
+
+    Args:
+        tag: its tag, which stands for its content.
+        folder: what the manifest's paths are relative to.
+        source: the manifest's ``source``: ``directory`` or ``executable``, ``dockerFile`` ...
+    """
+
+    tag: str
+    folder: Path
+    source: Mapping[str, Any]
+
+    @property
+    def directory(self) -> Path | None:
+        """The folder that is built; None for an image that a command makes."""
+        return self.folder / self.source["directory"] if "directory" in self.source else None
+
+    @property
+    def dockerfile(self) -> str:
+        """The Dockerfile's place in that folder."""
+        return str(self.source.get("dockerFile") or "Dockerfile")
 
 
 class AssemblyImages:
@@ -48,36 +75,44 @@ class AssemblyImages:
         Raises:
             ImageError: the assembly names the image but its Dockerfile cannot be read.
         """
-        _, separator, tag = image.rpartition(":")
-        if not separator or "/" in tag or "@" in image:
-            return None
+        tag = _tag(image)
         if tag not in self._known:
-            dockerfile = self._dockerfile(tag)
-            if dockerfile is None:
+            asset = self.asset(image)
+            if asset is None or asset.directory is None:
                 return None
-            self._known[tag] = read_dockerfile(dockerfile)
+            arguments = asset.source.get("dockerBuildArgs") or {}
+            target = asset.source.get("dockerBuildTarget")
+            self._known[tag] = read_dockerfile(asset.directory / asset.dockerfile, arguments, target)
         return self._known[tag]
 
-    def _dockerfile(self, tag: str) -> Path | None:
-        if self._assembly is None:
+    def asset(self, image: str) -> ImageAsset | None:
+        """How an image is made that is an asset; None for any other, such as a public one."""
+        tag = _tag(image)
+        if self._assembly is None or not tag:
             return None
         for manifest in sorted(self._assembly.glob("**/*.assets.json")):
             images = json.loads(manifest.read_text()).get("dockerImages") or {}
             for asset in images.values():
                 tags = {destination.get("imageTag") for destination in asset["destinations"].values()}
-                source = asset["source"]
-                if tag in tags and "directory" in source:
-                    folder: str = source["directory"]
-                    dockerfile: str = source.get("dockerFile", "Dockerfile")
-                    return manifest.parent / folder / dockerfile
+                if tag in tags:
+                    return ImageAsset(tag, manifest.parent, asset["source"])
         return None
 
 
-def read_dockerfile(path: Path) -> ImageConfig:
-    """Read the last stage of a Dockerfile.
+def _tag(image: str) -> str:
+    _, _, tag = image.rpartition(":") if "@" not in image else ("", "", "")
+    return "" if "/" in tag or tag == image else tag
+
+
+def read_dockerfile(
+    path: Path, build_arguments: Mapping[str, str] | None = None, target: str | None = None
+) -> ImageConfig:
+    """Read the last stage of a Dockerfile, or the one that is asked for.
 
     Args:
         path: the Dockerfile.
+        build_arguments: what its ARGs are given.
+        target: the name of a stage.
 
     Raises:
         ImageError: it does not exist or cannot be understood.
@@ -86,6 +121,7 @@ def read_dockerfile(path: Path) -> ImageConfig:
         text = path.read_text()
     except OSError as error:
         raise ImageError(f"CannotPullContainerError: {path}: {error.strerror}") from error
+    given = build_arguments or {}
     arguments: dict[str, str] = {}
     stages: dict[str, ImageConfig] = {}
     entrypoint: tuple[str, ...] = ()
@@ -97,7 +133,8 @@ def read_dockerfile(path: Path) -> ImageConfig:
         match keyword:
             case "ARG":
                 name, _, value = rest.partition("=")
-                arguments[name.strip()] = _expand(value.strip().strip("\"'"), scope)
+                default = _expand(value.strip().strip("\"'"), scope)
+                arguments[name.strip()] = given.get(name.strip(), default)
             case "ENV":
                 environment.update(_assignments(rest, scope))
             case "ENTRYPOINT":
@@ -105,6 +142,8 @@ def read_dockerfile(path: Path) -> ImageConfig:
             case "CMD":
                 command = _exec_form(rest)
             case "FROM":
+                if target is not None and stage_name == target:
+                    break
                 stages[stage_name] = ImageConfig(entrypoint, command, environment)
                 base, stage_name = _from(rest)
                 inherited = stages.get(base, ImageConfig())

@@ -78,13 +78,20 @@ def command_of(job: Job, image: ImageConfig | None) -> list[str]:
             f"CannotStartContainerError: no command specified, and image {name} is none of the assembly's "
             "container assets, so what it would run is not known here"
         )
-    if image is None and CDK_ASSETS in name:
+    if image is None and (text := missing_asset(job)) is not None:
         # Without the image's ENTRYPOINT its arguments would be taken for a program.
-        raise StartError(
-            "CannotPullContainerError: the image is an asset of the CDK, but its Dockerfile is not in the "
-            "assembly of this server: start it with --assembly, and the cdk.out that was deployed"
-        )
+        raise StartError(text)
     return command
+
+
+def missing_asset(job: Job) -> str | None:
+    """Why an image cannot be had that is none of the assembly's assets; None where it may be elsewhere."""
+    if CDK_ASSETS not in job.container["image"]:
+        return None
+    return (
+        "CannotPullContainerError: the image is an asset of the CDK, but its Dockerfile is not in the "
+        "assembly of this server: start it with --assembly, and the cdk.out that was deployed"
+    )
 
 
 def resolve_secrets(job: Job, source: SecretSource) -> dict[str, str]:
@@ -131,7 +138,7 @@ def _mounts(
         if not target.startswith("/"):
             raise StartError(f"CannotCreateContainerError: containerPath must be absolute, got {target!r}")
         read_only = bool(mount.get("readOnly"))
-        source = _source(volumes.get(name, {}), places.shared)
+        source = volume_source(volumes.get(name, {}), places.shared)
         if source is None:
             # A process has the machine's own /scratch or /tmp: an empty volume is a comfort, not a need.
             source = os.path.join(places.scratch, "volumes", os.path.basename(name) or "unnamed")
@@ -144,7 +151,7 @@ def _mounts(
     return mounts
 
 
-def _source(volume: Mapping[str, Any], shared: Path) -> str | None:
+def volume_source(volume: Mapping[str, Any], shared: Path) -> str | None:
     """Where a volume's files are; None for one that starts empty.
 
     A file system is a folder of this machine that outlives its jobs; an access point is one inside it.

@@ -15,18 +15,53 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from batch_engine.core.model import Job
+from batch_engine.local.environment import Surroundings, job_environment
+from batch_engine.local.image import AssemblyImages
+from batch_engine.local.launch import launch_message
 from batch_engine.local.runner.frames import Decoder, Message, encode
+from batch_engine.local.runtime import Given
 
 logger = logging.getLogger(__name__)
 
-OUT_OF_MEMORY_REASON = "OutOfMemoryError: Container killed due to memory usage"
-KILLED_EXIT_CODE = 128 + signal.SIGKILL
 _START = (
     "import sys; sys.path.insert(0, sys.argv.pop()); from batch_engine.local.runner.main import main; main()"
 )
 _SOURCE_ROOT = Path(__file__).resolve().parents[2]
 _CLOSE_MARGIN_S = 10.0
+
+
+class ProcessRuntime:
+    """Jobs as processes of this machine; it implements ``Runtime``.
+
+    Args:
+        images: finds what an image would run.
+        around: what every job is told of this machine.
+    """
+
+    name = "process"
+
+    def __init__(self, images: AssemblyImages, around: Surroundings) -> None:
+        self._images = images
+        self._around = around
+
+    def is_quick(self, job: Job) -> bool:
+        """Whether the image's Dockerfile has been read already, or there is none to read."""
+        return self._images.is_at_hand(job.container["image"])
+
+    def prepare(self, job: Job, given: Given) -> dict[str, Any]:
+        """What the runner is told; see ``Runtime``."""
+        image = self._images.find(job.container["image"])
+        of_image = image.environment if image else {}
+        scratch = Path(given.places.scratch)
+        variables = job_environment(job, of_image, scratch, self._around, given.credentials_url)
+        return launch_message(job, image, {**variables, **given.secrets}, given.places)
+
+    def open(self, reported: Callable[[list[Message]], None], lost: Callable[[], None]) -> "RunnerProcess":
+        """Start a runner; see ``Runtime``."""
+        return RunnerProcess(reported, lost)
 
 
 class RunnerProcess:

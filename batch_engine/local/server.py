@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable
 
 from batch_engine.local.cloud import Cloud, CloudOptions
-from batch_engine.local.engine import RUNTIMES, build_engine
+from batch_engine.local.engine import build_engine
+from batch_engine.local.runtime import RuntimeUnavailableError
+from batch_engine.local.runtimes import choose
 from batch_engine.local.server_state import (
     ServerOptions,
     ServerRecord,
@@ -18,10 +20,6 @@ from batch_engine.local.server_state import (
 )
 
 __all__ = ["RuntimeUnavailableError", "ServerOptions", "run_server"]
-
-
-class RuntimeUnavailableError(RuntimeError):
-    """Jobs cannot run as was asked for."""
 
 
 def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] = lambda _: None) -> None:
@@ -38,14 +36,15 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
         PortInUseError: the port cannot be opened.
         MiniStackMovedError: the installed MiniStack is not the pinned one.
         OtherOwnerError: the data folder belongs to another account or Region.
-        RuntimeUnavailableError: there is no such runtime.
+        RuntimeUnavailableError: jobs cannot run as was asked for.
         StoreError: the state file cannot be used.
     """
     logging.basicConfig(
         level=options.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     data_dir = options.data_dir.resolve()
-    runtime = _runtime(options.runtime)
+    # Here, because the container command line runs in the user's environment, not in the server's.
+    runtime = choose(options.runtime, options.container_cli)
     with exclusive(data_dir):
         # What is left of a server that was killed says nothing about this one.
         remove_record(data_dir)
@@ -80,7 +79,9 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
         )
 
         def ready() -> None:
-            record = ServerRecord.of_this_process(cloud.endpoint_url, cloud.port, owner.region, owner.account)
+            record = ServerRecord.of_this_process(
+                cloud.endpoint_url, cloud.port, owner.region, owner.account, str(runtime)
+            )
             write_record(data_dir, record)
             on_ready(record)
 
@@ -88,14 +89,6 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
             asyncio.run(_serve(cloud, on_start=engine.start, on_ready=ready, on_stop=engine.stop))
         finally:
             remove_record(data_dir)
-
-
-def _runtime(asked: str) -> str:
-    if asked in RUNTIMES:
-        return asked
-    if asked == "auto":
-        return RUNTIMES[0]
-    raise RuntimeUnavailableError(f"runtime must be one of auto, {', '.join(RUNTIMES)}, got {asked}")
 
 
 async def _serve(

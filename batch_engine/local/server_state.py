@@ -53,6 +53,7 @@ class ServerOptions:
         account: the 12-digit AWS account that everything belongs to; None for the data folder's own.
         region: the AWS Region; None for the data folder's own.
         runtime: what jobs run as: ``process``, ``container``, or ``auto``.
+        container_cli: what runs containers, a name, a path or a command line; None for what is found.
         log_level: a level of Python's `logging`.
         enforce_iam: whether requests are held to the IAM policies of who signs them.
     """
@@ -64,6 +65,7 @@ class ServerOptions:
     account: str | None = None
     region: str | None = None
     runtime: str = "process"
+    container_cli: str | None = None
     log_level: str = "WARNING"
     enforce_iam: bool = False
 
@@ -79,6 +81,7 @@ class ServerRecord:
         region: the AWS Region.
         account: the AWS account.
         started_at_s: epoch seconds.
+        runtime: what jobs run as, to read.
     """
 
     pid: int
@@ -87,11 +90,14 @@ class ServerRecord:
     region: str
     account: str
     started_at_s: float
+    runtime: str = "process"
 
     @classmethod
-    def of_this_process(cls, endpoint_url: str, port: int, region: str, account: str) -> "ServerRecord":
+    def of_this_process(
+        cls, endpoint_url: str, port: int, region: str, account: str, runtime: str = "process"
+    ) -> "ServerRecord":
         """Describe a server that runs in this process and has just started."""
-        return cls(os.getpid(), port, endpoint_url, region, account, time.time())
+        return cls(os.getpid(), port, endpoint_url, region, account, time.time(), runtime)
 
     def answers(self, timeout_s: float = 2.0) -> bool:
         """Ask the endpoint itself whether it is this server."""

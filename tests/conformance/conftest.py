@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.podman import Podman, working_podman
 from tests.support import Endpoint, running_endpoint
 
 
@@ -12,3 +13,8 @@ from tests.support import Endpoint, running_endpoint
 def endpoint(tmp_path: Path) -> Iterator[Endpoint]:
     with running_endpoint(tmp_path, host_vcpus=4) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Podman:
+    return working_podman(tmp_path_factory.mktemp("podman"))

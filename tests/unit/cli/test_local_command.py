@@ -9,7 +9,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from batch_cli.main import main
-from batch_engine.local import server
 from batch_engine.local.server_state import (
     AlreadyRunningError,
     ServerRecord,
@@ -140,10 +139,26 @@ def test_an_option_that_cannot_be_is_refused_before_anything_is_made(
     assert not (tmp_path / "none").exists()
 
 
-def test_a_runtime_that_is_not_there_is_refused_by_name(
+def test_containers_without_a_command_line_for_them_are_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "RUNTIMES", ("process",))
+    docker = tmp_path / "docker"
+    docker.write_text(
+        "#!/bin/sh\n[ $1 = --version ] && echo Docker version 1 || { echo no daemon >&2; exit 1; }\n"
+    )
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     refused = run("start", "--data-dir", tmp_path / "none", "--runtime", "container")
     assert refused.exit_code == 1
-    assert "runtime must be one of auto, process, got container" in refused.output
+    assert "docker: no daemon\n  podman: not found on PATH\n" in refused.output
+    assert "--runtime process" in refused.output
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_container_command_line_is_taken_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCH_STACK_CONTAINER_CLI", "/absent/podman --root /x")
+    refused = run("start", "--data-dir", tmp_path / "none", "--runtime", "auto")
+    assert refused.exit_code == 1
+    assert "/absent/podman --root /x: not found on PATH" in refused.output

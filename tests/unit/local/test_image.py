@@ -83,3 +83,14 @@ def test_assembly_may_be_written_later(tmp_path):
     (tmp_path / "cdk.out").mkdir()
     assembly(tmp_path / "cdk.out")
     assert images.find("x:abc") == ImageConfig(("found",), (), {})
+
+
+def test_build_arguments_and_target_of_the_asset_count(tmp_path):
+    folder = tmp_path / "asset.abc"
+    folder.mkdir()
+    text = 'FROM a AS first\nARG WHO=nobody\nENV HELLO=$WHO\nCMD ["first"]\nFROM first\nCMD ["last"]\n'
+    (folder / "Dockerfile").write_text(text)
+    source = {"directory": folder.name, "dockerBuildArgs": {"WHO": "you"}, "dockerBuildTarget": "first"}
+    image = {"source": source, "destinations": {"here": {"imageTag": "abc"}}}
+    (tmp_path / "S.assets.json").write_text(json.dumps({"dockerImages": {"abc": image}}))
+    assert AssemblyImages(tmp_path).find("x:abc") == ImageConfig((), ("first",), {"HELLO": "you"})

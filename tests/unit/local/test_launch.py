@@ -10,6 +10,7 @@ from batch_engine.local.bare import build_bare_engine
 from batch_engine.local.image import ImageConfig
 from batch_engine.local.launch import NoSecrets, Places, StartError, launch_message, resolve_secrets
 from batch_engine.local.ports import ClientError
+from batch_engine.local.runtime import RuntimeUnavailableError
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change users")
 
@@ -136,8 +137,10 @@ def test_secret_that_cannot_be_read(source):
 
 
 def test_runtime_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="runtime must be one of process, got container"):
-        build_bare_engine(tmp_path, "http://127.0.0.1:1", runtime="container")
+    with pytest.raises(
+        RuntimeUnavailableError, match="runtime must be one of process, container, auto, got vm"
+    ):
+        build_bare_engine(tmp_path, "http://127.0.0.1:1", runtime="vm")
 
 
 def test_asset_that_the_assembly_does_not_hold_names_the_option(tmp_path):

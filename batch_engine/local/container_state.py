@@ -1,0 +1,56 @@
+"""How a container stands, as ``inspect`` tells it, and what the kernel adds to that."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_NOT_STARTED = ("created", "configured", "initialized", "init")
+_NEVER = "0001-"
+_KERNEL_COUNTERS = Path("/proc/vmstat")
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """How a container stands.
+
+    Args:
+        has_started: whether its program was ever started.
+        is_running: whether it is up now.
+        exit_code: of its program; 0 while it runs.
+        out_of_memory: whether the engine saw the kernel kill one of its processes for want of memory.
+    """
+
+    has_started: bool
+    is_running: bool
+    exit_code: int
+    out_of_memory: bool
+
+
+def read_state(text: str) -> ContainerState:
+    """Read the ``State`` of a container.
+
+    Args:
+        text: JSON, of docker, podman or nerdctl.
+    """
+    state: Mapping[str, Any] = json.loads(text)
+    status = str(state.get("Status") or "").lower()
+    started_at = state.get("StartedAt")
+    # A container whose program could not be started has an exit code, but never a time of start.
+    started = status not in _NOT_STARTED and not str(started_at or "").startswith(_NEVER)
+    return ContainerState(
+        has_started=started,
+        is_running=bool(state.get("Running")) or status in ("running", "stopping", "paused"),
+        exit_code=int(state.get("ExitCode") or 0),
+        out_of_memory=bool(state.get("OOMKilled")),
+    )
+
+
+def kernel_oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory; 0 where it does not say."""
+    try:
+        lines = _KERNEL_COUNTERS.read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

@@ -1,0 +1,51 @@
+"""How images of the assembly are built."""
+
+import pytest
+
+from batch_engine.local.container_images import build_arguments
+from batch_engine.local.image import AssemblyImages, ImageAsset, ImageError
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({}, ["--file", "Dockerfile"]),
+        ({"dockerFile": "media/Dockerfile"}, ["--file", "media/Dockerfile"]),
+        (
+            {"dockerBuildArgs": {"A": "1", "B": "x y"}},
+            ["--file", "Dockerfile", "--build-arg", "A=1", "--build-arg", "B=x y"],
+        ),
+        (
+            {"dockerBuildContexts": {"lib": "../lib"}},
+            ["--file", "Dockerfile", "--build-context", "lib=../lib"],
+        ),
+        ({"dockerBuildSecrets": {"key": "src=k"}}, ["--file", "Dockerfile", "--secret", "id=key,src=k"]),
+        (
+            {
+                "dockerBuildSsh": "default",
+                "dockerBuildTarget": "final",
+                "networkMode": "host",
+                "platform": "linux/arm64",
+                "cacheDisabled": True,
+                "cacheFrom": [{"type": "gha"}],
+            },
+            [
+                *("--file", "Dockerfile", "--ssh", "default", "--target", "final"),
+                *("--network", "host", "--platform", "linux/arm64", "--no-cache"),
+            ],
+        ),
+    ],
+)
+def test_what_the_manifest_says_is_built(tmp_path, source, words):
+    asset = ImageAsset("abc", tmp_path, {"directory": "d", **source})
+    assert build_arguments(asset, "name:abc") == ["build", "--tag", "name:abc", *words, "."]
+
+
+@pytest.mark.parametrize("source", [{"executable": ["make"]}, {"directory": "d", "dockerOutputs": ["x"]}])
+def test_what_is_not_built_is_refused(tmp_path, source):
+    with pytest.raises(ImageError, match=r"^CannotPullContainerError: image asset abc has (exec|dockerO)"):
+        build_arguments(ImageAsset("abc", tmp_path, source), "name:abc")
+
+
+def test_assembly_without_the_image_has_no_asset(tmp_path):
+    assert AssemblyImages(tmp_path).asset("x:abc") is None
