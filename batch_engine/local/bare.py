@@ -1,13 +1,12 @@
 """AWS Batch alone, on one port: the engine without the rest of the local cloud.
 
-Events go to the log, lines of jobs to files, and a role has no credentials. Tests and benchmarks of the
-engine itself use it.
+Nobody is there to be told of events, lines of jobs go to files, and a role has no credentials. Tests and
+benchmarks of the engine itself use it.
 """
 
 import asyncio
 import contextlib
 import json
-import logging
 import threading
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from pathlib import Path
@@ -20,8 +19,6 @@ from batch_engine.local.role_credentials import ROUTE
 from batch_engine.local.runtimes import choose
 from batch_engine.local.visitors import refusal
 
-logger = logging.getLogger(__name__)
-
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -29,16 +26,6 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 BARE_ACCOUNT = "000000000000"
 BARE_REGION = "us-east-1"
 SHUTDOWN_TIMEOUT_S = 3
-
-
-class EventLog:
-    """Events go no further than the log."""
-
-    def publish(
-        self, *, detail_type: str, resources: list[str], detail: dict[str, Any], time_ms: int
-    ) -> None:
-        """Log one event."""
-        logger.info("%s at %d: %s %s", detail_type, time_ms, resources[0], detail.get("status"))
 
 
 class FileLogs:
@@ -85,7 +72,7 @@ def build_bare_engine(
         region=BARE_REGION,
         host_vcpus=host_vcpus,
         assembly=assembly,
-        events=EventLog(),
+        events=None,
         logs=FileLogs(data_dir / "logs"),
         credentials=NoCredentials(),
         endpoint_url=endpoint_url,

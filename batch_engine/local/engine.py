@@ -34,7 +34,7 @@ from batch_engine.local.outbox import Outbox, announcement
 from batch_engine.local.ports import BatchService, CredentialSource, EventSink, LogSink, SecretSource
 from batch_engine.local.role_credentials import RoleCredentials
 from batch_engine.local.runtimes import RuntimeChoice, build_runtime
-from batch_engine.local.store import Store
+from batch_engine.local.store import Announcement, Store
 from batch_engine.local.timers import Timers
 
 STATE_FILE = "batch.sqlite"
@@ -76,14 +76,14 @@ class Engine:
         arns: Arns,
         host: HostLimits,
         store: Store,
-        outbox: Outbox,
+        outbox: Outbox | None,
         logs: LogShipper,
         clock: Clock,
     ) -> None:
         ids = RandomIds()
         self._registry = registry
         self._catalogue = Catalogue(instance_types())
-        self._scheduler = Scheduler(registry, arns, ids, host, self._catalogue)
+        self._scheduler = Scheduler(registry, arns, ids, host, self._catalogue, publishes=outbox is not None)
         self._plane = ControlPlane(registry, self._scheduler, arns, ids)
         self._store = store
         self._outbox = outbox
@@ -117,7 +117,8 @@ class Engine:
             self._runner.open()
         self._timers.start()
         self._logs.start()
-        self._outbox.start()
+        if self._outbox is not None:
+            self._outbox.start()
         for job in [job for job in self._registry.jobs.values() if job.status.is_placed]:
             self.tell(HostLost(job.id, job.attempt.number))
         self.tell(ResourcesChanged())
@@ -128,7 +129,8 @@ class Engine:
             self._runner.close()
         self._timers.stop()
         self._logs.stop()
-        self._outbox.stop()
+        if self._outbox is not None:
+            self._outbox.stop()
         with self._lock:
             self._store.close()
 
@@ -209,10 +211,14 @@ class Engine:
     def _commit(self, actions: list[Action], now_ms: int) -> None:
         """Save, then act. What cannot be saved is not acted upon either: the next commit tries again."""
         self._unsaved += actions
-        announcements = [found for action in self._unsaved if (found := announcement(action)) is not None]
+        announcements: list[Announcement] = []
+        if self._outbox is not None:
+            announcements = [found for action in self._unsaved if (found := announcement(action)) is not None]
         if self._registry.changed or announcements:
-            self._outbox.put(self._store.save(self._registry.changed, announcements, now_ms))
+            events = self._store.save(self._registry.changed, announcements, now_ms)
             self._registry.changed.clear()
+            if self._outbox is not None:
+                self._outbox.put(events)
         actions, self._unsaved = self._unsaved, []
         starts = [
             self._registry.jobs[action.job_id] for action in actions if isinstance(action, StartAttempt)
@@ -245,7 +251,7 @@ def build_engine(
     region: str,
     host_vcpus: float | None,
     assembly: Path | None,
-    events: EventSink,
+    events: EventSink | None,
     logs: LogSink,
     credentials: CredentialSource,
     endpoint_url: str,
@@ -261,7 +267,7 @@ def build_engine(
         region: the Region in ARNs.
         host_vcpus: how many vCPUs jobs may use at once; None for every core of this machine.
         assembly: the cloud assembly whose images jobs run; None where there is none.
-        events: EventBridge.
+        events: EventBridge; None where nobody is told of anything.
         logs: CloudWatch Logs.
         credentials: STS.
         endpoint_url: where jobs reach the local cloud.
@@ -287,7 +293,7 @@ def build_engine(
         arns=Arns(account, region),
         host=host,
         store=store,
-        outbox=Outbox(store, events),
+        outbox=None if events is None else Outbox(store, events),
         logs=shipper,
         clock=clock,
     )
