@@ -2,20 +2,17 @@
 
 import contextlib
 import logging
-import os
-import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from batch_engine.local.container_arguments import ContainerLaunch
-from batch_engine.local.container_cli import last_line
+from batch_engine.local.container import Container
 from batch_engine.local.container_clients import Clients, ClosedError
 from batch_engine.local.container_images import ContainerImages
-from batch_engine.local.container_state import ContainerState, kernel_oom_kills, read_state
+from batch_engine.local.container_state import ContainerState, kernel_oom_kills, ran_out_of_memory
 from batch_engine.local.image import ImageError
 from batch_engine.local.launch import StartError
 from batch_engine.local.runner.frames import Message
@@ -23,7 +20,6 @@ from batch_engine.local.runner.frames import Message
 logger = logging.getLogger(__name__)
 
 Key = tuple[str, int]
-KILLED_EXIT_CODE = 137
 STOPPED_EARLY = "CannotStartContainerError: it was stopped before it started"
 _FIRST_LOOK_S = 0.02
 _LONGEST_LOOK_S = 0.5
@@ -37,7 +33,7 @@ class _LostError(Exception):
 
 @dataclass(slots=True)
 class _Running:
-    launch: ContainerLaunch
+    container: Container
     changed: threading.Condition = field(default_factory=threading.Condition)
     is_made: bool = False
     is_up: bool = False
@@ -53,7 +49,7 @@ class ContainerRunner:
 
     Args:
         clients: run the container command line.
-        label: ``name=value``s on every container and volume.
+        labels: ``name=value``s on every container and volume.
         reported: takes its reports.
     """
 
@@ -61,7 +57,7 @@ class ContainerRunner:
         self, clients: Clients, labels: tuple[str, ...], reported: Callable[[list[Message]], None]
     ) -> None:
         self._clients = clients
-        self._labels = [word for label in labels for word in ("--label", label)]
+        self._labels = labels
         self._images = ContainerImages(clients)
         self._reported = reported
         self._running: dict[Key, _Running] = {}
@@ -73,7 +69,7 @@ class ContainerRunner:
         for message in messages:
             match message:
                 case ("start", launch):
-                    running = _Running(launch)
+                    running = _Running(Container(launch, self._clients, self._labels))
                     with self._lock:
                         self._running[launch.key] = running
                     self._in_background(partial(self._attend, running))
@@ -116,22 +112,22 @@ class ContainerRunner:
 
     def _attend(self, running: _Running) -> None:
         """See one container through, from its image to its removal; then report how it ended."""
-        key = running.launch.key
+        key = running.container.launch.key
         try:
             report = self._live(running)
         except ClosedError:
             report = ("lost", key)
         except _LostError as error:
-            logger.error("container %s is lost: %s", running.launch.name, error)
+            logger.error("container %s is lost: %s", running.container.launch.name, error)
             report = ("lost", key)
         except (ImageError, StartError) as error:
             report = ("failed", key, str(error)[:255])
         except Exception as error:
-            logger.exception("container %s could not be run", running.launch.name)
+            logger.exception("container %s could not be run", running.container.launch.name)
             report = ("failed", key, f"CannotStartContainerError: {error}"[:255])
         if running.is_up and report[0] == "failed":
             report = ("lost", key)
-        self._remove(running)
+        self._remove(running.container)
         with self._lock:
             self._running.pop(key, None)
         with running.changed:
@@ -147,18 +143,18 @@ class ContainerRunner:
             logger.exception("%s could not be taken in", report)
 
     def _live(self, running: _Running) -> Message:
-        launch = running.launch
+        container, launch = running.container, running.container.launch
         image = self._images.ready(launch.image, launch.asset)
         if not launch.command and not image.runs:
             raise StartError(f"CannotStartContainerError: no command specified, nor by image {launch.image}")
         running.stop_signal = image.stop_signal
-        self._make(launch, image.reference)
+        container.make(image.reference)
         with running.changed:
             if running.kill_at_s is not None:
                 raise StartError(STOPPED_EARLY)
             running.is_made = True
         killed_before = kernel_oom_kills()
-        client = self._clients.attach(launch.log, "start", "--attach", launch.name, cwd=launch.scratch)
+        client = container.start()
         try:
             self._await_start(running, client)
             client.wait()
@@ -166,33 +162,21 @@ class ContainerRunner:
             self._clients.ended(client)
         state = self._final_state(running)
         if not state.has_started:
-            raise StartError(f"CannotStartContainerError: {self._take_output(launch)}")
+            raise StartError(f"CannotStartContainerError: {container.take_output()}")
         self._is_up(running, client.pid)  # also where it was too quick to be seen running
-        out_of_memory = state.exit_code != 0 and state.out_of_memory
-        if state.exit_code == KILLED_EXIT_CODE and not running.is_killed:
-            # Some engines miss it. Nobody here killed it, and the kernel did kill somebody meanwhile.
-            out_of_memory = out_of_memory or kernel_oom_kills() > killed_before
-        return ("ended", launch.key, state.exit_code, out_of_memory, _printed_bytes(launch.log))
-
-    def _make(self, launch: ContainerLaunch, reference: str) -> None:
-        os.makedirs(launch.scratch, mode=0o700, exist_ok=True)
-        path = os.path.join(launch.scratch, "environment")
-        options, passed_on = environment_options(launch.variables, path)
-        for volume in launch.volumes:
-            done = self._clients.run("volume", "create", *self._labels, volume)
-            if done.code != 0:
-                raise StartError(f"CannotCreateContainerError: {done.reason}")
-        command = [*launch.options, *self._labels, *options, reference, *launch.command]
-        done = self._clients.run("create", *command, variables=passed_on)
-        os.unlink(path)
-        if done.code != 0:
-            raise StartError(f"CannotCreateContainerError: {_with_hint(done.reason)}")
+        out_of_memory = ran_out_of_memory(
+            state,
+            has_seen_oom=container.has_seen_oom(),
+            is_killed=running.is_killed,
+            oom_kills=kernel_oom_kills() - killed_before,
+        )
+        return ("ended", launch.key, state.exit_code, out_of_memory, container.printed_bytes())
 
     def _await_start(self, running: _Running, client: subprocess.Popen[bytes]) -> None:
         """Report the start as soon as the container is up; its end may come first."""
         pause_s = _FIRST_LOOK_S
         while client.poll() is None:
-            state = self._state(running.launch.name)
+            state = running.container.state()
             if state is not None and state.has_started:
                 self._is_up(running, client.pid)
                 return
@@ -206,19 +190,18 @@ class ContainerRunner:
                 return
             running.is_up = True
             running.changed.notify_all()
-        self._report(("started", running.launch.key, pid))
+        self._report(("started", running.container.launch.key, pid))
 
     def _final_state(self, running: _Running) -> ContainerState:
         """Wait out a container that has lost its client, as when the client was killed by hand."""
-        launch = running.launch
         while True:
-            state = self._state(launch.name)
+            state = running.container.state()
             if state is None:
                 raise _LostError("it is gone, or the container engine does not answer")
             if not state.is_running:
                 return state
             self._is_up(running, 0)
-            client = self._clients.attach(launch.log, "attach", "--no-stdin", launch.name, cwd=launch.scratch)
+            client = running.container.attach()
             try:
                 client.wait()
             finally:
@@ -226,32 +209,14 @@ class ContainerRunner:
             with running.changed:
                 running.changed.wait_for(lambda: running.is_over, _REATTACH_PAUSE_S)
 
-    def _state(self, name: str) -> ContainerState | None:
-        done = self._clients.run("container", "inspect", "--format", "{{json .State}}", name)
-        return read_state(done.out) if done.code == 0 else None
-
     @staticmethod
-    def _take_output(launch: ContainerLaunch) -> str:
-        """What the client printed in place of a container that never started."""
-        with open(launch.log, "rb") as log:
-            text = log.read().decode(errors="replace")
-        os.unlink(launch.log)
-        return last_line(text) or "the container engine does not say why"
-
-    def _remove(self, running: _Running) -> None:
-        launch = running.launch
-        shutil.rmtree(launch.scratch, ignore_errors=True)
-        with contextlib.suppress(FileNotFoundError):
-            if not _printed_bytes(launch.log):
-                os.unlink(launch.log)
+    def _remove(container: Container) -> None:
         try:
-            self._clients.run("rm", "--force", "--volumes", launch.name)
-            if launch.volumes:
-                self._clients.run("volume", "rm", "--force", *launch.volumes)
+            container.remove()
         except ClosedError:
-            pass  # whoever closes it removes everything
+            pass  # whoever closes removes everything
         except OSError:
-            logger.exception("container %s could not be removed", launch.name)
+            logger.exception("container %s could not be removed", container.launch.name)
 
     def _stop(self, running: _Running, grace_s: float) -> None:
         with running.changed:
@@ -265,7 +230,7 @@ class ContainerRunner:
             return
         if running.is_reported:
             # The image may take minutes yet; the job need not wait for it.
-            report = ("failed", running.launch.key, STOPPED_EARLY)
+            report = ("failed", running.container.launch.key, STOPPED_EARLY)
             self._in_background(partial(self._report, report))
         else:
             self._in_background(partial(self._end, running))
@@ -276,44 +241,10 @@ class ContainerRunner:
             running.changed.wait_for(lambda: running.is_up or running.is_over)
         with contextlib.suppress(ClosedError):
             if not running.is_over and (running.kill_at_s or 0) > time.monotonic():
-                self._clients.run("kill", "--signal", running.stop_signal, running.launch.name)
+                running.container.kill(running.stop_signal)
             with running.changed:
                 while not running.is_over and (left_s := (running.kill_at_s or 0) - time.monotonic()) > 0:
                     running.changed.wait(left_s)
                 running.is_killed = not running.is_over
             if running.is_killed:
-                self._clients.run("kill", "--signal", "KILL", running.launch.name)
-
-
-def environment_options(variables: Mapping[str, str], path: str) -> tuple[list[str], dict[str, str]]:
-    """Hand variables to a container without showing them to whoever lists processes.
-
-    Args:
-        variables: name to value.
-        path: a file to write them to, one a line.
-
-    Returns:
-        The options of ``create``, and what its own environment must hold: the variables that no line can.
-    """
-    passed_on = {
-        name: value
-        for name, value in variables.items()
-        if "\n" in value or "\r" in value or name.startswith("#")
-    }
-    lines = [f"{name}={value}\n" for name, value in variables.items() if name not in passed_on]
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.writelines(lines)
-    return ["--env-file", path, *(word for name in passed_on for word in ("--env", name))], passed_on
-
-
-def _with_hint(reason: str) -> str:
-    if "init" in reason and "not found" in reason:
-        return f"{reason} (initProcessEnabled needs it: podman's is the package catatonit)"
-    return reason
-
-
-def _printed_bytes(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
+                running.container.kill("KILL")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+KILLED_EXIT_CODE = 137
 _NOT_STARTED = ("created", "configured", "initialized", "init")
 _NEVER = "0001-"
 _KERNEL_COUNTERS = Path("/proc/vmstat")
@@ -19,13 +20,14 @@ class ContainerState:
         has_started: whether its program was ever started.
         is_running: whether it is up now.
         exit_code: of its program; 0 while it runs.
-        out_of_memory: whether the engine saw the kernel kill one of its processes for want of memory.
+        out_of_memory: whether the kernel killed one of its processes for want of memory; None where the
+            container engine never says.
     """
 
     has_started: bool
     is_running: bool
     exit_code: int
-    out_of_memory: bool
+    out_of_memory: bool | None
 
 
 def read_state(text: str) -> ContainerState:
@@ -43,8 +45,24 @@ def read_state(text: str) -> ContainerState:
         has_started=started,
         is_running=bool(state.get("Running")) or status in ("running", "stopping", "paused"),
         exit_code=int(state.get("ExitCode") or 0),
-        out_of_memory=bool(state.get("OOMKilled")),
+        out_of_memory=state.get("OOMKilled"),
     )
+
+
+def ran_out_of_memory(state: ContainerState, *, has_seen_oom: bool, is_killed: bool, oom_kills: int) -> bool:
+    """Whether a container that has ended failed for want of memory.
+
+    Args:
+        state: how it ended.
+        has_seen_oom: whether its monitor saw the kernel kill one of its processes.
+        is_killed: whether it was killed by the engine's own word.
+        oom_kills: how many processes the kernel killed for want of memory, anywhere, while it ran.
+    """
+    if state.exit_code == 0:
+        return False
+    if state.out_of_memory is None and not has_seen_oom:
+        return state.exit_code == KILLED_EXIT_CODE and not is_killed and oom_kills > 0
+    return has_seen_oom or bool(state.out_of_memory)
 
 
 def kernel_oom_kills() -> int:

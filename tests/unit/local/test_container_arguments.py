@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from batch_engine.core.model import Platform
+from batch_engine.local.container import environment_options
 from batch_engine.local.container_arguments import container_launch
-from batch_engine.local.container_runner import environment_options
 from batch_engine.local.image import ImageAsset
 from batch_engine.local.launch import Places, StartError
 

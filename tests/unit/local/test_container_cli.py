@@ -9,7 +9,7 @@ import re
 import pytest
 
 from batch_engine.local.container_cli import CLIS, dialect_of, find_cli, last_line, reach
-from batch_engine.local.container_state import ContainerState, read_state
+from batch_engine.local.container_state import ContainerState, ran_out_of_memory, read_state
 from batch_engine.local.runtime import RuntimeUnavailableError
 from batch_engine.local.runtimes import choose
 
@@ -138,15 +138,35 @@ ONCE = "2026-11-22T21:51:09Z"
 @pytest.mark.parametrize(
     ("state", "read"),
     [
-        ({"Status": "created", "StartedAt": NEVER, "ExitCode": 127}, (False, False, 127, False)),
-        ({"Status": "exited", "StartedAt": NEVER, "ExitCode": 127}, (False, False, 127, False)),
-        ({"Status": "initialized", "StartedAt": NEVER}, (False, False, 0, False)),
-        ({"Status": "running", "Running": True, "StartedAt": ONCE}, (True, True, 0, False)),
-        ({"Status": "stopping", "StartedAt": ONCE}, (True, True, 0, False)),
-        ({"Status": "running"}, (True, True, 0, False)),
+        ({"Status": "created", "StartedAt": NEVER, "ExitCode": 127}, (False, False, 127, None)),
+        ({"Status": "exited", "StartedAt": NEVER, "ExitCode": 127}, (False, False, 127, None)),
+        ({"Status": "initialized", "StartedAt": NEVER}, (False, False, 0, None)),
+        ({"Status": "running", "Running": True, "StartedAt": ONCE}, (True, True, 0, None)),
+        ({"Status": "stopping", "StartedAt": ONCE}, (True, True, 0, None)),
+        ({"Status": "running", "OOMKilled": False}, (True, True, 0, False)),
         ({"Status": "exited", "ExitCode": 137, "OOMKilled": True}, (True, False, 137, True)),
-        ({"Status": "exited", "ExitCode": 3, "StartedAt": ONCE}, (True, False, 3, False)),
+        ({"Status": "exited", "ExitCode": 3, "StartedAt": ONCE}, (True, False, 3, None)),
     ],
 )
 def test_states(state, read):
     assert read_state(json.dumps(state)) == ContainerState(*read)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "told", "seen", "killed", "kills", "expected"),
+    [
+        (137, True, False, False, 0, True),
+        (1, True, False, False, 0, True),
+        (0, True, True, False, 1, False),
+        (137, False, True, False, 1, True),
+        (137, False, False, False, 1, False),
+        (137, None, False, False, 1, True),
+        (137, None, False, False, 0, False),
+        (137, None, False, True, 1, False),
+        (1, None, False, False, 1, False),
+        (1, None, True, False, 1, True),
+    ],
+)
+def test_want_of_memory(exit_code, told, seen, killed, kills, expected):
+    state = ContainerState(True, False, exit_code, told)
+    assert ran_out_of_memory(state, has_seen_oom=seen, is_killed=killed, oom_kills=kills) is expected
