@@ -1,0 +1,32 @@
+"""Checks at synthesis, without an AWS account: what is sure to fail, or to wait for ever, once deployed.
+
+What can be told from a single field is checked when settings are read (`batch_stack.settings`). Here is what
+takes more: facts about instance types, and several parts of the settings together.
+"""
+
+from __future__ import annotations
+
+from batch_stack.preflight.capacity import check_capacity
+from batch_stack.preflight.finding import Finding
+from batch_stack.preflight.network import check_network
+from batch_stack.preflight.quotas import check_quotas
+from batch_stack.preflight.retry_policies import check_retry_policies
+from batch_stack.preflight.use import check_use
+from batch_stack.settings import Settings
+
+__all__ = ["Finding", "preflight"]
+
+_CHECKS = (check_quotas, check_capacity, check_retry_policies, check_network, check_use)
+
+
+def preflight(settings: Settings) -> list[Finding]:
+    """Check the settings as a whole.
+
+    Args:
+        settings: what is to be provisioned.
+
+    Returns:
+        All findings, errors first.
+    """
+    findings = [finding for check in _CHECKS for finding in check(settings)]
+    return sorted(findings, key=lambda finding: finding.level != "error")

@@ -1,0 +1,58 @@
+"""What instances of a compute environment offer to jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batch_engine.catalogue import InstanceFacts
+from batch_stack.settings import ComputeEnvironmentSettings, FargateSettings, UnmanagedSettings
+from batch_stack.settings.instance_types import facts_of
+
+AGENT_MEMORY_MIB = 32
+"""What AWS Batch keeps for the ECS agent:
+https://docs.aws.amazon.com/batch/latest/userguide/memory-management.html"""
+
+_KERNEL_SHARE = 0.075
+"""About what the hypervisor and the kernel keep of an instance's memory before the agent counts it; it
+differs from type to type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one container, or one node, asks of its instance."""
+
+    vcpus: float
+    memory_mib: int
+    gpus: int
+
+    def fits(self, item: InstanceFacts) -> bool:
+        """Whether the instance type has as much, by its data sheet and less the agent's memory."""
+        return (
+            self.vcpus <= item.vcpus
+            and self.memory_mib <= item.memory_mib - AGENT_MEMORY_MIB
+            and self.gpus <= item.gpus
+        )
+
+    def surely_fits(self, item: InstanceFacts) -> bool:
+        """Whether it still fits with what the kernel keeps."""
+        usable_mib = int(item.memory_mib * (1 - _KERNEL_SHARE)) - AGENT_MEMORY_MIB
+        return self.fits(item) and self.memory_mib <= usable_mib
+
+
+def known_types(settings: ComputeEnvironmentSettings) -> Sequence[InstanceFacts] | None:
+    """The instance types of a compute environment, none larger than its vCPU limit.
+
+    Returns:
+        None where that cannot be told: there are no instances, or types that the table does not have.
+    """
+    if isinstance(settings, FargateSettings | UnmanagedSettings) or not settings.instance_types:
+        return None
+    found: dict[str, InstanceFacts] = {}
+    for name in settings.instance_types:
+        facts = facts_of(name)
+        if not facts:
+            return None
+        found.update((item.name, item) for item in facts)
+    most = settings.max_vcpus
+    return [item for item in found.values() if most is None or item.vcpus <= most]

@@ -1,0 +1,61 @@
+"""Settings that work, but hardly as they were meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from batch_stack.preflight.finding import Finding, error, warning
+from batch_stack.preflight.instances import known_types
+from batch_stack.settings import Settings, SpotSettings
+
+_FEW_SPOT_TYPES = 5
+
+
+def check_use(settings: Settings) -> Iterator[Finding]:
+    """Check what is provisioned against what uses it."""
+    if not settings.jobs:
+        yield warning(
+            "noJobs", "jobs is empty: there are queues, and nothing that could be submitted to them"
+        )
+    yield from _check_multi_node(settings)
+    yield from _check_spot(settings)
+    for name, trigger in settings.triggers.items():
+        if trigger.prefix.startswith("/"):
+            yield warning(
+                "prefix",
+                f"triggers.{name}.prefix should not begin with a slash, as keys of S3 objects do not, got "
+                f"{trigger.prefix!r}",
+            )
+    used = {compute for tier in settings.tiers.values() for compute in tier.compute}
+    for name in settings.compute:
+        if name not in used and name not in settings.retired.compute:
+            yield warning("unusedCompute", f"compute.{name} is used by no tier: nothing will run there")
+
+
+def _check_multi_node(settings: Settings) -> Iterator[Finding]:
+    for name, job in settings.jobs.items():
+        if job.nodes is None:
+            continue
+        vcpus = job.nodes.count * job.vcpu
+        most = {
+            tier: max(settings.max_vcpus(tier).values(), default=None) for tier in settings.tiers_of(name)
+        }
+        if all(limit is not None and vcpus > limit for limit in most.values()):
+            limit = max(limit for limit in most.values() if limit is not None)
+            yield error(
+                "multiNode",
+                f"jobs.{name}.nodes.count must be at most {int(limit // job.vcpu)} at {job.vcpu:g} vCPUs a "
+                f"node, for all nodes run at once on one compute environment of {', '.join(most)}, got "
+                f"{job.nodes.count}",
+            )
+
+
+def _check_spot(settings: Settings) -> Iterator[Finding]:
+    for name, compute in settings.compute.items():
+        types = known_types(compute)
+        if isinstance(compute, SpotSettings) and types is not None and 0 < len(types) < _FEW_SPOT_TYPES:
+            yield warning(
+                "fewSpotTypes",
+                f"compute.{name}.instance_types comes to {len(types)} instance types within max_vcpus: Spot "
+                f"capacity of so few runs out soon. Give families, or at least {_FEW_SPOT_TYPES} types",
+            )

@@ -1,0 +1,261 @@
+"""Checks at synthesis: what is refused, what is warned of, and what is left in peace."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batch_engine.catalogue import instance_types
+from batch_stack.preflight import Finding, preflight
+from batch_stack.preflight.instances import AGENT_MEMORY_MIB
+from batch_stack.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+ON_DEMAND = {"type": "on_demand", "instance_types": ["c6i.large", "m6i.xlarge"]}
+GPU = {"type": "on_demand", "instance_types": ["g5.xlarge"]}
+JOB: dict[str, Any] = {"image": "public.ecr.aws/docker/library/busybox:1"}
+
+
+def _findings(
+    job: dict[str, Any] | None = None,
+    compute: dict[str, Any] = ON_DEMAND,
+    retry: dict[str, Any] | None = None,
+    **sections: Any,
+) -> list[Finding]:
+    tier = {"priority": 1, "compute": ["c"], **({"retry": retry} if retry else {})}
+    content = {
+        "compute": {"c": compute},
+        "tiers": {"t": tier},
+        "jobs": {"j": {**JOB, "tiers": ["t"], **(job or {})}},
+        **sections,
+    }
+    return preflight(Settings.model_validate(content))
+
+
+def _messages(level: str, *args: Any, **kwargs: Any) -> list[str]:
+    return [finding.message for finding in _findings(*args, **kwargs) if finding.level == level]
+
+
+FITS = "to fit an instance of compute.c, which tiers.t uses"
+
+
+@pytest.mark.parametrize(
+    ("job", "compute", "message"),
+    [
+        (
+            {"vcpu": 4, "memory_mib": 16384},
+            ON_DEMAND,
+            f"jobs.j.memory_mib must be at most 16352 (the agent keeps 32) {FITS}, got 16384",
+        ),
+        ({"vcpu": 8}, ON_DEMAND, f"jobs.j.vcpu must be at most 4 {FITS}, got 8"),
+        ({"gpus": 2}, GPU, f"jobs.j.gpus must be at most 1 {FITS}, got 2"),
+        (
+            {"gpus": 1},
+            ON_DEMAND,
+            f"jobs.j.gpus must be 0, for none of the instance types has a GPU, {FITS}, got 1",
+        ),
+        # A type that is larger than the compute environment may grow is no help.
+        (
+            {"vcpu": 4, "memory_mib": 2048},
+            {**ON_DEMAND, "max_vcpus": 3},
+            "jobs.j.vcpu must be at most 2 " + FITS + ", got 4",
+        ),
+    ],
+)
+def test_a_job_that_fits_no_instance_is_refused(
+    job: dict[str, Any], compute: dict[str, Any], message: str
+) -> None:
+    if compute.get("max_vcpus") == 3:
+        # The settings themselves already refuse this job, for the limit alone.
+        with pytest.raises(ValueError, match="at most 3"):
+            _findings(job, compute)
+        return
+    assert _messages("error", job, compute) == [message]
+
+
+def test_an_environment_that_can_start_none_of_its_types_is_refused() -> None:
+    (message,) = _messages("error", {"vcpu": 1}, {**ON_DEMAND, "max_vcpus": 1})
+    assert message == (
+        "compute.c.max_vcpus must be at least 2, the vCPUs of the smallest of its instance_types, got 1"
+    )
+
+
+# GPU families have rules of their own.
+@given(st.sampled_from([one for one in instance_types() if not one.gpus]), st.integers(-64, 32))
+def test_the_agents_memory_is_counted_for_every_type(item: Any, excess_mib: int) -> None:
+    compute = {"type": "on_demand", "instance_types": [item.name], "max_vcpus": item.vcpus}
+    memory_mib = item.memory_mib - AGENT_MEMORY_MIB + excess_mib
+    errors = _messages("error", {"memory_mib": memory_mib}, compute)
+    assert bool(errors) == (excess_mib > 0)
+
+
+def test_a_job_that_leaves_the_kernel_no_memory_is_warned_of() -> None:
+    (warned,) = _messages("warning", {"memory_mib": 16000})
+    assert warned.startswith("jobs.j.memory_mib leaves an instance's kernel hardly any memory")
+    assert _findings({"memory_mib": 14800}) == []
+
+
+def test_the_larger_of_several_environments_is_enough() -> None:
+    content = {
+        "compute": {"small": ON_DEMAND, "large": {"type": "on_demand", "instance_types": ["m6i"]}},
+        "tiers": {"t": {"priority": 1, "compute": ["small", "large"]}},
+        "jobs": {"j": {**JOB, "vcpu": 32, "tiers": ["t"]}},
+    }
+    assert preflight(Settings.model_validate(content)) == []
+
+
+def test_of_tiers_that_a_job_does_not_name_one_is_enough() -> None:
+    content: dict[str, Any] = {
+        "compute": {"small": ON_DEMAND, "gpu": GPU},
+        "tiers": {"a": {"priority": 1, "compute": ["small"]}, "b": {"priority": 2, "compute": ["gpu"]}},
+        "jobs": {"j": {**JOB, "gpus": 1}},
+    }
+    assert preflight(Settings.model_validate(content)) == []
+    content["triggers"] = {"x": {"job": "j", "tier": "a"}}
+    (finding,) = preflight(Settings.model_validate(content))
+    assert finding.level == "error"
+    assert "which tiers.a uses" in finding.message
+
+
+def test_types_that_the_table_does_not_have_are_warned_of_and_stop_no_job() -> None:
+    compute = {"type": "on_demand", "instance_types": ["zz9", "m6j"]}
+    findings = _findings({"memory_mib": 1_000_000}, compute)
+    assert [finding.check for finding in findings] == ["unknownInstanceType", "unknownInstanceType"]
+    assert "did you mean m6i" in findings[1].message
+
+
+def test_groups_of_nodes_are_checked_each() -> None:
+    nodes = {"count": 2, "groups": [{"nodes": "1", "memory_mib": 99999}]}
+    (message,) = _messages("error", {"nodes": nodes})
+    assert message.startswith("jobs.j.nodes.groups[0].memory_mib must be at most 16352 ")
+
+
+def test_all_nodes_of_a_job_must_fit_one_environment_at_once() -> None:
+    (message,) = _messages("error", {"nodes": {"count": 17}, "vcpu": 4}, {**ON_DEMAND, "max_vcpus": 64})
+    assert message.startswith("jobs.j.nodes.count must be at most 16 at 4 vCPUs a node")
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        (
+            [{"action": "retry", "on_reason": "*"}, {"action": "exit", "on_reason": "Cannot*"}],
+            "rules[1] must be before rules[0]",
+        ),
+        (
+            [{"action": "retry", "on_exit_code": "1*"}, {"action": "exit", "on_exit_code": "137"}],
+            "rules[1] must be before rules[0]",
+        ),
+        (
+            [
+                {"action": "retry", "on_exit_code": "7"},
+                {"action": "exit", "on_exit_code": "7", "on_reason": "x"},
+            ],
+            "rules[1] must be before rules[0]",
+        ),
+        ([{"action": "retry", "on_reason": "*Error"}], "on_reason must have an asterisk at its end only"),
+        ([{"action": "retry", "on_exit_code": "256"}], "on_exit_code must be a number between 0 and 255"),
+        ([{"action": "retry", "on_exit_code": "07"}], "on_exit_code must be a number between 0 and 255"),
+        ([{"action": "retry", "on_exit_code": "x"}], "on_exit_code must be a number between 0 and 255"),
+        ([{"action": "retry", "on_exit_code": "0"}], "on_exit_code must not be '0'"),
+    ],
+)
+def test_rules_that_can_never_match_are_refused(rules: list[dict[str, str]], message: str) -> None:
+    for where in ({"retry": {"rules": rules}}, {"job": {"retry": {"rules": rules}}}):
+        errors = _messages("error", **where)
+        assert len(errors) == 1
+        assert message in errors[0]
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [{"action": "retry", "on_status_reason": "Host EC2*"}, {"action": "exit", "on_reason": "*"}],
+        # Narrower rules first, and conditions that only overlap.
+        [{"action": "exit", "on_exit_code": "137"}, {"action": "retry", "on_exit_code": "1*"}],
+        [
+            {"action": "retry", "on_exit_code": "1", "on_reason": "a*"},
+            {"action": "exit", "on_exit_code": "1"},
+        ],
+    ],
+)
+def test_rules_that_can_match_are_accepted(rules: list[dict[str, str]]) -> None:
+    assert _findings(retry={"rules": rules}) == []
+
+
+def test_rules_without_a_second_attempt_are_warned_of() -> None:
+    rules = [{"action": "retry", "on_exit_code": "1"}]
+    (message,) = _messages("warning", retry={"attempts": 1, "rules": rules})
+    assert message == "tiers.t.retry.rules has no effect, because attempts is 1"
+
+
+def test_a_single_attempt_on_spot_is_warned_of() -> None:
+    (message,) = _messages("warning", {"retry": {"attempts": 1}}, {"type": "spot"})
+    assert message.startswith("jobs.j.retry.attempts is 1, and tiers.t uses Spot capacity")
+
+
+@pytest.mark.parametrize(("section", "what"), [("tiers", "job queues"), ("compute", "compute environments")])
+def test_more_than_the_quota_is_refused_and_nearly_so_many_warned_of(section: str, what: str) -> None:
+    def findings(count: int) -> list[Finding]:
+        number = count if section == "compute" else 1
+        compute = {f"c{index}": ON_DEMAND for index in range(number)}
+        tiers = {
+            f"t{index}": {"priority": index, "compute": [f"c{index % number}"]} for index in range(count)
+        }
+        settings = {"compute": compute, "tiers": tiers, "jobs": {"j": JOB}}
+        found = preflight(Settings.model_validate(settings))
+        return [one for one in found if one.check == "quota" and one.message.startswith(section)]
+
+    assert findings(40) == []
+    assert [one.level for one in findings(41)] == ["warning"]
+    (refused,) = findings(51)
+    assert refused.level == "error"
+    assert f"{section} must have at most 50 entries, AWS Batch's quota of {what}" in refused.message
+
+
+NETWORK = {
+    "mode": "existing",
+    "vpc_id": "vpc-0123abcd",
+    "availability_zones": ["us-east-1a"],
+    "subnet_ids": ["subnet-0123abcd"],
+}
+
+
+def test_subnets_without_a_way_out_are_warned_of() -> None:
+    findings = _findings(network={**NETWORK, "subnets": "isolated"})
+    assert [finding.check for finding in findings] == ["isolatedSubnets", "unreachableRegistry"]
+    assert _findings(network=NETWORK) == []
+
+
+def test_images_of_other_registries_are_out_of_reach_in_an_isolated_network() -> None:
+    assert [one.check for one in _findings(network={"mode": "isolated"})] == ["unreachableRegistry"]
+    own = {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/x:1"}
+    assert _findings(own, network={"mode": "isolated"}) == []
+
+
+def test_what_has_no_use_is_warned_of() -> None:
+    content = {
+        "compute": {"c": ON_DEMAND, "idle": ON_DEMAND},
+        "tiers": {"t": {"priority": 1, "compute": ["c"]}},
+    }
+    checks = [finding.check for finding in preflight(Settings.model_validate(content))]
+    assert checks == ["noJobs", "unusedCompute"]
+
+
+def test_few_types_of_spot_and_idle_gpus_are_warned_of() -> None:
+    spot = {"type": "spot", "instance_types": ["m6i.large", "c6i.large"]}
+    assert [finding.check for finding in _findings(None, spot)] == ["fewSpotTypes"]
+    assert [finding.check for finding in _findings(None, GPU)] == ["idleGpu"]
+
+
+def test_a_prefix_that_no_key_has_is_warned_of() -> None:
+    triggers = {"x": {"job": "j", "tier": "t", "prefix": "/media"}}
+    (message,) = _messages("warning", triggers=triggers)
+    assert message.startswith("triggers.x.prefix should not begin with a slash")
+
+
+def test_the_shipped_settings_have_no_finding() -> None:
+    assert preflight(load_settings(ROOT / "batch.yaml")) == []
