@@ -13,16 +13,14 @@ _ENDPOINTS = "ecs, ecs-agent, ecs-telemetry, ecr.api, ecr.dkr, logs and, as a ga
 def check_network(settings: Settings) -> Iterator[Finding]:
     """Check the way from jobs to AWS's services and to image registries."""
     network = settings.network
-    if isinstance(network, ExistingNetworkSettings):
-        if network.subnets == "isolated":
-            yield warning(
-                "isolatedSubnets",
-                f"network.subnets is isolated: without the VPC endpoints {_ENDPOINTS} in {network.vpc_id}, "
-                "which are not made here, no job leaves RUNNABLE or STARTING",
-            )
-    isolated = isinstance(network, IsolatedNetworkSettings) or (
-        isinstance(network, ExistingNetworkSettings) and network.subnets == "isolated"
-    )
+    isolated = isinstance(network, IsolatedNetworkSettings)
+    if isinstance(network, ExistingNetworkSettings) and network.subnets == "isolated":
+        isolated = True
+        yield warning(
+            "isolatedSubnets",
+            f"network.subnets is isolated: without the VPC endpoints {_ENDPOINTS} in {network.vpc_id}, "
+            "which are not made here, no job leaves RUNNABLE or STARTING",
+        )
     for name, job in settings.jobs.items():
         if isolated and job.image is not None and ".dkr.ecr." not in job.image:
             yield warning(
