@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from aws_cdk import App
 
     from batch_stack.compute_environment import Ec2ComputeEnvironment, FargateComputeEnvironment
+    from batch_stack.consumable_resource import ConsumableResource
     from batch_stack.job import ContainerJob
+    from batch_stack.job_resources import JobResources
     from batch_stack.network import Network
     from batch_stack.notification import Notification
     from batch_stack.platform import BatchPlatform
@@ -31,9 +33,11 @@ __all__ = [
     "App",
     "BatchPlatform",
     "BatchStack",
+    "ConsumableResource",
     "ContainerJob",
     "Ec2ComputeEnvironment",
     "FargateComputeEnvironment",
+    "JobResources",
     "Network",
     "Notification",
     "ObjectTrigger",
@@ -48,9 +52,11 @@ _HOME_OF = {
     "App": "aws_cdk",
     "BatchPlatform": "batch_stack.platform",
     "BatchStack": "batch_stack.stack",
+    "ConsumableResource": "batch_stack.consumable_resource",
     "ContainerJob": "batch_stack.job",
     "Ec2ComputeEnvironment": "batch_stack.compute_environment",
     "FargateComputeEnvironment": "batch_stack.compute_environment",
+    "JobResources": "batch_stack.job_resources",
     "Network": "batch_stack.network",
     "Notification": "batch_stack.notification",
     "ObjectTrigger": "batch_stack.trigger",

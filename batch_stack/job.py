@@ -1,54 +1,45 @@
-"""A container job: its image, definition, roles and log group."""
+"""A job: its definition, roles and log group."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Size, Stack
-from aws_cdk import aws_batch as batch
-from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from batch_stack.consumable_resource import ConsumableResource
+from batch_stack.job_container import JobParts
+from batch_stack.job_definition import job_definition
+from batch_stack.job_image import job_image
+from batch_stack.job_resources import JobResources, combined
+from batch_stack.job_secrets import job_secret
+from batch_stack.job_volumes import JobVolumes, SharedFileSystem
 from batch_stack.log_group import log_group
-from batch_stack.permissions import task_role
-from batch_stack.retry import retry_strategies
+from batch_stack.permissions import grant_submit_job, task_role
+from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import Architecture, JobSettings, RetrySettings, SettingsError
-
-SCRATCH = "/scratch"
-
-_NOT_IN_IMAGES = [
-    "**/__pycache__",
-    "**/*.pyc",
-    "**/*.egg-info",
-    "**/.mypy_cache",
-    "**/.pytest_cache",
-    "**/.ruff_cache",
-    "**/.venv",
-    "**/build",
-    "**/dist",
-    "**/sample",
-    "**/samples",
-    "**/tests",
-]
 
 
 class ContainerJob(Construct):
-    """A job definition for an image that is built from `containers/<folder>/Dockerfile`.
+    """A job definition, on EC2, Fargate or ECS Managed Instances, of one node or of several.
 
-    The container has a read-only root file system, a writable volume on /scratch, an init process that hands
-    on signals, no privileges, and never runs without a timeout. Revisions stay active when a new one is
-    registered, so that jobs which wait on an old one still start.
+    Its image is built from a Dockerfile, or is one of ECR or of another registry. The container has a
+    read-only root file system, a writable volume on /scratch, an init process that hands on signals, no
+    privileges, and never runs without a timeout. Revisions stay active when a new one is registered, so that
+    jobs which wait on an old one still start.
 
     Attributes:
         definition: the L2 construct of the job definition.
         unversioned_arn: its ARN without a revision, which stays the same from deployment to deployment.
         job_role: what the container's code may do; grant to it.
-        execution_role: what ECS needs to start it: pull the image, write the log.
+        execution_role: what ECS needs to start it: pull the image, read its secrets, write the log.
         log_group: where its output goes.
-        platform: ``ec2`` or ``fargate``.
+        platform: ``ec2``, ``fargate`` or ``managed_instances``.
+        tiers: the queues that it is meant for.
+        array_size: with how many children a trigger submits it; None for a job that is no array.
     """
 
     def __init__(
@@ -64,6 +55,10 @@ class ContainerJob(Construct):
         architecture: Architecture = "x86_64",
         assign_public_ip: bool = False,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        tiers: Sequence[PriorityTier] = (),
+        resources: Sequence[JobResources] = (),
+        file_system: SharedFileSystem | None = None,
+        consumable_resources: Mapping[str, ConsumableResource] | None = None,
     ) -> None:
         """Create the job definition.
 
@@ -71,19 +66,26 @@ class ContainerJob(Construct):
             scope: the parent construct.
             construct_id: this construct's id within it.
             name: the job's name in the settings; it begins the names of log streams.
-            settings: image folder, platform, vCPUs, memory in MiB, timeout in seconds, command.
-            containers_dir: the build context, which holds the folder.
+            settings: image, platform, vCPUs, memory in MiB, timeout in seconds, command and so on.
+            containers_dir: the build context, which holds the folder with the Dockerfile.
             retry: how often a failed attempt is followed by another, and after which failures.
             log_retention_days: one of the periods that CloudWatch Logs allows.
-            architecture: the CPU architecture to build for.
+            architecture: the CPU architecture to build for, and to ask of Fargate.
             assign_public_ip: on Fargate, needed in public subnets.
             removal_policy: what becomes of the log group with the stack.
+            tiers: the queues that it is meant for; `grant_submit` allows these.
+            resources: what it may use; the settings' own variables and secrets replace theirs.
+            file_system: the platform's file system, of which a volume may name an access point.
+            consumable_resources: those of the platform by their names in the settings.
 
         Raises:
-            SettingsError: there is no Dockerfile in the folder.
+            SettingsError: there is no Dockerfile in the folder, or the settings name an access point or a
+                consumable resource that is not there.
         """
         super().__init__(scope, construct_id)
         self.platform = settings.platform
+        self.tiers = tuple(tiers)
+        self.array_size = settings.array_size
         self.job_role = task_role(self, "JobRole", description=f"What the code of {name} jobs may do")
         self.execution_role = task_role(
             self, "ExecutionRole", description=f"Pulls the image of {name} jobs and writes their log"
@@ -91,111 +93,107 @@ class ContainerJob(Construct):
         self.log_group = log_group(
             self, "LogGroup", retention_days=log_retention_days, removal_policy=removal_policy
         )
-        image = _image(self, name, settings, containers_dir, architecture)
-        self.definition = batch.EcsJobDefinition(
+        given = combined([*resources, self._own_resources(settings)])
+        self.definition = job_definition(
             self,
             "Definition",
-            container=self._container(name, settings, image, architecture, assign_public_ip),
-            retry_attempts=retry.attempts,
-            retry_strategies=retry_strategies(retry, settings.platform),
-            timeout=Duration.seconds(settings.timeout_s),
-            skip_deregister_on_update=True,
-            propagate_tags=True,
-        )
-        self.unversioned_arn = Stack.of(self).format_arn(
-            service="batch", resource="job-definition", resource_name=self.definition.job_definition_name
-        )
-
-    def _container(
-        self,
-        name: str,
-        settings: JobSettings,
-        image: ecs.ContainerImage,
-        architecture: Architecture,
-        assign_public_ip: bool,
-    ) -> batch.IEcsContainerDefinition:
-        environment = {
-            # On EC2 neither ECS nor AWS Batch tells a container its Region.
-            "AWS_REGION": Aws.REGION,
-            "AWS_DEFAULT_REGION": Aws.REGION,
-            **settings.environment,
-        }
-        linux_parameters = batch.LinuxParameters(self, "LinuxParameters", init_process_enabled=True)
-        logging = ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group)
-        # Without a host path it is an empty volume on the instance's disk, gone with the task.
-        scratch = batch.EcsVolume.host(name="scratch", container_path=SCRATCH, readonly=False)
-        if settings.platform == "ec2":
-            return batch.EcsEc2ContainerDefinition(
-                self,
-                "Container",
-                image=image,
-                cpu=settings.vcpu,
-                memory=Size.mebibytes(settings.memory_mib),
-                command=settings.command,
-                environment=environment,
+            settings=settings,
+            retry=retry,
+            parts=JobParts(
+                image=job_image(
+                    self,
+                    name=name,
+                    settings=settings,
+                    containers_dir=containers_dir,
+                    architecture=architecture,
+                ),
                 job_role=self.job_role,
                 execution_role=self.execution_role,
-                linux_parameters=linux_parameters,
-                logging=logging,
-                readonly_root_filesystem=True,
-                privileged=False,
-                volumes=[scratch],
-            )
-        return batch.EcsFargateContainerDefinition(
-            self,
-            "Container",
-            image=image,
-            cpu=settings.vcpu,
-            memory=Size.mebibytes(settings.memory_mib),
-            command=settings.command,
-            environment=environment,
-            job_role=self.job_role,
-            execution_role=self.execution_role,
-            linux_parameters=linux_parameters,
-            logging=logging,
-            readonly_root_filesystem=True,
-            volumes=[scratch],
-            assign_public_ip=assign_public_ip,
-            fargate_cpu_architecture=(
-                ecs.CpuArchitecture.ARM64 if architecture == "arm64" else ecs.CpuArchitecture.X86_64
+                logging=ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group),
+                environment=given.environment,
+                secrets=given.secrets,
+                volumes=JobVolumes(
+                    self, job=name, settings=settings.volumes, job_role=self.job_role, file_system=file_system
+                ),
+                consumables=_consumables(name, settings, consumable_resources or {}),
+                architecture=architecture,
+                assign_public_ip=assign_public_ip,
             ),
-            fargate_operating_system_family=ecs.OperatingSystemFamily.LINUX,
-            fargate_platform_version=ecs.FargatePlatformVersion.LATEST,
+        )
+        self.unversioned_arn = self._unversioned_arn()
+        for grant in given.grants:
+            grant(self.job_role)
+        for index, arn in enumerate(settings.managed_policy_arns):
+            self.job_role.add_managed_policy(
+                iam.ManagedPolicy.from_managed_policy_arn(self, f"ManagedPolicy{index}", arn)
+            )
+
+    def grant_submit(
+        self,
+        grantee: iam.IGrantable,
+        *tiers: PriorityTier,
+        shares: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Allow submitting this job, in any revision, and nothing else.
+
+        Args:
+            grantee: who may submit.
+            tiers: to these queues only; by default to all that the job is meant for.
+            shares: with these share identifiers only; by default with any. Fair-share tiers need one.
+            tags: what jobs may be tagged with when they are submitted; by default they cannot be tagged.
+
+        Raises:
+            ValueError: a tier is for another platform than the job, or there is no tier at all.
+        """
+        chosen = tiers or self.tiers
+        if not chosen:
+            raise ValueError(f"tiers must be given, because the job has none of its own, at {self.node.path}")
+        for tier in chosen:
+            self.check_tier(tier, at=self.node.path)
+        grant_submit_job(
+            grantee,
+            queues=[tier.queue for tier in chosen],
+            job_definition_arns=[self.unversioned_arn],
+            shares=shares,
+            tags=tags or {},
         )
 
+    def check_tier(self, tier: PriorityTier, *, at: str) -> None:
+        """Make sure that a tier runs jobs like this one.
 
-def _image(
-    scope: Construct, name: str, settings: JobSettings, containers_dir: Path, architecture: Architecture
-) -> ecs.ContainerImage:
-    if settings.folder is not None:
-        return _built_image(scope, name, settings.folder, containers_dir, architecture)
-    if settings.ecr_repository is not None:
-        repository = ecr.Repository.from_repository_name(scope, "Repository", settings.ecr_repository)
-        return ecs.ContainerImage.from_ecr_repository(repository, settings.tag)
-    return ecs.ContainerImage.from_registry(cast(str, settings.image))
+        Args:
+            tier: where it is to be submitted to.
+            at: the path of the construct that wants to, for the error.
 
+        Raises:
+            ValueError: it is for another platform.
+        """
+        if tier.platform != self.platform:
+            raise ValueError(f"tier must be for {self.platform}, like the job, got {tier.platform} at {at}")
 
-def _built_image(
-    scope: Construct, name: str, folder: str, containers_dir: Path, architecture: Architecture
-) -> ecs.ContainerImage:
-    dockerfile = containers_dir / folder / "Dockerfile"
-    if not dockerfile.is_file():
-        raise SettingsError(
-            f"jobs.{name}.folder must be a folder of {containers_dir} with a Dockerfile, got {folder!r}"
+    def _own_resources(self, settings: JobSettings) -> JobResources:
+        return JobResources(
+            environment=settings.environment,
+            secrets={name: job_secret(self, secret) for name, secret in settings.secrets.items()},
         )
-    # The build context holds all workers; without this an edit to any of them would rebuild this one.
-    other_workers = sorted(
-        path.parent.name for path in containers_dir.glob("*/Dockerfile") if path.parent.name != folder
-    )
-    asset = ecr_assets.DockerImageAsset(
-        scope,
-        "Image",
-        directory=str(containers_dir),
-        file=f"{folder}/Dockerfile",
-        exclude=[*_NOT_IN_IMAGES, *other_workers],
-        # Stated, so that an image built on a laptop of the other architecture still starts.
-        platform=(
-            ecr_assets.Platform.LINUX_ARM64 if architecture == "arm64" else ecr_assets.Platform.LINUX_AMD64
-        ),
-    )
-    return ecs.ContainerImage.from_docker_image_asset(asset)
+
+    def _unversioned_arn(self) -> str:
+        stack = Stack.of(self)
+        # What follows the name's colon, the revision, is another part of the ARN.
+        name = stack.split_arn(
+            self.definition.job_definition_arn, ArnFormat.SLASH_RESOURCE_NAME
+        ).resource_name
+        return stack.format_arn(service="batch", resource="job-definition", resource_name=name)
+
+
+def _consumables(job: str, settings: JobSettings, known: Mapping[str, ConsumableResource]) -> dict[str, int]:
+    arns = {}
+    for name, quantity in settings.consumable_resources.items():
+        if not name.startswith("arn:") and name not in known:
+            raise SettingsError(
+                f"jobs.{job}.consumable_resources must be of {', '.join(known) or '(none defined)'} "
+                f"or ARNs, got {name!r}"
+            )
+        arns[name if name.startswith("arn:") else known[name].arn] = quantity
+    return arns

@@ -85,6 +85,17 @@ class Notification(Construct):
         ]
         self._allow_only_these()
 
+    def watch_dead_letters(self, owner: str, queue: sqs.IQueue) -> None:
+        """Tell the topic of what another construct, made later than this one, could not deliver.
+
+        Args:
+            owner: that construct's id; it begins the alarm's.
+            queue: where the undelivered waits.
+        """
+        alarm = self._alarm(f"{owner}DeadLetterAlarm", queue)
+        self.dead_letter_alarms.append(alarm)
+        self._allow_alarms(f"{owner}DeadLetterAlarm", [alarm])
+
     def _rule(self, construct_id: str, detail_type: str, detail: dict[str, Any], text: str) -> events.Rule:
         return events.Rule(
             self,
@@ -133,15 +144,18 @@ class Notification(Construct):
                 },
             )
         )
+        self._allow_alarms("AlarmsOfThisStack", self.dead_letter_alarms)
+
+    def _allow_alarms(self, sid: str, alarms: Sequence[cloudwatch.Alarm]) -> None:
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="AlarmsOfThisStack",
+                sid=sid,
                 principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                 actions=["sns:Publish"],
                 resources=[self.topic.topic_arn],
                 conditions={
                     "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
-                    "ArnEquals": {"aws:SourceArn": [alarm.alarm_arn for alarm in self.dead_letter_alarms]},
+                    "ArnEquals": {"aws:SourceArn": [alarm.alarm_arn for alarm in alarms]},
                 },
             )
         )

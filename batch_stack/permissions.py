@@ -5,13 +5,13 @@ The trust policies follow https://docs.aws.amazon.com/AmazonECS/latest/developer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import Aws, Stack
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 
 def task_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:
@@ -111,23 +111,84 @@ def function_role(scope: Construct, construct_id: str, *, description: str) -> i
 
 
 def grant_submit_job(
-    grantee: iam.IGrantable, *, queue: batch.IJobQueue, job_definition_arns: Sequence[str]
+    grantee: iam.IGrantable,
+    *,
+    queues: Sequence[batch.IJobQueue],
+    job_definition_arns: Sequence[str],
+    shares: Sequence[str] = (),
+    tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Allow submitting some jobs to one queue, and nothing else.
+    """Allow submitting some jobs to some queues, and nothing else.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_batch.html
 
     Args:
         grantee: who may submit.
-        queue: the only queue.
+        queues: the only queues.
         job_definition_arns: ARNs without a revision. Every revision is allowed, because each deployment makes
-            a new one: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
+            a new one.
+        shares: the only share identifiers; by default a job may have any.
+        tags: the only tags that a job may be given when it is submitted; by default it may have none.
     """
     revisions = [f"{arn}:*" for arn in job_definition_arns]
     grantee.grant_principal.add_to_principal_policy(
         iam.PolicyStatement(
             actions=["batch:SubmitJob"],
-            resources=[queue.job_queue_arn, *job_definition_arns, *revisions],
+            resources=[*(queue.job_queue_arn for queue in queues), *job_definition_arns, *revisions],
+            conditions={"StringEquals": {"batch:ShareIdentifier": list(shares)}} if shares else None,
         )
     )
+    if tags:
+        grantee.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(
+                actions=["batch:TagResource"],
+                resources=[_any_job(queues[0])],
+                conditions={
+                    "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()},
+                    "ForAllValues:StringEquals": {"aws:TagKeys": list(tags)},
+                },
+            )
+        )
+
+
+def grant_read_jobs(grantee: iam.IGrantable) -> None:
+    """Allow asking how jobs are doing, of every queue: AWS binds neither action to a resource.
+
+    Args:
+        grantee: who may ask.
+    """
+    grantee.grant_principal.add_to_principal_policy(
+        iam.PolicyStatement(actions=["batch:DescribeJobs", "batch:ListJobs"], resources=["*"])
+    )
+
+
+def grant_stop_jobs(grantee: iam.IGrantable, scope: Construct, *, tags: Mapping[str, str]) -> None:
+    """Allow cancelling and terminating the jobs that carry some tags, and no others.
+
+    The ARN of a job tells neither its queue nor its definition: tags are the only way to tell jobs apart.
+    They have to be given when the job is submitted, which `ContainerJob.grant_submit` can allow.
+
+    Args:
+        grantee: who may stop them.
+        scope: a construct of the stack whose account and Region the jobs are in.
+        tags: what a job must be tagged with, all of it.
+
+    Raises:
+        ValueError: no tag is given, which would allow stopping every job of the account.
+    """
+    if not tags:
+        raise ValueError(f"tags must have at least one entry, got {dict(tags)} at {scope.node.path}")
+    grantee.grant_principal.add_to_principal_policy(
+        iam.PolicyStatement(
+            actions=["batch:CancelJob", "batch:TerminateJob"],
+            resources=[_any_job(scope)],
+            conditions={"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}},
+        )
+    )
+
+
+def _any_job(scope: IConstruct) -> str:
+    return Stack.of(scope).format_arn(service="batch", resource="job", resource_name="*")
 
 
 def grant_read_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from batch_stack.compute_environment import (
@@ -14,12 +16,20 @@ from batch_stack.compute_environment import (
     Ec2ComputeEnvironment,
     FargateComputeEnvironment,
 )
+from batch_stack.consumable_resource import ConsumableResource
 from batch_stack.job import ContainerJob
+from batch_stack.job_resources import JobResources
 from batch_stack.network import Network
 from batch_stack.notification import Notification
-from batch_stack.permissions import grant_read_objects, grant_write_objects
+from batch_stack.permissions import (
+    grant_read_jobs,
+    grant_read_objects,
+    grant_stop_jobs,
+    grant_write_objects,
+)
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import (
+    Architecture,
     ComputeEnvironmentSettings,
     Ec2Settings,
     FargateSettings,
@@ -27,6 +37,8 @@ from batch_stack.settings import (
     Settings,
     SettingsError,
     TriggerSettings,
+    with_job,
+    with_trigger,
 )
 from batch_stack.settings.checks import construct_id as pascal
 from batch_stack.storage import Storage, removal_policy
@@ -44,8 +56,9 @@ class BatchPlatform(Construct):
         compute: the compute environments by their names in the settings.
         tiers: the priority tiers by their names in the settings: ``platform.tiers["critical"]``.
         storage: the buckets.
-        jobs: the job definitions by their names in the settings.
-        triggers: what submits jobs, by their names in the settings.
+        consumable_resources: what jobs share and there is only so much of, by their names in the settings.
+        jobs: the job definitions by their names in the settings, and those of `add_job`.
+        triggers: what submits jobs, by their names in the settings, and those of `add_trigger`.
         notification: the topic and its rules.
     """
 
@@ -93,12 +106,16 @@ class BatchPlatform(Construct):
             }
         )
         self.storage = Storage(self, "Storage", settings=settings.storage)
-        self.jobs: Mapping[str, ContainerJob] = MappingProxyType(
-            {name: self._job(name, job) for name, job in settings.jobs.items()}
+        self.consumable_resources: Mapping[str, ConsumableResource] = MappingProxyType(
+            {
+                name: ConsumableResource(self, f"{pascal(name)}Consumable", settings=one)
+                for name, one in settings.consumable_resources.items()
+            }
         )
-        self.triggers: Mapping[str, ObjectTrigger] = MappingProxyType(
-            {name: self._trigger(name, trigger) for name, trigger in settings.triggers.items()}
-        )
+        self._jobs = {name: self._job(name, job) for name, job in settings.jobs.items()}
+        self.jobs: Mapping[str, ContainerJob] = MappingProxyType(self._jobs)
+        self._triggers = {name: self._trigger(name, one) for name, one in settings.triggers.items()}
+        self.triggers: Mapping[str, ObjectTrigger] = MappingProxyType(self._triggers)
         self.notification = Notification(
             self,
             "Notification",
@@ -110,6 +127,71 @@ class BatchPlatform(Construct):
             removal_policy=removal_policy(settings.storage),
         )
 
+    def add_job(
+        self,
+        name: str,
+        settings: JobSettings,
+        *,
+        containers_dir: Path | None = None,
+        resources: Sequence[JobResources] = (),
+    ) -> ContainerJob:
+        """Add a job definition to the platform, as if the settings had it under `jobs`.
+
+        Args:
+            name: its name, which no other job has.
+            settings: the job.
+            containers_dir: holds the folder with its Dockerfile; by default where the platform's own are.
+            resources: what it may use besides what all jobs of the platform may.
+
+        Returns:
+            The job; it is in `jobs`, too.
+
+        Raises:
+            SettingsError: no tier can run it, it does not fit the rest of the settings, or its folder has no
+                Dockerfile.
+        """
+        self.settings = with_job(self.settings, name, settings)
+        self._jobs[name] = self._job(name, settings, containers_dir, resources)
+        return self._jobs[name]
+
+    def add_trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
+        """Add a trigger to the platform, as if the settings had it under `triggers`.
+
+        Args:
+            name: its name, which no other trigger has.
+            settings: which objects become which jobs, of the settings or of `add_job`.
+
+        Returns:
+            The trigger; it is in `triggers`, too.
+
+        Raises:
+            SettingsError: the job or the tier does not exist, or one does not fit the other.
+        """
+        self.settings = with_trigger(self.settings, name, settings)
+        trigger = self._triggers[name] = self._trigger(name, settings)
+        self.notification.watch_dead_letters(pascal(name), trigger.dead_letter_queue)
+        return trigger
+
+    def grant_read_jobs(self, grantee: iam.IGrantable) -> None:
+        """Allow asking how jobs are doing: those of every queue, for AWS knows no narrower permission.
+
+        Args:
+            grantee: who may ask.
+        """
+        grant_read_jobs(grantee)
+
+    def grant_stop_jobs(self, grantee: iam.IGrantable, *, tags: Mapping[str, str]) -> None:
+        """Allow cancelling and terminating the jobs that were submitted with some tags.
+
+        Args:
+            grantee: who may stop them.
+            tags: what a job must be tagged with, all of it; `ContainerJob.grant_submit` can allow that.
+
+        Raises:
+            ValueError: no tag is given.
+        """
+        grant_stop_jobs(grantee, self, tags=tags)
+
     def _compute_environment(self, name: str, settings: ComputeEnvironmentSettings) -> ComputeEnvironment:
         construct_id = f"{pascal(name)}Compute"
         if isinstance(settings, Ec2Settings):
@@ -118,26 +200,48 @@ class BatchPlatform(Construct):
             return FargateComputeEnvironment(self, construct_id, network=self.network, settings=settings)
         raise SettingsError(f"compute.{name}.type {settings.type} is not provisioned yet")
 
-    def _architecture(self, name: str) -> ComputeEnvironment:
-        tier = self.settings.tiers_of(name)[0]
-        return self.compute[self.settings.tiers[tier].compute[0]]
-
-    def _job(self, name: str, settings: JobSettings) -> ContainerJob:
-        job = ContainerJob(
+    def _job(
+        self,
+        name: str,
+        settings: JobSettings,
+        containers_dir: Path | None = None,
+        resources: Sequence[JobResources] = (),
+    ) -> ContainerJob:
+        tiers = self.settings.tiers_of(name)
+        return ContainerJob(
             self,
             f"{pascal(name)}Job",
             name=name,
             settings=settings,
-            containers_dir=self._containers_dir,
+            containers_dir=containers_dir or self._containers_dir,
             retry=self.settings.retry(name),
             log_retention_days=settings.log_retention_days or self.settings.log_retention_days,
-            architecture=self._architecture(name).architecture,
+            architecture=self._architecture(tiers[0]),
             assign_public_ip=self.network.assigns_public_ip,
             removal_policy=removal_policy(self.settings.storage),
+            tiers=[self.tiers[tier] for tier in tiers],
+            resources=[*self._job_resources(), *resources],
+            consumable_resources=self.consumable_resources,
         )
-        grant_read_objects(job.job_role, self.storage.input_bucket)
-        grant_write_objects(job.job_role, self.storage.output_bucket)
-        return job
+
+    def _architecture(self, tier: str) -> Architecture:
+        return self.settings.compute[self.settings.tiers[tier].compute[0]].architecture
+
+    def _job_resources(self) -> list[JobResources]:
+        """What every job may use of the platform, and the names of the variables that tell it."""
+        storage = self.storage
+        return [
+            JobResources(
+                environment={
+                    "INPUT_BUCKET": storage.input_bucket.bucket_name,
+                    "OUTPUT_BUCKET": storage.output_bucket.bucket_name,
+                },
+                grants=[
+                    partial(grant_read_objects, bucket=storage.input_bucket),
+                    partial(grant_write_objects, bucket=storage.output_bucket),
+                ],
+            )
+        ]
 
     def _trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
         return ObjectTrigger(
@@ -150,4 +254,7 @@ class BatchPlatform(Construct):
             job=self.jobs[settings.job],
             log_retention_days=self.settings.log_retention_days,
             removal_policy=removal_policy(self.settings.storage),
+            share=settings.share,
+            parameters=settings.parameters,
+            output_prefix=settings.output_prefix,
         )

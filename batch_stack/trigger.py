@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +20,7 @@ from constructs import Construct
 
 from batch_stack.job import ContainerJob
 from batch_stack.log_group import log_group
-from batch_stack.permissions import function_role, grant_submit_job
+from batch_stack.permissions import function_role
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.queue import message_queue
 
@@ -70,6 +72,9 @@ class ObjectTrigger(Construct):
         job: ContainerJob,
         log_retention_days: int,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        share: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+        output_prefix: str = "",
     ) -> None:
         """Create the rule, its queue and its function.
 
@@ -80,18 +85,20 @@ class ObjectTrigger(Construct):
             prefix: which keys; an empty prefix means all.
             output_bucket: the job is told to write here, into the folder that the key has in `bucket`.
             tier: the queue to submit to.
-            job: what to submit; it receives the parameters ``input`` and ``output``.
+            job: what to submit; it receives the parameters ``input`` and ``output``. A job with an array size
+                is submitted as an array.
             log_retention_days: one of the periods that CloudWatch Logs allows.
             removal_policy: what becomes of the log group and of undelivered events with the stack.
+            share: the share identifier of its jobs, for a tier with a fair-share policy.
+            parameters: more of the job's parameters, by their names.
+            output_prefix: begins the folder in `output_bucket`; ends in a slash, unless it is empty. Two
+                triggers on the same objects need different ones, lest their jobs write the same keys.
 
         Raises:
             ValueError: the job is for another platform than the tier.
         """
         super().__init__(scope, construct_id)
-        if job.platform != tier.platform:
-            raise ValueError(
-                f"tier must be for {job.platform}, like the job, got {tier.platform} at {self.node.path}"
-            )
+        job.check_tier(tier, at=self.node.path)
         self.dead_letter_queue = message_queue(self, "DeadLetterQueue", removal_policy=removal_policy)
         self.queue = message_queue(
             self,
@@ -105,7 +112,17 @@ class ObjectTrigger(Construct):
         logs = log_group(
             self, "FunctionLogGroup", retention_days=log_retention_days, removal_policy=removal_policy
         )
-        self.function = self._function(tier, job, output_bucket, logs)
+        environment = {
+            "JOB_QUEUE": tier.queue.job_queue_arn,
+            # Without a revision: SubmitJob takes the latest, so a new revision needs no new function.
+            "JOB_DEFINITION": job.unversioned_arn,
+            "OUTPUT_BUCKET": output_bucket.bucket_name,
+            **_options(job, share, parameters or {}, output_prefix),
+        }
+        role = function_role(self, "FunctionRole", description="Submits jobs for new objects")
+        job.grant_submit(role, tier, shares=[share] if share is not None else [])
+        logs.grant_write(role)
+        self.function = self._function(role, environment, logs)
         self.rule = events.Rule(
             self,
             "ObjectCreated",
@@ -124,11 +141,8 @@ class ObjectTrigger(Construct):
         )
 
     def _function(
-        self, tier: PriorityTier, job: ContainerJob, output_bucket: s3.IBucket, logs: logs_.ILogGroup
+        self, role: iam.Role, environment: Mapping[str, str], logs: logs_.ILogGroup
     ) -> lambda_.Function:
-        role = function_role(self, "FunctionRole", description="Submits jobs for new objects")
-        grant_submit_job(role, queue=tier.queue, job_definition_arns=[job.unversioned_arn])
-        logs.grant_write(role)
         function = lambda_.Function(
             self,
             "SubmitJob",
@@ -144,12 +158,7 @@ class ObjectTrigger(Construct):
             log_group=logs,
             memory_size=256,
             timeout=Duration.seconds(_FUNCTION_TIMEOUT_S),
-            environment={
-                "JOB_QUEUE": tier.queue.job_queue_arn,
-                # Without a revision: SubmitJob takes the latest, so a new revision needs no new function.
-                "JOB_DEFINITION": job.unversioned_arn,
-                "OUTPUT_BUCKET": output_bucket.bucket_name,
-            },
+            environment=environment,
         )
         function.add_event_source(
             sources.SqsEventSource(
@@ -161,6 +170,19 @@ class ObjectTrigger(Construct):
         )
         _drop_redundant_dependency(function, role)
         return function
+
+
+def _options(
+    job: ContainerJob, share: str | None, parameters: Mapping[str, str], output_prefix: str
+) -> dict[str, str]:
+    """What the function is told beyond the ordinary; its handler.py reads these."""
+    given = {
+        "OUTPUT_PREFIX": output_prefix,
+        "SHARE_IDENTIFIER": share,
+        "ARRAY_SIZE": str(job.array_size) if job.array_size is not None else None,
+        "PARAMETERS": json.dumps(parameters, sort_keys=True) if parameters else None,
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 def _drop_redundant_dependency(function: lambda_.Function, role: iam.Role) -> None:

@@ -1,5 +1,6 @@
 """The settings of a batch platform, typed and checked. Knows nothing of CDK."""
 
+from batch_stack.settings.additions import with_job, with_trigger
 from batch_stack.settings.base import Architecture, LogRetentionDays, OnDelete, Platform, State
 from batch_stack.settings.compute import (
     ComputeEnvironmentSettings,
@@ -106,4 +107,6 @@ __all__ = [
     "VolumeSettings",
     "load_settings",
     "parse_settings",
+    "with_job",
+    "with_trigger",
 ]

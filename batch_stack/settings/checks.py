@@ -98,7 +98,16 @@ def _check_jobs(settings: Settings) -> None:
             if tier not in settings.tiers:
                 raise ValueError(f"jobs.{name}.tiers must be of {_known(settings.tiers)}, got {tier!r}")
             _check_platform(settings, name, tier, f"jobs.{name}.tiers")
-        for resource in job.consumable_resources:
+        if not settings.tiers_of(name):
+            why = sorted({str(settings.why_not(name, tier)) for tier in settings.tiers})
+            raise ValueError(f"jobs.{name} must be one that a tier can run, got {' and '.join(why)}")
+        for resource, quantity in job.consumable_resources.items():
+            known = settings.consumable_resources.get(resource)
+            if known is not None and quantity > known.total:
+                raise ValueError(
+                    f"jobs.{name}.consumable_resources.{resource} must be at most {known.total}, "
+                    f"all that there is, got {quantity}"
+                )
             if resource not in settings.consumable_resources and not resource.startswith("arn:"):
                 raise ValueError(
                     f"jobs.{name}.consumable_resources must be of {_known(settings.consumable_resources)} "
@@ -116,12 +125,10 @@ def _check_jobs(settings: Settings) -> None:
 
 
 def _check_platform(settings: Settings, job: str, tier: str, place: str) -> None:
-    platform = settings.jobs[job].platform
-    if settings.platform(tier) != platform:
-        allowed = [name for name in settings.tiers if settings.platform(name) == platform]
-        raise ValueError(
-            f"{place} must be of {_known(allowed)}, because jobs.{job}.platform is {platform}, got {tier!r}"
-        )
+    why = settings.why_not(job, tier)
+    if why is not None:
+        allowed = [name for name in settings.tiers if settings.why_not(job, name) is None]
+        raise ValueError(f"{place} must be of {_known(allowed)}, because {why}, got {tier!r}")
 
 
 def _check_triggers(settings: Settings) -> None:

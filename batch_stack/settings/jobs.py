@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -13,7 +14,7 @@ from batch_stack.settings.base import (
     SettingsModel,
 )
 from batch_stack.settings.tiers import RetrySettings
-from batch_stack.settings.volumes import VolumeSettings
+from batch_stack.settings.volumes import SCRATCH, VolumeSettings
 
 JobPlatform = Literal["ec2", "fargate", "managed_instances"]
 
@@ -35,6 +36,10 @@ _Nodes = Annotated[
     str, Field(pattern=r"^\d+(:\d*)?$", description="a node or a range of nodes: 0, 0:3 or 4: for the rest")
 ]
 _Variable = Annotated[str, Field(max_length=32_768)]
+_SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^:\s]+")
+_PARAMETER_ARN = re.compile(r"arn:[a-z-]+:ssm:[a-z0-9-]+:\d{12}:parameter/[^:\s]+")
+_VOLUME_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+_LIKE_A_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 
 
 def _any_of(values: range | tuple[int, ...]) -> str:
@@ -44,11 +49,18 @@ def _any_of(values: range | tuple[int, ...]) -> str:
 
 
 class SecretSettings(SettingsModel):
-    """The value of an environment variable, kept in Secrets Manager or in the SSM Parameter Store."""
+    """The value of an environment variable, kept in Secrets Manager or in the SSM Parameter Store.
 
-    secret: NonEmpty | None = None  # a secret's name or ARN
-    field: NonEmpty | None = None  # of a secret that is JSON
-    parameter: NonEmpty | None = None  # a parameter's name
+    https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html
+    """
+
+    secret: NonEmpty | None = None  # a secret's name, or its ARN
+    field: Annotated[str, Field(pattern=r"^[^:\s]+$", description="a key of a JSON object")] | None = (
+        None  # of a secret that is JSON
+    )
+    parameter: NonEmpty | None = None  # a parameter's name, or its ARN
+    # The customer's key that encrypts it; none is needed for the keys that AWS's services own or manage.
+    kms_key_arn: Arn | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> SecretSettings:
@@ -56,7 +68,28 @@ class SecretSettings(SettingsModel):
             raise ValueError("secret or parameter must be given, one of the two")
         if self.field is not None and self.secret is None:
             raise ValueError(f"field must not be given without secret, got {self.field!r}")
+        if self.secret is not None:
+            self._check_secret(self.secret)
+        name = self.parameter or ""
+        if name.startswith("arn:") and not _PARAMETER_ARN.fullmatch(name):
+            raise ValueError(
+                f"parameter must be a name or the ARN of a parameter, without a version, got {name!r}"
+            )
         return self
+
+    @staticmethod
+    def _check_secret(name: str) -> None:
+        if name.startswith("arn:"):
+            if not _SECRET_ARN.fullmatch(name):
+                raise ValueError(
+                    "secret must be a name or the ARN of a secret, without a key (which is `field`) or a "
+                    f"version, got {name!r}"
+                )
+        elif _LIKE_A_SUFFIX.search(name):
+            # Secrets Manager would take the end of such a name for the suffix of an ARN, and find nothing.
+            raise ValueError(
+                f"secret must be an ARN if its name ends in a hyphen and six characters, got {name!r}"
+            )
 
 
 class NodeGroupSettings(SettingsModel):
@@ -79,13 +112,38 @@ class NodesSettings(SettingsModel):
     count: Annotated[int, Field(ge=2, le=1000)]
     main: Annotated[int, Field(ge=0, le=999)] = 0
     instance_type: NonEmpty | None = None
-    groups: Annotated[list[NodeGroupSettings], Field(max_length=5)] = []
+    # AWS Batch takes five ranges of nodes; the first is that of all.
+    groups: Annotated[list[NodeGroupSettings], Field(max_length=4)] = []
 
     @model_validator(mode="after")
     def _main_node_exists(self) -> NodesSettings:
         if self.main >= self.count:
             raise ValueError(f"main must be between 0 and {self.count - 1}, got {self.main}")
         return self
+
+    @model_validator(mode="after")
+    def _groups_are_of_these_nodes(self) -> NodesSettings:
+        owners: dict[int, str] = {}
+        for index, group in enumerate(self.groups):
+            place = f"groups[{index}].nodes"
+            first, last = self.bounds(group)
+            if not first <= last < self.count:
+                raise ValueError(
+                    f"{place} must be within 0:{self.count - 1}, the first not above the last, "
+                    f"got {group.nodes!r}"
+                )
+            for node in range(first, last + 1):
+                other = owners.setdefault(node, group.nodes)
+                if other != group.nodes:
+                    raise ValueError(f"{place} must not overlap {other!r}, got {group.nodes!r}")
+        return self
+
+    def bounds(self, group: NodeGroupSettings) -> tuple[int, int]:
+        """The first and the last node of a group, counted from 0."""
+        first, colon, last = group.nodes.partition(":")
+        if not colon:
+            return int(first), int(first)
+        return int(first), int(last) if last else self.count - 1
 
 
 class JobSettings(SettingsModel):
@@ -178,6 +236,21 @@ class JobSettings(SettingsModel):
         for name, volume in self.volumes.items():
             if volume.type == "host":
                 raise ValueError(f"volumes.{name}.type must be efs or s3_files on fargate, got 'host'")
+
+    @model_validator(mode="after")
+    def _places_of_volumes_differ(self) -> JobSettings:
+        owners = {SCRATCH: "the scratch space of every job"}
+        for name, volume in self.volumes.items():
+            if not _VOLUME_NAME.fullmatch(name) or name == "scratch":
+                raise ValueError(
+                    "volumes must have names of lower-case letters, digits and single hyphens or "
+                    f"underscores, other than 'scratch', got {name!r}"
+                )
+            path = volume.path.rstrip("/") or "/"
+            other = owners.setdefault(path, f"volumes.{name}")
+            if other != f"volumes.{name}":
+                raise ValueError(f"volumes.{name}.path must differ from that of {other}, got {volume.path!r}")
+        return self
 
     @model_validator(mode="after")
     def _no_reserved_variable(self) -> JobSettings:

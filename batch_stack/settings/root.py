@@ -31,6 +31,24 @@ class TriggerSettings(SettingsModel):
         ]
         | None
     ) = None
+    # Values of the command's Ref:: placeholders; input and output are the trigger's own.
+    parameters: dict[str, str] = {}
+    # What the job is told to write below in the output bucket, before the folder of the object's key.
+    output_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^([^\s/][^\s]*/)?$",
+            max_length=512,
+            description="a prefix of keys that ends in /, and begins with none",
+        ),
+    ] = ""
+
+    @model_validator(mode="after")
+    def _own_parameters(self) -> TriggerSettings:
+        for name in ("input", "output"):
+            if name in self.parameters:
+                raise ValueError(f"parameters must not set {name!r}, which the trigger sets")
+        return self
 
 
 class NotificationSettings(SettingsModel):
@@ -84,11 +102,22 @@ class Settings(SettingsModel):
         return self.compute[self.tiers[tier].compute[0]].platform
 
     def tiers_of(self, job: str) -> list[str]:
-        """The tiers that a job may be submitted to: those it names, else all of its platform."""
+        """The tiers that a job may be submitted to: those it names, else all that can run it."""
         settings = self.jobs[job]
         if settings.tiers is not None:
             return settings.tiers
-        return [name for name in self.tiers if self.platform(name) == settings.platform]
+        return [name for name in self.tiers if self.why_not(job, name) is None]
+
+    def why_not(self, job: str, tier: str) -> str | None:
+        """Say why a tier cannot run a job; None if it can."""
+        settings = self.jobs[job]
+        if self.platform(tier) != settings.platform:
+            return f"jobs.{job}.platform is {settings.platform}"
+        if settings.nodes is not None:
+            for name in self.tiers[tier].compute:
+                if self.compute[name].type in ("spot", "unmanaged"):
+                    return f"jobs.{job}.nodes cannot run on {self.compute[name].type} compute ({name})"
+        return None
 
     def max_vcpus(self, tier: str) -> dict[str, int]:
         """The known vCPU limits of the compute environments that a tier uses, by their paths here."""

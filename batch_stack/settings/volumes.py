@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from batch_stack.settings.base import AbsolutePath, Arn, NonEmpty, SettingsModel
+
+SCRATCH = "/scratch"
+"""Where every job has an empty, writable folder of its own."""
 
 
 class _Volume(SettingsModel):
@@ -24,6 +27,15 @@ class EfsVolumeSettings(_Volume):
         Annotated[str, Field(pattern=r"^fs-[0-9a-f]+$", description="a file system id (fs-0a1b...)")] | None
     ) = None
 
+    @model_validator(mode="after")
+    def _ids_together(self) -> EfsVolumeSettings:
+        if self.file_system_id is not None and not self.access_point.startswith("fsap-"):
+            raise ValueError(
+                "access_point must be the id of an access point (fsap-0a1b...) with file_system_id, "
+                f"got {self.access_point!r}"
+            )
+        return self
+
 
 class S3FilesVolumeSettings(_Volume):
     """A bucket as a file system, by S3 Files."""
@@ -32,6 +44,15 @@ class S3FilesVolumeSettings(_Volume):
     file_system_arn: Arn
     access_point_arn: Arn | None = None
     root_directory: AbsolutePath | None = None
+
+    @model_validator(mode="after")
+    def _one_root(self) -> S3FilesVolumeSettings:
+        if self.access_point_arn is not None and self.root_directory not in (None, "/"):
+            raise ValueError(
+                f"root_directory must not be given with access_point_arn, got {self.root_directory!r}: "
+                "the access point says where its root is"
+            )
+        return self
 
 
 class HostVolumeSettings(_Volume):

@@ -9,7 +9,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from logic import batch_response, created_object, event_in, submit_job_request
+from logic import Target, batch_response, created_object, event_in, submit_job_request
 
 _ATTEMPTS = 3
 _CONNECT_TIMEOUT_S = 2
@@ -28,11 +28,15 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     whole batch would be handed out again, and jobs would be submitted twice.
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
-    target = {
-        "job_queue": os.environ["JOB_QUEUE"],
-        "job_definition": os.environ["JOB_DEFINITION"],
-        "output_bucket": os.environ["OUTPUT_BUCKET"],
-    }
+    target = Target(
+        job_queue=os.environ["JOB_QUEUE"],
+        job_definition=os.environ["JOB_DEFINITION"],
+        output_bucket=os.environ["OUTPUT_BUCKET"],
+        output_prefix=os.environ.get("OUTPUT_PREFIX", ""),
+        share_identifier=os.environ.get("SHARE_IDENTIFIER", ""),
+        array_size=int(os.environ.get("ARRAY_SIZE", "0")),
+        parameters=json.loads(os.environ.get("PARAMETERS", "{}")),
+    )
     failed = []
     for record in event["Records"]:
         try:
@@ -46,13 +50,13 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     return batch_response(failed)
 
 
-def _submit(record: Mapping[str, Any], target: Mapping[str, str]) -> None:
+def _submit(record: Mapping[str, Any], target: Target) -> None:
     item = created_object(event_in(record))
     about = {"bucket": item.bucket, "key": item.key, "size_bytes": item.size_bytes}
     if item.is_folder_marker:
         _log(logging.INFO, "skipped: a folder marker", about)
         return
-    response = _batch().submit_job(**submit_job_request(item, **target))
+    response = _batch().submit_job(**submit_job_request(item, target))
     _log(logging.INFO, "submitted", {**about, "job_id": response["jobId"], "job_name": response["jobName"]})
 
 

@@ -6,8 +6,9 @@ The event: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 MAX_JOB_NAME_LENGTH = 128
@@ -27,6 +28,29 @@ class CreatedObject:
     def is_folder_marker(self) -> bool:
         """Whether it only makes a folder appear in a console, and holds nothing to work on."""
         return self.key.endswith("/")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where jobs go, and what they are told besides the object.
+
+    Attributes:
+        job_queue: name or ARN.
+        job_definition: name or ARN; without a revision the latest one runs.
+        output_bucket: where the job shall write, into the folder that the object has in its own bucket.
+        output_prefix: stands before that folder; ends in a slash, unless it is empty.
+        share_identifier: for a queue with a fair-share policy; empty for one without.
+        array_size: so many children; 0 for a job that is no array.
+        parameters: further parameters of the job.
+    """
+
+    job_queue: str
+    job_definition: str
+    output_bucket: str
+    output_prefix: str = ""
+    share_identifier: str = ""
+    array_size: int = 0
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 def event_in(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,30 +95,33 @@ def created_object(event: Mapping[str, Any]) -> CreatedObject:
     return CreatedObject(bucket=bucket, key=key, size_bytes=item.get("size"), version=version)
 
 
-def submit_job_request(
-    item: CreatedObject, *, job_queue: str, job_definition: str, output_bucket: str
-) -> dict[str, Any]:
+def submit_job_request(item: CreatedObject, target: Target) -> dict[str, Any]:
     """Say what to submit for an object.
 
     Args:
         item: the object.
-        job_queue: name or ARN.
-        job_definition: name or ARN; without a revision the latest one runs.
-        output_bucket: where the job shall write, into the folder that the object has in its own bucket.
+        target: what the function was configured with.
 
     Returns:
         The parameters of SubmitJob. The job receives `input` and `output`, both as s3:// URIs with raw keys.
     """
     folder = item.key.rpartition("/")[0]
-    return {
+    output = f"s3://{target.output_bucket}/{target.output_prefix}"
+    request: dict[str, Any] = {
         "jobName": job_name(item),
-        "jobQueue": job_queue,
-        "jobDefinition": job_definition,
+        "jobQueue": target.job_queue,
+        "jobDefinition": target.job_definition,
         "parameters": {
+            **target.parameters,
             "input": f"s3://{item.bucket}/{item.key}",
-            "output": f"s3://{output_bucket}/{folder}/" if folder else f"s3://{output_bucket}/",
+            "output": f"{output}{folder}/" if folder else output,
         },
     }
+    if target.share_identifier:
+        request["shareIdentifier"] = target.share_identifier
+    if target.array_size:
+        request["arrayProperties"] = {"size": target.array_size}
+    return request
 
 
 def job_name(item: CreatedObject) -> str:
@@ -104,7 +131,11 @@ def job_name(item: CreatedObject) -> str:
     """
     identity = "\0".join((item.bucket, item.key, item.version))
     digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
-    readable = re.sub(r"[^A-Za-z0-9_]+", "-", item.key)
+    # An accent is left out, not its letter: Zürich is Zurich.
+    letters = "".join(
+        letter for letter in unicodedata.normalize("NFKD", item.key) if not unicodedata.combining(letter)
+    )
+    readable = re.sub(r"[^A-Za-z0-9_]+", "-", letters)
     # The end of a long key tells more than its beginning.
     readable = readable[-(MAX_JOB_NAME_LENGTH - _DIGEST_LENGTH - 1) :].strip("-_")
     return f"{readable}-{digest}" if readable else digest

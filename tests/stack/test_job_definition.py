@@ -34,6 +34,10 @@ def _requirements(definition: dict[str, Any]) -> dict[str, str]:
     return {entry["Type"]: entry["Value"] for entry in entries}
 
 
+def _environment(container: dict[str, Any]) -> dict[str, Any]:
+    return {entry["Name"]: entry["Value"] for entry in container["Environment"]}
+
+
 def test_media_runs_on_ec2_with_its_resources_and_timeout(media: dict[str, Any]) -> None:
     assert media["PlatformCapabilities"] == ["EC2"]
     assert _requirements(media) == {"VCPU": "1", "MEMORY": "2048"}
@@ -85,13 +89,20 @@ def test_the_container_is_locked_down_and_has_scratch_space(
 
 def test_the_container_knows_its_region(media: dict[str, Any], variant: dict[str, Any]) -> None:
     region = {"Ref": "AWS::Region"}
-    environment = [
-        {"Name": "AWS_REGION", "Value": region},
-        {"Name": "AWS_DEFAULT_REGION", "Value": region},
-    ]
-    assert media["ContainerProperties"]["Environment"] == environment
-    quick = _variant_definition(variant, "FARGATE")["ContainerProperties"]["Environment"]
-    assert quick == [*environment, {"Name": "MODE", "Value": "quick"}]
+    for definition in (media, _variant_definition(variant, "FARGATE")):
+        environment = _environment(definition["ContainerProperties"])
+        assert environment["AWS_REGION"] == environment["AWS_DEFAULT_REGION"] == region
+
+
+def test_the_container_knows_the_platforms_buckets_and_has_variables_of_its_own(
+    media: dict[str, Any], variant: dict[str, Any]
+) -> None:
+    default = _environment(media["ContainerProperties"])
+    quick = _environment(_variant_definition(variant, "FARGATE")["ContainerProperties"])
+    assert default["INPUT_BUCKET"]["Ref"].startswith("StorageInput")
+    assert default["OUTPUT_BUCKET"]["Ref"].startswith("StorageOutput")
+    assert "MODE" not in default
+    assert quick["MODE"] == "quick"
 
 
 def test_the_log_goes_to_a_group_of_its_own(media: dict[str, Any], template: dict[str, Any]) -> None:

@@ -20,8 +20,15 @@ def _event(key: str, **item: Any) -> dict[str, Any]:
 
 
 def _request(logic: ModuleType, key: str, **item: Any) -> dict[str, Any]:
+    return _request_to(logic, key, item)
+
+
+def _request_to(
+    logic: ModuleType, key: str, item: dict[str, Any] | None = None, **target: Any
+) -> dict[str, Any]:
+    described = {"job_queue": "q", "job_definition": "d", "output_bucket": "out", **target}
     return logic.submit_job_request(
-        logic.created_object(_event(key, **item)), job_queue="q", job_definition="d", output_bucket="out"
+        logic.created_object(_event(key, **(item or {}))), logic.Target(**described)
     )
 
 
@@ -54,6 +61,49 @@ def test_the_job_name_shows_the_key(logic: ModuleType) -> None:
     assert _request(logic, "media/My cat+1.mp4")["jobName"].startswith("media-My-cat-1-mp4-")
     # The end of a long key is what tells it from its neighbours.
     assert "the-end-mp4" in _request(logic, "x" * 1000 + "/the-end.mp4")["jobName"]
+
+
+def test_a_request_says_no_more_than_it_was_told_to(logic: ModuleType) -> None:
+    assert sorted(_request(logic, "a.png")) == ["jobDefinition", "jobName", "jobQueue", "parameters"]
+
+
+def test_share_array_size_and_parameters_are_passed_on(logic: ModuleType) -> None:
+    request = _request_to(
+        logic,
+        "in/a.png",
+        share_identifier="video",
+        array_size=12,
+        parameters={"quality": "high", "input": "never"},
+        output_prefix="thumbnails/",
+    )
+
+    assert request["shareIdentifier"] == "video"
+    assert request["arrayProperties"] == {"size": 12}
+    assert request["parameters"] == {
+        "quality": "high",
+        "input": "s3://in/in/a.png",
+        "output": "s3://out/thumbnails/in/",
+    }
+
+
+def test_a_prefix_of_the_output_stands_alone_for_a_key_without_a_folder(logic: ModuleType) -> None:
+    request = _request_to(logic, "a.png", output_prefix="thumbnails/")
+    assert request["parameters"]["output"] == "s3://out/thumbnails/"
+
+
+@pytest.mark.parametrize(
+    ("key", "beginning"),
+    [
+        ("Zürich/Café.mp4", "Zurich-Cafe-mp4-"),
+        ("Zu\u0308rich.mp4", "Zurich-mp4-"),
+        ("日本/ネコ.mp4", "mp4-"),
+        ("x²/ﬁn", "x2-fin-"),
+    ],
+)
+def test_a_job_name_keeps_what_letters_it_can(logic: ModuleType, key: str, beginning: str) -> None:
+    name = _request(logic, key)["jobName"]
+    assert name.startswith(beginning)
+    assert JOB_NAME.fullmatch(name)
 
 
 @pytest.mark.parametrize("key", ["ネコ", "-", "___", "...", "é"])

@@ -1,0 +1,80 @@
+"""The image of a job: built from a Dockerfile, of an ECR repository, or of a registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from constructs import Construct
+
+from batch_stack.settings import Architecture, JobSettings, SettingsError
+
+_NOT_IN_IMAGES = [
+    "**/__pycache__",
+    "**/*.pyc",
+    "**/*.egg-info",
+    "**/.mypy_cache",
+    "**/.pytest_cache",
+    "**/.ruff_cache",
+    "**/.venv",
+    "**/build",
+    "**/dist",
+    "**/sample",
+    "**/samples",
+    "**/tests",
+]
+
+
+def job_image(
+    scope: Construct, *, name: str, settings: JobSettings, containers_dir: Path, architecture: Architecture
+) -> ecs.ContainerImage:
+    """Find or build the image of a job.
+
+    An execution role that starts a container with it may pull it: from its own repository, where that is one
+    of ECR, and from no other.
+
+    Args:
+        scope: the parent construct.
+        name: the job's name in the settings, for errors.
+        settings: one of `folder`, `ecr_repository` (with `tag`, a tag or a ``sha256:`` digest) and `image`.
+        containers_dir: the build context, which holds the folder.
+        architecture: the CPU architecture to build for.
+
+    Raises:
+        SettingsError: there is no Dockerfile in the folder.
+    """
+    if settings.folder is not None:
+        return _built_image(scope, name, settings.folder, containers_dir, architecture)
+    if settings.ecr_repository is not None:
+        repository = ecr.Repository.from_repository_name(scope, "Repository", settings.ecr_repository)
+        return ecs.ContainerImage.from_ecr_repository(repository, settings.tag)
+    return ecs.ContainerImage.from_registry(cast(str, settings.image))
+
+
+def _built_image(
+    scope: Construct, name: str, folder: str, containers_dir: Path, architecture: Architecture
+) -> ecs.ContainerImage:
+    dockerfile = containers_dir / folder / "Dockerfile"
+    if not dockerfile.is_file():
+        raise SettingsError(
+            f"jobs.{name}.folder must be a folder of {containers_dir} with a Dockerfile, got {folder!r}"
+        )
+    # The build context holds all workers; without this an edit to any of them would rebuild this one.
+    other_workers = sorted(
+        path.parent.name for path in containers_dir.glob("*/Dockerfile") if path.parent.name != folder
+    )
+    asset = ecr_assets.DockerImageAsset(
+        scope,
+        "Image",
+        directory=str(containers_dir),
+        file=f"{folder}/Dockerfile",
+        exclude=[*_NOT_IN_IMAGES, *other_workers],
+        # Stated, so that an image built on a laptop of the other architecture still starts.
+        platform=(
+            ecr_assets.Platform.LINUX_ARM64 if architecture == "arm64" else ecr_assets.Platform.LINUX_AMD64
+        ),
+    )
+    return ecs.ContainerImage.from_docker_image_asset(asset)

@@ -1,0 +1,51 @@
+"""Settings to which a job or a trigger is added in Python, checked like those of a file."""
+
+from __future__ import annotations
+
+from batch_stack.settings.checks import check_all
+from batch_stack.settings.file import SettingsError
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.root import Settings, TriggerSettings
+
+
+def with_job(settings: Settings, name: str, job: JobSettings) -> Settings:
+    """The same settings with one job more.
+
+    Args:
+        settings: the settings, which stay as they are.
+        name: the job's name.
+        job: the job.
+
+    Raises:
+        SettingsError: there is a job of that name, or this one does not fit the rest.
+    """
+    _check_is_new("jobs", name, name in settings.jobs)
+    return _checked(settings.model_copy(update={"jobs": {**settings.jobs, name: job}}))
+
+
+def with_trigger(settings: Settings, name: str, trigger: TriggerSettings) -> Settings:
+    """The same settings with one trigger more.
+
+    Args:
+        settings: the settings, which stay as they are.
+        name: the trigger's name.
+        trigger: the trigger.
+
+    Raises:
+        SettingsError: there is a trigger of that name, or this one does not fit the rest.
+    """
+    _check_is_new("triggers", name, name in settings.triggers)
+    return _checked(settings.model_copy(update={"triggers": {**settings.triggers, name: trigger}}))
+
+
+def _check_is_new(section: str, name: str, taken: bool) -> None:
+    if taken:
+        raise SettingsError(f"{section} must not have {name!r} twice")
+
+
+def _checked(settings: Settings) -> Settings:
+    try:
+        check_all(settings)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    return settings
