@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from aws_cdk import Annotations, Fn, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
-from constructs import Construct, IDependable
+from constructs import Construct, DependencyGroup, IDependable
+
+from batch_stack.flow_log import FlowLog
+from batch_stack.settings import (
+    ExistingNetworkSettings,
+    IsolatedNetworkSettings,
+    NetworkSettings,
+    PrivateNetworkSettings,
+    PublicNetworkSettings,
+)
+from batch_stack.vpc_endpoints import VpcEndpoints
+
+_MAX_AZS = 5
+_OwnNetworkSettings = PublicNetworkSettings | PrivateNetworkSettings | IsolatedNetworkSettings
 
 
 class Network(Construct):
-    """A VPC that costs nothing while idle: public subnets, no NAT gateway, nothing reachable from outside.
+    """Where jobs run: a VPC of one's own, in one of three modes, or one that exists.
 
-    Instances have public addresses, to reach AWS's own services, and a security group without any ingress.
-    Traffic to S3 stays inside AWS, through a gateway endpoint, which is free.
+    - ``public``, the default, costs nothing while idle: public subnets, no NAT gateway. Instances have public
+      addresses, to reach AWS's own services.
+    - ``private_with_nat``: private subnets, and NAT gateways for the way out.
+    - ``isolated``: no way out but VPC endpoints of the AWS services that jobs need; see `VpcEndpoints`.
+    - ``existing``: a VPC and subnets by their ids.
+
+    Nothing is reachable from outside in any of them. Traffic to S3 stays inside AWS, through a gateway
+    endpoint, which is free. Each mode has addresses of its own for its subnets (see docs/adr/018), so that
+    one can be changed for another: new subnets come first, compute environments move, and old ones go.
 
     Attributes:
         vpc: the VPC.
         subnets: which of its subnets jobs run in.
         security_group: for instances and Fargate tasks; all egress, no ingress.
         assigns_public_ip: whether Fargate tasks need a public address, as they do in public subnets.
-        connectivity: the routes of these subnets to the outside; depend on it to be deleted before them.
+        connectivity: the ways from these subnets to AWS's services; depend on it to be deleted before them.
+        endpoints: the VPC endpoints of an isolated network of one's own; else none.
+        flow_log: the VPC's flow log, if the settings ask for one.
     """
 
     def __init__(
@@ -25,25 +48,40 @@ class Network(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        settings: NetworkSettings | None = None,
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
+        log_retention_days: int = 30,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Create a network, or use one that exists.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            vpc: an existing VPC; by default one is made.
+            settings: the mode and what belongs to it; by default ``public``. Not looked at if a VPC is given.
+            vpc: an existing VPC.
             subnets: where in the VPC; by default its private subnets with egress, else its public ones. Jobs
                 need a way from there to ECR, ECS, CloudWatch Logs and S3: NAT, endpoints, or, in public
                 subnets, a public address, which EC2 instances get only if the subnet assigns one.
+            log_retention_days: how long entries of the flow log are kept, in days.
+            removal_policy: what becomes of those entries with the stack.
 
         Raises:
             ValueError: the VPC has no such subnet.
         """
         super().__init__(scope, construct_id)
-        self.vpc = vpc or self._public_vpc()
-        self.subnets = subnets or self._default_subnets()
+        settings = settings or PublicNetworkSettings()
+        self.endpoints: VpcEndpoints | None = None
+        self.flow_log: FlowLog | None = None
+        self.vpc: ec2.IVpc
+        if vpc is not None:
+            self.vpc = vpc
+        elif isinstance(settings, ExistingNetworkSettings):
+            self.vpc = self._existing_vpc(settings)
+        else:
+            self.vpc = own = self._own_vpc(settings)
+        self.subnets = subnets or self._default_subnets(anything=vpc is None)
         selected = self._selected()
         public_ids = {subnet.subnet_id for subnet in self.vpc.public_subnets}
         self.assigns_public_ip = not public_ids.isdisjoint(selected.subnet_ids)
@@ -55,12 +93,17 @@ class Network(Construct):
             description="Batch jobs: all egress, no ingress",
             allow_all_outbound=True,
         )
+        if vpc is None and not isinstance(settings, ExistingNetworkSettings):
+            self._furnish(own, settings, log_retention_days, removal_policy)
 
-    def _default_subnets(self) -> ec2.SubnetSelection:
+    def _default_subnets(self, *, anything: bool) -> ec2.SubnetSelection:
+        """Choose what jobs can run in; isolated subnets only if the settings ask for no others."""
         if self.vpc.private_subnets:
             return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
         if self.vpc.public_subnets:
             return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
+        if anything:
+            return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         raise ValueError(
             f"vpc must have private subnets with egress or public ones, or subnets must say which to use, "
             f"got {len(self.vpc.isolated_subnets)} isolated subnets only at {self.node.path}"
@@ -87,17 +130,89 @@ class Network(Construct):
             raise ValueError(f"{problem} at {self.node.path}")
         return selected
 
-    def _public_vpc(self) -> ec2.Vpc:
-        vpc = ec2.Vpc(
+    def _own_vpc(self, settings: _OwnNetworkSettings) -> ec2.Vpc:
+        nat_gateways = settings.nat_gateways if isinstance(settings, PrivateNetworkSettings) else 0
+        return ec2.Vpc(
             self,
             "Vpc",
-            max_azs=2,
-            nat_gateways=0,
-            subnet_configuration=[
-                ec2.SubnetConfiguration(name="Public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=20)
-            ],
+            ip_addresses=ec2.IpAddresses.cidr(settings.cidr),
+            # By number: by name they would be looked up in an account.
+            availability_zones=[Fn.select(number, Fn.get_azs()) for number in range(settings.max_azs)],
+            # A zone that is added takes addresses that were kept for it, and moves none.
+            reserved_azs=_MAX_AZS - settings.max_azs,
+            nat_gateways=nat_gateways,
+            subnet_configuration=_subnet_configuration(settings),
             # Emptying the default group takes a custom resource; nothing here uses that group.
             restrict_default_security_group=False,
         )
-        vpc.add_gateway_endpoint("S3Endpoint", service=ec2.GatewayVpcEndpointAwsService.S3)
+
+    def _existing_vpc(self, settings: ExistingNetworkSettings) -> ec2.IVpc:
+        ids = {settings.subnets: settings.subnet_ids}
+        vpc = ec2.Vpc.from_vpc_attributes(
+            self,
+            "Vpc",
+            vpc_id=settings.vpc_id,
+            availability_zones=settings.availability_zones,
+            public_subnet_ids=ids.get("public"),
+            private_subnet_ids=ids.get("private"),
+            isolated_subnet_ids=ids.get("isolated"),
+        )
+        Annotations.of(vpc).acknowledge_warning(
+            "@aws-cdk/aws-ec2:noSubnetRouteTableId", "nothing here reads the route tables of these subnets"
+        )
         return vpc
+
+    def _furnish(
+        self,
+        vpc: ec2.Vpc,
+        settings: _OwnNetworkSettings,
+        log_retention_days: int,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        if isinstance(settings, IsolatedNetworkSettings):
+            self.endpoints = VpcEndpoints(
+                self,
+                "Endpoints",
+                vpc=vpc,
+                subnets=self.subnets,
+                clients=self.security_group,
+                names=settings.endpoints,
+                readable_buckets=settings.readable_buckets,
+            )
+            routed = [subnet.node.find_child("RouteTableAssociation") for subnet in vpc.isolated_subnets]
+            self.connectivity = DependencyGroup(self.endpoints.connectivity, *routed)
+        else:
+            vpc.add_gateway_endpoint("S3Endpoint", service=ec2.GatewayVpcEndpointAwsService.S3)
+        if isinstance(settings, PrivateNetworkSettings):
+            # What goes through NAT is paid for by the gigabyte.
+            vpc.add_gateway_endpoint("DynamoDbEndpoint", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
+        if settings.flow_logs:
+            self.flow_log = FlowLog(
+                self,
+                "FlowLog",
+                vpc=vpc,
+                log_retention_days=log_retention_days,
+                removal_policy=removal_policy,
+            )
+
+
+def _subnet_configuration(settings: _OwnNetworkSettings) -> list[ec2.SubnetConfiguration]:
+    """The kinds of subnets in their fixed order; what comes before the last one used keeps its addresses."""
+    kinds = {
+        "Public": ec2.SubnetType.PUBLIC,
+        "Private": ec2.SubnetType.PRIVATE_WITH_EGRESS,
+        "Isolated": ec2.SubnetType.PRIVATE_ISOLATED,
+    }
+    used = {"public": ["Public"], "private_with_nat": ["Public", "Private"], "isolated": ["Isolated"]}
+    names = list(kinds)[: list(kinds).index(used[settings.mode][-1]) + 1]
+    # A sixteenth of the VPC each: five zones of three kinds fit.
+    cidr_mask = int(settings.cidr.partition("/")[2]) + 4
+    return [
+        ec2.SubnetConfiguration(
+            name=name,
+            subnet_type=kinds[name],
+            cidr_mask=cidr_mask,
+            reserved=name not in used[settings.mode],
+        )
+        for name in names
+    ]

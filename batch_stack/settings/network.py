@@ -9,7 +9,10 @@ from pydantic import Field, model_validator
 
 from batch_stack.settings.base import SettingsModel
 
-_SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$", description="a subnet id (subnet-0a1b...)")]
+_ID = r"-([0-9a-f]{8}|[0-9a-f]{17})$"
+_SubnetId = Annotated[
+    str, Field(pattern=f"^subnet{_ID}", description="a subnet id: subnet- and 8 or 17 hexadecimal digits")
+]
 _BucketName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="a bucket's name (not an ARN)")
 ]
@@ -83,7 +86,9 @@ class ExistingNetworkSettings(SettingsModel):
     """A VPC that exists. What is named here is not looked up: synthesis needs no AWS account."""
 
     mode: Literal["existing"]
-    vpc_id: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]+$", description="a VPC id (vpc-0a1b...)")]
+    vpc_id: Annotated[
+        str, Field(pattern=f"^vpc{_ID}", description="a VPC id: vpc- and 8 or 17 hexadecimal digits")
+    ]
     availability_zones: Annotated[list[str], Field(min_length=1)]
     # One for each Availability Zone, in their order.
     subnet_ids: Annotated[list[_SubnetId], Field(min_length=1)]

@@ -8,9 +8,9 @@ from batch_stack.settings import SettingsError, parse_settings
 
 EXISTING = {
     "mode": "existing",
-    "vpc_id": "vpc-0a1b",
+    "vpc_id": "vpc-0a1b2c3d",
     "availability_zones": ["eu-west-1a", "eu-west-1b"],
-    "subnet_ids": ["subnet-0a", "subnet-0b"],
+    "subnet_ids": ["subnet-0a000001", "subnet-0a000002"],
 }
 
 
@@ -56,7 +56,11 @@ def test_every_mode_is_accepted_with_little() -> None:
             "network.readable_buckets[0] must be a bucket's name (not an ARN), got 'arn:aws:s3:::b'",
         ),
         (
-            {**EXISTING, "subnet_ids": ["subnet-0a"]},
+            {**EXISTING, "vpc_id": "vpc-0a1b"},
+            "network.vpc_id must be a VPC id: vpc- and 8 or 17 hexadecimal digits, got 'vpc-0a1b'",
+        ),
+        (
+            {**EXISTING, "subnet_ids": ["subnet-0a000001"]},
             "network.subnet_ids must be one for each of the 2 availability_zones, got 1",
         ),
     ],
