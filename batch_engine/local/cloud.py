@@ -22,21 +22,23 @@ from hypercorn.asyncio import serve as hypercorn_serve
 
 from batch_engine import cloudformation as cfn
 from batch_engine.core.ids import Arns
-from batch_engine.local import cloud_environment
+from batch_engine.local import cloud_environment, cloud_mounts
 from batch_engine.local.cloud_batch import ApiService, BatchModule, Unguarded
 from batch_engine.local.cloud_client import InProcessClient
+from batch_engine.local.cloud_deliveries import Deliveries
 from batch_engine.local.cloud_guard import BatchGuard, Permissions, ReadableApi
 from batch_engine.local.cloud_http import Answer, Front, hypercorn_config, listening_socket
 from batch_engine.local.cloud_iam import Iam
 from batch_engine.local.cloud_internals import load_internals
 from batch_engine.local.cloud_snapshots import Snapshots
-from batch_engine.local.cloud_step_functions import SDK_PREFIX, SUBMIT_JOB, BatchTasks, raising
+from batch_engine.local.cloud_step_functions import BatchTasks
 from batch_engine.local.cloud_targets import BatchTargets
 from batch_engine.local.function_reaper import FunctionReaper
 from batch_engine.local.ports import ClientError, Credentials
 from batch_engine.local.stack_handlers import handlers_of
 from batch_engine.local.stack_memory import KeptRevisions
 from batch_engine.local.stack_resources import StackResources
+from batch_engine.local.target_requests import TargetError
 
 _TASKS = "ecs-tasks.amazonaws.com"
 _CALL_TIMEOUT_S = 10.0
@@ -100,10 +102,12 @@ class Cloud:
         self._loop_thread = 0
         self._snapshots = Snapshots(self._save)
         self._client = InProcessClient(self._internals["SERVICE_HANDLERS"].value)
+        self._permissions: Permissions | None = None
         self._iam = Iam(self._internals, self._client, options.account, options.region)
         self._credentials: Callable[[str], Answer] = lambda _: (404, {"message": "unknown token"})
         self._own_routes: Mapping[str, Callable[[bytes], Answer]] = {}
-        # Ended, in this order, before the engine stops.
+        # Begun, in this order, when the engine has started; ended, likewise, before it stops.
+        self._openers: list[Callable[[], None]] = []
         self._closers: list[Callable[[], None]] = []
 
     def mount(
@@ -121,10 +125,12 @@ class Cloud:
             own_routes: answer the engine's own paths, such as ``/_batch-stack/interrupt``.
         """
         service = ApiService(api)
+        arns = Arns(self._options.account, self._options.region)
+        self._permissions = Permissions(service, arns, self._instance_roles)
         self._credentials = credentials_route
         self._own_routes = own_routes
         self._internals["_docker_socket_present"].replace(lambda: False)
-        self._internals["_loaded_modules"].value["batch"] = BatchModule(self._guarded(api, service))
+        self._internals["_loaded_modules"].value["batch"] = BatchModule(self._guarded(api))
         handlers = self._internals["_RESOURCE_HANDLERS"].value
         kept_revisions = KeptRevisions(self._options.data_dir / "kept_revisions.json")
         stack_resources = StackResources(service, kept_revisions=kept_revisions)
@@ -133,54 +139,38 @@ class Cloud:
         may_block = self._internals["_runs_on_worker_thread"]
         original = may_block.value
         may_block.replace(lambda kind: kind in cfn.CREATE_OPERATIONS or original(kind))
-        self._mount_targets(BatchTargets(service, self._send_dead_letter))
-        self._mount_tasks(BatchTasks(service))
+        deliveries = Deliveries(self._options.data_dir / "deliveries.sqlite")
+        targets = BatchTargets(service, deliveries, self._send_dead_letter, self._authorize_role)
+        cloud_mounts.mount_targets(self._internals, targets)
+        self._openers.append(targets.start)
+        tasks = BatchTasks(service, self._authorize_role)
+        cloud_mounts.mount_tasks(self._internals, tasks)
+        # First the tasks: their threads would go on asking an engine that has ended.
+        self._closers += [tasks.close, targets.close]
 
-    def _guarded(self, api: ReadableApi, service: ApiService) -> Unguarded | BatchGuard:
-        if not self._options.enforce_iam:
+    def _guarded(self, api: ReadableApi) -> Unguarded | BatchGuard:
+        if not self._options.enforce_iam or self._permissions is None:
             return Unguarded(api)
         self._iam.enforce()
-        arns = Arns(self._options.account, self._options.region)
-        permissions = Permissions(
-            service, arns, lambda profile: self._wait_for(lambda: self._iam.instance_roles(profile))
-        )
-        return BatchGuard(api, permissions, self._iam.denial)
+        return BatchGuard(api, self._permissions, self._iam.denial)
 
-    def _mount_targets(self, targets: BatchTargets) -> None:
-        invoke = self._internals["_invoke_target"]
-        original = invoke.value
+    def _instance_roles(self, profile: str) -> list[str]:
+        return self._wait_for(lambda: self._iam.instance_roles(profile))
 
-        def invoke_target(target: dict[str, Any], event: Any, rule: dict[str, Any], view: Any = None) -> None:
-            if not targets.takes(str(target.get("Arn", ""))):
-                original(target, event, rule, view)
-                return
-            view = view or self._internals["_pattern_event_view"].value(event)
-            transformed = None
-            if transformer := target.get("InputTransformer"):
-                transformed = self._internals["_apply_input_transformer"].value(transformer, rule, view)
-            targets.deliver(target, view.event_with_detail(), str(rule.get("Arn", "")), transformed)
-
-        invoke.replace(invoke_target)
-        self._closers.append(targets.close)
-
-    def _mount_tasks(self, tasks: BatchTasks) -> None:
-        failure = self._internals["_ExecutionError"].value
-        execute = self._internals["_execute_task"]
-        original = execute.value
-
-        def execute_task(state: dict[str, Any], given: Any, execution: Any, context: Any) -> Any:
-            with tasks.running(execution, state):
-                return original(state, given, execution, context)
-
-        execute.replace(execute_task)
-        self._internals["_SERVICE_DISPATCH"].value.update(
-            {
-                SUBMIT_JOB: raising(failure, tasks.submit_job),
-                SDK_PREFIX: raising(failure, tasks.sdk_call),
-            }
-        )
-        # First: its threads would go on asking an engine that has ended.
-        self._closers.insert(0, tasks.close)
+    def _authorize_role(
+        self, role_arn: str, service: str, source_arn: str, operation: str, request: dict[str, Any]
+    ) -> None:
+        if not self._options.enforce_iam or self._permissions is None:
+            return
+        needed = self._permissions.needed(operation, request)
+        try:
+            denial = self._wait_for(
+                lambda: self._iam.role_denial(role_arn, needed, service=service, source_arn=source_arn)
+            )
+        except ClientError as error:
+            raise TargetError(error.message, "FAILED_TO_ASSUME_ROLE") from error
+        if denial is not None:
+            raise TargetError(denial, "NO_PERMISSIONS")
 
     async def serve(
         self,
@@ -208,6 +198,8 @@ class Cloud:
             reapers.append(FunctionReaper(Path(os.environ["TMPDIR"])))
             background.append(asyncio.create_task(self._snapshots.keep()))
             await asyncio.to_thread(on_start)
+            for begin in self._openers:
+                begin()
             background.append(asyncio.create_task(self._announce(on_ready, stop)))
 
         async def stopping() -> None:

@@ -75,6 +75,10 @@ class BatchModule:
         """Stay as it is; the path that would ask for this is refused."""
 
 
+class ServerError(RuntimeError):
+    """AWS Batch failed to answer: worth another try."""
+
+
 class ApiService:
     """The API as a ``BatchService``: what comes from a stack or a target is checked as a client's request is.
 
@@ -86,16 +90,22 @@ class ApiService:
         self._api = api
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one operation; see ``BatchService.call``."""
+        """Carry out one operation; see ``BatchService.call``.
+
+        Raises:
+            ClientError: AWS Batch would refuse the request.
+            ServerError: it failed.
+        """
         model = _service_model().operation_model(operation)
         sent = create_serializer("rest-json", False).serialize_to_request(request, model)
         query = {name: list(values) for name, values in sent["query_string"].items()}
         body = sent["body"] or b""
         status, _, answer = self._api.handle(sent["method"], sent["url_path"], {}, body, query)
         document: dict[str, Any] = json.loads(answer)
-        if status != 200:
-            raise ClientError(str(document.get("message", f"AWS Batch answered {status}")))
-        return document
+        if status == 200:
+            return document
+        message = str(document.get("message", f"AWS Batch answered {status}"))
+        raise ServerError(message) if status >= 500 else ClientError(message)
 
 
 @lru_cache(maxsize=1)

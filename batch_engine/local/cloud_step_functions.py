@@ -13,10 +13,13 @@ from contextvars import ContextVar
 from typing import Any
 
 from batch_engine import cloudformation as cfn
+from batch_engine.local.cloud_targets import Authorize
 from batch_engine.local.ports import BatchService, ClientError
+from batch_engine.local.target_requests import TargetError
 
 SUBMIT_JOB = "arn:aws:states:::batch:submitJob"
 SDK_PREFIX = "arn:aws:states:::aws-sdk:batch:"
+STATES = "states.amazonaws.com"
 _POLL_S = 0.05
 _POLL_MAX_S = 1.0
 _TERMINAL = ("SUCCEEDED", "FAILED")
@@ -61,11 +64,16 @@ class BatchTasks:
 
     Args:
         service: the AWS Batch API.
+        authorize: called with a state machine's role, Step Functions, the state machine, and the operation
+            and the request that it is needed for; raises TargetError where the role does not allow it.
         clock: seconds, monotonic; bounds a task that has ``TimeoutSeconds``.
     """
 
-    def __init__(self, service: BatchService, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, service: BatchService, authorize: Authorize, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._service = service
+        self._authorize = authorize
         self._clock = clock
         self._closing = threading.Event()
         self._around: ContextVar[tuple[Mapping[str, Any], Mapping[str, Any]]] = ContextVar(
@@ -121,7 +129,13 @@ class BatchTasks:
         given = arguments if isinstance(arguments, Mapping) else {}
         try:
             request = cfn.to_request("Step Functions task", operation, given, root="Arguments")
+            execution, _ = self._around.get()
+            machine = str(execution.get("stateMachineArn"))
+            self._authorize(role_of(execution), STATES, machine, operation, request)
             return self._service.call(operation, request)
+        except TargetError as error:
+            cause = f"{error} (Service: AWSBatch; Status Code: 403; Error Code: AccessDeniedException)"
+            raise TaskFailedError("Batch.AWSBatchException", cause) from error
         except cfn.PropertyError as error:
             raise TaskFailedError("States.Runtime", str(error)) from error
         except ClientError as error:
@@ -148,3 +162,9 @@ class BatchTasks:
                     "States.Runtime", f"The local cloud was stopped before job {job_id} ended"
                 )
             pause_s = min(pause_s * 1.5, _POLL_MAX_S)
+
+
+def role_of(execution: Mapping[str, Any]) -> str:
+    """Name the role that an execution acts under: its state machine's when it began."""
+    started: Mapping[str, Any] = next(iter(execution.get("events") or ()), {})
+    return str((started.get("executionStartedEventDetails") or {}).get("roleArn", ""))

@@ -1,61 +1,104 @@
 """AWS Batch as a target: of EventBridge's rules, and of EventBridge Scheduler's universal target.
 
-https://docs.aws.amazon.com/batch/latest/userguide/batch-cwe-target.html
-https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
 """
 
+import heapq
 import json
 import logging
+import random
 import re
+import threading
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from batch_engine import cloudformation as cfn
+from batch_engine.local.cloud_client import CallError
+from batch_engine.local.cloud_deliveries import Deliveries, Delivery
 from batch_engine.local.ports import BatchService, ClientError
+from batch_engine.local.target_requests import (
+    UNIVERSAL_PREFIX,
+    TargetError,
+    submit_request,
+    universal_request,
+)
 
-UNIVERSAL_PREFIX = "arn:aws:scheduler:::aws-sdk:batch:"
 _QUEUE_ARN = re.compile(r"arn:[^:]+:batch:[^:]+:\d{12}:job-queue/.+")
-# Of the target's input, what reaches SubmitJob; the rest (a whole event, where nothing selects) does not.
-_FROM_INPUT = ("Parameters", "ContainerOverrides")
+# What EventBridge does where the target has no retry policy of its own.
+_ATTEMPTS_MAX = 185
+_AGE_MAX_S = 86_400
+_PAUSE_S = 1.0
+_PAUSE_MAX_S = 60.0
+EVENTS = "events.amazonaws.com"
+SCHEDULER = "scheduler.amazonaws.com"
 
 _log = logging.getLogger(__name__)
 
 DeadLetter = Callable[[str, str, dict[str, str]], None]
-
-
-class TargetError(Exception):
-    """A target's settings or input cannot become a request."""
+Authorize = Callable[[str, str, str, str, dict[str, Any]], None]
 
 
 class BatchTargets:
     """Carries matched events and due schedules to AWS Batch, one after another on a thread of its own.
 
-    Delivery is asynchronous, as in AWS: whoever sent the event learns nothing of it. What AWS Batch refuses
-    is not tried again (a ``ClientException`` is no transient error): it is logged, and sent to the target's
-    dead-letter queue where it has one.
+    Delivery is asynchronous, as in AWS: whoever sent the event learns nothing of it. What AWS Batch or IAM
+    refuses is not tried again: it is logged, and sent to the target's dead-letter queue where it has one. Any
+    other failure is tried again, for as long as the target's retry policy says.
 
     Args:
         service: the AWS Batch API.
+        deliveries: remembers what has been taken over.
         dead_letter: sends a message with string attributes to the queue of an ARN.
+        authorize: called with a role, the service that takes it, on behalf of what, and the operation and the
+            request that it is for; raises TargetError where the role does not allow it.
+        clock: the time in epoch milliseconds.
     """
 
-    def __init__(self, service: BatchService, dead_letter: DeadLetter) -> None:
+    def __init__(
+        self,
+        service: BatchService,
+        deliveries: Deliveries,
+        dead_letter: DeadLetter,
+        authorize: Authorize,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self._service = service
+        self._deliveries = deliveries
         self._dead_letter = dead_letter
-        self._worker = ThreadPoolExecutor(1, "batch-targets")
+        self._authorize = authorize
+        self._clock = clock
+        self._due: list[tuple[int, int, Delivery]] = []
+        self._changed = threading.Condition()
+        self._closing = False
+        self._worker = threading.Thread(target=self._run, name="batch-targets", daemon=True)
 
     @staticmethod
     def takes(arn: str) -> bool:
         """Say whether a target is AWS Batch."""
         return arn.startswith(UNIVERSAL_PREFIX) or _QUEUE_ARN.fullmatch(arn) is not None
 
+    @staticmethod
+    def refusal(target: Mapping[str, Any]) -> str | None:
+        """Why EventBridge does not take a target: it invokes AWS Batch with the target's own role alone."""
+        arn = str(target.get("Arn", ""))
+        if _QUEUE_ARN.fullmatch(arn) is None or target.get("RoleArn"):
+            return None
+        return f"RoleArn is required for target {arn}."
+
+    def start(self) -> None:
+        """Start delivering, first what an earlier run left behind."""
+        for delivery in self._deliveries.pending():
+            self._push(delivery)
+        self._worker.start()
+
     def deliver(
-        self, target: Mapping[str, Any], event: Mapping[str, Any], source_arn: str, transformed: str | None
+        self, target: dict[str, Any], event: dict[str, Any], source_arn: str, transformed: str | None
     ) -> None:
-        """Take over one event for a target; returns at once.
+        """Take over one event for a target; returns as soon as it is written down.
 
         Args:
             target: the rule's or the schedule's target.
@@ -63,114 +106,143 @@ class BatchTargets:
             source_arn: the rule's or the schedule's.
             transformed: what the target's input transformer has made of the event; None where it has none.
         """
-        self._worker.submit(self._deliver, target, event, source_arn, transformed)
+        self._push(self._deliveries.add(target, event, source_arn, transformed, now_ms=self._clock()))
 
     def close(self) -> None:
-        """Finish what was taken over."""
-        self._worker.shutdown()
+        """Finish what is under way; what waits for its next attempt goes on with the next run."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        if self._worker.is_alive():
+            self._worker.join()
+        self._deliveries.close()
 
-    def _deliver(
-        self, target: Mapping[str, Any], event: Mapping[str, Any], source_arn: str, transformed: str | None
-    ) -> None:
-        arn = str(target["Arn"])
+    def _push(self, delivery: Delivery) -> None:
+        with self._changed:
+            heapq.heappush(self._due, (delivery.due_ms, delivery.id, delivery))
+            self._changed.notify()
+
+    def _next(self) -> Delivery | None:
+        with self._changed:
+            while True:
+                wait_s = (self._due[0][0] - self._clock()) / 1000 if self._due else None
+                if wait_s is not None and wait_s <= 0:
+                    return heapq.heappop(self._due)[2]
+                if self._closing:
+                    return None
+                self._changed.wait(wait_s)
+
+    def _run(self) -> None:
+        while (delivery := self._next()) is not None:
+            try:
+                self._attempt(delivery)
+            except Exception:
+                # Nothing that AWS has a rule for: the delivery must outlive it.
+                _log.exception("%s: %s", delivery.source_arn, delivery.target["Arn"])
+                self._later(delivery)
+
+    def _attempt(self, delivery: Delivery) -> None:
         try:
-            if arn.startswith(UNIVERSAL_PREFIX):
-                operation, request = universal_request(target, source_arn)
-            else:
-                operation, request = "SubmitJob", submit_request(target, event, transformed)
+            operation, request = request_of(delivery)
+            by = SCHEDULER if _is_universal(delivery) else EVENTS
+            role = str(delivery.target.get("RoleArn", ""))
+            self._authorize(role, by, delivery.source_arn, operation, request)
             self._service.call(operation, request)
-        except (TargetError, cfn.PropertyError, ClientError) as error:
-            message = error.message if isinstance(error, ClientError) else str(error)
-            _log.warning("%s: %s was not invoked: %s", source_arn, arn, message)
-            self._give_up(target, event, source_arn, message)
-        except Exception:
-            _log.exception("%s: %s was not invoked", source_arn, arn)
+        except TargetError as error:
+            self._give_up(delivery, error.code, str(error))
+        except cfn.PropertyError as error:
+            self._give_up(delivery, "INVALID_PARAMETER", str(error))
+        except ClientError as error:
+            gone = "not found" in error.message or "does not exist" in error.message
+            self._give_up(delivery, "NO_RESOURCE" if gone else "SDK_CLIENT_ERROR", error.message)
+        except Exception as error:
+            exhausted = self._exhausted(delivery)
+            if exhausted is None:
+                _log.warning("%s: trying again", delivery.source_arn, exc_info=True)
+                self._later(delivery)
+            else:
+                self._give_up(delivery, "ERROR_FROM_TARGET", str(error), exhausted)
+        else:
+            self._deliveries.forget(delivery)
 
-    def _give_up(
-        self, target: Mapping[str, Any], event: Mapping[str, Any], source_arn: str, message: str
-    ) -> None:
-        queue_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+    def _exhausted(self, delivery: Delivery) -> str | None:
+        policy = delivery.target.get("RetryPolicy") or {}
+        if delivery.attempts >= int(policy.get("MaximumRetryAttempts", _ATTEMPTS_MAX)):
+            return "MaximumRetryAttempts"
+        age_s = (self._clock() - delivery.taken_at_ms) / 1000
+        too_old = age_s >= int(policy.get("MaximumEventAgeInSeconds", _AGE_MAX_S))
+        return "MaximumEventAgeInSeconds" if too_old else None
+
+    def _later(self, delivery: Delivery) -> None:
+        pause_s = min(_PAUSE_S * 2 ** min(delivery.attempts, 10), _PAUSE_MAX_S)
+        # Half of it at random, as EventBridge does: what failed together need not be tried together.
+        pause_ms = round(pause_s * 1000 * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
+        self._push(self._deliveries.postpone(delivery, self._clock() + pause_ms))
+
+    def _give_up(self, delivery: Delivery, code: str, message: str, exhausted: str | None = None) -> None:
+        _log.warning("%s: %s was not invoked: %s", delivery.source_arn, delivery.target["Arn"], message)
+        queue_arn = (delivery.target.get("DeadLetterConfig") or {}).get("Arn")
         if queue_arn:
-            attributes = {
-                "RULE_ARN": source_arn,
-                "TARGET_ARN": str(target["Arn"]),
-                "ERROR_CODE": "ClientException",
-                "ERROR_MESSAGE": message,
-            }
-            self._dead_letter(queue_arn, json.dumps(event), attributes)
+            body, attributes = dead_letter(delivery, code, message, exhausted)
+            try:
+                self._dead_letter(queue_arn, body, attributes)
+            except CallError:
+                # As EventBridge does: it counts in a metric, and the event is dropped.
+                _log.exception("%s: the dead-letter queue %s takes nothing", delivery.source_arn, queue_arn)
+        self._deliveries.forget(delivery)
 
 
-def submit_request(
-    target: Mapping[str, Any], event: Mapping[str, Any], transformed: str | None
-) -> dict[str, Any]:
-    """Compose the SubmitJob request of a rule whose target is a job queue.
-
-    Args:
-        target: its ``BatchParameters`` name the job and its definition.
-        event: the event with its detail.
-        transformed: what the input transformer has made of the event; None where there is none.
+def request_of(delivery: Delivery) -> tuple[str, dict[str, Any]]:
+    """Compose the operation and the request of a delivery.
 
     Raises:
-        TargetError: ``BatchParameters`` is absent, or the input is not JSON.
+        TargetError: the target's settings or input cannot become a request.
         PropertyError: a member is unknown or its value has the wrong type.
     """
-    parameters = target.get("BatchParameters")
-    if not isinstance(parameters, Mapping):
-        raise TargetError(f"BatchParameters is required for the target {target['Arn']}")
-    members = {**parameters, "JobQueue": target["Arn"]}
-    given = _input(target, event, transformed)
-    if isinstance(given, Mapping):
-        members |= {name: given[name] for name in _FROM_INPUT if name in given}
-    return cfn.to_request("EventBridge target", "SubmitJob", members, root="Target")
-
-
-def universal_request(target: Mapping[str, Any], schedule_arn: str) -> tuple[str, dict[str, Any]]:
-    """Compose the operation and request of a schedule's universal target, ``...:aws-sdk:batch:submitJob``.
-
-    Args:
-        target: its ``Input`` is the request, members in PascalCase.
-        schedule_arn: what ``<aws.scheduler.schedule-arn>`` stands for.
-
-    Raises:
-        TargetError: there is no such operation, or the input is not a JSON object.
-        PropertyError: a member is unknown or its value has the wrong type.
-    """
-    action = str(target["Arn"]).removeprefix(UNIVERSAL_PREFIX)
-    operation = action[:1].upper() + action[1:]
-    if not cfn.has_operation(operation):
-        raise TargetError(f"AWS Batch has no operation {action!r}")
-    text = str(target.get("Input") or "{}")
-    for name, value in _schedule_context(schedule_arn).items():
-        text = text.replace(f"<aws.scheduler.{name}>", value)
-    request = _json(text)
-    if not isinstance(request, Mapping):
-        raise TargetError(f"Input must be a JSON object, got {text!r}")
-    return operation, cfn.to_request("Scheduler target", operation, request, root="Input")
-
-
-def _schedule_context(schedule_arn: str) -> dict[str, str]:
-    return {
-        "schedule-arn": schedule_arn,
-        "scheduled-time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "execution-id": str(uuid4()),
-        "attempt-number": "1",
+    if not _is_universal(delivery):
+        return "SubmitJob", submit_request(delivery.target, delivery.event, delivery.transformed)
+    keywords = {
+        "schedule-arn": delivery.source_arn,
+        "scheduled-time": _iso_time(delivery.taken_at_ms),
+        "execution-id": f"{delivery.taken_at_ms:x}-{delivery.id:x}",
+        "attempt-number": str(delivery.attempts + 1),
     }
+    return universal_request(delivery.target, keywords)
 
 
-def _input(target: Mapping[str, Any], event: Mapping[str, Any], transformed: str | None) -> object:
-    if transformed is not None:
-        return _json(transformed)
-    if target.get("Input"):
-        return _json(str(target["Input"]))
-    value: object = event
-    for name in [name for name in str(target.get("InputPath") or "$").lstrip("$").split(".") if name]:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+def dead_letter(
+    delivery: Delivery, code: str, message: str, exhausted: str | None
+) -> tuple[str, dict[str, str]]:
+    """Compose the message for a dead-letter queue: its body and its attributes.
+
+    Args:
+        delivery: what is given up.
+        code: in EventBridge's words.
+        message: why.
+        exhausted: which limit of the retry policy was reached; None where trying again would not help.
+    """
+    attributes = {
+        "TARGET_ARN": str(delivery.target["Arn"]),
+        "ERROR_CODE": code,
+        "ERROR_MESSAGE": message,
+        "RETRY_ATTEMPTS": str(delivery.attempts),
+    }
+    if exhausted is not None:
+        attributes["EXHAUSTED_RETRY_CONDITION"] = exhausted
+    if not _is_universal(delivery):
+        return json.dumps(delivery.event), attributes | {"RULE_ARN": delivery.source_arn}
+    attributes |= {
+        "SCHEDULE_ARN": delivery.source_arn,
+        "SCHEDULED_TIME": _iso_time(delivery.taken_at_ms),
+        "EXECUTION_ID": f"{delivery.taken_at_ms:x}-{delivery.id:x}",
+        "IS_PAYLOAD_TRUNCATED": "false",
+    }
+    return str(delivery.target.get("Input") or "{}"), attributes
 
 
-def _json(text: str) -> object:
-    try:
-        parsed: object = json.loads(text)
-    except ValueError as error:
-        raise TargetError(f"the target's input is not JSON: {error}: {text!r}") from error
-    return parsed
+def _is_universal(delivery: Delivery) -> bool:
+    return str(delivery.target["Arn"]).startswith(UNIVERSAL_PREFIX)
+
+
+def _iso_time(epoch_ms: int) -> str:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conformance.cloud.conftest import LocalCloud
 from tests.conformance.cloud.test_server import finished, runnable_job
@@ -141,8 +142,29 @@ def test_what_batch_refuses_goes_to_the_dead_letter_queue(bench: Workbench) -> N
     assert json.loads(message["Body"])["detail"] == {"n": 1}
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
     assert attributes["TARGET_ARN"] == bench.queue_arn
+    assert attributes["RULE_ARN"].endswith(":rule/refused")
+    assert attributes["ERROR_CODE"] == "NO_RESOURCE"
     assert "no-such-definition" in attributes["ERROR_MESSAGE"]
     assert bench.jobs("refused") == []
+
+
+def test_a_queue_as_a_target_needs_a_role_of_its_own(bench: Workbench) -> None:
+    events = bench.cloud.client("events")
+    events.put_rule(Name="roleless", EventPattern='{"detail-type": ["roleless"]}')
+    target = {"Id": "1", "Arn": bench.queue_arn, "BatchParameters": bench.parameters("roleless")}
+    message = rf"ValidationException.*RoleArn is required for target {bench.queue_arn}\."
+    with pytest.raises(ClientError, match=message):
+        events.put_targets(Rule="roleless", Targets=[target])
+    rule = {"EventPattern": {"detail-type": ["roleless"]}, "Targets": [target]}
+    body = {"Resources": {"Rule": {"Type": "AWS::Events::Rule", "Properties": rule}}}
+    cloudformation = bench.cloud.client("cloudformation")
+    cloudformation.create_stack(StackName="roleless", TemplateBody=json.dumps(body))
+
+    def reasons() -> str:
+        found = cloudformation.describe_stack_events(StackName="roleless")["StackEvents"]
+        return " ".join(event.get("ResourceStatusReason", "") for event in found)
+
+    wait_for(lambda: f"RoleArn is required for target {bench.queue_arn}" in reasons(), "the stack failing")
 
 
 def test_a_schedule_submits_through_the_universal_target(bench: Workbench) -> None:

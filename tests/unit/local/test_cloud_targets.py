@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from batch_engine.cloudformation import PropertyError
-from batch_engine.local.cloud_batch import ApiService
+from batch_engine.local.cloud_batch import ApiService, ServerError
 from batch_engine.local.cloud_step_functions import BatchTasks, TaskFailedError
-from batch_engine.local.cloud_targets import BatchTargets, TargetError, submit_request, universal_request
+from batch_engine.local.cloud_targets import BatchTargets
 from batch_engine.local.ports import ClientError
+from batch_engine.local.target_requests import TargetError, submit_request, universal_request
 
 QUEUE = "arn:aws:batch:us-east-1:000000000000:job-queue/q"
 SCHEDULE = "arn:aws:scheduler:us-east-1:000000000000:schedule/default/s"
@@ -87,7 +88,8 @@ def test_what_cannot_be_a_request(more: dict[str, Any], error: type[Exception], 
 def test_the_universal_target_takes_every_member_of_any_operation() -> None:
     given = {"JobId": "<aws.scheduler.schedule-arn>", "Reason": "<aws.scheduler.attempt-number>"}
     asked = {"Arn": f"{UNIVERSAL}terminateJob", "Input": json.dumps(given)}
-    assert universal_request(asked, SCHEDULE) == ("TerminateJob", {"jobId": SCHEDULE, "reason": "1"})
+    keywords = {"schedule-arn": SCHEDULE, "attempt-number": "1"}
+    assert universal_request(asked, keywords) == ("TerminateJob", {"jobId": SCHEDULE, "reason": "1"})
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_the_universal_target_takes_every_member_of_any_operation() -> None:
 )
 def test_what_the_universal_target_cannot_do(action: str, text: str, message: str) -> None:
     with pytest.raises(TargetError, match=message):
-        universal_request({"Arn": UNIVERSAL + action, "Input": text}, SCHEDULE)
+        universal_request({"Arn": UNIVERSAL + action, "Input": text}, {})
 
 
 class Service:
@@ -118,7 +120,7 @@ SYNC = "arn:aws:states:::batch:submitJob.sync"
 
 def test_a_stopped_execution_terminates_and_is_no_failure() -> None:
     service = Service()
-    tasks = BatchTasks(service)
+    tasks = BatchTasks(service, lambda *_: None)
     with tasks.running({"status": "ABORTED"}, {}):
         assert tasks.submit_job(SYNC, ARGUMENTS)["Status"] == "RUNNING"
     assert service.calls == ["SubmitJob", "DescribeJobs", "TerminateJob"]
@@ -126,7 +128,7 @@ def test_a_stopped_execution_terminates_and_is_no_failure() -> None:
 
 def test_the_clouds_end_ends_the_waiting_and_not_the_job() -> None:
     service = Service()
-    tasks = BatchTasks(service)
+    tasks = BatchTasks(service, lambda *_: None)
     tasks.close()
     with tasks.running({"status": "RUNNING"}, {}), pytest.raises(TaskFailedError, match="was stopped before"):
         tasks.submit_job(SYNC, ARGUMENTS)
@@ -161,3 +163,24 @@ def test_a_refusal_of_the_api_is_a_client_error() -> None:
     with pytest.raises(ClientError) as caught:
         ApiService(Api(400, {"message": "no"})).call("SubmitJob", {})
     assert caught.value.message == "no"
+    with pytest.raises(ServerError, match="broken"):
+        ApiService(Api(500, {"message": "broken"})).call("SubmitJob", {})
+
+
+def test_a_state_machines_role_must_allow_what_its_task_does() -> None:
+    asked: list[tuple[str, str, str, str]] = []
+
+    def refuse(role: str, by: str, source: str, operation: str, request: dict[str, Any]) -> None:
+        asked.append((role, by, source, operation))
+        raise TargetError("User: role is not authorized", "NO_PERMISSIONS")
+
+    service = Service()
+    tasks = BatchTasks(service, refuse)
+    started = {"executionStartedEventDetails": {"roleArn": "the-role"}}
+    execution = {"status": "RUNNING", "stateMachineArn": "the-machine", "events": [started]}
+    with tasks.running(execution, {}), pytest.raises(TaskFailedError) as caught:
+        tasks.submit_job(SYNC, ARGUMENTS)
+    assert caught.value.error == "Batch.AWSBatchException"
+    assert caught.value.cause.startswith("User: role is not authorized (Service: AWSBatch; Status Code: 403;")
+    assert asked == [("the-role", "states.amazonaws.com", "the-machine", "SubmitJob")]
+    assert service.calls == []
