@@ -78,7 +78,7 @@ class Capacity:
 
     @staticmethod
     def _closed(environment: ComputeEnvironment) -> Refusal | None:
-        if environment.status != "VALID":
+        if not environment.is_usable:
             return invalid()
         if environment.state is State.DISABLED:
             return Refusal(

@@ -8,7 +8,7 @@ from batch_engine.core.context import CallContext, Operation, check_name, check_
 from batch_engine.core.environment_checks import check_instances, check_new, check_update
 from batch_engine.core.errors import ClientError
 from batch_engine.core.events import ResourcesChanged
-from batch_engine.core.model import ComputeEnvironment, State, Wire
+from batch_engine.core.model import PASSING, ComputeEnvironment, Platform, State, Wire
 from batch_engine.core.paging import page, whole
 
 MAX_COMPUTE_ENVIRONMENTS = 50
@@ -73,6 +73,8 @@ def create(context: CallContext, request: Wire) -> Wire:
         eks=request.get("eksConfiguration"),
         extra={member: request[member] for member in EXTRA_MEMBERS if member in request},
         tags=check_tags(request.get("tags")),
+        status="CREATING",
+        status_reason="ComputeEnvironment is being created",
     )
     registry.add(environment)
     registry.touch(environment)
@@ -151,6 +153,8 @@ def _on_instances(resources: Wire, *, on_eks: bool) -> Wire:
 def update(context: CallContext, request: Wire) -> Wire:
     """UpdateComputeEnvironment: what is given replaces what was; the rest stays."""
     environment = _require(context, request["computeEnvironment"])
+    if environment.status in ("CREATING", "DELETING"):
+        raise ClientError("Cannot update, resource is being modified")
     changes = dict(request.get("computeResources") or {})
     # AWS resets this order to itself once it is carried out; the engine has no image to move to.
     changes.pop("updateToLatestImageVersion", None)
@@ -168,6 +172,7 @@ def update(context: CallContext, request: Wire) -> Wire:
     elif changes:
         raise ClientError("computeResources cannot be updated for an UNMANAGED compute environment")
     environment.state = state
+    environment.status, environment.status_reason = "UPDATING", "ComputeEnvironment is being updated"
     if request.get("serviceRole"):
         environment.service_role = request["serviceRole"]
     if "unmanagedvCpus" in request:
@@ -184,24 +189,34 @@ def update(context: CallContext, request: Wire) -> Wire:
 
 
 def delete(context: CallContext, request: Wire) -> Wire:
-    """DeleteComputeEnvironment: only when it is DISABLED and no queue uses it."""
+    """DeleteComputeEnvironment: only when it is DISABLED and no queue uses it; gone once its jobs have ended.
+
+    A Fargate environment with jobs turns INVALID instead.
+    """
     environment = context.find_environment(request["computeEnvironment"])
-    if environment is None:
+    if environment is None or environment.status == "DELETING":
         return {}
     if environment.state is not State.DISABLED:
         raise ClientError("Cannot delete, compute environment must be DISABLED first")
     if context.registry.queues_of(environment.name):
         raise ClientError("Cannot delete, found existing JobQueue relationship")
-    placed = [
-        job
-        for job in context.registry.jobs.values()
-        if job.status.is_placed and job.attempt.compute_environment == environment.name
-    ]
-    if placed:
-        raise ClientError(f"Cannot delete, {len(placed)} job(s) still run in the compute environment")
-    context.registry.forget(environment)
+    if environment.status in PASSING:
+        raise ClientError("Cannot delete, resource is being modified")
+    if environment.platform is Platform.FARGATE and _has_jobs(context, environment):
+        environment.status = "INVALID"
+        environment.status_reason = "CLIENT_ERROR - Cannot delete, jobs are still active on Fargate"
+    else:
+        environment.status, environment.status_reason = "DELETING", "ComputeEnvironment is being deleted"
+    context.registry.touch(environment)
     context.emit(ResourcesChanged())
     return {}
+
+
+def _has_jobs(context: CallContext, environment: ComputeEnvironment) -> bool:
+    return any(
+        job.status.is_placed and job.attempt.compute_environment == environment.name
+        for job in context.registry.jobs.values()
+    )
 
 
 def describe_all(context: CallContext, request: Wire) -> Wire:

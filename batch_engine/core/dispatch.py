@@ -183,7 +183,7 @@ class Dispatcher:
         if makes_room:
             self._refused.clear()
         if self._by_priority is None:
-            queues = [queue for queue in self._registry.job_queues.values() if queue.status == "VALID"]
+            queues = [queue for queue in self._registry.job_queues.values() if queue.is_usable]
             self._by_priority = sorted(queues, key=lambda queue: (-queue.priority, queue.created_order))
         for queue in self._by_priority:
             while (job := self._next(queue)) is not None and self._refused.get(queue.name) is not job:

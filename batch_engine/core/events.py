@@ -119,6 +119,15 @@ class CapacityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RolesChanged:
+    """Which IAM roles (and instance profiles) AWS Batch cannot assume from now on, and which of those that it
+    assumes do not allow it what it needs; as compute environments name them."""
+
+    unusable: frozenset[str] = frozenset()
+    denied: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Woken:
     """The moment that a WakeAt action asked for has come."""
 
@@ -138,5 +147,6 @@ Event = (
     | InstanceInterrupted
     | AttemptInterrupted
     | CapacityChanged
+    | RolesChanged
     | Woken
 )

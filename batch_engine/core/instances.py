@@ -65,6 +65,7 @@ class Instance:
     free: Need = field(init=False)
     idle_since_ms: int | None = None
     has_run: bool = False
+    is_replaced: bool = False
     watched: bool = False
     """Whether a moment is set already at which this instance is looked at again."""
 
@@ -84,6 +85,7 @@ class Fleet:
         self.milli_vcpus = 0
         self.idle: dict[str, Instance] = {}
         self.idle_milli_vcpus = 0
+        self.replaced = 0
         self._rooms: dict[InstanceState, dict[Need, dict[str, Instance]]] = {
             state: {} for state in InstanceState
         }
@@ -105,11 +107,17 @@ class Fleet:
         self.milli_vcpus += instance.total.milli_vcpus
         self._shelve(instance)
 
+    def replace(self, instance: Instance) -> None:
+        """Count an instance as one that an update of the environment replaces."""
+        self.replaced += not instance.is_replaced
+        instance.is_replaced = True
+
     def remove(self, instance: Instance) -> None:
         """Count it out."""
         self._unshelve(instance)
         del self.instances[instance.id]
         self.milli_vcpus -= instance.total.milli_vcpus
+        self.replaced -= instance.is_replaced
 
     def put(self, instance: Instance, job_id: str, need: Need) -> None:
         """Give a job its room on an instance."""

@@ -87,7 +87,7 @@ class Interruptions:
                     self._lifecycle.cancelled(overdue[0].id, overdue[1])
             elif what == _INSTANCE_LOST:
                 self.lost(key)
-            else:
+            elif what == _ATTEMPT_LOST:
                 number, _, job_id = key.partition(" ")
                 self._lifecycle.host_lost(HostLost(job_id, int(number)))
         return found

@@ -3,13 +3,15 @@
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html
 """
 
+from collections.abc import Sequence
+
 from batch_engine.core import describe
 from batch_engine.core.context import CallContext, Operation, check_tags, named
 from batch_engine.core.environment_checks import architectures_of
 from batch_engine.core.errors import ClientError
 from batch_engine.core.events import QueueDeleted, ResourcesChanged
 from batch_engine.core.ids import NAME_PATTERN
-from batch_engine.core.model import ComputeEnvironment, JobQueue, State, Wire
+from batch_engine.core.model import PASSING, ComputeEnvironment, JobQueue, State, Wire
 from batch_engine.core.paging import page, whole
 from batch_engine.core.queue_types import SAGEMAKER_ONLY, SAGEMAKER_TRAINING, check_type, service_order
 
@@ -47,6 +49,8 @@ def create(context: CallContext, request: Wire) -> Wire:
         service_environments=services,
         time_limit_actions=_time_limit_actions(request.get("jobStateTimeLimitActions") or [], kind),
         tags=check_tags(request.get("tags")),
+        status="CREATING",
+        status_reason="JobQueue is being created",
     )
     registry.add(queue)
     registry.touch(queue)
@@ -61,8 +65,11 @@ def _state(request: Wire, default: State) -> State:
     return State(state)
 
 
-def _order(context: CallContext, wire: list[Wire]) -> list[str]:
-    """The compute environments by name, in the order in which they are tried."""
+def _order(context: CallContext, wire: list[Wire], present: Sequence[str]) -> list[str]:
+    """The compute environments by name, in the order in which they are tried.
+
+    Those that are ``present`` already need not be VALID just now.
+    """
     if not 1 <= len(wire) <= MAX_ENVIRONMENTS:
         raise ClientError(
             f"Job Queue must have between 1 and {MAX_ENVIRONMENTS} compute environments, got {len(wire)}"
@@ -72,7 +79,7 @@ def _order(context: CallContext, wire: list[Wire]) -> list[str]:
     found: list[ComputeEnvironment] = []
     for entry in sorted(wire, key=lambda entry: int(entry["order"])):
         environment = context.find_environment(entry["computeEnvironment"])
-        if environment is None or environment.status != "VALID":
+        if environment is None or (environment.status != "VALID" and environment.name not in present):
             raise ClientError(
                 "Compute Environments must be created and valid before attaching them to a job queue"
                 f": {entry['computeEnvironment']}"
@@ -87,14 +94,16 @@ def _order(context: CallContext, wire: list[Wire]) -> list[str]:
     return [environment.name for environment in found]
 
 
-def _both_orders(context: CallContext, request: Wire) -> tuple[list[str], list[str]]:
+def _both_orders(
+    context: CallContext, request: Wire, present: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
     """The names of the compute environments and of the service environments: a queue has one or the other."""
     services = request.get("serviceEnvironmentOrder") or []
     if services and request.get("computeEnvironmentOrder"):
         raise ClientError("A job queue cannot have both computeEnvironmentOrder and serviceEnvironmentOrder")
     if services:
         return [], service_order(context, services)
-    return _order(context, request.get("computeEnvironmentOrder") or []), []
+    return _order(context, request.get("computeEnvironmentOrder") or [], present), []
 
 
 def _policy(context: CallContext, arn: str | None, queue_type: str | None) -> str | None:
@@ -129,12 +138,14 @@ def _time_limit_actions(wire: list[Wire], queue_type: str | None) -> list[Wire]:
 def update(context: CallContext, request: Wire) -> Wire:
     """UpdateJobQueue: what is given replaces what was; the rest stays."""
     queue = _require(context, request["jobQueue"])
+    if queue.status in ("CREATING", "DELETING"):
+        raise ClientError("Cannot update, resource is being modified")
     policy = request.get("schedulingPolicyArn")
     if policy is not None and queue.scheduling_policy_arn is None:
         raise ClientError("A scheduling policy cannot be added to a job queue that was created without one")
     order, services = queue.compute_environments, queue.service_environments
     if request.get("computeEnvironmentOrder") or request.get("serviceEnvironmentOrder"):
-        order, services = _both_orders(context, request)
+        order, services = _both_orders(context, request, present=order)
         check_type(context, queue.queue_type, order, services)
     actions = queue.time_limit_actions
     if "jobStateTimeLimitActions" in request:
@@ -144,6 +155,7 @@ def update(context: CallContext, request: Wire) -> Wire:
         _state(request, queue.state),
         _policy(context, policy or queue.scheduling_policy_arn, queue.queue_type),
     )
+    queue.status, queue.status_reason = "UPDATING", "JobQueue is being updated"
     queue.state, queue.scheduling_policy_arn = state, checked_policy
     queue.compute_environments, queue.time_limit_actions = order, actions
     queue.service_environments = services
@@ -160,6 +172,8 @@ def delete(context: CallContext, request: Wire) -> Wire:
         return {}
     if queue.state is not State.DISABLED:
         raise ClientError("Cannot delete, job queue must be DISABLED first")
+    if queue.status in PASSING:
+        raise ClientError("Cannot delete, resource is being modified")
     queue.status, queue.status_reason = "DELETING", "JobQueue is being deleted"
     context.registry.touch(queue)
     context.emit(QueueDeleted(queue.name))

@@ -38,7 +38,7 @@ def submit(context: CallContext, request: Wire) -> Wire:
 
 def _queue(context: CallContext, reference: str) -> JobQueue:
     queue = context.find_queue(reference)
-    if queue is None or queue.status != "VALID":
+    if queue is None or not queue.is_usable:
         raise ClientError(f"JobQueue {reference} not found.")
     if queue.state is not State.ENABLED:
         raise ClientError(f"JobQueue {reference} is DISABLED and takes no new jobs.")

@@ -35,6 +35,12 @@ class JobStatus(StrEnum):
         """Whether a job in this state holds capacity."""
 
 
+PASSING = frozenset(("CREATING", "UPDATING", "DELETING"))
+"""The statuses of compute environments and queues that end by themselves."""
+USABLE = frozenset(("VALID", "UPDATING"))
+"""Those in which they take jobs."""
+
+
 class State(StrEnum):
     """Whether a compute environment or a queue takes work."""
 
@@ -71,6 +77,11 @@ class ComputeEnvironment:
     status_reason: str = "ComputeEnvironment Healthy"
 
     @property
+    def is_usable(self) -> bool:
+        """Whether jobs can be placed, where it is ENABLED."""
+        return self.status in USABLE
+
+    @property
     def platform(self) -> Platform:
         """EC2 (Spot, On-Demand, unmanaged) or Fargate (and Fargate Spot)."""
         return Platform.FARGATE if self.resources.get("type", "EC2").startswith("FARGATE") else Platform.EC2
@@ -99,6 +110,11 @@ class JobQueue:
     tags: dict[str, str] = field(default_factory=dict)
     status: str = "VALID"
     status_reason: str = "JobQueue Healthy"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether jobs can be submitted, where it is ENABLED, and are placed."""
+        return self.status in USABLE
 
 
 @dataclass(slots=True)

@@ -40,11 +40,23 @@ def resource_requirement(unknown: tuple[str, ...]) -> Refusal:
     return Refusal(WaitReason.JOB_RESOURCE_REQUIREMENT, sentence)
 
 
+def unsupported() -> Refusal:
+    """The types that the environment names do not run its image."""
+    return Refusal(
+        WaitReason.INSTANCE_CONFIGURATION_UNSUPPORTED,
+        "Your compute environment associated with this job queue has an unsupported instance type "
+        "configuration.",
+    )
+
+
 _URGENCY = (
     WaitReason.QUEUE_WITHOUT_COMPUTE,
     WaitReason.COMPUTE_ENVIRONMENT_DISABLED,
     WaitReason.JOB_RESOURCE_REQUIREMENT,
     WaitReason.COMPUTE_ENVIRONMENT_MAX_RESOURCE,
+    WaitReason.INSTANCE_CONFIGURATION_UNSUPPORTED,
+    WaitReason.SERVICE_ROLE_PERMISSIONS,
+    WaitReason.UNDETERMINED,
     WaitReason.INSUFFICIENT_INSTANCE_CAPACITY,
 )
 

@@ -13,7 +13,7 @@ from batch_engine.core.ids import Arns, IdFactory
 from batch_engine.core.instances import Fleet, Instance, InstanceState, Need
 from batch_engine.core.journal import Journal
 from batch_engine.core.model import ComputeEnvironment, State, WaitReason
-from batch_engine.core.refusals import Refusal, resource_requirement, too_large, vcpus
+from batch_engine.core.refusals import Refusal, resource_requirement, too_large, unsupported, vcpus
 from batch_engine.core.scaling_plan import Demand, Fit, ScalingPlan, infrastructure, size_of
 
 IDLE = "instance idle"
@@ -28,11 +28,17 @@ class ScalingSettings:
         launch_takes_time: an instance is ready when ``InstanceReady`` says so, and not at once.
         idle_s: how long an instance without jobs is kept. AWS publishes no figure; five minutes is ours.
         unavailable_types: instance types that cannot be had just now.
+        unusable_roles: roles and instance profiles that AWS Batch cannot assume.
+        denied_roles: service roles that do not allow AWS Batch to launch instances.
+        settle_s: how long a compute environment or a queue is CREATING, UPDATING or DELETING at the least.
     """
 
     launch_takes_time: bool = False
     idle_s: int = 300
     unavailable_types: set[str] = field(default_factory=set)
+    unusable_roles: set[str] = field(default_factory=set)
+    denied_roles: set[str] = field(default_factory=set)
+    settle_s: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class Scaling:
             return too_large()
         fitting = plan.fitting(need)
         if not fitting:
-            return resource_requirement(plan.unknown)
+            return unsupported() if plan.unsupported else resource_requirement(plan.unknown)
         if plan.strict:
             fitting = [one for one in fitting if one.type.item.vcpus * 1000 * count <= limit]
         return fitting or too_large()
@@ -156,8 +162,14 @@ class Scaling:
             return candidates
         for item in candidates:
             if self._within(environment, item, 1, fleet.idle_milli_vcpus):
-                return Offer(launch=item)
+                return self._role_refusal(environment) or Offer(launch=item)
         return self.full(need, environment)
+
+    def _role_refusal(self, environment: ComputeEnvironment) -> Refusal | None:
+        """Why nothing can be launched although it would fit."""
+        if environment.service_role not in self.settings.denied_roles:
+            return None
+        return Refusal(WaitReason.SERVICE_ROLE_PERMISSIONS, "Batch service role has a permission issue.")
 
     def full(self, need: Need, environment: ComputeEnvironment) -> Refusal:
         """The refusal of an environment whose instances are all taken."""
@@ -195,6 +207,8 @@ class Scaling:
         freed = fleet.idle_milli_vcpus - ready * item.vcpus * 1000
         if missing and not self._within(environment, item, missing, freed):
             return self.full(largest, environment)
+        if missing and (denied := self._role_refusal(environment)) is not None:
+            return denied
         return [*(Offer(instance) for instance in own), *[Offer(launch=item)] * missing]
 
     def accept(
@@ -355,19 +369,21 @@ class Scaling:
         """A compute environment came, went or changed: what it must have is launched, what it lost goes.
 
         Args:
-            replace: drains an instance that an infrastructure update replaces.
+            replace: drains an instance that an infrastructure update replaces, or that is left over.
         """
         old, self._plans = self._plans, {}
         for name in [name for name in self.fleets if name not in self._registry.compute_environments]:
             for instance in list(self.fleets[name].instances.values()):
-                self.terminate(instance)
+                replace(instance)
             del self.fleets[name]
         for environment in self._registry.compute_environments.values():
             if not has_fleet(environment):
                 continue
             before = old.get(environment.name)
             if before is not None and before.signature != infrastructure(environment):
-                for instance in list(self.fleet(environment.name).instances.values()):
+                fleet = self.fleet(environment.name)
+                for instance in list(fleet.instances.values()):
+                    fleet.replace(instance)
                     replace(instance)
             for instance in self.fleet(environment.name).idle.values():
                 self._watch(instance)
@@ -376,11 +392,7 @@ class Scaling:
     def keep_minimum(self) -> None:
         """Launch up to minvCpus, or to the desiredvCpus that somebody asked for."""
         for environment in self._registry.compute_environments.values():
-            if (
-                not has_fleet(environment)
-                or environment.state is State.DISABLED
-                or environment.status != "VALID"
-            ):
+            if not has_fleet(environment) or environment.state is State.DISABLED or not environment.is_usable:
                 continue
             resources, fleet = environment.resources, self.fleet(environment.name)
             floor = max(resources.get("minvCpus", 0), resources.get("desiredvCpus") or 0) * 1000
@@ -388,7 +400,10 @@ class Scaling:
                 one = Need(1000, 0, 0)
                 wanted = floor - fleet.milli_vcpus
                 candidates = self._candidates(one, environment, self._demand(one, environment, wanted))
-                if isinstance(candidates, Refusal) or not self._within(environment, candidates[0], 1, 0):
+                denied = self._role_refusal(environment) is not None
+                if denied or isinstance(candidates, Refusal):
+                    break
+                if not self._within(environment, candidates[0], 1, 0):
                     break
                 self._launch_idle(environment, candidates[0])
 

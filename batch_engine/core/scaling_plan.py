@@ -6,7 +6,7 @@ from typing import Any
 from batch_engine.core.allocation import BEST_FIT, Ranked, ranked
 from batch_engine.core.catalogue import Catalogue, InstanceType
 from batch_engine.core.instances import AGENT_MEMORY_MIB, Need
-from batch_engine.core.model import ComputeEnvironment
+from batch_engine.core.model import ComputeEnvironment, Wire
 
 INFRASTRUCTURE = (
     "allocationStrategy",
@@ -25,6 +25,22 @@ INFRASTRUCTURE = (
 )
 """What an update cannot change on instances that exist."""
 _REMEMBERED = 1000
+_GPU_LETTERS = ("p", "g")
+_WITHOUT_AL2023 = {False: ("a1",), True: ("g3", "g3s", "p3", "p3dn")}
+"""Families that Amazon Linux 2023 does not run on: without GPUs, and with."""
+
+
+def runs(name: str, has_gpus: bool, resources: Wire) -> bool:
+    """Whether AWS's image boots on an instance type; what an image of the customer's own runs on is theirs.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/ecs-migration-2023.html
+    """
+    entries = resources.get("ec2Configuration") or []
+    if resources.get("imageId") or resources.get("launchTemplate"):
+        return True
+    if any(entry.get("imageIdOverride") or "AL2023" not in entry["imageType"] for entry in entries):
+        return True
+    return name.partition(".")[0] not in _WITHOUT_AL2023[has_gpus]
 
 
 def size_of(item: InstanceType) -> Need:
@@ -60,11 +76,13 @@ class Fit:
 class ScalingPlan:
     """Which types an environment launches.
 
-    ``strict``: never above maxvCpus. ``single``: one best type for a job, waited for where there is none.
+    ``unsupported``: it names types that its image does not run on. ``strict``: never above maxvCpus.
+    ``single``: one best type for a job, waited for where there is none.
     """
 
     ranked: list[Ranked]
     unknown: tuple[str, ...]
+    unsupported: bool
     strict: bool
     single: bool
     signature: tuple[str, ...]
@@ -75,10 +93,13 @@ class ScalingPlan:
         """The plan of an environment as it stands."""
         resources = environment.resources
         expansion = catalogue.expand(resources.get("instanceTypes") or [])
+        types = [pair for pair in expansion.types if runs(pair[1].name, pair[1].gpus > 0, resources)]
         best_fit = (resources.get("allocationStrategy") or BEST_FIT) == BEST_FIT
         return cls(
-            ranked(expansion.types, resources),
+            ranked(types, resources),
             expansion.unknown,
+            unsupported=len(types) < len(expansion.types)
+            or any(not runs(name, name.startswith(_GPU_LETTERS), resources) for name in expansion.unknown),
             strict=best_fit and resources["type"] == "EC2",
             single=best_fit,
             signature=infrastructure(environment),

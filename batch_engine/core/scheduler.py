@@ -24,6 +24,7 @@ from batch_engine.core.events import (
     JobTerminated,
     QueueDeleted,
     ResourcesChanged,
+    RolesChanged,
     TimerFired,
 )
 from batch_engine.core.ids import Arns, IdFactory
@@ -32,6 +33,7 @@ from batch_engine.core.journal import Journal
 from batch_engine.core.lifecycle import Lifecycle
 from batch_engine.core.registry import Registry
 from batch_engine.core.scaling import ScalingSettings
+from batch_engine.core.settling import Settling
 
 
 class Scheduler:
@@ -65,6 +67,9 @@ class Scheduler:
         )
         self._lifecycle = Lifecycle(self._journal, self.dispatcher)
         self._interruptions = Interruptions(self._journal, self.dispatcher, self._lifecycle)
+        self._settling = Settling(
+            self._journal, self.dispatcher.agenda, self.dispatcher.scaling, self.dispatcher.capacity
+        )
         arrays.take_over(registry)
         for job in registry.jobs.values():
             self._lifecycle.take_over(job)
@@ -101,12 +106,16 @@ class Scheduler:
             case QueueDeleted(queue):
                 lifecycle.queue_deleted(queue)
             case ResourcesChanged():
+                self._settling.note()
                 self._interruptions.resources_changed()
             case _:
                 self._of_capacity(event)
         # A job more, or one that runs now, makes no room: whoever was refused before is refused still.
         makes_room = not isinstance(event, JobSubmitted | AttemptStarted) or bool(self._journal.ended)
         makes_room |= self._interruptions.due()
+        while self._settling.run():
+            makes_room = True
+            self._interruptions.resources_changed()
         lifecycle.settle()
         self.dispatcher.run_cycle(makes_room=makes_room)
         while self._journal.ended:
@@ -126,3 +135,7 @@ class Scheduler:
                 self._interruptions.attempt_interrupted(job_id, attempt, notice_s)
             case CapacityChanged(unavailable_types):
                 self.dispatcher.scaling.settings.unavailable_types = set(unavailable_types)
+            case RolesChanged(unusable, denied):
+                settings = self.dispatcher.scaling.settings
+                settings.unusable_roles, settings.denied_roles = set(unusable), set(denied)
+                self._settling.roles_changed()

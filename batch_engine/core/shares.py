@@ -139,8 +139,14 @@ class Shares:
         used = capacity.in_use_milli_vcpus.get(environment.name, 0)
         if used + job.milli_vcpus * count <= limit - kept:
             return None
+        # Where nothing runs, no end of a job will make room.
+        reason, sentence = (
+            (WaitReason.SHARE_RESERVATION, "")
+            if used
+            else (WaitReason.UNDETERMINED, "Batch job is blocked, root cause is undetermined. ")
+        )
         return Refusal(
-            WaitReason.SHARE_RESERVATION,
-            f"{vcpus(kept)} of {vcpus(limit)} vCPUs of compute environment {environment.name} are kept for "
-            f"shares that are not active yet ({active} active), {vcpus(used)} are in use",
+            reason,
+            f"{sentence}{vcpus(kept)} of {vcpus(limit)} vCPUs of compute environment {environment.name} are "
+            f"kept for shares that are not active yet ({active} active), {vcpus(used)} are in use",
         )

@@ -3,7 +3,7 @@
 import pytest
 
 from batch_engine.core.actions import PublishQueueBlocked
-from batch_engine.core.events import CapacityChanged
+from batch_engine.core.events import CapacityChanged, RolesChanged
 from batch_engine.core.model import JobStatus, WaitReason
 from batch_engine.core.refusals import Refusal, telling
 
@@ -136,3 +136,90 @@ def test_next_environment_is_tried_when_the_first_cannot(world):
 def test_reason_that_says_most(first, second, told):
     assert telling([Refusal(first, ""), Refusal(second, "")]).reason is told
     assert telling([Refusal(second, ""), Refusal(first, "")]).reason is told
+
+
+def blocked_by(world, queue="q"):
+    return [
+        action.detail["statusReason"] for action in world.actions if isinstance(action, PublishQueueBlocked)
+    ]
+
+
+def on_instances(world, *types, **resources):
+    wire = {
+        "type": "EC2",
+        "minvCpus": 0,
+        "maxvCpus": 256,
+        "instanceTypes": list(types),
+        "instanceRole": "r",
+        "allocationStrategy": "BEST_FIT_PROGRESSIVE",
+        **resources,
+    }
+    request = {"computeEnvironmentName": "ce", "type": "MANAGED", "computeResources": wire}
+    return world.call("CreateComputeEnvironment", **request)["computeEnvironmentArn"]
+
+
+UNSUPPORTED = (
+    "MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED - Your compute environment associated with this "
+    "job queue has an unsupported instance type configuration."
+)
+
+
+@pytest.mark.parametrize(
+    ("types", "image", "runs"),
+    [
+        (["p3.2xlarge"], None, False),
+        (["p3"], {"imageType": "ECS_AL2023_NVIDIA"}, False),
+        (["p3"], {"imageType": "ECS_AL2023_NVIDIA", "imageIdOverride": "ami-1"}, True),
+        (["a1.large"], {"imageType": "ECS_AL2023"}, False),
+        (["g4dn"], {"imageType": "ECS_AL2023_NVIDIA"}, True),
+    ],
+)
+def test_types_that_the_image_does_not_run_on_block_the_queue(world, types, image, runs):
+    world.definition()
+    images = {} if image is None else {"ec2Configuration": [image]}
+    job = world.submit(world.queue("q", on_instances(world, *types, **images)))
+    assert (job.status is JobStatus.STARTING) == runs
+    assert blocked_by(world) == ([] if runs else [UNSUPPORTED])
+
+
+def test_other_types_of_the_environment_are_launched_instead(world):
+    world.definition()
+    job = world.submit(world.queue("q", on_instances(world, "p3.2xlarge", "m6i.large")))
+    assert job.status is JobStatus.STARTING
+    (instance,) = world.scheduler.dispatcher.scaling.instances.values()
+    assert instance.type == "m6i.large"
+
+
+def test_a_service_role_without_permissions_blocks_what_needs_an_instance(world):
+    world.definition()
+    role = "arn:aws:iam::123456789012:role/own"
+    queue = world.queue("q", on_instances(world, "m6g.large"))
+    world.registry.compute_environments["ce"].service_role = role
+    running = world.submit(queue)
+    world.tell(RolesChanged(denied=frozenset({role})))
+    beside = world.submit(queue)
+    assert (running.status, beside.status) == (JobStatus.STARTING, JobStatus.STARTING), "there is room"
+    third = world.submit(queue)
+    told = "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS - Batch service role has a permission issue."
+    assert (third.status_reason, blocked_by(world)) == (told, [told])
+    world.tell(RolesChanged())
+    assert third.status is JobStatus.STARTING
+
+
+def test_what_none_of_the_reasons_explains_is_undetermined(world):
+    """A reservation for shares to come is larger than what is left, and nothing runs that could end."""
+    policy = {"computeReservation": 90, "shareDecaySeconds": 3600}
+    arn = world.call("CreateSchedulingPolicy", name="p", fairsharePolicy=policy)["arn"]
+    world.definition(vcpus=2)
+    request = {
+        "jobQueueName": "q",
+        "priority": 1,
+        "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": world.environment("ce", 4)}],
+    }
+    world.call("CreateJobQueue", schedulingPolicyArn=arn, **request)
+    job = world.submit("q", shareIdentifier="A")
+    assert job.wait_reason is WaitReason.UNDETERMINED
+    assert job.status_reason.startswith(
+        "UNDETERMINED - Batch job is blocked, root cause is undetermined. 3.6 of 4 vCPUs"
+    )
+    assert blocked_by(world) == [job.status_reason]

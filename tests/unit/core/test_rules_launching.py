@@ -12,7 +12,7 @@ S = JobStatus
 
 @pytest.fixture
 def slow(make_world):
-    """A world in which launching takes time, and a job definition of three nodes that fill an instance each."""
+    """A world in which launching takes time, with a definition of three nodes that fill an instance each."""
     world = make_world(scaling=ScalingSettings(launch_takes_time=True))
     container = {
         "image": "i",
