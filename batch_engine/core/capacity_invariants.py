@@ -1,6 +1,6 @@
 """What must hold of compute environments, their instances and the machine underneath."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from batch_engine.core.instances import InstanceState
 from batch_engine.core.model import ComputeEnvironment
@@ -8,12 +8,18 @@ from batch_engine.core.scaling import has_fleet
 from batch_engine.core.scheduler import Scheduler
 
 
-def capacity_violations(scheduler: Scheduler) -> Iterator[str]:
-    """Every invariant that does not hold, in words; costs as much as there are instances."""
+def capacity_violations(scheduler: Scheduler, before: Mapping[str, int]) -> Iterator[str]:
+    """Every invariant that does not hold, in words; costs as much as there are instances.
+
+    Args:
+        scheduler: decides where jobs run.
+        before: ``lasting_milli_vcpus`` of each compute environment at the last look. What is above its limit,
+            because that was lowered, must not grow.
+    """
     registry, scaling = scheduler.registry, scheduler.dispatcher.scaling
     for name, environment in registry.compute_environments.items():
         if has_fleet(environment):
-            yield from _of_fleet(scheduler, environment)
+            yield from _of_fleet(scheduler, environment, before.get(name, 0))
         elif scaling.fleet(name).instances:
             yield f"{name} is {environment.resources.get('type')} and has instances"
     known = {item.id for fleet in scaling.fleets.values() for item in fleet.instances.values()}
@@ -37,7 +43,13 @@ def limit_violations(scheduler: Scheduler) -> Iterator[str]:
         yield f"the machine has {milli_vcpus} milli-vCPUs and {memory_mib} MiB in use by nobody"
 
 
-def _of_fleet(scheduler: Scheduler, environment: ComputeEnvironment) -> Iterator[str]:
+def lasting_milli_vcpus(scheduler: Scheduler, environment: str) -> int:
+    """What the instances of a compute environment have that are not about to go."""
+    instances = scheduler.dispatcher.scaling.fleet(environment).instances.values()
+    return sum(item.total.milli_vcpus for item in instances if item.state is not InstanceState.DRAINING)
+
+
+def _of_fleet(scheduler: Scheduler, environment: ComputeEnvironment, before: int) -> Iterator[str]:
     fleet = scheduler.dispatcher.scaling.fleet(environment.name)
     for what in fleet.miscounted():
         yield f"{environment.name} {what}"
@@ -47,9 +59,6 @@ def _of_fleet(scheduler: Scheduler, environment: ComputeEnvironment) -> Iterator
         if instance.state is InstanceState.DRAINING and not instance.jobs:
             yield f"instance {instance.id} drains and has no jobs: it should be gone"
     largest = max((item.total.milli_vcpus for item in fleet.instances.values()), default=0)
-    limit = environment.max_milli_vcpus or 0
-    lasting = fleet.milli_vcpus - sum(
-        item.total.milli_vcpus for item in fleet.instances.values() if item.state is InstanceState.DRAINING
-    )
-    if lasting > limit and lasting - largest >= limit:
+    limit, lasting = environment.max_milli_vcpus or 0, lasting_milli_vcpus(scheduler, environment.name)
+    if lasting > max(limit, before) and lasting - largest >= limit:
         yield f"{environment.name} has {lasting} milli-vCPUs of instances, its limit is {limit}"

@@ -1,9 +1,9 @@
 """What must hold after every event, whatever happened."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from batch_engine.core.capacity_invariants import capacity_violations, limit_violations
+from batch_engine.core.capacity_invariants import capacity_violations, lasting_milli_vcpus, limit_violations
 from batch_engine.core.job_invariants import job_violations
 from batch_engine.core.model import Job, JobStatus
 from batch_engine.core.scheduler import Scheduler
@@ -17,7 +17,7 @@ SHARE_LOOKED_AT = 20
 
 def violations(scheduler: Scheduler) -> list[str]:
     """Every invariant that does not hold, in words; an empty list is what one wants to see."""
-    return list(_whole(scheduler, Tally(scheduler.registry)))
+    return list(_whole(scheduler, Tally(scheduler.registry), {}))
 
 
 class Audit:
@@ -35,6 +35,7 @@ class Audit:
         self._scheduler = scheduler
         self._tally = Tally(scheduler.registry)
         self._since = 0
+        self._lasting: dict[str, int] = {}
 
     def after_event(self) -> list[str]:
         """Every invariant that was found not to hold, in words."""
@@ -52,7 +53,10 @@ class Audit:
             f"job {job.id} is {job.status} and nothing asked for that to be saved"
             for job in self._tally.unnoticed()
         ]
-        return [*unnoticed, *_whole(self._scheduler, self._tally)]
+        found = [*unnoticed, *_whole(self._scheduler, self._tally, self._lasting)]
+        names = self._scheduler.registry.compute_environments
+        self._lasting = {name: lasting_milli_vcpus(self._scheduler, name) for name in names}
+        return found
 
     def _follow(self) -> tuple[list[Job], set[str]]:
         registry = self._scheduler.registry
@@ -76,12 +80,12 @@ class Audit:
             yield from job_violations(self._scheduler, job)
 
 
-def _whole(scheduler: Scheduler, tally: Tally) -> Iterator[str]:
+def _whole(scheduler: Scheduler, tally: Tally, lasting: Mapping[str, int]) -> Iterator[str]:
     for job in scheduler.registry.jobs.values():
         yield from job_violations(scheduler, job)
     yield from tally.disagreements(scheduler)
     yield from limit_violations(scheduler)
-    yield from capacity_violations(scheduler)
+    yield from capacity_violations(scheduler, lasting)
     yield from _of_lines(scheduler)
 
 

@@ -95,7 +95,8 @@ def _of_dependencies(registry: Registry, job: Job) -> Iterator[str]:
                 yield f"job {job.id} is {job.status} though it waits for {awaited.id}, {awaited.status}"
     elif job.status is JobStatus.PENDING and not job.is_array:
         standing = [awaited.status for awaited in _awaited(registry, job)]
-        if all(status.is_terminal for status in standing):
+        failed = job.array_index is None and JobStatus.FAILED in standing
+        if failed or all(status.is_terminal for status in standing):
             yield f"job {job.id} is PENDING though what it waited for is over: {standing}"
 
 

@@ -106,7 +106,8 @@ class Launching:
             self._held.get(job.queue, {}).pop(job_id, None)
             self._registry.index.provided_no_more(job)
             if job.status is JobStatus.RUNNABLE:
-                job.wait_reason = None
+                job.wait_reason = job.status_reason = None
+                self._registry.touch(job)
                 found.append(job)
         return found
 

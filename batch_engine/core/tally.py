@@ -148,9 +148,10 @@ class Tally:
         Returns:
             The figures that this changes.
         """
-        before, now = self._of.get(job.id, ()), share_of(job, self._registry)
+        before, now = self._of.get(job.id), share_of(job, self._registry)
         if before == now:
             return set()
+        before = before or ()
         for figure, amount in before:
             self._totals[figure] -= amount
         for figure, amount in now:

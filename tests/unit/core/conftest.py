@@ -13,7 +13,7 @@ from batch_engine.core.catalogue import Catalogue
 from batch_engine.core.control_plane import ControlPlane
 from batch_engine.core.events import Event
 from batch_engine.core.ids import Arns
-from batch_engine.core.invariants import violations
+from batch_engine.core.invariants import Audit, violations
 from batch_engine.core.model import Job
 from batch_engine.core.registry import Entity, Registry
 from batch_engine.core.scaling import ScalingSettings
@@ -36,6 +36,7 @@ class World:
             self.registry, arns, ids, self.host, Catalogue(instance_types()), scaling=self.scaling
         )
         self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
+        self.audit = Audit(self.scheduler)
 
     def restart(self, saved: Iterable[Entity]) -> None:
         """A new core that knows only what was saved."""
@@ -48,6 +49,7 @@ class World:
         )
         self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
         assert violations(self.scheduler) == []
+        self.audit = Audit(self.scheduler)
 
     def call(self, operation: str, /, **request: Any) -> dict[str, Any]:
         response, actions = self.plane.call(operation, request, self.now_ms)
@@ -61,7 +63,8 @@ class World:
     def _after(self, actions: list[Action]) -> None:
         self.actions.extend(actions)
         self.now_ms += 1
-        assert violations(self.scheduler) == []
+        broken = self.audit.after_event()
+        assert broken == [], broken
 
     def environment(self, name: str, max_vcpus: int = 4, kind: str = "EC2") -> str:
         resources: dict[str, Any] = {"type": kind, "maxvCpus": max_vcpus}

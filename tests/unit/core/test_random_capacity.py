@@ -1,8 +1,8 @@
 """Random workloads on instances, shares and consumable resources under faults: every invariant holds."""
 
-from hypothesis import settings
+import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from batch_engine.core.capacity import HostLimits
 from batch_engine.core.events import (
@@ -18,6 +18,7 @@ from batch_engine.core.events import (
 from batch_engine.core.instances import InstanceState
 from batch_engine.core.model import JobStatus
 from batch_engine.core.scaling import ScalingSettings
+from tests.unit.core.random_runs import MANY, run_random
 
 SHARES = ("A", "B", "Ca", "Cb")
 
@@ -173,8 +174,7 @@ class Workload(RuleBasedStateMachine):
         raise AssertionError(f"still waiting: {[(job.id, job.status, job.status_reason) for job in jobs]}")
 
 
-def test_random_capacity(make_world):
+@pytest.mark.parametrize("count", [100, pytest.param(400, marks=MANY)])
+def test_random_capacity(make_world, count):
     Workload.make_world = staticmethod(make_world)
-    run_state_machine_as_test(
-        Workload, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
-    )
+    run_random(Workload, count)

@@ -2,25 +2,16 @@
 
 from pathlib import Path
 
-from hypothesis import settings
+import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from batch_engine.core import arrays
 from batch_engine.core.capacity import HostLimits
 from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost, ResourcesChanged, TimerFired
-from batch_engine.core.invariants import violations
-from batch_engine.core.journal import nodes_of
 from batch_engine.core.model import JobStatus
-from batch_engine.core.refusals import Refusal
 from batch_engine.local.store import Store
+from tests.unit.core.lives import assert_nobody_waits_without_need, assert_same
+from tests.unit.core.random_runs import MANY, run_random
 
 exit_codes = st.sampled_from([0, 0, 1, 65, 75, 137, None])
 
@@ -49,7 +40,7 @@ NODES = {
 
 
 class Workload(RuleBasedStateMachine):
-    """Submits, starts, ends, cancels, terminates and loses jobs in any order."""
+    """Submits, starts, ends, cancels, terminates and loses jobs in any order; ``World`` checks the rest."""
 
     queues = Bundle("queues")
 
@@ -113,23 +104,6 @@ class Workload(RuleBasedStateMachine):
                 nodeOverrides={} if count is None else {"numNodes": count},
             )
 
-    @invariant()
-    def nodes_run_only_with_their_job(self):
-        if not hasattr(self, "world"):
-            return
-        registry = self.world.registry
-        for job in registry.jobs.values():
-            if not job.is_gang:
-                continue
-            nodes = nodes_of(registry, job)
-            placed = [node for node in nodes if node.status.is_placed]
-            assert bool(placed) == job.status.is_placed
-            assert all(len(node.attempts) == len(job.attempts) for node in nodes)
-            if job.status is JobStatus.SUCCEEDED:
-                assert nodes[job.main_node].status is JobStatus.SUCCEEDED
-            if job.status.is_terminal:
-                assert all(node.status.is_terminal for node in nodes)
-
     @rule(data=st.data(), operation=st.sampled_from(["CancelJob", "TerminateJob"]))
     def end_a_child_early(self, data, operation):
         parents = [job for job in self.world.registry.jobs.values() if job.is_array]
@@ -137,18 +111,6 @@ class Workload(RuleBasedStateMachine):
             parent = data.draw(st.sampled_from(parents))
             index = data.draw(st.integers(0, parent.array_size - 1))
             self.world.call(operation, jobId=f"{parent.id}:{index}", reason="r")
-
-    @invariant()
-    def nobody_waits_for_what_is_over(self):
-        """A PENDING job has a dependency that has not ended; an array's parent has such a child."""
-        if not hasattr(self, "world"):
-            return
-        registry = self.world.registry
-        for job in registry.jobs.values():
-            if job.status is JobStatus.PENDING and not job.is_array and job.parent_id is None:
-                waited_for = [arrays.find(registry, item.job_id).status for item in job.depends_on]
-                assert not all(status.is_terminal for status in waited_for)
-                assert JobStatus.FAILED not in waited_for
 
     def takes_jobs(self, name):
         queue = self.world.registry.job_queues.get(name)
@@ -216,41 +178,18 @@ class Workload(RuleBasedStateMachine):
         before = self.world.registry
         self.world.restart(self.store.load())
         after = self.world.registry
-        assert {job.id: job.status for job in after.jobs.values()} == {
-            job.id: job.status for job in before.jobs.values()
-        }
-        assert {key: run.counts for key, run in after.arrays.items()} == {
-            key: run.counts for key, run in before.arrays.items()
-        }
+        assert_same(before, after)
         for job in [job for job in after.jobs.values() if job.status.is_placed]:
             self.world.tell(HostLost(job.id, job.attempt.number))
         self.world.tell(ResourcesChanged())
 
     @invariant()
-    def everything_holds(self):
-        if hasattr(self, "world"):
-            assert violations(self.world.scheduler) == []
-
-    @invariant()
     def nobody_waits_without_need(self):
-        """The head of every line waits for a reason."""
-        if not hasattr(self, "world"):
-            return
-        for queue in self.world.registry.job_queues.values():
-            head = self.world.scheduler.dispatcher.lines.head(queue.name)
-            if head is not None and queue.status == "VALID":
-                for name in queue.compute_environments:
-                    environment = self.world.registry.compute_environments[name]
-                    if head.is_gang:
-                        nodes = nodes_of(self.world.registry, head)
-                        capacity = self.world.scheduler.dispatcher.capacity
-                        assert isinstance(capacity.offer_gang(nodes, environment), Refusal)
-                        continue
-                    assert self.world.scheduler.dispatcher.capacity.refusal(head, environment) is not None
+        if hasattr(self, "world"):
+            assert_nobody_waits_without_need(self.world)
 
 
-def test_random_workloads(make_world):
+@pytest.mark.parametrize("count", [150, pytest.param(600, marks=MANY)])
+def test_random_workloads(make_world, count):
     Workload.make_world = staticmethod(make_world)
-    run_state_machine_as_test(
-        Workload, settings=settings(max_examples=150, stateful_step_count=40, deadline=None)
-    )
+    run_random(Workload, count)
