@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
 LOCAL_PACKAGES := . containers/batch_worker containers/media
 
-.PHONY: help setup demo test check synth bench requirements clean
+.PHONY: help setup demo test check synth lock bench requirements clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,10 @@ check: setup ## Linters, types, import rules and the tests that need no cloud
 synth: $(VENV)/.run $(VENV)/.npm ## Writes the CloudFormation templates into cdk.out/
 	@cdk synth --quiet --output cdk.out
 	@echo "templates: $$(ls cdk.out/*.template.json | xargs)"
+
+lock: $(VENV)/.run $(VENV)/.npm ## Notes what batch.yaml deploys in batch.lock.json: edits that would lose jobs are then refused
+	@cdk synth --quiet --output cdk.out -c lock=create
+	@echo "batch.lock.json: keep it under version control"
 
 bench: setup ## Runs the benchmarks; prints ratios and writes JSON
 	@$(BIN)/python -m benchmarks

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from batch_stack import App, BatchStack, SettingsError, load_settings
+from batch_stack import App, BatchStack, SettingsError, check_against_lock, load_settings
 
 ROOT = Path(__file__).resolve().parent
 
@@ -14,6 +14,8 @@ def main() -> None:
     try:
         settings = load_settings(path)
         BatchStack(app, settings.name, settings=settings, containers_dir=ROOT / "containers")
+        lock = path.with_suffix(".lock.json")
+        check_against_lock(settings, lock, create=app.node.try_get_context("lock") == "create")
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     app.synth()

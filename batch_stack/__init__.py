@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from batch_stack.consumable_resource import ConsumableResource
     from batch_stack.job import ContainerJob
     from batch_stack.job_resources import JobResources
+    from batch_stack.lock import check_against_lock
     from batch_stack.network import Network
     from batch_stack.notification import Notification
     from batch_stack.platform import BatchPlatform
@@ -45,6 +46,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Storage",
+    "check_against_lock",
     "load_settings",
 ]
 
@@ -64,6 +66,7 @@ _HOME_OF = {
     "Settings": "batch_stack.settings",
     "SettingsError": "batch_stack.settings",
     "Storage": "batch_stack.storage",
+    "check_against_lock": "batch_stack.lock",
     "load_settings": "batch_stack.settings",
 }
 

@@ -15,11 +15,11 @@ pytestmark = pytest.mark.stack
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _run_app(settings: Path, outdir: Path) -> subprocess.CompletedProcess[str]:
+def _run_app(settings: Path, outdir: Path, **context: str) -> subprocess.CompletedProcess[str]:
     # No PATH: neither a system Node.js nor anything else is there to be found.
     environment = {
         "CDK_OUTDIR": str(outdir),
-        "CDK_CONTEXT_JSON": json.dumps({"settings": str(settings)}),
+        "CDK_CONTEXT_JSON": json.dumps({"settings": str(settings), **context}),
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
     }
     command = [sys.executable, str(ROOT / "app.py")]
@@ -49,6 +49,21 @@ def test_another_settings_file_can_be_given_and_no_node_js_has_to_be_installed(t
 
     assert (result.returncode, result.stderr) == (0, "")
     assert (tmp_path / "my-own.template.json").is_file()
+
+
+def test_an_edit_that_would_lose_jobs_is_refused_once_there_is_a_lock_file(tmp_path: Path) -> None:
+    settings, lock = tmp_path / "mine.yaml", tmp_path / "mine.lock.json"
+    settings.write_text("name: my-own\n", encoding="utf-8")
+    assert _run_app(settings, tmp_path).returncode == 0
+    assert not lock.exists()
+    assert _run_app(settings, tmp_path, lock="create").returncode == 0
+    assert list(json.loads(lock.read_text())["tiers"]) == ["bulk", "critical", "fargate", "standard"]
+
+    settings.write_text("name: my-own\ntiers: {only: {priority: 1, compute: [spot]}}\n", encoding="utf-8")
+    result = _run_app(settings, tmp_path)
+
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{lock}: what is deployed would be lost\n  tiers must have 'bulk'")
 
 
 def test_the_node_js_of_the_python_package_is_used_unless_another_is_named() -> None:

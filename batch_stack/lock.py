@@ -1,0 +1,154 @@
+"""`batch.lock.json`: what is deployed and holds jobs, so that an edit of the settings cannot lose them.
+
+CloudFormation deletes a job queue together with the jobs in it, and a template alone does not tell that one
+was there before. The file, kept under version control beside the settings, does: see docs/adr/025.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from batch_stack.settings import (
+    ComputeEnvironmentSettings,
+    ManagedInstancesSettings,
+    Settings,
+    SettingsError,
+    State,
+)
+
+# https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
+_CHANGED_IN_PLACE = {"spot", "on_demand"}
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class LockedTier(_Model):
+    """What the file knows of a tier."""
+
+    compute: list[str]
+    state: State
+
+
+class Lock(_Model):
+    """What the file knows of a platform: its tiers, and the types of its compute environments."""
+
+    version: int = 1
+    compute: dict[str, str] = {}
+    tiers: dict[str, LockedTier] = {}
+
+
+def check_against_lock(settings: Settings, path: Path, *, create: bool = False) -> None:
+    """Refuse settings that would lose jobs, and note in the file what the settings add.
+
+    Args:
+        settings: what is to be provisioned.
+        path: the file; without it nothing is checked.
+        create: make the file if there is none.
+
+    Raises:
+        SettingsError: a tier or a compute environment is gone that was not retired first, or has become
+            another; or the file cannot be read or written.
+    """
+    if not path.exists() and not create:
+        return
+    lock = _read(path) if path.exists() else Lock()
+    problems = [*_lost_tiers(settings, lock), *_lost_compute(settings, lock)]
+    if problems:
+        raise SettingsError("\n  ".join([f"{path}: what is deployed would be lost", *problems]))
+    _write(path, of_settings(settings))
+
+
+def of_settings(settings: Settings) -> Lock:
+    """What the file says once these settings are deployed."""
+    return Lock(
+        compute={name: _kind(one) for name, one in sorted(settings.compute.items())},
+        tiers={
+            name: LockedTier(compute=one.compute, state=one.state)
+            for name, one in sorted(settings.tiers.items())
+        },
+    )
+
+
+def _kind(settings: ComputeEnvironmentSettings) -> str:
+    # Whether managed instances are Spot capacity cannot be changed, as the type cannot.
+    spot = isinstance(settings, ManagedInstancesSettings) and settings.spot
+    return f"{settings.type} (spot)" if spot else settings.type
+
+
+def _lost_tiers(settings: Settings, lock: Lock) -> Iterator[str]:
+    for name in settings.retired.tiers:
+        if name in settings.tiers:
+            yield f"retired.tiers must not have {name!r}, which tiers still has: remove it there"
+    for name, tier in lock.tiers.items():
+        if name in settings.tiers:
+            continue
+        if tier.state != "disabled":
+            yield (
+                f"tiers must have {name!r}: without it CloudFormation deletes its queue with all jobs in it. "
+                f"First set tiers.{name}.state to disabled and deploy; once `aws batch list-jobs` shows "
+                f"no job in the queue, remove the tier and list {name!r} in retired.tiers. A new name is a "
+                "new tier: add it, submit to it, and retire the old one"
+            )
+        elif name not in settings.retired.tiers:
+            yield (
+                f"tiers must have {name!r}, or retired.tiers must: list it there once `aws batch list-jobs` "
+                "shows no job in its queue"
+            )
+
+
+def _lost_compute(settings: Settings, lock: Lock) -> Iterator[str]:
+    users: Mapping[str, list[str]] = {
+        name: [tier for tier, one in lock.tiers.items() if name in one.compute] for name in lock.compute
+    }
+    for name in settings.retired.compute:
+        if name in settings.compute:
+            yield f"retired.compute must not have {name!r}, which compute still has: remove it there"
+    for name, kind in lock.compute.items():
+        if name in settings.compute:
+            now = _kind(settings.compute[name])
+            if now != kind and {now, kind} != _CHANGED_IN_PLACE:
+                yield (
+                    f"compute.{name}.type must be {kind}, got {now!r}: CloudFormation would replace the "
+                    "compute environment and end what runs on it. Add one of the new type under another "
+                    "name, give it to the tiers, and retire this one"
+                )
+        elif users[name]:
+            yield (
+                f"compute must have {name!r}, which tiers.{users[name][0]} uses as deployed: first take it "
+                f"out of tiers.{users[name][0]}.compute and deploy, so that no new job starts there"
+            )
+        elif name not in settings.retired.compute:
+            yield (
+                f"compute must have {name!r}, or retired.compute must: list it there once no job runs on it, "
+                "for CloudFormation ends those that do"
+            )
+
+
+def _read(path: Path) -> Lock:
+    try:
+        return Lock.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path}: not a lock file of this version: take it back from version control, or write it anew "
+            f"from the settings that are deployed ({str(error).splitlines()[0]})"
+        ) from error
+
+
+def _write(path: Path, lock: Lock) -> None:
+    text = json.dumps(lock.model_dump(), indent=2) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    partial = path.with_name(path.name + ".partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from error

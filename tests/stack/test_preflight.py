@@ -1,0 +1,47 @@
+"""Findings of the checks before deployment, as a user of CDK sees them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import batch_stack
+from batch_stack.settings import SettingsError, parse_settings
+
+pytestmark = pytest.mark.stack
+
+JOB = {"image": "public.ecr.aws/docker/library/busybox:1"}
+
+
+def _platform(new_app: Callable[[], Any], cdk: Any, content: dict[str, Any]) -> Any:
+    stack = cdk.Stack(new_app(), "Mine")
+    settings = parse_settings(content, source="batch.yaml")
+    batch_stack.BatchPlatform(stack, "Batch", settings=settings, containers_dir=Path("none"))
+    return stack
+
+
+def test_what_cannot_work_ends_synthesis_with_all_of_it(new_app: Callable[[], Any], cdk: Any) -> None:
+    jobs = {"a": {**JOB, "gpus": 1}, "b": {**JOB, "memory_mib": 9_999_999}}
+    with pytest.raises(SettingsError) as raised:
+        _platform(new_app, cdk, {"jobs": jobs})
+    first, *rest = str(raised.value).splitlines()
+    assert first == "2 settings cannot work at Mine/Batch"
+    assert [line.split(" must be ")[0] for line in rest] == ["  jobs.a.gpus", "  jobs.b.memory_mib"]
+
+
+def test_a_single_error_is_one_line(new_app: Callable[[], Any], cdk: Any) -> None:
+    with pytest.raises(SettingsError, match=r"^jobs\.a\.gpus must be 0, .*, got 1 at Mine/Batch$"):
+        _platform(new_app, cdk, {"jobs": {"a": {**JOB, "gpus": 1}}})
+
+
+def test_what_may_not_be_meant_is_an_annotation_each(new_app: Callable[[], Any], cdk: Any) -> None:
+    triggers = {name: {"job": "a", "prefix": f"/{name}"} for name in ("x", "y")}
+    stack = _platform(new_app, cdk, {"jobs": {"a": JOB}, "triggers": triggers})
+    from aws_cdk.assertions import Annotations, Match  # noqa: PLC0415
+
+    found = Annotations.from_stack(stack).find_warning("/Mine/Batch", Match.any_value())
+    texts = [str(one.entry.data) for one in found]
+    assert len(texts) == 2
+    assert all("should not begin with a slash" in text for text in texts)
+    assert "[ack: batch-stack:prefix:triggers.x.prefix]" in texts[0]

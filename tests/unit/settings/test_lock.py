@@ -1,0 +1,142 @@
+"""The lock file: edits that would lose jobs are refused, and all others noted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_stack.lock import check_against_lock
+from batch_stack.settings import Settings, SettingsError
+
+
+def _settings(
+    tiers: dict[str, tuple[str, ...]], disabled: str = "", retired: dict[str, Any] | None = None, **kinds: Any
+) -> Settings:
+    compute = {"a": {"type": "spot"}, "b": {"type": "on_demand"}, **kinds}
+    return Settings.model_validate(
+        {
+            "compute": {name: one for name, one in compute.items() if one},
+            "tiers": {
+                name: {
+                    "priority": index,
+                    "compute": list(names),
+                    "state": "disabled" if name == disabled else "enabled",
+                }
+                for index, (name, names) in enumerate(tiers.items())
+            },
+            "retired": retired or {},
+        }
+    )
+
+
+BOTH = {"x": ("a",), "y": ("b",)}
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    path = tmp_path / "batch.lock.json"
+    check_against_lock(_settings(BOTH), path, create=True)
+    return path
+
+
+def _refused(settings: Settings, lock: Path) -> str:
+    before = lock.read_bytes()
+    with pytest.raises(SettingsError) as raised:
+        check_against_lock(settings, lock)
+    assert lock.read_bytes() == before
+    return str(raised.value)
+
+
+def test_without_a_file_nothing_is_checked_and_none_is_made(tmp_path: Path) -> None:
+    check_against_lock(_settings(BOTH), tmp_path / "batch.lock.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_holds_tiers_and_kinds_only(lock: Path) -> None:
+    assert json.loads(lock.read_text()) == {
+        "version": 1,
+        "compute": {"a": "spot", "b": "on_demand"},
+        "tiers": {
+            "x": {"compute": ["a"], "state": "enabled"},
+            "y": {"compute": ["b"], "state": "enabled"},
+        },
+    }
+
+
+def test_a_tier_that_is_removed_or_renamed_is_refused_with_the_way_to_do_it(lock: Path) -> None:
+    message = _refused(_settings({"x": ("a",), "renamed": ("b",)}), lock)
+    assert message.startswith(f"{lock}: what is deployed would be lost\n  tiers must have 'y'")
+    assert "First set tiers.y.state to disabled and deploy" in message
+
+
+def test_a_tier_is_retired_in_two_deployments(lock: Path) -> None:
+    retired = _settings({"x": ("a",)}, retired={"tiers": ["y"]})
+    assert "tiers must have 'y'" in _refused(retired, lock)
+
+    check_against_lock(_settings(BOTH, disabled="y"), lock)
+    assert "or retired.tiers must" in _refused(_settings({"x": ("a",)}), lock)
+    check_against_lock(retired, lock)
+    # Once gone, it may be listed for as long as one likes, or no more.
+    check_against_lock(retired, lock)
+    check_against_lock(_settings({"x": ("a",)}), lock)
+    assert list(json.loads(lock.read_text())["tiers"]) == ["x"]
+
+
+def test_a_compute_environment_is_retired_once_no_deployed_tier_uses_it(lock: Path) -> None:
+    moved = {"x": ("a",), "y": ("a",)}
+    gone = _settings(moved, retired={"compute": ["b"]}, b=None)
+    assert "compute must have 'b', which tiers.y uses as deployed" in _refused(gone, lock)
+
+    check_against_lock(_settings(moved), lock)
+    assert "or retired.compute must" in _refused(_settings(moved, b=None), lock)
+    check_against_lock(gone, lock)
+    assert list(json.loads(lock.read_text())["compute"]) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "allowed"),
+    [
+        ({"type": "spot"}, {"type": "on_demand"}, True),
+        ({"type": "on_demand"}, {"type": "spot"}, True),
+        ({"type": "fargate"}, {"type": "fargate_spot"}, False),
+        ({"type": "on_demand"}, {"type": "fargate"}, False),
+        ({"type": "managed_instances"}, {"type": "managed_instances", "spot": True}, False),
+        ({"type": "managed_instances"}, {"type": "managed_instances", "max_vcpus": 9}, True),
+    ],
+)
+def test_a_kind_changes_only_where_aws_batch_changes_it_in_place(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any], allowed: bool
+) -> None:
+    lock = tmp_path / "batch.lock.json"
+    check_against_lock(_settings({"x": ("b",)}, b=before), lock, create=True)
+    if allowed:
+        check_against_lock(_settings({"x": ("b",)}, b=after), lock)
+    else:
+        assert "compute.b.type must be " in _refused(_settings({"x": ("b",)}, b=after), lock)
+
+
+@pytest.mark.parametrize("section", ["tiers", "compute"])
+def test_what_is_retired_must_be_gone(lock: Path, section: str) -> None:
+    name = {"tiers": "x", "compute": "a"}[section]
+    assert f"retired.{section} must not have {name!r}" in _refused(
+        _settings(BOTH, retired={section: [name]}), lock
+    )
+
+
+def test_what_is_added_is_noted(lock: Path) -> None:
+    check_against_lock(_settings({**BOTH, "z": ("a",)}), lock)
+    assert "z" in json.loads(lock.read_text())["tiers"]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"version": 1, "queues": {}}', '{"tiers": {"x": {}}}'])
+def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path, text: str) -> None:
+    lock = tmp_path / "batch.lock.json"
+    lock.write_text(text)
+    assert "not a lock file of this version" in _refused(_settings(BOTH), lock)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    lock = tmp_path / "none" / "batch.lock.json"
+    with pytest.raises(SettingsError, match=r"batch\.lock\.json: cannot be written: No such file"):
+        check_against_lock(_settings(BOTH), lock, create=True)
