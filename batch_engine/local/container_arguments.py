@@ -36,6 +36,7 @@ class ContainerLaunch:
         volumes: the volumes that are made for it and go with it.
         scratch: a folder of its own for what prepares it.
         log: takes what it prints.
+        has_credentials: whether the job brings ``repositoryCredentials``.
     """
 
     key: tuple[str, int]
@@ -48,6 +49,7 @@ class ContainerLaunch:
     volumes: tuple[str, ...]
     scratch: str
     log: str
+    has_credentials: bool = False
 
 
 def container_launch(
@@ -102,6 +104,7 @@ def container_launch(
         tuple(volumes),
         places.scratch,
         places.log,
+        bool(job.container.get("repositoryCredentials")),
     )
 
 

@@ -44,12 +44,13 @@ class ContainerImages:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
 
-    def ready(self, image: str, asset: ImageAsset | None) -> ReadyImage:
+    def ready(self, image: str, asset: ImageAsset | None, *, has_credentials: bool = False) -> ReadyImage:
         """Have an image; builds or pulls it first where it is not here, which may take minutes.
 
         Args:
             image: what the job names.
             asset: how it is made, where the assembly says so.
+            has_credentials: whether the job brings ``repositoryCredentials``.
 
         Raises:
             ImageError: it cannot be had; the text is an ECS ``reason``.
@@ -61,7 +62,7 @@ class ContainerImages:
             found = self._find(reference)
             if found is None:
                 if asset is None:
-                    self._pull(image)
+                    self._pull(image, has_credentials=has_credentials)
                 else:
                     self._build(asset, reference)
                 found = self._find(reference)
@@ -80,11 +81,12 @@ class ContainerImages:
             str(config.get("StopSignal") or "SIGTERM"),
         )
 
-    def _pull(self, image: str) -> None:
+    def _pull(self, image: str, *, has_credentials: bool) -> None:
         logger.info("pulling %s", image)
         done = self._clients.run("pull", image)
         if done.code != 0:
-            raise ImageError(f"CannotPullContainerError: {done.reason}")
+            hint = "repositoryCredentials are not read here, log in by hand: " if has_credentials else ""
+            raise ImageError(f"CannotPullContainerError: {hint}{done.reason}")
 
     def _build(self, asset: ImageAsset, reference: str) -> None:
         argv = build_arguments(asset, reference)

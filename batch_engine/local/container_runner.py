@@ -144,7 +144,7 @@ class ContainerRunner:
 
     def _live(self, running: _Running) -> Message:
         container, launch = running.container, running.container.launch
-        image = self._images.ready(launch.image, launch.asset)
+        image = self._images.ready(launch.image, launch.asset, has_credentials=launch.has_credentials)
         if not launch.command and not image.runs:
             raise StartError(f"CannotStartContainerError: no command specified, nor by image {launch.image}")
         running.stop_signal = image.stop_signal

@@ -143,6 +143,14 @@ def test_container_that_cannot_start_says_why(containers, image, command, reason
     assert len(job.reason) <= 255
 
 
+def test_image_that_needs_credentials_says_that_they_are_not_read(containers):
+    secret = "arn:aws:secretsmanager:us-east-1:000000000000:secret:registry"
+    job = containers.run(
+        ["x"], image="127.0.0.1:1/none:1", repositoryCredentials={"credentialsParameter": secret}
+    )
+    assert job.reason.startswith("CannotPullContainerError: repositoryCredentials are not read here, log in")
+
+
 def test_container_above_its_memory_is_killed(containers):
     memory = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "32"}]
     job = containers.run("x=a; while :; do x=$x$x; done", resourceRequirements=memory)
