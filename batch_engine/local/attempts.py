@@ -1,5 +1,6 @@
 """Runs attempts: prepares what they need, hands them to the runner, and tells the engine what it reports."""
 
+import asyncio
 import logging
 import shutil
 import threading
@@ -74,13 +75,19 @@ class AttemptRunner:
         self._lock = threading.Lock()
         self._closing = False
         self._runner: Runner | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="batch-attempt")
 
-    def open(self) -> None:
-        """Start the runner, and clear away what an earlier run left in the scratch folder."""
+    def open(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Start the runner, and clear away what an earlier run left in the scratch folder.
+
+        Args:
+            loop: where it may report; see ``Runtime.open``.
+        """
+        self._loop = loop
         shutil.rmtree(self._scratch_root, ignore_errors=True)
         self._scratch_root.mkdir(parents=True)
-        self._runner = self._runtime.open(self._reported, self._lost)
+        self._runner = self._runtime.open(self._reported, self._lost, self._loop)
 
     def close(self) -> None:
         """End every attempt and report none of it: the next start counts them as lost with their host.
@@ -228,5 +235,5 @@ class AttemptRunner:
             keys = [key for key, attempt in self._running.items() if attempt.is_handed_over]
         self._forget(keys)
         if not self._closing:
-            self._runner = self._runtime.open(self._reported, self._lost)
+            self._runner = self._runtime.open(self._reported, self._lost, self._loop)
             self._tell([HostLost(key[0], key[1]) for key in keys])

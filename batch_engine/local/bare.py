@@ -5,27 +5,27 @@ benchmarks of the engine itself use it.
 """
 
 import asyncio
-import contextlib
 import json
 import threading
-from collections.abc import Awaitable, Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import httptools
+
+from batch_engine.local.api import Response
+from batch_engine.local.bare_http import Answer, Connection, Request
 from batch_engine.local.engine import Engine, build_engine
 from batch_engine.local.ports import ClientError, Credentials
 from batch_engine.local.role_credentials import ROUTE
 from batch_engine.local.runtimes import choose
 from batch_engine.local.visitors import refusal
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 BARE_ACCOUNT = "000000000000"
 BARE_REGION = "us-east-1"
-SHUTDOWN_TIMEOUT_S = 3
+BACKLOG = 2048
+SHUTDOWN_TIMEOUT_S = 3.0
+SHUTDOWN_POLL_S = 0.02
 
 
 class FileLogs:
@@ -80,59 +80,68 @@ def build_bare_engine(
     )
 
 
-class BareApp:
-    """The engine as an ASGI application."""
+class BareServer:
+    """Answers requests from one event loop, which is also where the engine hears of its jobs.
+
+    Args:
+        engine: what is asked; started on the loop.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._connections: set[Connection] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; the protocol's other scopes need nothing."""
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+    async def serve(self, port: int, stopping: threading.Event) -> None:
+        """Listen on 127.0.0.1 until ``stopping`` is set, then answer what is under way."""
+        loop = asyncio.get_running_loop()
+        self._engine.start(loop)
+        server = await loop.create_server(
+            lambda: Connection(self._answer, self._connections), "127.0.0.1", port, backlog=BACKLOG
+        )
+        await asyncio.to_thread(stopping.wait)
+        server.close()
+        deadline_s = loop.time() + SHUTDOWN_TIMEOUT_S
+        for connection in list(self._connections):
+            connection.close()
+        while self._connections and loop.time() < deadline_s:
+            await asyncio.sleep(SHUTDOWN_POLL_S)
+
+    def _answer(self, request: Request, answer: Answer) -> None:
+        if (reason := refusal(request.headers)) is not None:
+            answer(*_json(403, {"message": reason}))
             return
-        if (reason := refusal(scope["headers"])) is not None:
-            await _send(
-                send, 403, {"Content-Type": "application/json"}, json.dumps({"message": reason}).encode()
-            )
+        try:
+            url = httptools.parse_url(request.target)
+            path, query = (url.path or b"").decode("ascii"), (url.query or b"").decode("ascii")
+        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
+            answer(*_json(400, {"message": "the request's target is not a URL"}))
             return
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        path = scope["raw_path"].decode().partition("?")[0]
         if path.startswith(ROUTE):
-            code, document = await asyncio.to_thread(
-                self._engine.credentials_response, path.removeprefix(ROUTE)
-            )
-            status, headers, content = (
-                code,
-                {"Content-Type": "application/json"},
-                json.dumps(document).encode(),
-            )
-        elif route := self._engine.own_routes.get(path):
-            status, document = route(body)
-            headers, content = {"Content-Type": "application/json"}, json.dumps(document).encode()
-        else:
-            query = parse_qs(scope["query_string"].decode(), keep_blank_values=True)
-            status, headers, content = self._engine.api.handle(scope["method"], path, {}, body, query)
-        await _send(send, status, headers, content)
-
-
-async def _send(send: Send, status: int, headers: Mapping[str, str], content: bytes) -> None:
-    wire_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": wire_headers})
-    await send({"type": "http.response.body", "body": content})
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
+            self._lend_credentials(path.removeprefix(ROUTE), answer)
             return
+        if route := self._engine.own_routes.get(path):
+            response = _json(*route(request.body))
+        else:
+            parameters = parse_qs(query, keep_blank_values=True) if query else {}
+            response = self._engine.api.handle(request.method, path, {}, request.body, parameters)
+        self._engine.when_saved(lambda is_saved: answer(*(response if is_saved else NOT_SAVED)))
+
+    def _lend_credentials(self, token: str, answer: Answer) -> None:
+        """STS may take a while: on another thread."""
+        fetched = asyncio.ensure_future(asyncio.to_thread(self._engine.credentials_response, token))
+
+        def done(future: asyncio.Future[tuple[int, dict[str, Any]]]) -> None:
+            failed = future.cancelled() or future.exception() is not None
+            answer(*(NOT_SAVED if failed else _json(*future.result())))
+
+        fetched.add_done_callback(done)
+
+
+def _json(status: int, document: dict[str, Any]) -> Response:
+    return status, {"Content-Type": "application/json"}, json.dumps(document).encode()
+
+
+NOT_SAVED = _json(500, {"message": "Internal error of the local engine; see its log"})
 
 
 def serve_bare(engine: Engine, port: int, stopping: threading.Event) -> None:
@@ -143,40 +152,7 @@ def serve_bare(engine: Engine, port: int, stopping: threading.Event) -> None:
         port: where to listen.
         stopping: ends it.
     """
-    import uvicorn  # noqa: PLC0415 - slow to import, and only servers need it
-
-    class Server(uvicorn.Server):
-        """The caller's signals stay the caller's."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Generator[None, None, None]:
-            yield
-
-    config = uvicorn.Config(
-        BareApp(engine),
-        host="127.0.0.1",
-        port=port,
-        http="httptools",
-        ws="none",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
-    )
-    server = Server(config)
-
-    async def serve() -> None:
-        async def stop() -> None:
-            await asyncio.to_thread(stopping.wait)
-            server.should_exit = True
-
-        stopper = asyncio.create_task(stop())
-        await server.serve()
-        stopper.cancel()
-
-    engine.start()
     try:
-        asyncio.run(serve())
+        asyncio.run(BareServer(engine).serve(port, stopping))
     finally:
         engine.stop()

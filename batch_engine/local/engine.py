@@ -1,5 +1,6 @@
 """The engine of one machine: one lock around the core, and what its decisions set in motion."""
 
+import asyncio
 import logging
 import os
 import secrets
@@ -36,6 +37,7 @@ from batch_engine.local.role_credentials import RoleCredentials
 from batch_engine.local.runtimes import RuntimeChoice, build_runtime
 from batch_engine.local.store import Announcement, Store
 from batch_engine.local.timers import Timers
+from batch_engine.local.turns import Told, Turns
 
 STATE_FILE = "batch.sqlite"
 SCRATCH_FOLDER = "batch-stack-scratch"  # emptied at each start: a name that nobody else uses
@@ -92,6 +94,7 @@ class Engine:
         self._timers = Timers(clock)
         self._lock = threading.RLock()
         self._unsaved: list[Action] = []
+        self._turns: Turns | None = None
         self._runner: AttemptRunner | None = None
         self._credentials: RoleCredentials | None = None
         self.api = BatchApi(self)
@@ -111,10 +114,17 @@ class Engine:
             return 404, {"code": "NotFound", "message": "the engine is not running"}
         return self._credentials.respond(token)
 
-    def start(self) -> None:
-        """Take up where the last run ended: what ran then is lost with its host, what waited goes on."""
+    def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Take up where the last run ended: what ran then is lost with its host, what waited goes on.
+
+        Args:
+            loop: the event loop that serves this engine, if what one turn of it brings is to be saved in one
+                go; call this on it, and answer requests with ``when_saved``.
+        """
+        if loop is not None:
+            self._turns = Turns(loop, self._save_turn)
         if self._runner is not None:
-            self._runner.open()
+            self._runner.open(loop)
         self._timers.start()
         self._logs.start()
         if self._outbox is not None:
@@ -139,8 +149,18 @@ class Engine:
         with self._lock:
             now_ms = self._clock()
             response, actions = self._plane.call(operation, request, now_ms)
-            self._commit(actions, now_ms)
+            self._settle(actions)
         return response
+
+    def when_saved(self, told: Told) -> None:
+        """Tell somebody once all that has happened so far is saved, or could not be.
+
+        Only who calls on the loop that ``start`` was given needs it: elsewhere all is saved already.
+        """
+        if self._turns is not None and self._turns.is_now():
+            self._turns.tell(told)
+        else:
+            told(True)
 
     def interrupt(self, target: str, name: str, notice_s: float) -> list[str]:
         """Take an instance away as EC2 Spot does: its jobs get SIGTERM now and are lost with it later.
@@ -206,16 +226,27 @@ class Engine:
                 except Exception:
                     # One event that cannot be taken in must not keep the others from being saved.
                     logger.exception("%s could not be taken in", event)
-            self._commit(actions, now_ms)
+            self._settle(actions)
 
-    def _commit(self, actions: list[Action], now_ms: int) -> None:
-        """Save, then act. What cannot be saved is not acted upon either: the next commit tries again."""
+    def _settle(self, actions: list[Action]) -> None:
+        """Save and act: now, or at the end of the loop's turn together with all else that it brings."""
         self._unsaved += actions
+        if self._turns is not None and self._turns.is_now():
+            self._turns.save_later()
+        else:
+            self._commit()
+
+    def _save_turn(self) -> None:
+        with self._lock:
+            self._commit()
+
+    def _commit(self) -> None:
+        """Save, then act. What cannot be saved is not acted upon either: the next commit tries again."""
         announcements: list[Announcement] = []
         if self._outbox is not None:
             announcements = [found for action in self._unsaved if (found := announcement(action)) is not None]
         if self._registry.changed or announcements:
-            events = self._store.save(self._registry.changed, announcements, now_ms)
+            events = self._store.save(self._registry.changed, announcements, self._clock())
             self._registry.changed.clear()
             if self._outbox is not None:
                 self._outbox.put(events)

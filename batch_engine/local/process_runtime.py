@@ -5,6 +5,7 @@ is killed, as a container dies with its first process. The processes are childre
 that watches them and survives the engine just long enough to end them.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -59,20 +60,31 @@ class ProcessRuntime:
         variables = job_environment(job, of_image, scratch, self._around, given.credentials_url)
         return launch_message(job, image, {**variables, **given.secrets}, given.places)
 
-    def open(self, reported: Callable[[list[Message]], None], lost: Callable[[], None]) -> "RunnerProcess":
+    def open(
+        self,
+        reported: Callable[[list[Message]], None],
+        lost: Callable[[], None],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> "RunnerProcess":
         """Start a runner; see ``Runtime``."""
-        return RunnerProcess(reported, lost)
+        return RunnerProcess(reported, lost, loop)
 
 
 class RunnerProcess:
     """The engine's side of ``runner``: sends it what to do, hands on what it reports.
 
     Args:
-        reported: takes each batch of reports, on a thread of its own.
-        lost: called when the runner has died though nobody closed it.
+        reported: takes each batch of reports, on the loop, or on a thread of its own where there is none.
+        lost: called when the runner has died though nobody closed it; on a thread of its own.
+        loop: reads what the runner reports.
     """
 
-    def __init__(self, reported: Callable[[list[Message]], None], lost: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reported: Callable[[list[Message]], None],
+        lost: Callable[[], None],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self._reported = reported
         self._lost = lost
         self._closing = False
@@ -87,8 +99,12 @@ class RunnerProcess:
                 start_new_session=True,
             )
         self._pids: dict[tuple[str, int], int] = {}
+        self._decoder = Decoder()
         self._thread = threading.Thread(target=self._read, name="batch-runner", daemon=True)
-        self._thread.start()
+        if loop is None:
+            self._thread.start()
+        else:
+            loop.call_soon_threadsafe(loop.add_reader, self._channel, self._read_once, loop)
 
     def send(self, messages: list[Message]) -> None:
         """Tell the runner; nothing is lost on the way, and nothing waits for it."""
@@ -104,23 +120,32 @@ class RunnerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self._channel.close()
 
+    def _read_once(self, loop: asyncio.AbstractEventLoop) -> None:
+        """There is something to read: a report, or the runner's end, which takes a while to deal with."""
+        if not self._receive():
+            loop.remove_reader(self._channel)
+            self._thread.start()
+
     def _read(self) -> None:
-        decoder = Decoder()
-        while True:
-            try:
-                data = self._channel.recv(1 << 20)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            self._hand_on(decoder.feed(data))
+        while self._receive():
+            pass
         if not self._closing:
             self._process.wait()
             self._end_orphans()
             self._lost()
+
+    def _receive(self) -> bool:
+        """Take in what has come; False at the runner's end."""
+        try:
+            data = self._channel.recv(1 << 20)
+        except OSError:
+            return False
+        self._hand_on(self._decoder.feed(data))
+        return bool(data)
 
     def _hand_on(self, messages: list[Message]) -> None:
         if not messages:

@@ -1,5 +1,6 @@
 """What runs attempts, as the engine sees it: processes of this machine, or containers."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -63,10 +64,16 @@ class Runtime(Protocol):
             StartError: the job asks for what this runtime cannot give.
         """
 
-    def open(self, reported: Callable[[list[Message]], None], lost: Callable[[], None]) -> Runner:
+    def open(
+        self,
+        reported: Callable[[list[Message]], None],
+        lost: Callable[[], None],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> Runner:
         """Have a runner.
 
         Args:
-            reported: takes each batch of its reports, on threads of its own.
+            reported: takes each batch of its reports, on threads of its own or on the loop.
             lost: called when it has died though nobody closed it; all of its attempts are gone then.
+            loop: where it may report without a thread; None where there is no such loop.
         """

@@ -1,5 +1,6 @@
 """Which runtime jobs get: the choice on the command line, and what it comes to on this machine."""
 
+import asyncio
 import hashlib
 import logging
 import uuid
@@ -119,6 +120,7 @@ class ContainerRuntime:
         self,
         reported: Callable[[list[Message]], None],
         lost: Callable[[], None],  # noqa: ARG002 - it lives in this process, and dies with it only
+        loop: asyncio.AbstractEventLoop | None,  # noqa: ARG002 - its clients have threads anyway
     ) -> ContainerRunner:
         """Remove what an earlier server left, then have a runner; see ``Runtime``.
 
