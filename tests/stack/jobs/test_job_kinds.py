@@ -1,0 +1,184 @@
+"""Job definitions of every kind: platforms, images, nodes, GPUs, consumables."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch_stack.settings import EfsVolumeSettings, JobSettings, SettingsError
+from tests.stack.jobs.conftest import IMAGE, JOBS, LICENCES, S3_FILES, World
+from tests.stack.jobs.reading import (
+    HERE,
+    allowed,
+    container,
+    definition,
+    flat,
+    requirements,
+    statements,
+    variables,
+)
+
+pytestmark = pytest.mark.stack
+
+
+def test_cfn_lint_has_nothing_to_say_of_any_kind(synthesised: Path) -> None:
+    command = [str(Path(sys.executable).parent / "cfn-lint"), str(synthesised)]
+    result = subprocess.run(command, cwd=synthesised.parent, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_kind_has_a_timeout_retries_and_revisions_that_stay(kinds: dict[str, Any], job: str) -> None:
+    one = definition(kinds, job)
+    assert one["Timeout"] == {"AttemptDurationSeconds": 3600}
+    assert one["RetryStrategy"]["Attempts"] == 3
+    assert one["RetryStrategy"]["EvaluateOnExit"][-1] == {"Action": "EXIT", "OnReason": "*"}
+    assert one["ResourceRetentionPolicy"] == {"SkipDeregisterOnUpdate": True}
+    assert one["PropagateTags"] is True
+    assert "JobDefinitionName" not in one
+    assert '"Privileged": true' not in json.dumps(one)
+
+
+def test_what_is_asked_for_reaches_the_definition(kinds: dict[str, Any]) -> None:
+    one, plain = definition(kinds, "plain"), container(kinds, "plain")
+    assert one["Parameters"] == {"quality": "high"}
+    assert one["SchedulingPriority"] == 7
+    assert plain["Image"] == IMAGE
+    assert plain["User"] == "1000:1000"
+    assert plain["ReadonlyRootFilesystem"] is False
+    assert plain["LinuxParameters"] == {"InitProcessEnabled": True, "SharedMemorySize": 512}
+    assert requirements(plain) == {"VCPU": "1", "MEMORY": "2048", "GPU": "2"}
+
+
+def test_what_is_not_asked_for_is_not_said(kinds: dict[str, Any]) -> None:
+    one = definition(kinds, "tagged")
+    assert not {"Parameters", "SchedulingPriority", "ConsumableResourceProperties"} & set(one)
+    assert not {"User", "Secrets"} & set(one["ContainerProperties"])
+    assert "GPU" not in requirements(one["ContainerProperties"])
+
+
+def test_managed_policies_are_for_the_job_role_only(kinds: dict[str, Any]) -> None:
+    with_policies = {
+        name: resource["Properties"]["ManagedPolicyArns"]
+        for name, resource in kinds.items()
+        if "ManagedPolicyArns" in resource.get("Properties", {})
+    }
+    ((name, arns),) = with_policies.items()
+    assert name.startswith("PlainJobRole")
+    assert arns == ["arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"]
+
+
+@pytest.mark.parametrize(("job", "ending"), [("tagged", ":1.4"), ("digest", "@sha256:" + "ab" * 32)])
+def test_an_image_of_ecr_is_named_by_tag_or_digest_and_only_its_repository_is_pulled_from(
+    kinds: dict[str, Any], job: str, ending: str
+) -> None:
+    image = flat(container(kinds, job)["Image"])
+    assert image == f"{{AWS::AccountId}}.dkr.ecr.{{AWS::Region}}.{{AWS::URLSuffix}}/team/tool{ending}"
+    role = f"{job.capitalize()}ExecutionRole"
+    repository = f"arn:{{AWS::Partition}}:ecr:{HERE}:repository/team/tool"
+    assert allowed(kinds, role, "ecr:BatchGetImage") == {repository}
+    assert allowed(kinds, role, "ecr:GetDownloadUrlForLayer") == {repository}
+    assert allowed(kinds, role, "ecr:GetAuthorizationToken") == {"*"}
+
+
+def test_an_image_of_a_registry_needs_no_permission(kinds: dict[str, Any]) -> None:
+    assert not [s for s in statements(kinds, "PlainExecutionRole") if "ecr:" in json.dumps(s)]
+
+
+def test_fargate_has_the_disk_it_is_asked_for(kinds: dict[str, Any]) -> None:
+    assert container(kinds, "disk")["EphemeralStorage"] == {"SizeInGiB": 120}
+    assert definition(kinds, "disk")["PlatformCapabilities"] == ["FARGATE"]
+
+
+def test_managed_instances_take_ecs_properties_and_nothing_else(kinds: dict[str, Any]) -> None:
+    one = definition(kinds, "managed")
+    assert one["PlatformCapabilities"] == ["MANAGED_INSTANCES"]
+    assert "ContainerProperties" not in one
+    (task,) = one["EcsProperties"]["TaskProperties"]
+    # They are Fargate's, and refused here.
+    assert not {"NetworkConfiguration", "PlatformVersion", "EphemeralStorage"} & set(task)
+    assert task["RuntimePlatform"] == {"CpuArchitecture": "ARM64", "OperatingSystemFamily": "LINUX"}
+    assert flat(task["TaskRoleArn"]).startswith("{ManagedJobRole")
+    assert flat(task["ExecutionRoleArn"]).startswith("{ManagedExecutionRole")
+
+
+def test_a_container_on_managed_instances_is_the_same_as_one_on_ec2(kinds: dict[str, Any]) -> None:
+    (task,) = definition(kinds, "managed")["EcsProperties"]["TaskProperties"]
+    (one,) = task["Containers"]
+    assert (one["Name"], one["Essential"], one["Privileged"]) == ("main", True, False)
+    assert one["Image"] == IMAGE
+    assert one["Command"] == ["echo", "Ref::what"]
+    assert requirements(one) == {"VCPU": "1", "MEMORY": "2048", "GPU": "1"}
+    assert variables(one)["MODE"] == "fast"
+    assert one["LinuxParameters"] == {"InitProcessEnabled": True}
+    assert one["ReadonlyRootFilesystem"] is True
+    assert [secret["Name"] for secret in one["Secrets"]] == ["TOKEN"]
+    assert one["LogConfiguration"]["Options"]["awslogs-stream-prefix"] == "managed"
+    assert [mount["ContainerPath"] for mount in one["MountPoints"]] == ["/scratch", "/models"]
+    assert task["Volumes"] == [
+        {"Name": "scratch", "Host": {}},
+        {"Name": "models", "S3FilesVolumeConfiguration": {"FileSystemArn": S3_FILES}},
+    ]
+
+
+def test_all_nodes_are_alike_but_for_the_groups(kinds: dict[str, Any]) -> None:
+    one = definition(kinds, "nodes")
+    assert one["Type"] == "multinode"
+    assert one["PlatformCapabilities"] == ["EC2"]
+    assert (one["NodeProperties"]["NumNodes"], one["NodeProperties"]["MainNode"]) == (6, 1)
+    everyone, main, rest = one["NodeProperties"]["NodeRangeProperties"]
+    assert [r["TargetNodes"] for r in (everyone, main, rest)] == ["0:", "1", "4:"]
+    assert requirements(everyone["Container"]) == {"VCPU": "4", "MEMORY": "8192"}
+    assert requirements(main["Container"]) == {"VCPU": "4", "MEMORY": "4096"}
+    assert requirements(rest["Container"]) == {"VCPU": "2", "MEMORY": "8192"}
+    assert [r["Container"]["Command"] for r in (everyone, main, rest)] == [["solve"], ["lead"], ["solve"]]
+    assert [variables(r["Container"])["ROLE"] for r in (everyone, main, rest)] == ["worker", "main", "worker"]
+    assert {variables(r["Container"])["MODE"] for r in (everyone, main, rest)} == {"mpi"}
+    assert {r["Container"]["InstanceType"] for r in (everyone, main, rest)} == {"c6i.2xlarge"}
+
+
+def test_every_node_has_the_jobs_volumes_roles_and_consumables(kinds: dict[str, Any]) -> None:
+    for node_range in definition(kinds, "nodes")["NodeProperties"]["NodeRangeProperties"]:
+        one = node_range["Container"]
+        assert one["Volumes"][1] == {
+            "Name": "data",
+            "S3FilesVolumeConfiguration": {"FileSystemArn": S3_FILES},
+        }
+        assert flat(one["JobRoleArn"]).startswith("{NodesJobRole")
+        assert one["LinuxParameters"] == {"InitProcessEnabled": True}
+        (seats,) = node_range["ConsumableResourceProperties"]["ConsumableResourceList"]
+        assert seats["Quantity"] == 1
+    assert "ConsumableResourceProperties" not in definition(kinds, "nodes")
+
+
+def test_consumable_resources_come_back_or_are_used_up_and_are_referred_to_by_arn(
+    kinds: dict[str, Any],
+) -> None:
+    resources = {
+        name: r["Properties"] for name, r in kinds.items() if r["Type"] == "AWS::Batch::ConsumableResource"
+    }
+    seats = next(name for name in resources if name.startswith("Seats"))
+    credit = next(name for name in resources if name.startswith("Credits"))
+    assert resources[seats] == {"ResourceType": "REPLENISHABLE", "TotalQuantity": 8}
+    assert resources[credit] == {"ResourceType": "NON_REPLENISHABLE", "TotalQuantity": 100}
+    listed = definition(kinds, "plain")["ConsumableResourceProperties"]["ConsumableResourceList"]
+    assert [(flat(one["ConsumableResource"]), one["Quantity"]) for one in listed] == [
+        (f"{{{seats}}}", 2),
+        (LICENCES, 1),
+    ]
+
+
+def test_what_is_not_there_is_refused_by_name(world: World) -> None:
+    volume = EfsVolumeSettings(type="efs", path="/data", access_point="missing")
+    with pytest.raises(SettingsError) as raised:
+        world.job("lost", JobSettings(image=IMAGE, volumes={"data": volume}))
+    assert str(raised.value) == (
+        "jobs.lost.volumes.data.access_point must be one of the platform's access points, reference, "
+        "got 'missing'"
+    )
+    with pytest.raises(SettingsError) as raised:
+        world.job("idle", JobSettings(image=IMAGE, consumable_resources={"missing": 1}))
+    assert str(raised.value) == ("jobs.idle.consumable_resources must be of seats or ARNs, got 'missing'")

@@ -1,0 +1,207 @@
+"""Settings of jobs, their volumes and secrets, and of triggers: what is refused, and in which words."""
+
+from typing import Any
+
+import pytest
+
+from batch_stack.settings import NodesSettings, Settings, SettingsError, parse_settings
+
+IMAGE = "busybox:1.37"
+
+
+def _settings(job: dict[str, Any], **others: Any) -> Settings:
+    return parse_settings({"jobs": {"solve": {"image": IMAGE, **job}}, **others}, source="f")
+
+
+def _refusal(job: dict[str, Any], **others: Any) -> str:
+    with pytest.raises(SettingsError) as raised:
+        _settings(job, **others)
+    return str(raised.value).removeprefix("f: jobs.solve").removeprefix(".")
+
+
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCd12"
+
+
+@pytest.mark.parametrize(
+    ("secret", "message"),
+    [
+        (
+            {"secret": "db-master"},
+            "secret must be an ARN if its name ends in a hyphen and six characters, got 'db-master'",
+        ),
+        (
+            {"secret": f"{ARN}:password::"},
+            "secret must be a name or the ARN of a secret, without a key (which is `field`) or a version, "
+            f"got '{ARN}:password::'",
+        ),
+        (
+            {"secret": "arn:aws:s3:::bucket"},
+            "secret must be a name or the ARN of a secret, without a key (which is `field`) or a version, "
+            "got 'arn:aws:s3:::bucket'",
+        ),
+        (
+            {"parameter": "arn:aws:s3:::bucket"},
+            "parameter must be a name or the ARN of a parameter, without a version, "
+            "got 'arn:aws:s3:::bucket'",
+        ),
+        ({"secret": "db", "field": "a:b"}, "field must be a key of a JSON object, got 'a:b'"),
+        ({"secret": "db", "parameter": "db"}, "secret or parameter must be given, one of the two"),
+        (
+            {"parameter": "db", "field": "password"},
+            "field must not be given without secret, got 'password'",
+        ),
+    ],
+)
+def test_a_secret_that_could_not_be_read_is_refused(secret: dict[str, str], message: str) -> None:
+    assert _refusal({"secrets": {"PASSWORD": secret}}) == f"secrets.PASSWORD.{message}"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"secret": "db", "field": "password"},
+        {"secret": "team/db-main"},
+        {"secret": ARN, "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1"},
+        {"parameter": "/team/db"},
+        {"parameter": "arn:aws:ssm:eu-west-1:123456789012:parameter/team/db"},
+    ],
+)
+def test_names_and_arns_are_taken(secret: dict[str, str]) -> None:
+    assert _settings({"secrets": {"PASSWORD": secret}}).jobs["solve"].secrets["PASSWORD"]
+
+
+S3_FILES = "arn:aws:s3files:us-east-1:123456789012:file-system/fs-1"
+
+
+@pytest.mark.parametrize(
+    ("volumes", "message"),
+    [
+        (
+            {"data": {"type": "host", "path": "/scratch/", "host_path": "/mnt"}},
+            "volumes.data.path must differ from that of the scratch space of every job, got '/scratch/'",
+        ),
+        (
+            {
+                "one": {"type": "host", "path": "/data", "host_path": "/mnt/1"},
+                "two": {"type": "host", "path": "/data/", "host_path": "/mnt/2"},
+            },
+            "volumes.two.path must differ from that of volumes.one, got '/data/'",
+        ),
+        (
+            {"scratch": {"type": "host", "path": "/data", "host_path": "/mnt"}},
+            "volumes must have names of lower-case letters, digits and single hyphens or underscores, "
+            "other than 'scratch', got 'scratch'",
+        ),
+        (
+            {"Data": {"type": "host", "path": "/data", "host_path": "/mnt"}},
+            "volumes must have names of lower-case letters, digits and single hyphens or underscores, "
+            "other than 'scratch', got 'Data'",
+        ),
+        (
+            {"data": {"type": "efs", "path": "/data", "access_point": "x", "file_system_id": "fs-1"}},
+            "volumes.data.access_point must be the id of an access point (fsap-0a1b...) with "
+            "file_system_id, got 'x'",
+        ),
+        (
+            {
+                "data": {
+                    "type": "s3_files",
+                    "path": "/data",
+                    "file_system_arn": S3_FILES,
+                    "access_point_arn": f"{S3_FILES}/access-point/fsap-1",
+                    "root_directory": "/a",
+                }
+            },
+            "volumes.data.root_directory must not be given with access_point_arn, got '/a': "
+            "the access point says where its root is",
+        ),
+    ],
+)
+def test_volumes_that_cannot_be_mounted_are_refused(volumes: dict[str, Any], message: str) -> None:
+    assert _refusal({"volumes": volumes}) == message
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ({"count": 4, "main": 4}, "main must be between 0 and 3, got 4"),
+        (
+            {"count": 4, "groups": [{"nodes": "2:4"}]},
+            "groups[0].nodes must be within 0:3, the first not above the last, got '2:4'",
+        ),
+        (
+            {"count": 4, "groups": [{"nodes": "3:1"}]},
+            "groups[0].nodes must be within 0:3, the first not above the last, got '3:1'",
+        ),
+        (
+            {"count": 4, "groups": [{"nodes": "4:"}]},
+            "groups[0].nodes must be within 0:3, the first not above the last, got '4:'",
+        ),
+        (
+            {"count": 4, "groups": [{"nodes": "0:1"}, {"nodes": "1:"}]},
+            "groups[1].nodes must not overlap '0:1', got '1:'",
+        ),
+        ({"count": 1}, "count must be a whole number between 2 and 1000, got 1"),
+        (
+            {"count": 9, "groups": [{"nodes": str(n)} for n in range(5)]},
+            "groups must have at most 4 entries, got 5",
+        ),
+    ],
+)
+def test_groups_are_of_nodes_that_exist_and_only_of_one_group(nodes: dict[str, Any], message: str) -> None:
+    assert _refusal({"nodes": nodes}) == f"nodes.{message}"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "bounds"), [("2", (2, 2)), ("0:3", (0, 3)), ("4:", (4, 7)), ("7:", (7, 7))]
+)
+def test_the_bounds_of_a_group_are_counted_from_0(nodes: str, bounds: tuple[int, int]) -> None:
+    settings = NodesSettings.model_validate({"count": 8, "groups": [{"nodes": nodes}]})
+    assert settings.bounds(settings.groups[0]) == bounds
+
+
+def test_a_job_of_several_nodes_goes_to_no_tier_with_spot() -> None:
+    nodes = {"nodes": {"count": 2}}
+    assert _settings(nodes).tiers_of("solve") == ["critical"]
+    assert _refusal({**nodes, "tiers": ["bulk"]}) == (
+        "tiers must be of critical, because jobs.solve.nodes cannot run on spot compute (spot), got 'bulk'"
+    )
+    assert _refusal(nodes, triggers={"new": {"job": "solve", "tier": "standard"}}) == (
+        "f: triggers.new.tier must be of critical, because jobs.solve.nodes cannot run on spot compute "
+        "(spot), got 'standard'"
+    )
+
+
+def test_a_job_that_no_tier_can_run_is_refused() -> None:
+    with pytest.raises(SettingsError) as raised:
+        _settings({"platform": "managed_instances"})
+    assert str(raised.value) == (
+        "f: jobs.solve must be one that a tier can run, got jobs.solve.platform is managed_instances"
+    )
+
+
+def test_a_job_cannot_need_more_than_there_is() -> None:
+    there_is = {"consumable_resources": {"seats": {"total": 3}}}
+    assert _settings({"consumable_resources": {"seats": 3}}, **there_is)
+    assert _refusal({"consumable_resources": {"seats": 4}}, **there_is) == (
+        "consumable_resources.seats must be at most 3, all that there is, got 4"
+    )
+
+
+@pytest.mark.parametrize(
+    ("trigger", "message"),
+    [
+        ({"parameters": {"output": "s3://x/"}}, "parameters must not set 'output', which the trigger sets"),
+        (
+            {"output_prefix": "/a/"},
+            "output_prefix must be a prefix of keys that ends in /, and begins with none, got '/a/'",
+        ),
+        (
+            {"output_prefix": "a"},
+            "output_prefix must be a prefix of keys that ends in /, and begins with none, got 'a'",
+        ),
+    ],
+)
+def test_a_trigger_keeps_to_its_own_parameters_and_folders(trigger: dict[str, Any], message: str) -> None:
+    refusal = _refusal({}, triggers={"new": {"job": "solve", **trigger}})
+    assert refusal == f"f: triggers.new.{message}"
