@@ -12,6 +12,7 @@ from batch_engine.core.model import PASSING, ComputeEnvironment, Platform, State
 from batch_engine.core.paging import page, whole
 
 MAX_COMPUTE_ENVIRONMENTS = 50
+MAX_PER_CLUSTER = 5
 SERVICE_LINKED_ROLE = "aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
 FARGATE_TYPES = ("FARGATE", "FARGATE_SPOT")
 RESOURCE_TYPES = ("EC2", "SPOT", *FARGATE_TYPES, "ECS_MANAGED_INSTANCES")
@@ -46,6 +47,7 @@ def create(context: CallContext, request: Wire) -> Wire:
     if kind not in ("MANAGED", "UNMANAGED"):
         raise ClientError(f"type must be MANAGED or UNMANAGED, got {kind}")
     check_new(request)
+    _check_cluster(context, request.get("eksConfiguration"))
     resources = request.get("computeResources") or {}
     if kind == "MANAGED":
         resources = _managed(resources, on_eks="eksConfiguration" in request)
@@ -80,6 +82,13 @@ def create(context: CallContext, request: Wire) -> Wire:
     registry.touch(environment)
     context.emit(ResourcesChanged())
     return {"computeEnvironmentName": name, "computeEnvironmentArn": environment.arn}
+
+
+def _check_cluster(context: CallContext, eks: Wire | None) -> None:
+    cluster = (eks or {}).get("eksClusterArn")
+    known = [item.eks for item in context.registry.compute_environments.values() if item.eks]
+    if cluster and sum(item.get("eksClusterArn") == cluster for item in known) >= MAX_PER_CLUSTER:
+        raise ClientError(f"No more than {MAX_PER_CLUSTER} compute environments are allowed for {cluster}")
 
 
 def _service_linked_role(context: CallContext) -> str:
@@ -147,6 +156,10 @@ def _on_instances(resources: Wire, *, on_eks: bool) -> Wire:
     if not smallest <= desired <= largest:
         raise ClientError("desiredvCpus should be between minvCpus and maxvCpus.")
     check_instances(resources, on_eks=on_eks)
+    if images := resources.get("ec2Configuration"):
+        # batchImageStatus is only ever told, though clients give back what they were told.
+        images = [{name: entry[name] for name in entry if name != "batchImageStatus"} for entry in images]
+        resources = {**resources, "ec2Configuration": images}
     return {"allocationStrategy": "BEST_FIT", **resources, "desiredvCpus": desired}
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from batch_engine.core import ecs_tasks
+from batch_engine.core.environment_checks import default_images
 from batch_engine.core.model import (
     Attempt,
     ComputeEnvironment,
@@ -179,6 +180,23 @@ def queue_arn(name: str, registry: Registry) -> str:
     return name if queue is None else queue.arn
 
 
+def _resources(environment: ComputeEnvironment) -> Wire:
+    """``computeResources`` with the images that AWS Batch would take where none are named.
+
+    AWS's own images are as new as they can be: nothing here was booted from an older one.
+    """
+    resources = environment.resources
+    if environment.type != "MANAGED" or resources.get("type") not in ("EC2", "SPOT"):
+        return resources
+    given = resources.get("ec2Configuration") or default_images(resources, on_eks=bool(environment.eks))
+    if not given:
+        return resources
+    images = [
+        entry if entry.get("imageIdOverride") else {**entry, "batchImageStatus": "LATEST"} for entry in given
+    ]
+    return {**resources, "ec2Configuration": images}
+
+
 def compute_environment(environment: ComputeEnvironment) -> Wire:
     """One compute environment as DescribeComputeEnvironments shows it."""
     return {
@@ -193,7 +211,7 @@ def compute_environment(environment: ComputeEnvironment) -> Wire:
         "containerOrchestrationType": "EKS" if environment.eks else "ECS",
         **_present(
             ecsClusterArn=None if environment.eks else environment.ecs_cluster_arn,
-            computeResources=environment.resources or None,
+            computeResources=_resources(environment) or None,
             serviceRole=environment.service_role,
             unmanagedvCpus=environment.unmanaged_vcpus,
             updatePolicy=environment.update_policy,

@@ -27,6 +27,7 @@ ENDED_IMAGE_TYPES = frozenset(image for image in IMAGE_TYPES if "AL2023" not in 
 """Amazon Linux 2: since 30 June 2026 only environments that exist run AWS's own images of it."""
 MAX_TEMPLATE_OVERRIDES = 10
 _GRAVITON = re.compile(r"(a1|[a-z]+\d+g[a-z]*)(\.|$)")
+_GPUS = re.compile(r"[gp]\d")
 _SERVICE_LINKED = "/AWSServiceRoleForBatch"
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -91,6 +92,15 @@ def check_instances(resources: Wire, *, on_eks: bool) -> None:
         raise ClientError("instanceTypes of one compute environment must be of one CPU architecture")
 
 
+def default_images(resources: Wire, *, on_eks: bool) -> list[Wire]:
+    """The ``ec2Configuration`` of an environment that names no image, by the kinds of its instances."""
+    if resources.get("imageId") or resources.get("launchTemplate"):
+        return []
+    kinds = sorted({"_NVIDIA" if _GPUS.match(name) else "" for name in resources["instanceTypes"]})
+    prefix = "EKS" if on_eks else "ECS"
+    return [{"imageType": f"{prefix}_AL2023{kind}"} for kind in kinds]
+
+
 def architecture_of(instance_type: str) -> str:
     """``arm64`` for Graviton types, families and bundles; else ``x86_64``."""
     arm = instance_type == "default_arm64" or _GRAVITON.match(instance_type) is not None
@@ -141,6 +151,7 @@ def check_update(environment: ComputeEnvironment, request: Wire) -> None:
     minutes = (request.get("updatePolicy") or {}).get("jobExecutionTimeoutMinutes")
     if minutes is not None and not 1 <= minutes <= 7200:
         raise ClientError(f"jobExecutionTimeoutMinutes must be between 1 and 7200, got {minutes}")
+    _check_provider(current.get("managedInstancesProvider"), changes.get("managedInstancesProvider"))
     if current.get("type") not in ("EC2", "SPOT"):
         if changes.get("type", current.get("type")) != current.get("type"):
             raise ClientError(f"type cannot be changed from {current.get('type')} to {changes['type']}")
@@ -168,3 +179,13 @@ def check_update(environment: ComputeEnvironment, request: Wire) -> None:
         raise ClientError(
             f"{', '.join(changed)} cannot be updated without the service role AWSServiceRoleForBatch"
         )
+
+
+def _check_provider(current: Wire | None, changes: Wire | None) -> None:
+    """An environment of managed instances must be replaced to launch another kind of capacity."""
+    template = (current or {}).get("instanceLaunchTemplate") or {}
+    for member, default in (("capacityOptionType", "ON_DEMAND"), ("fipsEnabled", False)):
+        before = template.get(member, default)
+        wanted = ((changes or {}).get("instanceLaunchTemplate") or {}).get(member, before)
+        if wanted != before:
+            raise ClientError(f"{member} cannot be changed from {before} to {wanted}")

@@ -66,6 +66,8 @@ class Instance:
     idle_since_ms: int | None = None
     has_run: bool = False
     is_replaced: bool = False
+    is_pool: bool = False
+    """Whether it was launched for minvCpus or desiredvCpus: nodes of multi-node jobs are placed on others."""
     watched: bool = False
     """Whether a moment is set already at which this instance is looked at again."""
 

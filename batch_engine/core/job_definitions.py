@@ -20,6 +20,7 @@ CAPABILITIES = ("EC2", "FARGATE", "MANAGED_INSTANCES")
 MAX_PRIORITY = 9999
 MAX_CONSUMABLES = 5
 MAX_DIGITS = 9
+INACTIVE_KEPT_MS = 180 * 24 * 3600 * 1000
 
 
 def register(context: CallContext, request: Wire) -> Wire:
@@ -148,15 +149,26 @@ def deregister(context: CallContext, request: Wire) -> Wire:
     reference = request["jobDefinition"]
     if ":" not in context.arns.name_of(reference, "job-definition"):
         raise ClientError(f"jobDefinition must be name:revision or an ARN with a revision, got {reference}")
+    _delete_inactive(context)
     definition = find(context, reference)
     if definition is not None and definition.active:
-        definition.active = False
+        definition.active, definition.inactive_since_ms = False, context.now_ms
         context.registry.touch(definition)
     return {}
 
 
+def _delete_inactive(context: CallContext) -> None:
+    """Revisions that were deregistered 180 days ago are gone for good."""
+    for revisions in context.registry.job_definitions.values():
+        for item in list(revisions.values()):
+            since_ms = item.inactive_since_ms
+            if since_ms is not None and since_ms + INACTIVE_KEPT_MS <= context.now_ms:
+                context.registry.forget(item)
+
+
 def describe_all(context: CallContext, request: Wire) -> Wire:
     """DescribeJobDefinitions: by list, by name, by status."""
+    _delete_inactive(context)
     references = named(request, "jobDefinitions")
     if references:
         if request.get("jobDefinitionName") or request.get("status"):

@@ -187,6 +187,7 @@ class JobDefinition:
     body: Wire
     created_order: int
     active: bool = True
+    inactive_since_ms: int | None = None
 
 
 class RetryAction(StrEnum):

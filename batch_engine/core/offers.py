@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
 """
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 from batch_engine.core.catalogue import Catalogue, InstanceType
 from batch_engine.core.instances import Fleet, Instance, InstanceState, Need
@@ -174,7 +175,8 @@ class Offers:
         if isinstance(candidates, Refusal):
             return candidates
         item, fleet = candidates[0], self.fleet(environment.name)
-        own = [instance for instance in fleet.empty() if instance.type == item.name][: len(needs)]
+        alike = (one for one in fleet.empty() if one.type == item.name and not one.is_pool)
+        own = list(islice(alike, len(needs)))
         missing = len(needs) - len(own)
         ready = sum(instance.state is InstanceState.READY for instance in own)
         freed = fleet.idle_milli_vcpus - ready * item.vcpus * 1000

@@ -33,7 +33,7 @@ class Registry:
     """The resources and the jobs of one account in one Region, by name or id.
 
     Whoever changes an entity calls ``touch`` or ``forget``; the store empties ``changed`` after each
-    transaction. Deregistered job definitions stay, as they do in AWS Batch.
+    transaction. Deregistered job definitions stay for as long as they do in AWS Batch.
     """
 
     compute_environments: dict[str, ComputeEnvironment] = field(default_factory=dict)
@@ -114,7 +114,8 @@ class Registry:
         | SchedulingPolicy
         | ConsumableResource
         | ServiceEnvironment
-        | QuotaShare,
+        | QuotaShare
+        | JobDefinition,
     ) -> None:
         """Remove an entity for good."""
         match entity:
@@ -127,6 +128,8 @@ class Registry:
                     self.forget(share)
             case SchedulingPolicy():
                 del self.scheduling_policies[entity.arn]
+            case JobDefinition():
+                del self.job_definitions[entity.name][entity.revision]
             case ServiceEnvironment():
                 del self.service_environments[entity.name]
             case QuotaShare():

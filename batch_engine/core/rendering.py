@@ -12,6 +12,10 @@ from batch_engine.core.model import Platform, Wire
 
 _PLACEHOLDER = re.compile(r"Ref::([A-Za-z0-9_-]+)")
 RESERVED_PREFIX = "AWS_BATCH"
+FARGATE_DEFAULTS: Wire = {
+    "fargatePlatformConfiguration": {"platformVersion": "LATEST"},
+    "networkConfiguration": {"assignPublicIp": "DISABLED"},
+}
 
 
 def substitute(command: list[str], parameters: Mapping[str, str]) -> list[str]:
@@ -59,6 +63,7 @@ def render_container(
     requirements = resources.merge(defined, overrides)
     needs = resources.parse(requirements, platform)
     container = {
+        **(FARGATE_DEFAULTS if platform is Platform.FARGATE else {}),
         "volumes": [],
         "mountPoints": [],
         "ulimits": [],

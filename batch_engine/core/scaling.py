@@ -249,6 +249,7 @@ class Scaling(Offers):
 
     def _launch_idle(self, environment: ComputeEnvironment, item: InstanceType) -> None:
         instance = self._launch(environment, item)
+        instance.is_pool = True
         if instance.state is InstanceState.READY:
             instance.idle_since_ms = self._journal.now_ms
             self._watch(instance)

@@ -117,7 +117,69 @@ def test_settings_that_are_taken(world):
         ]
     ):
         create(world, EC2 | change, f"ce-{number}")
-        assert shown(world, f"ce-{number}")["computeResources"].items() >= change.items()
+        found = shown(world, f"ce-{number}")["computeResources"]
+        for entry in found.get("ec2Configuration", []):
+            del entry["batchImageStatus"]
+        assert all(found[member] == value for member, value in change.items())
+
+
+@pytest.mark.parametrize(
+    ("types", "eks", "images"),
+    [
+        (["m6g"], False, ["ECS_AL2023"]),
+        (["g4dn", "p4d.24xlarge"], False, ["ECS_AL2023_NVIDIA"]),
+        (["g4dn", "m6i"], False, ["ECS_AL2023", "ECS_AL2023_NVIDIA"]),
+        (["m6g"], True, ["EKS_AL2023"]),
+    ],
+)
+def test_the_image_follows_the_kinds_of_instances_where_none_is_named(world, types, eks, images):
+    create(world, EC2 | {"instanceTypes": types}, **({"eksConfiguration": EKS} if eks else {}))
+    expected = [{"imageType": image, "batchImageStatus": "LATEST"} for image in images]
+    assert shown(world)["computeResources"]["ec2Configuration"] == expected
+
+
+def test_an_image_of_the_customers_own_has_no_status_and_a_template_says_what_it_is(world):
+    own = [{"imageType": "ECS_AL2023", "imageIdOverride": "ami-1"}]
+    create(world, EC2 | {"ec2Configuration": own})
+    assert shown(world)["computeResources"]["ec2Configuration"] == own
+    create(world, EC2 | {"launchTemplate": {"launchTemplateName": "t"}}, "template")
+    assert "ec2Configuration" not in shown(world, "template")["computeResources"]
+
+
+def test_what_was_described_can_be_given_back_in_an_update(world):
+    create(world, EC2 | {"ec2Configuration": [{"imageType": "ECS_AL2023"}]})
+    given = shown(world)["computeResources"]["ec2Configuration"]
+    update(world, computeResources={"ec2Configuration": given, "maxvCpus": 32})
+    assert shown(world)["computeResources"]["ec2Configuration"] == given
+
+
+def test_an_eks_cluster_has_five_environments_at_most(world):
+    for number in range(5):
+        create(world, EC2, f"ce-{number}", eksConfiguration=EKS)
+    with pytest.raises(ClientError, match="No more than 5 compute environments are allowed for arn:aws:eks"):
+        create(world, EC2, "ce-5", eksConfiguration=EKS)
+    create(world, EC2, "ce-5", eksConfiguration=EKS | {"eksClusterArn": EKS["eksClusterArn"] + "-2"})
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({"capacityOptionType": "SPOT"}, "capacityOptionType cannot be changed from ON_DEMAND to SPOT"),
+        ({"fipsEnabled": True}, "fipsEnabled cannot be changed from False to True"),
+        ({"capacityOptionType": "ON_DEMAND", "monitoring": "DETAILED"}, None),
+        ({"ec2InstanceProfileArn": "another"}, None),
+    ],
+)
+def test_of_managed_instances_all_but_the_kind_of_capacity_can_change(world, change, refused):
+    world.environment("ce", kind="ECS_MANAGED_INSTANCES")
+    resources = {"managedInstancesProvider": {"instanceLaunchTemplate": change}}
+    if refused is not None:
+        with pytest.raises(ClientError, match=refused):
+            update(world, computeResources=resources)
+        return
+    update(world, computeResources=resources)
+    template = shown(world)["computeResources"]["managedInstancesProvider"]["instanceLaunchTemplate"]
+    assert template == change
 
 
 @pytest.mark.parametrize("image", ["ECS_AL2", "ECS_AL2_NVIDIA", "EKS_AL2", "EKS_AL2_NVIDIA"])

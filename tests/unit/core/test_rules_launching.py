@@ -3,7 +3,7 @@
 import pytest
 
 from batch_engine.core.actions import LaunchInstance, StartAttempt
-from batch_engine.core.events import InstanceLost, InstanceReady
+from batch_engine.core.events import AttemptFinished, AttemptStarted, InstanceLost, InstanceReady
 from batch_engine.core.model import JobStatus, WaitReason
 from batch_engine.core.scaling import ScalingSettings
 
@@ -78,14 +78,26 @@ def test_nobody_else_gets_the_instances_that_are_there_already(slow):
 
 
 def test_an_idle_instance_is_set_aside_for_it(slow):
-    queue = slow.queue("q", environment(slow, minvCpus=1))
+    queue = slow.queue("q", environment(slow))
+    before = slow.submit(queue)
     slow.tell(InstanceReady(launches(slow)[0]))
+    slow.tell(AttemptStarted(before.id, 1))
+    slow.tell(AttemptFinished(before.id, 1, 0))
     job = slow.submit(queue, "m")
     assert len(launches(slow)) == 3
     for instance in launches(slow)[1:]:
         assert job.status is S.RUNNABLE
         slow.tell(InstanceReady(instance))
     assert job.status is S.STARTING
+
+
+def test_the_pool_of_min_vcpus_is_not_for_its_nodes(slow):
+    queue = slow.queue("q", environment(slow, minvCpus=2))
+    pool = launches(slow)
+    for instance in pool:
+        slow.tell(InstanceReady(instance))
+    slow.submit(queue, "m")
+    assert (len(pool), len(launches(slow))) == (2, 5), "three others are launched beside them"
 
 
 def test_an_instance_that_is_lost_on_the_way_is_launched_anew(slow):

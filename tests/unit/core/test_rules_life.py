@@ -350,3 +350,33 @@ def test_log_groups(world, queue, options, group):
     start(world, job)
     destination = log_destination(job)
     assert (destination.group, destination.stream) == (group, job.attempt.log_stream)
+
+
+def test_fargate_runs_on_the_latest_platform_and_without_a_public_address_by_default(world):
+    container = detail(world, fargate_job(world))["container"]
+    assert container["fargatePlatformConfiguration"] == {"platformVersion": "LATEST"}
+    assert container["networkConfiguration"] == {"assignPublicIp": "DISABLED"}
+    given = {
+        "fargatePlatformConfiguration": {"platformVersion": "1.4.0"},
+        "networkConfiguration": {"assignPublicIp": "ENABLED"},
+    }
+    world.definition("own", platformCapabilities=["FARGATE"], containerProperties=FARGATE | given)
+    container = detail(world, world.submit("fargate", "own"))["container"]
+    assert {member: container[member] for member in given} == given
+
+
+def test_an_inactive_revision_is_gone_after_180_days(world):
+    arn = world.definition("old")
+    world.definition("old", vcpus=2)
+    world.call("DeregisterJobDefinition", jobDefinition=arn)
+    day_ms = 24 * 3600 * 1000
+    world.now_ms += 180 * day_ms - 1000
+
+    def revisions():
+        listed = world.call("DescribeJobDefinitions", jobDefinitionName="old")["jobDefinitions"]
+        return [item["revision"] for item in listed]
+
+    assert revisions() == [2, 1]
+    world.now_ms += 1000
+    assert revisions() == [2]
+    assert world.call("DescribeJobDefinitions", jobDefinitions=[arn])["jobDefinitions"] == []
