@@ -33,13 +33,15 @@ class LockedTier(_Model):
 
     compute: list[str]
     state: State
+    fair_share: bool = False
 
 
 class Lock(_Model):
-    """What the file knows of a platform: its tiers, and the types of its compute environments."""
+    """What the file knows of a platform: tiers, kinds of compute environments, and what jobs share."""
 
     version: int = 1
     compute: dict[str, str] = {}
+    consumable_resources: dict[str, str] = {}
     tiers: dict[str, LockedTier] = {}
 
 
@@ -58,7 +60,11 @@ def check_against_lock(settings: Settings, path: Path, *, create: bool = False) 
     if not path.exists() and not create:
         return
     lock = _read(path) if path.exists() else Lock()
-    problems = [*_lost_tiers(settings, lock), *_lost_compute(settings, lock)]
+    problems = [
+        *_lost_tiers(settings, lock),
+        *_lost_compute(settings, lock),
+        *_lost_consumables(settings, lock),
+    ]
     if problems:
         raise SettingsError("\n  ".join([f"{path}: what is deployed would be lost", *problems]))
     _write(path, of_settings(settings))
@@ -68,8 +74,11 @@ def of_settings(settings: Settings) -> Lock:
     """What the file says once these settings are deployed."""
     return Lock(
         compute={name: _kind(one) for name, one in sorted(settings.compute.items())},
+        consumable_resources={
+            name: _type(one.replenishable) for name, one in sorted(settings.consumable_resources.items())
+        },
         tiers={
-            name: LockedTier(compute=one.compute, state=one.state)
+            name: LockedTier(compute=one.compute, state=one.state, fair_share=one.fair_share is not None)
             for name, one in sorted(settings.tiers.items())
         },
     )
@@ -87,6 +96,13 @@ def _lost_tiers(settings: Settings, lock: Lock) -> Iterator[str]:
             yield f"retired.tiers must not have {name!r}, which tiers still has: remove it there"
     for name, tier in lock.tiers.items():
         if name in settings.tiers:
+            if (settings.tiers[name].fair_share is not None) != tier.fair_share:
+                must = "have" if tier.fair_share else "not have"
+                yield (
+                    f"tiers.{name} must {must} fair_share, as it is deployed: AWS Batch neither adds a "
+                    "fair-share policy to a queue that has none nor takes one away. Add a tier under "
+                    "another name, and retire this one"
+                )
             continue
         if tier.state != "disabled":
             yield (
@@ -99,6 +115,27 @@ def _lost_tiers(settings: Settings, lock: Lock) -> Iterator[str]:
             yield (
                 f"tiers must have {name!r}, or retired.tiers must: list it there once `aws batch list-jobs` "
                 "shows no job in its queue"
+            )
+
+
+def _type(replenishable: bool) -> str:
+    return "REPLENISHABLE" if replenishable else "NON_REPLENISHABLE"
+
+
+def _lost_consumables(settings: Settings, lock: Lock) -> Iterator[str]:
+    for name, kind in lock.consumable_resources.items():
+        now = settings.consumable_resources.get(name)
+        if now is None:
+            if name not in settings.retired.consumable_resources:
+                yield (
+                    f"consumable_resources must have {name!r}, or retired.consumable_resources must: list it "
+                    "there once no job waits for it, for such a job could never start"
+                )
+        elif _type(now.replenishable) != kind:
+            yield (
+                f"consumable_resources.{name}.replenishable must be {str(kind == 'REPLENISHABLE').lower()}, "
+                f"got {str(now.replenishable).lower()}: CloudFormation would replace the resource, and jobs "
+                "that wait for it could never start. Add one under another name"
             )
 
 

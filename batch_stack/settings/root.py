@@ -68,10 +68,11 @@ class ConsumableResourceSettings(SettingsModel):
 
 
 class RetiredSettings(SettingsModel):
-    """Tiers and compute environments that may be deleted: they were disabled first, and have no jobs left."""
+    """What may be deleted: tiers that were disabled first, and all else that no job needs any more."""
 
     tiers: list[str] = []
     compute: list[str] = []
+    consumable_resources: list[str] = []
 
 
 class Settings(SettingsModel):

@@ -57,9 +57,10 @@ def test_the_file_holds_tiers_and_kinds_only(lock: Path) -> None:
     assert json.loads(lock.read_text()) == {
         "version": 1,
         "compute": {"a": "spot", "b": "on_demand"},
+        "consumable_resources": {},
         "tiers": {
-            "x": {"compute": ["a"], "state": "enabled"},
-            "y": {"compute": ["b"], "state": "enabled"},
+            "x": {"compute": ["a"], "state": "enabled", "fair_share": False},
+            "y": {"compute": ["b"], "state": "enabled", "fair_share": False},
         },
     }
 
@@ -140,3 +141,37 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     lock = tmp_path / "none" / "batch.lock.json"
     with pytest.raises(SettingsError, match=r"batch\.lock\.json: cannot be written: No such file"):
         check_against_lock(_settings(BOTH), lock, create=True)
+
+
+FAIR = {"compute": {"a": {"type": "spot"}}, "tiers": {"x": {"priority": 1, "compute": ["a"]}}}
+
+
+@pytest.mark.parametrize("shared_first", [True, False])
+def test_a_queue_stays_with_or_without_fair_share(tmp_path: Path, shared_first: bool) -> None:
+    lock = tmp_path / "batch.lock.json"
+    tier = {"priority": 1, "compute": ["a"]}
+    plain = Settings.model_validate({**FAIR, "tiers": {"x": tier}})
+    shared = Settings.model_validate({**FAIR, "tiers": {"x": {**tier, "fair_share": {"shares": {"t": 1.0}}}}})
+    first, second = (shared, plain) if shared_first else (plain, shared)
+    check_against_lock(first, lock, create=True)
+    assert "AWS Batch neither adds a fair-share policy" in _refused(second, lock)
+
+
+def _licences(total: int | None, *, replenishable: bool = True, retired: bool = False) -> Settings:
+    resource = {"total": total, "replenishable": replenishable}
+    return Settings.model_validate(
+        {
+            "consumable_resources": {} if total is None else {"licence": resource},
+            "retired": {"consumable_resources": ["licence"] if retired else []},
+        }
+    )
+
+
+def test_a_consumable_resource_changes_in_number_but_not_in_kind(tmp_path: Path) -> None:
+    lock = tmp_path / "batch.lock.json"
+    check_against_lock(_licences(3), lock, create=True)
+    check_against_lock(_licences(5), lock)
+    assert "replenishable must be true, got false" in _refused(_licences(5, replenishable=False), lock)
+    assert "consumable_resources must have 'licence'" in _refused(_licences(None), lock)
+    check_against_lock(_licences(None, retired=True), lock)
+    assert json.loads(lock.read_text())["consumable_resources"] == {}
