@@ -204,9 +204,12 @@ class AttemptRunner:
                     over.append(key)
         self._forget(over)
         if not self._closing:
-            self._tell(events)
-            for key, log, finished in waiting:
-                self._helpers.submit(self._ship_and_finish, key, log, finished)
+            try:
+                self._tell(events)
+            finally:
+                # Whatever became of these, the others have ended, too.
+                for key, log, finished in waiting:
+                    self._helpers.submit(self._ship_and_finish, key, log, finished)
 
     def _ship_and_finish(self, key: Key, log: str, finished: AttemptFinished) -> None:
         try:

@@ -141,7 +141,11 @@ def _json(status: int, document: dict[str, Any]) -> Response:
     return status, {"Content-Type": "application/json"}, json.dumps(document).encode()
 
 
-NOT_SAVED = _json(500, {"message": "Internal error of the local engine; see its log"})
+NOT_SAVED: Response = (
+    500,
+    {"Content-Type": "application/json", "x-amzn-ErrorType": "ServerException"},
+    b'{"message": "Internal error of the local engine; see its log"}',
+)
 
 
 def serve_bare(engine: Engine, port: int, stopping: threading.Event) -> None:

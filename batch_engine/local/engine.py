@@ -40,6 +40,7 @@ from batch_engine.local.timers import Timers
 from batch_engine.local.turns import Told, Turns
 
 STATE_FILE = "batch.sqlite"
+SAVE_AGAIN_MS = 1000
 SCRATCH_FOLDER = "batch-stack-scratch"  # emptied at each start: a name that nobody else uses
 
 logger = logging.getLogger(__name__)
@@ -246,7 +247,12 @@ class Engine:
         if self._outbox is not None:
             announcements = [found for action in self._unsaved if (found := announcement(action)) is not None]
         if self._registry.changed or announcements:
-            events = self._store.save(self._registry.changed, announcements, self._clock())
+            try:
+                events = self._store.save(self._registry.changed, announcements, self._clock())
+            except Exception:
+                # Nothing else may happen that would save, and jobs wait for what this would have started.
+                self._timers.at(self._clock() + SAVE_AGAIN_MS, lambda: self.tell_all([]))
+                raise
             self._registry.changed.clear()
             if self._outbox is not None:
                 self._outbox.put(events)

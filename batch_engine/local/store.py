@@ -163,7 +163,9 @@ class Store:
                     connection.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", map(_row, events))
                 connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                # A full disk has SQLite roll back by itself.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
             self._last_event_id += len(events)
         return events
