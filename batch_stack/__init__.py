@@ -16,11 +16,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from aws_cdk import App
 
-    from batch_stack.compute_environment import Ec2ComputeEnvironment, FargateComputeEnvironment
+    from batch_stack.compute_environment import (
+        ExistingComputeEnvironment,
+        FargateComputeEnvironment,
+        UnmanagedComputeEnvironment,
+    )
     from batch_stack.consumable_resource import ConsumableResource
+    from batch_stack.ec2_compute_environment import Ec2ComputeEnvironment
     from batch_stack.job import ContainerJob
     from batch_stack.job_resources import JobResources
     from batch_stack.lock import check_against_lock
+    from batch_stack.managed_instances import ManagedInstancesComputeEnvironment
     from batch_stack.network import Network
     from batch_stack.notification import Notification
     from batch_stack.platform import BatchPlatform
@@ -37,8 +43,10 @@ __all__ = [
     "ConsumableResource",
     "ContainerJob",
     "Ec2ComputeEnvironment",
+    "ExistingComputeEnvironment",
     "FargateComputeEnvironment",
     "JobResources",
+    "ManagedInstancesComputeEnvironment",
     "Network",
     "Notification",
     "ObjectTrigger",
@@ -46,6 +54,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Storage",
+    "UnmanagedComputeEnvironment",
     "check_against_lock",
     "load_settings",
 ]
@@ -56,9 +65,11 @@ _HOME_OF = {
     "BatchStack": "batch_stack.stack",
     "ConsumableResource": "batch_stack.consumable_resource",
     "ContainerJob": "batch_stack.job",
-    "Ec2ComputeEnvironment": "batch_stack.compute_environment",
+    "Ec2ComputeEnvironment": "batch_stack.ec2_compute_environment",
+    "ExistingComputeEnvironment": "batch_stack.compute_environment",
     "FargateComputeEnvironment": "batch_stack.compute_environment",
     "JobResources": "batch_stack.job_resources",
+    "ManagedInstancesComputeEnvironment": "batch_stack.managed_instances",
     "Network": "batch_stack.network",
     "Notification": "batch_stack.notification",
     "ObjectTrigger": "batch_stack.trigger",
@@ -66,6 +77,7 @@ _HOME_OF = {
     "Settings": "batch_stack.settings",
     "SettingsError": "batch_stack.settings",
     "Storage": "batch_stack.storage",
+    "UnmanagedComputeEnvironment": "batch_stack.compute_environment",
     "check_against_lock": "batch_stack.lock",
     "load_settings": "batch_stack.settings",
 }

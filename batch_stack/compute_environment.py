@@ -1,39 +1,36 @@
-"""Compute environments: EC2 (Spot or On-Demand) and Fargate."""
+"""Compute environments: what they have in common, and those without instances of ours."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from aws_cdk import Duration
 from aws_cdk import aws_batch as batch
-from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from batch_stack.instance_user_data import instance_user_data
+from batch_stack.compute_roles import unmanaged_service_role
 from batch_stack.network import Network
-from batch_stack.permissions import instance_role
 from batch_stack.settings import (
     Architecture,
-    Ec2Settings,
+    ExistingComputeSettings,
     FargateSettings,
-    OnDemandSettings,
     Platform,
-    SpotSettings,
+    UnmanagedSettings,
 )
-
-_ROOT_DEVICE = "/dev/xvda"  # of the ECS-optimized Amazon Linux 2023 AMI
 
 
 class ComputeEnvironment(Construct):
     """What a queue has to know of a compute environment.
 
+    None of ours has a name, so that it can be replaced when it must, and none has tags, because any change
+    of one replaces it: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html
+
     Attributes:
-        resource: the L2 construct of aws-cdk-lib.
-        platform: ``ec2`` or ``fargate``; a queue cannot mix them.
+        resource: the compute environment, of aws-cdk-lib.
+        platform: ``ec2``, ``fargate``, ``managed_instances`` or ``eks``; a queue has one only.
         architecture: the CPU architecture; a queue has one only.
     """
 
-    resource: batch.ManagedEc2EcsComputeEnvironment | batch.FargateComputeEnvironment
+    resource: batch.IComputeEnvironment
     platform: Platform
     architecture: Architecture
 
@@ -42,7 +39,7 @@ class ComputeEnvironment(Construct):
         self.resource.node.add_dependency(network.connectivity)
 
     def _never_replace_for_tags(self) -> None:
-        """Leave the tags of CloudFormation's resource out: a change of any of them replaces it.
+        """Leave the tags of CloudFormation's resource out.
 
         The tags of instances, which come from the launch template, are not among them.
         """
@@ -53,97 +50,12 @@ class ComputeEnvironment(Construct):
         return cast(batch.CfnComputeEnvironment, self.resource.node.default_child)
 
 
-class Ec2ComputeEnvironment(ComputeEnvironment):
-    """A managed compute environment on EC2 instances, scaled by AWS Batch between none and a maximum.
-
-    It has no name of its own, so that it can be replaced when it must. Without a service role it uses
-    AWSServiceRoleForBatch, which updates in place require:
-    https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
-
-    Attributes:
-        launch_template: its instances' launch template.
-        instance_role: the role of its instances.
-    """
-
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        network: Network,
-        settings: SpotSettings | OnDemandSettings,
-    ) -> None:
-        """Create the compute environment.
-
-        Args:
-            scope: the parent construct.
-            construct_id: this construct's id within it.
-            network: where its instances run.
-            settings: Spot or On-Demand, instance types, vCPU limits and volume size.
-        """
-        super().__init__(scope, construct_id)
-        spot = settings.type == "spot"
-        self.platform = settings.platform
-        self.architecture = settings.architecture
-        self.instance_role = instance_role(self, "InstanceRole", drains=spot)
-        self.launch_template = self._launch_template(settings, spot)
-        default_class = (
-            batch.DefaultInstanceClass.ARM64
-            if settings.architecture == "arm64"
-            else batch.DefaultInstanceClass.X86_64
-        )
-        self.resource = batch.ManagedEc2EcsComputeEnvironment(
-            self,
-            "Resource",
-            vpc=network.vpc,
-            vpc_subnets=network.subnets,
-            security_groups=[network.security_group],
-            instance_role=self.instance_role,
-            launch_template=self.launch_template,
-            images=[batch.EcsMachineImage(image_type=batch.EcsMachineImageType.ECS_AL2023)],
-            default_instance_classes=[default_class],
-            spot=spot,
-            allocation_strategy=(
-                batch.AllocationStrategy.SPOT_PRICE_CAPACITY_OPTIMIZED
-                if spot
-                else batch.AllocationStrategy.BEST_FIT_PROGRESSIVE
-            ),
-            minv_cpus=settings.min_vcpus,
-            maxv_cpus=settings.max_vcpus,
-            replace_compute_environment=False,
-            terminate_on_update=False,
-            update_timeout=Duration.minutes(30),
-        )
-        # The L2 takes families only as members of an enum, which knows none that is newer than itself.
-        self._cfn.add_property_override("ComputeResources.InstanceTypes", settings.instance_types)
-        # $Default and $Latest never change in the template, so an edit would not reach the instances.
-        self._cfn.add_property_override(
-            "ComputeResources.LaunchTemplate.Version", self.launch_template.latest_version_number
-        )
-        self._never_replace_for_tags()
-        self._outlived_by(network)
-
-    def _launch_template(self, settings: Ec2Settings, spot: bool) -> ec2.LaunchTemplate:
-        volume = ec2.BlockDeviceVolume.ebs(
-            settings.ebs_gib,
-            volume_type=ec2.EbsDeviceVolumeType.GP3,
-            encrypted=True,
-            delete_on_termination=True,
-        )
-        return ec2.LaunchTemplate(
-            self,
-            "LaunchTemplate",
-            require_imdsv2=True,
-            # Keeps out containers with a network of their own: the nodes of multi-node parallel jobs. Other
-            # jobs share the host's network, where every process is one hop away: see instance_user_data.
-            http_put_response_hop_limit=1,
-            block_devices=[ec2.BlockDevice(device_name=_ROOT_DEVICE, volume=volume)],
-            user_data=instance_user_data(spot=spot),
-        )
-
-
 class FargateComputeEnvironment(ComputeEnvironment):
-    """A managed compute environment on Fargate: no instances, one task per job."""
+    """A managed compute environment on Fargate: no instances, one task per job.
+
+    It runs jobs of either CPU architecture; ``architecture`` says which one its queue is for.
+    https://docs.aws.amazon.com/batch/latest/userguide/fargate.html
+    """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, network: Network, settings: FargateSettings
@@ -167,7 +79,62 @@ class FargateComputeEnvironment(ComputeEnvironment):
             security_groups=[network.security_group],
             spot=settings.type == "fargate_spot",
             maxv_cpus=settings.max_vcpus,
+            enabled=settings.state == "enabled",
             replace_compute_environment=False,
         )
         self._never_replace_for_tags()
         self._outlived_by(network)
+
+
+class UnmanagedComputeEnvironment(ComputeEnvironment):
+    """A compute environment whose container instances somebody else starts and stops.
+
+    AWS Batch makes an ECS cluster for it, whose ARN DescribeComputeEnvironments tells; instances that join it
+    run jobs. https://docs.aws.amazon.com/batch/latest/userguide/unmanaged_compute_environments.html
+
+    Attributes:
+        service_role: with which AWS Batch runs jobs there; nothing in it reaches EC2 or Auto Scaling.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: UnmanagedSettings) -> None:
+        """Create the compute environment.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            settings: its CPU architecture, and the vCPUs that fair share counts with.
+        """
+        super().__init__(scope, construct_id)
+        self.platform = settings.platform
+        self.architecture = settings.architecture
+        self.service_role = unmanaged_service_role(self, "ServiceRole")
+        self.resource = batch.UnmanagedComputeEnvironment(
+            self,
+            "Resource",
+            enabled=settings.state == "enabled",
+            service_role=self.service_role,
+            unmanagedv_cpus=settings.vcpus,
+        )
+        # Of an unmanaged one little can change, and nothing that would be refused in place.
+        self._cfn.replace_compute_environment = False
+        self._never_replace_for_tags()
+
+
+class ExistingComputeEnvironment(ComputeEnvironment):
+    """A compute environment that is somebody else's: of another stack, or on EKS. Nothing is provisioned."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: ExistingComputeSettings) -> None:
+        """Refer to the compute environment.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            settings: its ARN, and what a queue has to know of it.
+        """
+        super().__init__(scope, construct_id)
+        self.platform = settings.platform
+        self.architecture = settings.architecture
+        # Of all kinds, those of aws-cdk-lib differ in what can be read of them, which is nothing here.
+        self.resource = batch.UnmanagedComputeEnvironment.from_unmanaged_compute_environment_arn(
+            self, "Resource", settings.arn
+        )

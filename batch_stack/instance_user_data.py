@@ -2,18 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import aws_ec2 as ec2
 
-# The execution role writes logs: the instance's own role may not.
-_LOGS_BY_EXECUTION_ROLE = "echo ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true >> /etc/ecs/ecs.config"
-_SPOT_DRAINING = "echo ECS_ENABLE_SPOT_INSTANCE_DRAINING=true >> /etc/ecs/ecs.config"
+SCRATCH_PATH = "/scratch"
+"""Where the instances' own disks are mounted; anybody may write there, as in /tmp."""
+
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html
+_AGENT = {
+    # The execution role writes logs: the instance's own role may not.
+    "ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE": "true",
+    # An instance runs one job after another, and stays while there are more. Their containers and images
+    # would fill its disk: by default a container goes after three hours, and every half hour five images.
+    "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION": "10m",
+    "ECS_IMAGE_CLEANUP_INTERVAL": "10m",
+    "ECS_IMAGE_MINIMUM_CLEANUP_AGE": "30m",
+    "ECS_NUM_IMAGES_DELETE_PER_CYCLE": "10",
+}
+_AGENT_ON_SPOT = {"ECS_ENABLE_SPOT_INSTANCE_DRAINING": "true"}
 _METADATA_FOR_ROOT_ONLY = (
     "iptables --wait --insert OUTPUT --destination 169.254.169.254"
     " --match owner ! --uid-owner 0 --jump REJECT"
 )
+# Amazon Linux has no mdadm until it is asked for, from a repository that is in S3. A second run, or one after
+# a restart, finds the volume by its label or mounted, and leaves what is on it. Without any disk, which a
+# type that the project's table does not know may lack, the folder is on the root volume.
+_SCRATCH = f"""\
+mkdir --parents {SCRATCH_PATH}
+if ! mountpoint --quiet {SCRATCH_PATH}; then
+  if ! blkid --label scratch > /dev/null; then
+    mapfile -t disks < <(lsblk --nodeps --noheadings --paths --output NAME,MODEL \\
+      | awk '/Amazon EC2 NVMe Instance Storage/ {{ print $1 }}')
+    volume=${{disks[0]:-}}
+    if (( ${{#disks[@]}} > 1 )); then
+      command -v mdadm > /dev/null || dnf install --assumeyes --quiet mdadm
+      volume=/dev/md/scratch
+      mdadm --create "$volume" --run --level=0 --raid-devices="${{#disks[@]}}" "${{disks[@]}}"
+    fi
+    [[ -z $volume ]] || mkfs.xfs -L scratch "$volume"
+  fi
+  if blkid --label scratch > /dev/null; then
+    grep --quiet '^LABEL=scratch ' /etc/fstab \\
+      || echo 'LABEL=scratch {SCRATCH_PATH} xfs defaults,noatime,nofail 0 2' >> /etc/fstab
+    mount {SCRATCH_PATH}
+  else
+    echo 'batch-stack: no instance store volume: {SCRATCH_PATH} is on the root volume' >&2
+  fi
+fi
+chmod 1777 {SCRATCH_PATH}"""
 
 
-def instance_user_data(*, spot: bool) -> ec2.MultipartUserData:
+def instance_user_data(*, spot: bool, nvme_scratch: bool = False) -> ec2.MultipartUserData:
     """Make user data, in the MIME format that AWS Batch requires.
 
     Jobs share the host's network, and could take the instance's role from the instance metadata service:
@@ -27,13 +67,20 @@ def instance_user_data(*, spot: bool) -> ec2.MultipartUserData:
     SIGTERM reaches it before the host is gone is not promised, and the retry rules serve either way.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-instance-draining.html
 
+    Instance store volumes are encrypted by their hardware, with keys that end with the instance:
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/data-protection.html
+
     Args:
         spot: whether the instances are Spot instances.
+        nvme_scratch: whether all their instance store volumes become one file system, at `SCRATCH_PATH`.
     """
+    agent: Mapping[str, str] = {**_AGENT, **(_AGENT_ON_SPOT if spot else {})}
     commands = ec2.UserData.for_linux()
-    commands.add_commands(_METADATA_FOR_ROOT_ONLY, _LOGS_BY_EXECUTION_ROLE)
-    if spot:
-        commands.add_commands(_SPOT_DRAINING)
+    commands.add_commands(_METADATA_FOR_ROOT_ONLY)
+    commands.add_commands(*(f"echo {name}={value} >> /etc/ecs/ecs.config" for name, value in agent.items()))
+    if nvme_scratch:
+        # Last: what fails here leaves an instance that is safe, and a job that finds too little room.
+        commands.add_commands(_SCRATCH)
     user_data = ec2.MultipartUserData()
     user_data.add_part(ec2.MultipartBody.from_user_data(commands))
     return user_data

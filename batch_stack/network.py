@@ -36,6 +36,7 @@ class Network(Construct):
     Attributes:
         vpc: the VPC.
         subnets: which of its subnets jobs run in.
+        subnet_ids: their ids.
         security_group: for instances and Fargate tasks; all egress, no ingress.
         assigns_public_ip: whether Fargate tasks need a public address, as they do in public subnets.
         connectivity: the ways from these subnets to AWS's services; depend on it to be deleted before them.
@@ -83,6 +84,7 @@ class Network(Construct):
             self.vpc = own = self._own_vpc(settings)
         self.subnets = subnets or self._default_subnets(anything=vpc is None)
         selected = self._selected()
+        self.subnet_ids = list(selected.subnet_ids)
         public_ids = {subnet.subnet_id for subnet in self.vpc.public_subnets}
         self.assigns_public_ip = not public_ids.isdisjoint(selected.subnet_ids)
         self.connectivity: IDependable = selected.internet_connectivity_established
@@ -95,6 +97,23 @@ class Network(Construct):
         )
         if vpc is None and not isinstance(settings, ExistingNetworkSettings):
             self._furnish(own, settings, log_retention_days, removal_policy)
+
+    def in_zone(self, number: int) -> ec2.SubnetSelection:
+        """Select the subnet in one Availability Zone of those that jobs run in.
+
+        Args:
+            number: which zone, counted from 1.
+
+        Raises:
+            ValueError: there are not so many.
+        """
+        subnets = list(self._selected().subnets)
+        if not 1 <= number <= len(subnets):
+            raise ValueError(
+                f"placement_zone must be between 1 and {len(subnets)}, the number of Availability Zones of "
+                f"{self.node.path}, got {number}"
+            )
+        return ec2.SubnetSelection(subnets=[subnets[number - 1]])
 
     def _default_subnets(self, *, anything: bool) -> ec2.SubnetSelection:
         """Choose what jobs can run in; isolated subnets only if the settings ask for no others."""

@@ -11,11 +11,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from batch_stack.compute_environment import (
-    ComputeEnvironment,
-    Ec2ComputeEnvironment,
-    FargateComputeEnvironment,
-)
+from batch_stack.compute import compute_environment
+from batch_stack.compute_environment import ComputeEnvironment
 from batch_stack.consumable_resource import ConsumableResource
 from batch_stack.job import ContainerJob
 from batch_stack.job_resources import JobResources
@@ -30,12 +27,8 @@ from batch_stack.permissions import (
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import (
     Architecture,
-    ComputeEnvironmentSettings,
-    Ec2Settings,
-    FargateSettings,
     JobSettings,
     Settings,
-    SettingsError,
     TriggerSettings,
     with_job,
     with_trigger,
@@ -90,9 +83,20 @@ class BatchPlatform(Construct):
         super().__init__(scope, construct_id)
         self.settings = settings
         self._containers_dir = containers_dir
-        self.network = Network(self, "Network", vpc=vpc, subnets=subnets)
+        self.network = Network(
+            self,
+            "Network",
+            settings=settings.network,
+            vpc=vpc,
+            subnets=subnets,
+            log_retention_days=settings.log_retention_days,
+            removal_policy=removal_policy(settings.storage),
+        )
         self.compute: Mapping[str, ComputeEnvironment] = MappingProxyType(
-            {name: self._compute_environment(name, one) for name, one in settings.compute.items()}
+            {
+                name: compute_environment(self, f"{pascal(name)}Compute", network=self.network, settings=one)
+                for name, one in settings.compute.items()
+            }
         )
         self.tiers: Mapping[str, PriorityTier] = MappingProxyType(
             {
@@ -191,14 +195,6 @@ class BatchPlatform(Construct):
             ValueError: no tag is given.
         """
         grant_stop_jobs(grantee, self, tags=tags)
-
-    def _compute_environment(self, name: str, settings: ComputeEnvironmentSettings) -> ComputeEnvironment:
-        construct_id = f"{pascal(name)}Compute"
-        if isinstance(settings, Ec2Settings):
-            return Ec2ComputeEnvironment(self, construct_id, network=self.network, settings=settings)
-        if isinstance(settings, FargateSettings):
-            return FargateComputeEnvironment(self, construct_id, network=self.network, settings=settings)
-        raise SettingsError(f"compute.{name}.type {settings.type} is not provisioned yet")
 
     def _job(
         self,

@@ -1,0 +1,230 @@
+"""IAM roles of compute environments other than those on Batch's own EC2 instances.
+
+Each says what AWS's own policy for the purpose says, cut down to one Region and account, to the clusters of
+AWS Batch, and to what this library asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Aws, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+_LINKED = "aws-service-role"
+_OF_ECS = {"StringEquals": {"aws:RequestTag/AmazonECSManaged": "true"}}
+
+
+def managed_instance_role(scope: Construct, construct_id: str) -> iam.Role:
+    """Create the role of instances that Amazon ECS manages: what the agent on them needs and no more.
+
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-instances-instance-profile.html
+
+    Args:
+        scope: the parent construct.
+        construct_id: the role's id within it.
+    """
+    clusters = _clusters(scope)
+    statements = [
+        # AWS lets this one be bound to no resource: it tells the agent which endpoint to talk to.
+        _allow(["ecs:DiscoverPollEndpoint"], ["*"]),
+        _allow(
+            [
+                "ecs:RegisterContainerInstance",
+                "ecs:SubmitAttachmentStateChanges",
+                "ecs:SubmitTaskStateChange",
+            ],
+            clusters,
+        ),
+        _allow(
+            ["ecs:Poll", "ecs:PutSystemLogEvents", "ecs:StartTelemetrySession"],
+            [_arn(scope, "ecs", "container-instance", "*")],
+        ),
+    ]
+    return iam.Role(
+        scope,
+        construct_id,
+        description="Lets instances that Amazon ECS manages join the cluster of their compute environment",
+        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
+        inline_policies={"EcsAgent": iam.PolicyDocument(statements=statements)},
+    )
+
+
+def infrastructure_role(scope: Construct, construct_id: str, *, passes: iam.IRole, spot: bool) -> iam.Role:
+    """Create the role with which Amazon ECS launches the instances that it manages.
+
+    It is AmazonECSInfrastructureRolePolicyForManagedInstances without capacity reservations, which are not
+    used here, and passes one role only: AWS's policy passes every role whose name begins with
+    ecsInstanceRole, which would need a physical name. Instances are ended with a role of ECS's own.
+    https://docs.aws.amazon.com/AmazonECS/latest/developerguide/infrastructure_IAM_role.html
+
+    Args:
+        scope: the parent construct.
+        construct_id: the role's id within it.
+        passes: the role of the instances.
+        spot: whether they are Spot instances, which an account needs a service-linked role for.
+    """
+    statements = [
+        _allow(["ec2:CreateLaunchTemplate"], [_arn(scope, "ec2", "launch-template", "*")], _OF_ECS),
+        _allow(
+            ["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"],
+            [_arn(scope, "ec2", "launch-template", "*")],
+            {"StringEquals": {"ec2:ManagedResourceOperator": "ecs.amazonaws.com"}},
+        ),
+        *_launches(scope),
+        _allow(
+            ["ec2:CreateTags"],
+            _ec2(scope, "fleet", "instance", "launch-template", "network-interface", "volume"),
+            {"StringEquals": {"ec2:CreateAction": ["CreateFleet", "CreateLaunchTemplate", "RunInstances"]}},
+        ),
+        _allow(
+            ["iam:PassRole"],
+            [passes.role_arn],
+            {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        ),
+        # EC2's describing actions know no resources.
+        _allow(
+            [
+                "ec2:DescribeAvailabilityZones",
+                "ec2:DescribeInstanceTypeOfferings",
+                "ec2:DescribeInstanceTypes",
+                "ec2:DescribeInstances",
+                "ec2:DescribeLaunchTemplates",
+                "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSubnets",
+                "ec2:DescribeVpcs",
+            ],
+            ["*"],
+        ),
+    ]
+    if spot:
+        linked = _role(f"{_LINKED}/spot.amazonaws.com/AWSServiceRoleForEC2Spot")
+        statements.append(_allow(["iam:CreateServiceLinkedRole"], [linked]))
+    return iam.Role(
+        scope,
+        construct_id,
+        description="Lets Amazon ECS launch the instances of a compute environment",
+        # AWS documents no source that ECS names when it takes this role, so nothing can be asked of one;
+        # only principals of this account can hand it to ECS.
+        assumed_by=iam.ServicePrincipal("ecs.amazonaws.com"),
+        inline_policies={"ManagedInstances": iam.PolicyDocument(statements=statements)},
+    )
+
+
+def _launches(scope: Construct) -> list[iam.PolicyStatement]:
+    """What a launch makes must be marked as ECS's; where it is put and what it starts from cannot be."""
+    made = _ec2(scope, "instance", "network-interface", "volume")
+    around = [*_ec2(scope, "security-group", "subnet"), f"arn:{Aws.PARTITION}:ec2:{Aws.REGION}::image/*"]
+    return [
+        _allow(["ec2:CreateFleet"], [*made, *_ec2(scope, "fleet", "launch-template")], _OF_ECS),
+        _allow(["ec2:RunInstances"], made, _OF_ECS),
+        _allow(
+            ["ec2:RunInstances"],
+            _ec2(scope, "launch-template"),
+            {"StringEquals": {"ec2:ResourceTag/AmazonECSManaged": "true"}},
+        ),
+        _allow(["ec2:CreateFleet", "ec2:RunInstances"], around),
+    ]
+
+
+def unmanaged_service_role(scope: Construct, construct_id: str) -> iam.Role:
+    """Create the role with which AWS Batch runs jobs on instances that somebody else starts and stops.
+
+    An unmanaged compute environment cannot use AWSServiceRoleForBatch. This is AWSBatchServiceRole without
+    everything of EC2 and Auto Scaling, which AWS Batch leaves to others there.
+    https://docs.aws.amazon.com/batch/latest/userguide/service_IAM_role.html
+
+    Args:
+        scope: the parent construct.
+        construct_id: the role's id within it.
+    """
+    clusters = _clusters(scope)
+    in_clusters = {"ArnLike": {"ecs:cluster": clusters}}
+    logs = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/batch/job*"
+    instances = _arn(scope, "ecs", "container-instance", "*")
+    definitions, tasks = _arn(scope, "ecs", "task-definition", "*"), _arn(scope, "ecs", "task", "*")
+    statements = [
+        # AWS binds none of these to a resource.
+        _allow(
+            [
+                "ecs:DeregisterTaskDefinition",
+                "ecs:DescribeTaskDefinition",
+                "ecs:ListAccountSettings",
+                "ecs:ListClusters",
+                "ecs:ListTaskDefinitionFamilies",
+                "ecs:ListTaskDefinitions",
+            ],
+            ["*"],
+        ),
+        _allow(
+            [
+                "ecs:CreateCluster",
+                "ecs:DeleteCluster",
+                "ecs:DeregisterContainerInstance",
+                "ecs:DescribeClusters",
+                "ecs:ListContainerInstances",
+                "ecs:UpdateCluster",
+            ],
+            clusters,
+        ),
+        _allow(["ecs:RegisterTaskDefinition"], [definitions]),
+        _allow(["ecs:RunTask", "ecs:StartTask"], [definitions], in_clusters),
+        _allow(["ecs:DescribeContainerInstances", "ecs:ListTasks"], [instances], in_clusters),
+        _allow(["ecs:DescribeTasks", "ecs:StopTask"], [tasks], in_clusters),
+        _allow(
+            ["ecs:TagResource"], [tasks], {"StringEquals": {"ecs:CreateAction": ["RunTask", "StartTask"]}}
+        ),
+        _allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [logs]),
+        _allow(
+            ["iam:CreateServiceLinkedRole"],
+            [_role("aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")],
+        ),
+        # The roles of jobs are those of their definitions, of which others may be registered at any time.
+        _allow(
+            ["iam:PassRole"],
+            [_role("*")],
+            {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
+        ),
+    ]
+    sources = [_arn(scope, "batch", resource, "*") for resource in ("compute-environment", "job")]
+    return iam.Role(
+        scope,
+        construct_id,
+        description="Lets AWS Batch run jobs in an unmanaged compute environment",
+        assumed_by=iam.ServicePrincipal(
+            "batch.amazonaws.com",
+            # https://docs.aws.amazon.com/batch/latest/userguide/cross-service-confused-deputy-prevention.html
+            conditions={
+                "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                "ArnLike": {"aws:SourceArn": sources},
+            },
+        ),
+        inline_policies={"RunJobs": iam.PolicyDocument(statements=statements)},
+    )
+
+
+def _clusters(scope: Construct) -> list[str]:
+    """The clusters of AWS Batch, by both forms of the names that it gives them."""
+    return [_arn(scope, "ecs", "cluster", name) for name in ("AWSBatch*", "*_Batch_*")]
+
+
+def _ec2(scope: Construct, *resources: str) -> list[str]:
+    return [_arn(scope, "ec2", resource, "*") for resource in resources]
+
+
+def _arn(scope: Construct, service: str, resource: str, name: str) -> str:
+    return Stack.of(scope).format_arn(service=service, resource=resource, resource_name=name)
+
+
+def _role(name: str) -> str:
+    return f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role/{name}"
+
+
+def _allow(
+    actions: Sequence[str],
+    resources: Sequence[str],
+    conditions: Mapping[str, Mapping[str, object]] | None = None,
+) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)

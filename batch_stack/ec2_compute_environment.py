@@ -1,0 +1,156 @@
+"""Compute environments on EC2 instances, Spot or On-Demand."""
+
+from __future__ import annotations
+
+from aws_cdk import Annotations, Duration
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from batch_stack.compute_environment import ComputeEnvironment
+from batch_stack.instance_user_data import instance_user_data
+from batch_stack.network import Network
+from batch_stack.permissions import instance_role
+from batch_stack.settings import Ec2Settings, OnDemandSettings, SpotSettings
+
+_ROOT_DEVICE = "/dev/xvda"  # of the ECS-optimized Amazon Linux 2023 AMIs
+
+
+class Ec2ComputeEnvironment(ComputeEnvironment):
+    """A managed compute environment on EC2 instances, scaled by AWS Batch between none and a maximum.
+
+    Without a service role it uses AWSServiceRoleForBatch, which updates in place require:
+    https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
+
+    With a placement group it is made for multi-node parallel jobs: all instances close together in one
+    Availability Zone, and a security group that lets them, and nobody else, speak to each other. Their
+    network is ENA's: no EFA interfaces, for which AWS Batch needs an image of the user's own.
+    https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html
+
+    Attributes:
+        launch_template: its instances' launch template.
+        instance_role: the role of its instances.
+        placement_group: the cluster placement group, if the settings ask for one.
+        node_security_group: what lets its nodes speak to each other; only with a placement group.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        network: Network,
+        settings: SpotSettings | OnDemandSettings,
+    ) -> None:
+        """Create the compute environment.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            network: where its instances run.
+            settings: Spot or On-Demand, instance types, vCPU limits, disks and placement group.
+
+        Raises:
+            ValueError: the network has no subnet in the placement group's Availability Zone.
+        """
+        super().__init__(scope, construct_id)
+        spot = settings.type == "spot"
+        self.platform = settings.platform
+        self.architecture = settings.architecture
+        self.instance_role = instance_role(self, "InstanceRole", drains=spot)
+        self.launch_template = self._launch_template(settings, spot)
+        nodes = settings.placement_group
+        self.placement_group = self._placement_group(network) if nodes else None
+        self.node_security_group = self._node_security_group(network) if nodes else None
+        security_groups: list[ec2.ISecurityGroup] = [network.security_group]
+        if self.node_security_group is not None:
+            security_groups.append(self.node_security_group)
+        default_class = (
+            batch.DefaultInstanceClass.ARM64
+            if settings.architecture == "arm64"
+            else batch.DefaultInstanceClass.X86_64
+        )
+        self.resource = batch.ManagedEc2EcsComputeEnvironment(
+            self,
+            "Resource",
+            vpc=network.vpc,
+            vpc_subnets=network.in_zone(settings.placement_zone) if nodes else network.subnets,
+            security_groups=security_groups,
+            placement_group=self.placement_group,
+            instance_role=self.instance_role,
+            launch_template=self.launch_template,
+            images=_images(settings),
+            default_instance_classes=[default_class],
+            spot=spot,
+            allocation_strategy=(
+                batch.AllocationStrategy.SPOT_PRICE_CAPACITY_OPTIMIZED
+                if spot
+                else batch.AllocationStrategy.BEST_FIT_PROGRESSIVE
+            ),
+            minv_cpus=settings.min_vcpus,
+            maxv_cpus=settings.max_vcpus,
+            enabled=settings.state == "enabled",
+            replace_compute_environment=False,
+            terminate_on_update=False,
+            update_timeout=Duration.minutes(30),
+        )
+        # The L2 takes families only as members of an enum, which knows none that is newer than itself.
+        self._cfn.add_property_override("ComputeResources.InstanceTypes", settings.instance_types)
+        # $Default and $Latest never change in the template, so an edit would not reach the instances.
+        self._cfn.add_property_override(
+            "ComputeResources.LaunchTemplate.Version", self.launch_template.latest_version_number
+        )
+        self._never_replace_for_tags()
+        self._outlived_by(network)
+
+    def _launch_template(self, settings: Ec2Settings, spot: bool) -> ec2.LaunchTemplate:
+        volume = ec2.BlockDeviceVolume.ebs(
+            settings.ebs_gib,
+            volume_type=ec2.EbsDeviceVolumeType.GP3,
+            encrypted=True,
+            delete_on_termination=True,
+        )
+        return ec2.LaunchTemplate(
+            self,
+            "LaunchTemplate",
+            require_imdsv2=True,
+            # Keeps out containers with a network of their own: the nodes of multi-node parallel jobs. Other
+            # jobs share the host's network, where every process is one hop away: see instance_user_data.
+            http_put_response_hop_limit=1,
+            block_devices=[ec2.BlockDevice(device_name=_ROOT_DEVICE, volume=volume)],
+            user_data=instance_user_data(spot=spot, nvme_scratch=settings.nvme_scratch),
+        )
+
+    def _placement_group(self, network: Network) -> ec2.PlacementGroup:
+        if network.assigns_public_ip:
+            Annotations.of(self).add_warning_v2(
+                "batch-stack:nodesWithoutInternet",
+                "The nodes of multi-node parallel jobs have network interfaces without public addresses: in "
+                "public subnets they reach S3, and each other, but nothing else. "
+                f"Use network.mode private_with_nat or isolated if they must. At {self.node.path}",
+            )
+        return ec2.PlacementGroup(self, "PlacementGroup", strategy=ec2.PlacementGroupStrategy.CLUSTER)
+
+    def _node_security_group(self, network: Network) -> ec2.SecurityGroup:
+        group = ec2.SecurityGroup(
+            self,
+            "NodeSecurityGroup",
+            vpc=network.vpc,
+            description="Nodes of multi-node parallel jobs: all traffic among themselves",
+            allow_all_outbound=False,
+        )
+        group.add_ingress_rule(group, ec2.Port.all_traffic(), "from the other nodes")
+        return group
+
+
+def _images(settings: Ec2Settings) -> list[batch.EcsMachineImage]:
+    """Amazon Linux 2023 for every kind of instance there is: Batch matches them with the instance types.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html
+    """
+    types = []
+    if settings.lacks_gpu:
+        types.append(batch.EcsMachineImageType.ECS_AL2023)
+    if settings.has_gpu:
+        types.append(batch.EcsMachineImageType.ECS_AL2023_NVIDIA)
+    return [batch.EcsMachineImage(image_type=image_type) for image_type in types]
