@@ -100,13 +100,33 @@ def _enter_mounts(mounts: list[tuple[str, str, bool, bool]], folder: str) -> Non
         raise IsolationError(
             f"CannotCreateContainerError: no volume can be mounted on this system: {error.strerror}"
         ) from error
+    root = _Root(folder)
     # What is mounted in the folder of another volume comes after it.
     for source, target, read_only, optional in sorted(mounts, key=lambda mount: mount[1].count("/")):
         try:
-            _bind(source, target, read_only, folder)
+            _bind(source, target, read_only, root)
         except IsolationError:
             if not optional:
                 raise
+
+
+class _Root:
+    """The machine's root, until a folder has to be made in it: nothing can be laid over a root."""
+
+    def __init__(self, folder: str) -> None:
+        self._place = folder + ROOT_SUFFIX
+        self._is_own = False
+
+    def make_own(self) -> None:
+        """Take another root, with the same entries; once is enough for all mounts."""
+        if self._is_own:
+            return
+        os.mkdir(self._place)
+        _show("/", self._place)
+        os.chroot(self._place)
+        # The new root shows itself in itself.
+        _call("umount2", self._place.encode(), MNT_DETACH)
+        self._is_own = True
 
 
 def _own_namespace() -> None:
@@ -125,9 +145,9 @@ def _own_namespace() -> None:
     _mount("none", "/", "none", MS_REC | MS_PRIVATE)
 
 
-def _bind(source: str, target: str, read_only: bool, folder: str) -> None:
+def _bind(source: str, target: str, read_only: bool, root: _Root) -> None:
     try:
-        _make_folder(target, folder)
+        _make_folder(target, root)
         if source:
             _mount(source, target, "none", MS_BIND | MS_REC)
         else:
@@ -140,7 +160,7 @@ def _bind(source: str, target: str, read_only: bool, folder: str) -> None:
         ) from error
 
 
-def _make_folder(path: str, folder: str) -> None:
+def _make_folder(path: str, root: _Root) -> None:
     """Have a folder exist in this namespace, without a trace on the machine's own disks."""
     existing = os.path.normpath(path)
     missing: list[str] = []
@@ -150,13 +170,7 @@ def _make_folder(path: str, folder: str) -> None:
     if not missing:
         return
     if existing == "/":
-        # Nothing can be laid over the root, so the attempt gets another one.
-        root = folder + ROOT_SUFFIX
-        os.mkdir(root)
-        _show(existing, root)
-        os.chroot(root)
-        # The new root shows itself in itself.
-        _call("umount2", root.encode(), MNT_DETACH)
+        root.make_own()
     else:
         _show(existing, existing)
     os.makedirs(os.path.join(existing, *missing))
