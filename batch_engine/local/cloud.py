@@ -26,6 +26,7 @@ from batch_engine.local import cloud_environment, cloud_mounts
 from batch_engine.local.cloud_batch import ApiService, BatchModule, Unguarded
 from batch_engine.local.cloud_client import InProcessClient
 from batch_engine.local.cloud_deliveries import Deliveries
+from batch_engine.local.cloud_executions import Waits
 from batch_engine.local.cloud_guard import BatchGuard, Permissions, ReadableApi
 from batch_engine.local.cloud_http import Answer, Front, hypercorn_config, listening_socket
 from batch_engine.local.cloud_iam import Iam
@@ -143,8 +144,11 @@ class Cloud:
         targets = BatchTargets(service, deliveries, self._send_dead_letter, self._authorize_role)
         cloud_mounts.mount_targets(self._internals, targets)
         self._openers.append(targets.start)
-        tasks = BatchTasks(service, self._authorize_role)
+        cloud_mounts.refuse_pipes(self._internals)
+        waits = Waits(self._options.data_dir / "executions.sqlite")
+        tasks = BatchTasks(service, self._authorize_role, waits)
         cloud_mounts.mount_tasks(self._internals, tasks)
+        self._openers.append(lambda: self._resume(tasks))
         # First the tasks: their threads would go on asking an engine that has ended.
         self._closers += [tasks.close, targets.close]
 
@@ -153,6 +157,10 @@ class Cloud:
             return Unguarded(api)
         self._iam.enforce()
         return BatchGuard(api, self._permissions, self._iam.denial)
+
+    def _resume(self, tasks: BatchTasks) -> None:
+        with self._scope():
+            cloud_mounts.resume_executions(self._internals, tasks)
 
     def _instance_roles(self, profile: str) -> list[str]:
         return self._wait_for(lambda: self._iam.instance_roles(profile))

@@ -42,9 +42,24 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
         "_pattern_event_view",
         "_validate_target_arn",
     ),
-    # The resources of Task states by prefix; what a failed task raises; what knows whose task it is.
+    # What a pipe may not deliver to.
+    "ministack.services.pipes": ("check_target_supported",),
     "ministack.services.sts": ("register_session",),
-    "ministack.services.stepfunctions": ("_SERVICE_DISPATCH", "_ExecutionError", "_execute_task"),
+    # The resources of Task states by prefix; what a failed task raises; what knows whose task it is. What
+    # carries out each kind of state; the executions, their state machines, and what runs one from its start.
+    "ministack.services.stepfunctions": (
+        "_SERVICE_DISPATCH",
+        "_ExecutionError",
+        "_execute_task",
+        "_execute_pass",
+        "_execute_choice",
+        "_execute_wait",
+        "_execute_parallel",
+        "_execute_map",
+        "_executions",
+        "_state_machines",
+        "_run_execution",
+    ),
 }
 
 

@@ -1,6 +1,9 @@
 """Where AWS Batch is put into MiniStack beside its own API: as a target, and as a task of state machines."""
 
-from collections.abc import Mapping
+import contextvars
+import json
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from batch_engine.local.cloud_internals import Internal
@@ -57,13 +60,70 @@ def mount_tasks(internals: Internals, tasks: BatchTasks) -> None:
     original = execute.value
 
     def execute_task(state: dict[str, Any], given: Any, execution: Any, context: Any) -> Any:
-        with tasks.running(execution, state):
+        with tasks.running(execution, state, str(context["State"]["Name"])):
             return original(state, given, execution, context)
 
     execute.replace(execute_task)
+    for kind in ("pass", "choice", "wait", "task", "parallel", "map"):
+        handler = internals[f"_execute_{kind}"]
+        handler.replace(_replaying(handler.value, tasks))
     internals["_SERVICE_DISPATCH"].value.update(
         {
             SUBMIT_JOB: raising(failure, tasks.submit_job),
             SDK_PREFIX: raising(failure, tasks.sdk_call),
         }
     )
+
+
+def _replaying(handler: Callable[..., Any], tasks: BatchTasks) -> Callable[..., Any]:
+    """Skip what an execution that is taken up again had done before."""
+
+    def run(state: dict[str, Any], given: Any, *rest: Any) -> Any:
+        context = rest[-1] if rest else None
+        if context and "Execution" in context:
+            arn, name = context["Execution"].get("Id"), context["State"]["Name"]
+            if (done := tasks.resumption.step(str(arn), str(name))) is not None:
+                return done
+        return handler(state, given, *rest)
+
+    return run
+
+
+def resume_executions(internals: Internals, tasks: BatchTasks) -> None:
+    """Take up the executions that waited for jobs when the process ended; in the account's scope.
+
+    Args:
+        internals: MiniStack's.
+        tasks: knows which they are.
+    """
+    machines = internals["_state_machines"].value
+    resumed = []
+    for arn, execution in list(internals["_executions"].value.items()):
+        machine = machines.get(execution.get("stateMachineArn"))
+        if machine is not None and tasks.resumption.resume(execution, json.loads(machine["definition"])):
+            resumed.append(arn)
+    tasks.resumption.settle()
+    for arn in resumed:
+        # In a copy of this scope: MiniStack's stores answer for the account that it names.
+        run = contextvars.copy_context().run
+        threading.Thread(target=run, args=(internals["_run_execution"].value, arn), daemon=True).start()
+
+
+def refuse_pipes(internals: Internals) -> None:
+    """Have pipes to AWS Batch refused by name: they would never deliver anything.
+
+    Args:
+        internals: MiniStack's.
+    """
+    check = internals["check_target_supported"]
+    original = check.value
+
+    def check_target_supported(target: str) -> None:
+        if BatchTargets.takes(target):
+            raise ValueError(
+                f"EventBridge Pipes to AWS Batch are not supported by the local cloud, got target {target}: "
+                "use a rule, a schedule or a function"
+            )
+        original(target)
+
+    check.replace(check_target_supported)

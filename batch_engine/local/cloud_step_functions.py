@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from batch_engine import cloudformation as cfn
+from batch_engine.local.cloud_executions import Resumption, Wait, Waits
 from batch_engine.local.cloud_targets import Authorize
 from batch_engine.local.ports import BatchService, ClientError
 from batch_engine.local.target_requests import TargetError
@@ -66,29 +67,31 @@ class BatchTasks:
         service: the AWS Batch API.
         authorize: called with a state machine's role, Step Functions, the state machine, and the operation
             and the request that it is needed for; raises TargetError where the role does not allow it.
-        clock: seconds, monotonic; bounds a task that has ``TimeoutSeconds``.
+        waits: remembers who waits for which job.
     """
 
-    def __init__(
-        self, service: BatchService, authorize: Authorize, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, service: BatchService, authorize: Authorize, waits: Waits) -> None:
         self._service = service
+        self._waits = waits
+        self.resumption = Resumption(waits)
         self._authorize = authorize
-        self._clock = clock
         self._closing = threading.Event()
-        self._around: ContextVar[tuple[Mapping[str, Any], Mapping[str, Any]]] = ContextVar(
-            "execution and state", default=({}, {})
+        self._around: ContextVar[tuple[Mapping[str, Any], Mapping[str, Any], str]] = ContextVar(
+            "execution and state", default=({}, {}, "")
         )
 
     @contextmanager
-    def running(self, execution: Mapping[str, Any] | None, state: Mapping[str, Any]) -> Iterator[None]:
+    def running(
+        self, execution: Mapping[str, Any] | None, state: Mapping[str, Any], name: str = ""
+    ) -> Iterator[None]:
         """Say whose task is carried out inside: its job ends with the execution, or with the state's timeout.
 
         Args:
             execution: its ``status`` is looked at while a job is waited for.
             state: the definition of the task's state.
+            name: the state's.
         """
-        token = self._around.set((execution or {}, state))
+        token = self._around.set((execution or {}, state, name))
         try:
             yield
         finally:
@@ -100,10 +103,19 @@ class BatchTasks:
         Raises:
             TaskFailedError: AWS Batch refused, or the job that was waited for ended ``FAILED``.
         """
-        submitted = self._call("SubmitJob", arguments)
         if not resource.endswith(".sync"):
-            return cfn.to_pascal_case("SubmitJob", submitted)
-        job = self._wait(str(submitted["jobId"]))
+            return cfn.to_pascal_case("SubmitJob", self._call("SubmitJob", arguments))
+        execution, _, state = self._around.get()
+        arn = str(execution.get("executionArn"))
+        wait = self.resumption.job(arn, state)
+        if wait is None:
+            submitted = self._call("SubmitJob", arguments)
+            wait = Wait(str(submitted["jobId"]), arn, state, time.time())
+            self._waits.add(wait)
+        try:
+            job = self._wait(wait)
+        finally:
+            self._waits.forget(wait.job_id)
         described: dict[str, Any] = cfn.to_pascal_case("DescribeJobs", {"jobs": [job]})["Jobs"][0]
         if job["status"] == "FAILED":
             raise TaskFailedError("States.TaskFailed", json.dumps(described))
@@ -122,14 +134,15 @@ class BatchTasks:
         return cfn.to_pascal_case(operation, self._call(operation, arguments))
 
     def close(self) -> None:
-        """End all waiting; the jobs go on."""
+        """Look at no job any more: the jobs go on, and the next run takes the waiting up again."""
         self._closing.set()
+        self._waits.close()
 
     def _call(self, operation: str, arguments: object) -> dict[str, Any]:
         given = arguments if isinstance(arguments, Mapping) else {}
         try:
             request = cfn.to_request("Step Functions task", operation, given, root="Arguments")
-            execution, _ = self._around.get()
+            execution, _, _ = self._around.get()
             machine = str(execution.get("stateMachineArn"))
             self._authorize(role_of(execution), STATES, machine, operation, request)
             return self._service.call(operation, request)
@@ -142,26 +155,32 @@ class BatchTasks:
             cause = f"{error.message} (Service: AWSBatch; Status Code: 400; Error Code: ClientException)"
             raise TaskFailedError("Batch.ClientException", cause) from error
 
-    def _wait(self, job_id: str) -> dict[str, Any]:
-        execution, state = self._around.get()
+    def _wait(self, wait: Wait) -> dict[str, Any]:
+        execution, state, _ = self._around.get()
         timeout_s = state.get("TimeoutSeconds")
-        deadline = self._clock() + timeout_s if isinstance(timeout_s, int | float) else math.inf
+        deadline_s = wait.since_s + timeout_s if isinstance(timeout_s, int | float) else math.inf
         pause_s = _POLL_S
         while True:
-            job: dict[str, Any] = self._service.call("DescribeJobs", {"jobs": [job_id]})["jobs"][0]
+            self._park_at_the_end()
+            listed = self._service.call("DescribeJobs", {"jobs": [wait.job_id]})["jobs"]
+            if not listed:
+                raise TaskFailedError("States.TaskFailed", f"Job {wait.job_id} is not known any more")
+            job: dict[str, Any] = listed[0]
             if job["status"] in _TERMINAL:
                 return job
             stopped = execution.get("status", "RUNNING") != "RUNNING"
-            if stopped or self._clock() > deadline:
+            if stopped or time.time() > deadline_s:
                 reason = "The execution was stopped" if stopped else "The state has timed out"
-                self._service.call("TerminateJob", {"jobId": job_id, "reason": reason})
+                self._service.call("TerminateJob", {"jobId": wait.job_id, "reason": reason})
                 # Not a failure: an execution that was stopped stays ABORTED.
                 return job
-            if self._closing.wait(pause_s):
-                raise TaskFailedError(
-                    "States.Runtime", f"The local cloud was stopped before job {job_id} ended"
-                )
+            self._closing.wait(pause_s)
             pause_s = min(pause_s * 1.5, _POLL_MAX_S)
+
+    def _park_at_the_end(self) -> None:
+        """Leave the execution as it is, RUNNING, when the cloud stops: its thread ends with the process."""
+        if self._closing.is_set():
+            threading.Event().wait()
 
 
 def role_of(execution: Mapping[str, Any]) -> str:

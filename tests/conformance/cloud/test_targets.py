@@ -167,6 +167,23 @@ def test_a_queue_as_a_target_needs_a_role_of_its_own(bench: Workbench) -> None:
     wait_for(lambda: f"RoleArn is required for target {bench.queue_arn}" in reasons(), "the stack failing")
 
 
+def test_a_pipe_to_a_queue_is_refused_by_name(bench: Workbench) -> None:
+    pipe = {"Name": "p", "Source": "arn:aws:sqs:us-east-1:000000000000:s", "Target": bench.queue_arn}
+    message = "Pipes to AWS Batch are not supported"
+    with pytest.raises(ClientError, match=message):
+        bench.cloud.client("pipes").create_pipe(**pipe, RoleArn=ROLE)
+    properties = pipe | {"RoleArn": ROLE, "TargetParameters": {"BatchJobParameters": {}}}
+    body = {"Resources": {"Pipe": {"Type": "AWS::Pipes::Pipe", "Properties": properties}}}
+    cloudformation = bench.cloud.client("cloudformation")
+    cloudformation.create_stack(StackName="pipe", TemplateBody=json.dumps(body))
+
+    def reasons() -> str:
+        found = cloudformation.describe_stack_events(StackName="pipe")["StackEvents"]
+        return " ".join(event.get("ResourceStatusReason", "") for event in found)
+
+    wait_for(lambda: message in reasons(), "the stack failing")
+
+
 def test_a_schedule_submits_through_the_universal_target(bench: Workbench) -> None:
     request = {
         "JobName": "scheduled",

@@ -1,16 +1,20 @@
 """AWS Batch as a target: what becomes a request, and what is refused before it becomes one."""
 
 import json
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from batch_engine.cloudformation import PropertyError
 from batch_engine.local.cloud_batch import ApiService, ServerError
+from batch_engine.local.cloud_executions import RESTARTED, Resumption, Wait, Waits, steps_of
 from batch_engine.local.cloud_step_functions import BatchTasks, TaskFailedError
 from batch_engine.local.cloud_targets import BatchTargets
 from batch_engine.local.ports import ClientError
 from batch_engine.local.target_requests import TargetError, submit_request, universal_request
+from tests.support import wait_for
 
 QUEUE = "arn:aws:batch:us-east-1:000000000000:job-queue/q"
 SCHEDULE = "arn:aws:scheduler:us-east-1:000000000000:schedule/default/s"
@@ -118,21 +122,103 @@ ARGUMENTS = {"JobName": "j", "JobQueue": "q", "JobDefinition": "d"}
 SYNC = "arn:aws:states:::batch:submitJob.sync"
 
 
-def test_a_stopped_execution_terminates_and_is_no_failure() -> None:
+def test_a_stopped_execution_terminates_and_is_no_failure(tmp_path: Path) -> None:
     service = Service()
-    tasks = BatchTasks(service, lambda *_: None)
+    tasks = BatchTasks(service, lambda *_: None, Waits(tmp_path / "e.sqlite"))
     with tasks.running({"status": "ABORTED"}, {}):
         assert tasks.submit_job(SYNC, ARGUMENTS)["Status"] == "RUNNING"
     assert service.calls == ["SubmitJob", "DescribeJobs", "TerminateJob"]
 
 
-def test_the_clouds_end_ends_the_waiting_and_not_the_job() -> None:
+def test_the_clouds_end_leaves_the_job_and_the_execution_as_they_are(tmp_path: Path) -> None:
     service = Service()
-    tasks = BatchTasks(service, lambda *_: None)
+    waits = Waits(tmp_path / "e.sqlite")
+    tasks = BatchTasks(service, lambda *_: None, waits)
+    outcomes: list[object] = []
+
+    def run() -> None:
+        with tasks.running({"status": "RUNNING", "executionArn": "e"}, {}, "Task"):
+            outcomes.append(tasks.submit_job(SYNC, ARGUMENTS))
+
+    threading.Thread(target=run, daemon=True).start()
+    wait_for(lambda: "DescribeJobs" in service.calls, "the first look at the job")
     tasks.close()
-    with tasks.running({"status": "RUNNING"}, {}), pytest.raises(TaskFailedError, match="was stopped before"):
-        tasks.submit_job(SYNC, ARGUMENTS)
+    assert outcomes == []
     assert "TerminateJob" not in service.calls
+    (left,) = Waits(tmp_path / "e.sqlite").all()
+    assert (left.job_id, left.execution_arn, left.state) == ("1", "e", "Task")
+
+
+def test_the_next_run_waits_for_the_same_job(tmp_path: Path) -> None:
+    Waits(tmp_path / "e.sqlite").add(Wait("1", "e", "Task", 0.0))
+    service = Service()
+    tasks = BatchTasks(service, lambda *_: None, Waits(tmp_path / "e.sqlite"))
+    execution = {
+        "executionArn": "e",
+        "status": "FAILED",
+        "error": RESTARTED,
+        "events": [{"id": 1}, {"id": 2}],
+    }
+    assert tasks.resumption.resume(execution, {"States": {"Task": {}}})
+    assert execution == {
+        "executionArn": "e",
+        "status": "RUNNING",
+        "stopDate": None,
+        "output": None,
+        "events": [{"id": 1}],
+    }
+    # It has waited since 1970: the state's timeout counts from the submission, not from the restart.
+    with tasks.running(execution, {"TimeoutSeconds": 60}, "Task"):
+        tasks.submit_job(SYNC, ARGUMENTS)
+    assert service.calls == ["DescribeJobs", "TerminateJob"], "nothing is submitted again"
+    with tasks.running({"status": "ABORTED", "executionArn": "e"}, {}, "Task"):
+        tasks.submit_job(SYNC, ARGUMENTS)
+    assert service.calls[2] == "SubmitJob", "a second visit of the state submits a job of its own"
+    assert Waits(tmp_path / "e.sqlite").all() == []
+
+
+@pytest.mark.parametrize(
+    ("waits", "states", "told"),
+    [
+        (["Inner"], {"Map": {"Iterator": {"States": {"Inner": {}}}}}, True),
+        (["Task", "Task"], {"Task": {}}, True),
+        (["Task"], {"Task": {"Assign": {"x": "1"}}}, True),
+        ([], {"Task": {}}, False),
+    ],
+    ids=["inside a map", "two jobs", "variables", "waiting for something else"],
+)
+def test_what_is_not_resumed_says_why(
+    tmp_path: Path, waits: list[str], states: dict[str, Any], told: bool
+) -> None:
+    file = Waits(tmp_path / "e.sqlite")
+    for number, state in enumerate(waits):
+        file.add(Wait(f"job-{number}", "e", state, 0.0))
+    resumption = Resumption(file)
+    execution = {"executionArn": "e", "status": "FAILED", "error": RESTARTED, "cause": "as it was"}
+    assert not resumption.resume(execution, {"States": states})
+    assert execution["status"] == "FAILED"
+    assert ("waited for AWS Batch; its jobs go on: job-0" in execution["cause"]) is told
+    resumption.settle()
+    assert file.all() == []
+
+
+def test_steps_of_a_history_leave_out_what_is_inside_others() -> None:
+    def event(kind: str, name: str, output: object = None) -> dict[str, Any]:
+        details = {"name": name, "output": json.dumps(output)}
+        return {f"state{kind}EventDetails": details}
+
+    events = [
+        {"executionStartedEventDetails": {}},
+        event("Entered", "First"),
+        event("Exited", "First", {"a": 1}),
+        event("Entered", "Map"),
+        event("Entered", "Inner"),
+        event("Exited", "Inner", 7),
+        event("Exited", "Map", [7]),
+        event("Entered", "Task"),
+    ]
+    states = {"First": {}, "Map": {}, "Task": {}}
+    assert steps_of(events, states) == [("First", {"a": 1}, "Map"), ("Map", [7], "Task")]
 
 
 class Api:
@@ -167,7 +253,7 @@ def test_a_refusal_of_the_api_is_a_client_error() -> None:
         ApiService(Api(500, {"message": "broken"})).call("SubmitJob", {})
 
 
-def test_a_state_machines_role_must_allow_what_its_task_does() -> None:
+def test_a_state_machines_role_must_allow_what_its_task_does(tmp_path: Path) -> None:
     asked: list[tuple[str, str, str, str]] = []
 
     def refuse(role: str, by: str, source: str, operation: str, request: dict[str, Any]) -> None:
@@ -175,7 +261,7 @@ def test_a_state_machines_role_must_allow_what_its_task_does() -> None:
         raise TargetError("User: role is not authorized", "NO_PERMISSIONS")
 
     service = Service()
-    tasks = BatchTasks(service, refuse)
+    tasks = BatchTasks(service, refuse, Waits(tmp_path / "e.sqlite"))
     started = {"executionStartedEventDetails": {"roleArn": "the-role"}}
     execution = {"status": "RUNNING", "stateMachineArn": "the-machine", "events": [started]}
     with tasks.running(execution, {}), pytest.raises(TaskFailedError) as caught:
