@@ -26,7 +26,7 @@ from batch_engine.core.scheduler import Scheduler
 from batch_engine.local import instance_capacity, interrupt
 from batch_engine.local.api import BatchApi
 from batch_engine.local.attempts import AttemptRunner
-from batch_engine.local.environment import Surroundings
+from batch_engine.local.environment import Surroundings, jobs_path
 from batch_engine.local.image import AssemblyImages
 from batch_engine.local.interrupt import events_for, placed_jobs
 from batch_engine.local.launch import SHARED_FOLDER, NoSecrets
@@ -335,8 +335,7 @@ def build_engine(
         clock=clock,
     )
     roles = RoleCredentials(credentials, endpoint_url)
-    # The folder of this interpreter comes first: there stand the workers' console scripts.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    path = jobs_path(sys.executable, os.environ.get("PATH", os.defpath))
     runner = AttemptRunner(
         scratch_root=data_dir.resolve() / SCRATCH_FOLDER,
         shared=data_dir.resolve() / SHARED_FOLDER,

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,21 @@ class Surroundings:
     endpoint_url: str
     region: str
     path: str
+
+
+def jobs_path(executable: str, inherited: str) -> str:
+    """Where jobs that are processes look for programs.
+
+    The user's own order counts: who activates another environment than the server's (a workflow manager's, a
+    laboratory's) has its ``python`` found. The server's comes first only where the user's PATH does not name it
+    at all, so that the workers' console scripts beside it are always found.
+
+    Args:
+        executable: the server's interpreter.
+        inherited: the PATH that the server was started with.
+    """
+    own = str(Path(executable).parent)
+    return inherited if own in inherited.split(os.pathsep) else os.pathsep.join([own, inherited])
 
 
 def job_environment(
