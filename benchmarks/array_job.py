@@ -15,12 +15,11 @@ def run() -> dict[str, Any]:
         define(batch, "noop", [COMMAND])
         client = RawClient(port_of(batch))
         start = time.monotonic()
-        job_id = client.submit(
-            jobName="array", jobQueue="q", jobDefinition="noop", arrayProperties={"size": CHILDREN}
-        )["jobId"]
-        wait_until_over(batch, job_id)
+        array = {"arrayProperties": {"size": CHILDREN}}
+        answer = client.call("SubmitJob", jobName="array", jobQueue="q", jobDefinition="noop", **array)
+        job = wait_until_over(client, answer["jobId"])
         engine_s = time.monotonic() - start
-        summary = batch.describe_jobs(jobs=[job_id])["jobs"][0]["arrayProperties"]["statusSummary"]
+        summary = job["arrayProperties"]["statusSummary"]
         if summary["SUCCEEDED"] != CHILDREN:
             raise RuntimeError(f"not every child succeeded: {summary}")
     baseline_s = (before_s + xargs_s(CHILDREN)) / 2

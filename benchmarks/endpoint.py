@@ -1,9 +1,9 @@
 """An engine in a process of its own, as a benchmark's client meets it."""
 
 import contextlib
-import http.client
 import json
 import os
+import selectors
 import socket
 import subprocess
 import sys
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httptools
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
@@ -60,24 +61,83 @@ def client(port: int) -> Any:
 
 
 class RawClient:
-    """Sends SubmitJob over one kept-alive connection, with nothing around it.
+    """Calls operations over a few kept-alive connections, with nothing around them.
 
     The engine is what is measured: boto3 spends more time on a request than the engine does, and a client in
-    another language would not.
+    another language would not. Several connections, because whoever has thousands of jobs does not wait for
+    one to be accepted before the next one is sent.
     """
 
     def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port)
+        self._port = port
 
-    def submit(self, **request: Any) -> dict[str, Any]:
-        self._connection.request(
-            "POST", "/v1/submitjob", json.dumps(request), {"Content-Type": "application/json"}
-        )
-        response = self._connection.getresponse()
-        body = json.loads(response.read())
-        if response.status != 200:
-            raise RuntimeError(f"SubmitJob answered {response.status}: {body}")
-        return dict(body)
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        (answer,) = self.call_all(operation, [request], connections=1)
+        return answer
+
+    def call_all(
+        self, operation: str, requests: list[dict[str, Any]], connections: int = 8
+    ) -> list[dict[str, Any]]:
+        """The answers, in the order of the requests."""
+        answers: list[dict[str, Any]] = [{}] * len(requests)
+        left = enumerate(requests)
+        with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
+
+            def send_next(connection: socket.socket) -> None:
+                for place, request in left:
+                    connection.sendall(_message(operation, request))
+                    selector.modify(connection, selectors.EVENT_READ, (connection, _Answer(place)))
+                    return
+                selector.unregister(connection)
+
+            for _ in range(min(connections, len(requests))):
+                new = stack.enter_context(socket.create_connection(("127.0.0.1", self._port)))
+                selector.register(new, selectors.EVENT_READ)
+                send_next(new)
+            while selector.get_map():
+                for key, _ in selector.select():
+                    connection, answer = key.data
+                    if answer.feed(connection.recv(1 << 16)):
+                        answers[answer.place] = answer.document(operation)
+                        send_next(connection)
+        return answers
+
+
+def _message(operation: str, request: dict[str, Any]) -> bytes:
+    body = json.dumps(request).encode()
+    head = (
+        f"POST /v1/{operation.lower()} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class _Answer:
+    """One response, as far as it has come."""
+
+    def __init__(self, place: int) -> None:
+        self.place = place
+        self._body = b""
+        self._is_complete = False
+        self._parser = httptools.HttpResponseParser(self)
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        self._is_complete = True
+
+    def feed(self, data: bytes) -> bool:
+        if not data:
+            raise ConnectionError("the engine has closed the connection")
+        self._parser.feed_data(data)
+        return self._is_complete
+
+    def document(self, operation: str) -> dict[str, Any]:
+        status = self._parser.get_status_code()
+        if status != 200:
+            raise RuntimeError(f"{operation} answered {status}: {self._body.decode()}")
+        return dict(json.loads(self._body))
 
 
 def port_of(batch: Any) -> int:
@@ -119,14 +179,20 @@ def define(batch: Any, name: str, command: list[str]) -> None:
     )
 
 
-def count(batch: Any, status: str) -> int:
-    pages = batch.get_paginator("list_jobs").paginate(jobQueue="q", jobStatus=status)
-    return sum(len(page["jobSummaryList"]) for page in pages)
-
-
-def wait_until_over(batch: Any, job_id: str) -> None:
+def count(client: RawClient, status: str) -> int:
+    found = 0
+    page: dict[str, str] = {}
     while True:
-        job = batch.describe_jobs(jobs=[job_id])["jobs"][0]
+        answer = client.call("ListJobs", jobQueue="q", jobStatus=status, maxResults=1000, **page)
+        found += len(answer["jobSummaryList"])
+        if "nextToken" not in answer:
+            return found
+        page = {"nextToken": answer["nextToken"]}
+
+
+def wait_until_over(client: RawClient, job_id: str) -> dict[str, Any]:
+    while True:
+        (job,) = client.call("DescribeJobs", jobs=[job_id])["jobs"]
         if job["status"] in ("SUCCEEDED", "FAILED"):
-            return
+            return dict(job)
         time.sleep(0.05)
