@@ -23,9 +23,9 @@ class Surroundings:
 def jobs_path(executable: str, inherited: str) -> str:
     """Where jobs that are processes look for programs.
 
-    The user's own order counts: who activates another environment than the server's (a workflow manager's, a
-    laboratory's) has its ``python`` found. The server's comes first only where the user's PATH does not name it
-    at all, so that the workers' console scripts beside it are always found.
+    The user's own order counts: who activates another environment than the server's (a workflow manager's,
+    say) has its ``python`` found. The server's comes first only where the user's PATH does not name it at
+    all, so that the workers' console scripts beside it are always found.
 
     Args:
         executable: the server's interpreter.
