@@ -99,6 +99,16 @@ class ContainerRuntime:
         digest = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()
         self._data_label = f"{DATA_LABEL}={digest[:32]}"
 
+    def clear(self) -> None:
+        """Remove what an earlier server of this data folder left.
+
+        Raises:
+            RuntimeUnavailableError: something of it may still run.
+        """
+        problem = sweep(self._cli.words, self._data_label, self._cli.environment)
+        if problem is not None:
+            raise RuntimeUnavailableError(f"containers of an earlier run cannot be removed: {problem}")
+
     def is_quick(self, job: Job) -> bool:  # noqa: ARG002 - the protocol's
         """Manifests are read for every job: never on the engine's time."""
         return False
@@ -122,14 +132,7 @@ class ContainerRuntime:
         lost: Callable[[], None],  # noqa: ARG002 - it lives in this process, and dies with it only
         loop: asyncio.AbstractEventLoop | None,  # noqa: ARG002 - its clients have threads anyway
     ) -> ContainerRunner:
-        """Remove what an earlier server left, then have a runner; see ``Runtime``.
-
-        Raises:
-            RuntimeUnavailableError: something of it may still run.
-        """
-        problem = sweep(self._cli.words, self._data_label, self._cli.environment)
-        if problem is not None:
-            raise RuntimeUnavailableError(f"containers of an earlier run cannot be removed: {problem}")
+        """Have a runner; see ``Runtime``."""
         run_label = f"{RUN_LABEL}={uuid.uuid4().hex}"
         clients = Clients(self._cli, run_label)
         return ContainerRunner(clients, (self._data_label, run_label), reported)
@@ -143,7 +146,13 @@ def build_runtime(
     data_dir: Path,
     host_vcpus: float,
 ) -> Runtime:
-    """The runtime of one engine; parameters as for ``ContainerRuntime``."""
+    """The runtime of one engine, whose data folder nobody else uses; parameters as for ``ContainerRuntime``.
+
+    Raises:
+        RuntimeUnavailableError: containers of an earlier run cannot be removed.
+    """
     if choice.cli is None:
         return ProcessRuntime(images, around)
-    return ContainerRuntime(choice.cli, images, around, data_dir=data_dir, host_vcpus=host_vcpus)
+    runtime = ContainerRuntime(choice.cli, images, around, data_dir=data_dir, host_vcpus=host_vcpus)
+    runtime.clear()
+    return runtime

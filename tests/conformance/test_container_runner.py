@@ -114,7 +114,7 @@ def test_stop_right_after_the_start_still_stops(bench):
 
 
 def test_job_need_not_wait_for_its_image_to_be_stopped(bench, tmp_path):
-    """The build hangs: its Dockerfile is a pipe that nobody writes to."""
+    """Somebody else has the same image built, and that takes long."""
     asset = ImageAsset("hangs", tmp_path, {"directory": "."})
     (tmp_path / "Dockerfile").write_text(f"FROM {BASE_IMAGE}\n")
     held = bench.runner._images._locks["localhost/batch-stack-asset:hangs"]

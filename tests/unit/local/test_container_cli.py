@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from batch_engine.local.bare import build_bare_engine
 from batch_engine.local.container_cli import CLIS, dialect_of, find_cli, last_line, reach
 from batch_engine.local.container_state import ContainerState, ran_out_of_memory, read_state
 from batch_engine.local.runtime import RuntimeUnavailableError
@@ -109,6 +110,15 @@ def test_what_may_not_work_is_said(install, caplog):
     install("docker", "Docker version 28", HERE | {"OperatingSystem": "Docker Desktop"})
     assert choose("container").cli is not None
     assert "Enable host networking" in caplog.text
+
+
+def test_what_an_earlier_run_left_and_nobody_can_remove_is_an_error_of_the_start(install, tmp_path):
+    install("podman", "podman version 4.3.1", {"host": {"kernel": platform.release()}})
+    (tmp_path / "podman").write_text(
+        (tmp_path / "podman").read_text() + '[ "$1" != ps ] || { echo storage is broken >&2; exit 125; }\n'
+    )
+    with pytest.raises(RuntimeUnavailableError, match="cannot be removed: storage is broken"):
+        build_bare_engine(tmp_path / "data", "http://127.0.0.1:1", runtime="container")
 
 
 @pytest.mark.parametrize(
