@@ -313,6 +313,7 @@ def build_engine(
         clock: the time in epoch milliseconds.
 
     Raises:
+        RuntimeUnavailableError: containers of an earlier run cannot be removed.
         StoreError: the state file cannot be used.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
