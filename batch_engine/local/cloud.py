@@ -38,6 +38,7 @@ from batch_engine.local.function_reaper import FunctionReaper
 from batch_engine.local.ports import ClientError, Credentials
 from batch_engine.local.stack_handlers import handlers_of
 from batch_engine.local.stack_memory import KeptRevisions
+from batch_engine.local.stack_network import NETWORK_TYPES, NetworkResources
 from batch_engine.local.stack_resources import StackResources
 from batch_engine.local.target_requests import TargetError
 
@@ -137,9 +138,12 @@ class Cloud:
         stack_resources = StackResources(service, kept_revisions=kept_revisions)
         for resource_type in cfn.CREATE_OPERATIONS:
             handlers[resource_type] = handlers_of(resource_type, stack_resources)
+        for resource_type in NETWORK_TYPES:
+            handlers[resource_type] = handlers_of(resource_type, NetworkResources(self._ec2))
         may_block = self._internals["_runs_on_worker_thread"]
         original = may_block.value
-        may_block.replace(lambda kind: kind in cfn.CREATE_OPERATIONS or original(kind))
+        ours = {*cfn.CREATE_OPERATIONS, *NETWORK_TYPES}
+        may_block.replace(lambda kind: kind in ours or original(kind))
         deliveries = Deliveries(self._options.data_dir / "deliveries.sqlite")
         targets = BatchTargets(service, deliveries, self._send_dead_letter, self._authorize_role)
         cloud_mounts.mount_targets(self._internals, targets)
@@ -161,6 +165,9 @@ class Cloud:
     def _resume(self, tasks: BatchTasks) -> None:
         with self._scope():
             cloud_mounts.resume_executions(self._internals, tasks)
+
+    def _ec2(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        return self._wait_for(lambda: self._client.call("ec2", operation, **request))
 
     def _instance_roles(self, profile: str) -> list[str]:
         return self._wait_for(lambda: self._iam.instance_roles(profile))
