@@ -72,10 +72,10 @@ class JobVolumes:
         self._job_role = job_role
         self._file_system = file_system
         self._s3_files: dict[int, S3FilesVolumeSettings] = {}
-        # Without a host path it is an empty volume on the instance's disk, gone with the task.
-        self.volumes: list[batch.EcsVolume] = [
-            batch.EcsVolume.host(name="scratch", container_path=SCRATCH, readonly=False)
-        ]
+        self.volumes: list[batch.EcsVolume] = []
+        if not any(volume.path.rstrip("/") == SCRATCH for volume in settings.values()):
+            # Without a host path it is an empty volume on the instance's disk, gone with the task.
+            self.volumes.append(batch.EcsVolume.host(name="scratch", container_path=SCRATCH, readonly=False))
         for name, volume in settings.items():
             self.volumes.append(self._volume(name, volume))
 

@@ -239,17 +239,19 @@ class JobSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _places_of_volumes_differ(self) -> JobSettings:
-        owners = {SCRATCH: "the scratch space of every job"}
+        owners: dict[str, str] = {}
         for name, volume in self.volumes.items():
-            if not _VOLUME_NAME.fullmatch(name) or name == "scratch":
+            path = volume.path.rstrip("/") or "/"
+            if not _VOLUME_NAME.fullmatch(name) or (name == "scratch" and path != SCRATCH):
                 raise ValueError(
                     "volumes must have names of lower-case letters, digits and single hyphens or "
-                    f"underscores, other than 'scratch', got {name!r}"
+                    f"underscores, other than 'scratch' unless its path is {SCRATCH}, got {name!r}"
                 )
-            path = volume.path.rstrip("/") or "/"
-            other = owners.setdefault(path, f"volumes.{name}")
-            if other != f"volumes.{name}":
-                raise ValueError(f"volumes.{name}.path must differ from that of {other}, got {volume.path!r}")
+            other = owners.setdefault(path, name)
+            if other != name:
+                raise ValueError(
+                    f"volumes.{name}.path must differ from that of volumes.{other}, got {volume.path!r}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from batch_stack.settings.base import AbsolutePath, Arn, NonEmpty, SettingsModel
 
 SCRATCH = "/scratch"
-"""Where every job has an empty, writable folder of its own."""
+"""Where every job has an empty, writable folder of its own, unless one of its volumes is mounted there."""
 
 
 class _Volume(SettingsModel):

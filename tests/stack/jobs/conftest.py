@@ -44,6 +44,10 @@ JOBS = {
     ),
     "tagged": JobSettings(ecr_repository="team/tool", tag="1.4"),
     "digest": JobSettings(ecr_repository="team/tool", tag="sha256:" + "ab" * 32),
+    "nvme": JobSettings(
+        image=IMAGE,
+        volumes={"fast": HostVolumeSettings(type="host", path="/scratch", host_path="/scratch")},
+    ),
     "disk": JobSettings(image=IMAGE, platform="fargate", ephemeral_storage_gib=120),
     "managed": JobSettings(
         image=IMAGE,

@@ -79,3 +79,9 @@ def test_s3_files_are_mounted_with_the_permissions_that_the_volume_needs(kinds: 
     assert whole["Action"] == ["s3files:ClientMount", "s3files:ClientWrite"]
     assert "Condition" not in whole
     assert {bound["Resource"], whole["Resource"]} == {S3_FILES}
+
+
+def test_a_volume_at_scratch_takes_the_place_of_the_empty_one(kinds: dict[str, Any]) -> None:
+    one = container(kinds, "nvme")
+    assert one["Volumes"] == [{"Name": "fast", "Host": {"SourcePath": "/scratch"}}]
+    assert one["MountPoints"] == [{"ContainerPath": "/scratch", "ReadOnly": False, "SourceVolume": "fast"}]

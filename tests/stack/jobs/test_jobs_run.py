@@ -12,7 +12,6 @@ from batch_stack.settings import parse_settings
 from tests.conformance.cloud.conftest import LocalCloud, started
 from tests.conformance.cloud.test_server import finished
 from tests.conformance.cloud.test_stacks import Stack
-from tests.stack.jobs.conftest import JOBS
 
 pytestmark = pytest.mark.cloud
 
@@ -52,6 +51,14 @@ def _efs(path: str, access_point: str, *, read_only: bool = False) -> dict[str, 
 
 
 SETTINGS = {
+    "compute": {
+        "on_demand": {"type": "on_demand"},
+        "rented": {"type": "managed_instances", "instance_types": ["m6i"]},
+    },
+    "tiers": {
+        "critical": {"priority": 1, "compute": ["on_demand"]},
+        "rented": {"priority": 1, "compute": ["rented"]},
+    },
     "consumable_resources": {"seats": {"total": 1}},
     "jobs": {
         "reader": {
@@ -75,6 +82,14 @@ SETTINGS = {
             "environment": {"ROLE": "worker"},
             "nodes": {"count": 3, "main": 1, "groups": [{"nodes": "1", "environment": {"ROLE": "main"}}]},
         },
+        "managed": {
+            "image": "busybox",
+            "platform": "managed_instances",
+            "command": ["/bin/sh", "-c", 'test "$0/$TOKEN/$MODE" = hello/t0ken/fast', "Ref::what"],
+            "parameters": {"what": "hello"},
+            "environment": {"MODE": "fast"},
+            "secrets": {"TOKEN": {"parameter": "/team/token"}},
+        },
     },
     "storage": {"on_delete": "destroy"},
 }
@@ -89,21 +104,13 @@ def template(cdk: Any, new_app: Callable[[], Any]) -> dict[str, Any]:
         settings=parse_settings(SETTINGS, source="test"),
         containers_dir=Path("unused"),
     )
-    managed = batch_stack.ContainerJob(
-        stack,
-        "ManagedJob",
-        name="managed",
-        settings=JOBS["managed"].model_copy(update={"consumable_resources": {}}),
-        containers_dir=Path("unused"),
-        retry=platform.settings.tiers["critical"].retry,
-        log_retention_days=7,
-    )
     outputs = {
         "Queue": platform.tiers["critical"].queue.job_queue_arn,
         "Seats": platform.consumable_resources["seats"].arn,
         "Reader": platform.jobs["reader"].unversioned_arn,
         "Nodes": platform.jobs["nodes"].unversioned_arn,
-        "Managed": managed.unversioned_arn,
+        "Managed": platform.jobs["managed"].unversioned_arn,
+        "RentedQueue": platform.tiers["rented"].queue.job_queue_arn,
     }
     for name, value in outputs.items():
         cdk.CfnOutput(stack, name, value=value)
@@ -126,16 +133,11 @@ class Deployed:
         assert stack.deploy(template) == "CREATE_COMPLETE", stack.reasons()
         self.arns = stack.outputs()
 
-    def run(self, name: str, **request: Any) -> dict[str, Any]:
+    def run(self, name: str, queue: str = "Queue", **request: Any) -> dict[str, Any]:
         submitted = self.batch.submit_job(
-            jobName=name, jobQueue=self.arns["Queue"], jobDefinition=self.arns[name], **request
+            jobName=name, jobQueue=self.arns[queue], jobDefinition=self.arns[name], **request
         )
         return finished(self.cloud, submitted["jobId"])
-
-    def definition(self, name: str) -> dict[str, Any]:
-        name = self.arns[name].rpartition("/")[2]
-        (found,) = self.batch.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"]
-        return dict(found)
 
 
 @pytest.fixture(scope="module")
@@ -170,10 +172,11 @@ def test_nodes_start_together_with_what_their_group_has(deployed: Deployed) -> N
     assert job["nodeProperties"]["numNodes"] == 3
 
 
-def test_a_definition_for_managed_instances_is_taken_whole(deployed: Deployed) -> None:
-    definition = deployed.definition("Managed")
-    assert definition["platformCapabilities"] == ["MANAGED_INSTANCES"]
-    (task,) = definition["ecsProperties"]["taskProperties"]
+def test_a_job_on_managed_instances_has_its_secret_its_variables_and_its_parameters(
+    deployed: Deployed,
+) -> None:
+    job = deployed.run("Managed", queue="RentedQueue")
+    assert job["status"] == "SUCCEEDED", f"{job}"
+    assert job["platformCapabilities"] == ["MANAGED_INSTANCES"]
+    (task,) = job["ecsProperties"]["taskProperties"]
     assert [one["name"] for one in task["containers"]] == ["main"]
-    assert [volume["name"] for volume in task["volumes"]] == ["scratch", "models"]
-    assert definition["parameters"] == {"what": "hello"}

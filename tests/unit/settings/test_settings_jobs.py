@@ -77,10 +77,6 @@ S3_FILES = "arn:aws:s3files:us-east-1:123456789012:file-system/fs-1"
     ("volumes", "message"),
     [
         (
-            {"data": {"type": "host", "path": "/scratch/", "host_path": "/mnt"}},
-            "volumes.data.path must differ from that of the scratch space of every job, got '/scratch/'",
-        ),
-        (
             {
                 "one": {"type": "host", "path": "/data", "host_path": "/mnt/1"},
                 "two": {"type": "host", "path": "/data/", "host_path": "/mnt/2"},
@@ -90,12 +86,12 @@ S3_FILES = "arn:aws:s3files:us-east-1:123456789012:file-system/fs-1"
         (
             {"scratch": {"type": "host", "path": "/data", "host_path": "/mnt"}},
             "volumes must have names of lower-case letters, digits and single hyphens or underscores, "
-            "other than 'scratch', got 'scratch'",
+            "other than 'scratch' unless its path is /scratch, got 'scratch'",
         ),
         (
             {"Data": {"type": "host", "path": "/data", "host_path": "/mnt"}},
             "volumes must have names of lower-case letters, digits and single hyphens or underscores, "
-            "other than 'scratch', got 'Data'",
+            "other than 'scratch' unless its path is /scratch, got 'Data'",
         ),
         (
             {"data": {"type": "efs", "path": "/data", "access_point": "x", "file_system_id": "fs-1"}},
@@ -119,6 +115,11 @@ S3_FILES = "arn:aws:s3files:us-east-1:123456789012:file-system/fs-1"
 )
 def test_volumes_that_cannot_be_mounted_are_refused(volumes: dict[str, Any], message: str) -> None:
     assert _refusal({"volumes": volumes}) == message
+
+
+def test_a_volume_may_take_the_place_of_the_scratch_space() -> None:
+    nvme = {"type": "host", "path": "/scratch", "host_path": "/scratch"}
+    assert _settings({"volumes": {"scratch": nvme}}).jobs["solve"].volumes["scratch"].path == "/scratch"
 
 
 @pytest.mark.parametrize(
