@@ -106,7 +106,7 @@ class InProcessClient:
         try:
             answer = await self.call(reference.service, reference.operation, **reference.request)
         except CallError as error:
-            raise ClientError(str(error)) from error
+            raise ClientError(cloud_secrets.failure(reference, str(error))) from error
         return cloud_secrets.value(reference, answer), cloud_secrets.permission(reference, answer)
 
     async def _create_if_absent(self, operation: str, **request: Any) -> None:

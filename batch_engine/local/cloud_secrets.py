@@ -61,6 +61,18 @@ def permission(reference: SecretReference, answer: dict[str, Any]) -> Check:
     return Check("secretsmanager:GetSecretValue", str(answer["ARN"]))
 
 
+def failure(reference: SecretReference, why: str) -> str:
+    """What ECS says where a value cannot be read; it names the secret, which the service's own words do not.
+
+    https://repost.aws/knowledge-center/ecs-unable-to-pull-secrets
+    """
+    if reference.service == "ssm":
+        name = reference.request["Name"]
+        return f"unable to retrieve secrets from ssm: failed to fetch parameter {name}: {why}"
+    arn = reference.request["SecretId"]
+    return f"unable to retrieve secret from asm: failed to fetch secret {arn} from secrets manager: {why}"
+
+
 def value(reference: SecretReference, answer: dict[str, Any]) -> str:
     """Pick the value out of the service's answer.
 
