@@ -24,6 +24,7 @@ from batch_stack.permissions import (
     grant_stop_jobs,
     grant_write_objects,
 )
+from batch_stack.preflight.report import check_before_building
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import (
     Architecture,
@@ -52,7 +53,7 @@ class BatchPlatform(Construct):
         consumable_resources: what jobs share and there is only so much of, by their names in the settings.
         jobs: the job definitions by their names in the settings, and those of `add_job`.
         triggers: what submits jobs, by their names in the settings, and those of `add_trigger`.
-        notification: the topic and its rules.
+        notification: the topic, which hears of what the tiers and triggers watch.
     """
 
     def __init__(
@@ -77,10 +78,12 @@ class BatchPlatform(Construct):
                 public ones.
 
         Raises:
-            SettingsError: a job's folder has no Dockerfile.
+            SettingsError: a check before deployment found what cannot work, or a job's folder has no
+                Dockerfile.
             ValueError: the VPC has no such subnet.
         """
         super().__init__(scope, construct_id)
+        check_before_building(self, settings)
         self.settings = settings
         self._containers_dir = containers_dir
         self.network = Network(
@@ -98,6 +101,12 @@ class BatchPlatform(Construct):
                 for name, one in settings.compute.items()
             }
         )
+        self.notification = Notification(
+            self,
+            "Notification",
+            emails=settings.notifications.emails,
+            removal_policy=removal_policy(settings.storage),
+        )
         self.tiers: Mapping[str, PriorityTier] = MappingProxyType(
             {
                 name: PriorityTier(
@@ -105,6 +114,7 @@ class BatchPlatform(Construct):
                     f"{pascal(name)}Tier",
                     compute_environments=[self.compute[compute] for compute in tier.compute],
                     settings=tier,
+                    notification=self.notification,
                 )
                 for name, tier in settings.tiers.items()
             }
@@ -120,16 +130,6 @@ class BatchPlatform(Construct):
         self.jobs: Mapping[str, ContainerJob] = MappingProxyType(self._jobs)
         self._triggers = {name: self._trigger(name, one) for name, one in settings.triggers.items()}
         self.triggers: Mapping[str, ObjectTrigger] = MappingProxyType(self._triggers)
-        self.notification = Notification(
-            self,
-            "Notification",
-            queues=[tier.queue for tier in self.tiers.values()],
-            emails=settings.notifications.emails,
-            dead_letter_queues={
-                pascal(name): trigger.dead_letter_queue for name, trigger in self.triggers.items()
-            },
-            removal_policy=removal_policy(settings.storage),
-        )
 
     def add_job(
         self,
@@ -172,9 +172,8 @@ class BatchPlatform(Construct):
             SettingsError: the job or the tier does not exist, or one does not fit the other.
         """
         self.settings = with_trigger(self.settings, name, settings)
-        trigger = self._triggers[name] = self._trigger(name, settings)
-        self.notification.watch_dead_letters(pascal(name), trigger.dead_letter_queue)
-        return trigger
+        self._triggers[name] = self._trigger(name, settings)
+        return self._triggers[name]
 
     def grant_read_jobs(self, grantee: iam.IGrantable) -> None:
         """Allow asking how jobs are doing: those of every queue, for AWS knows no narrower permission.
@@ -240,7 +239,7 @@ class BatchPlatform(Construct):
         ]
 
     def _trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
-        return ObjectTrigger(
+        trigger = ObjectTrigger(
             self,
             f"{pascal(name)}Trigger",
             bucket=self.storage.input_bucket,
@@ -254,3 +253,5 @@ class BatchPlatform(Construct):
             parameters=settings.parameters,
             output_prefix=settings.output_prefix,
         )
+        self.notification.watch_dead_letters(pascal(name), trigger.dead_letter_queue)
+        return trigger

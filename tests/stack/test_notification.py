@@ -12,13 +12,26 @@ pytestmark = pytest.mark.stack
 OfType = Callable[[str], dict[str, dict[str, Any]]]
 
 
+FAILED, BLOCKED = "Batch Job State Change", "Batch Job Queue Blocked"
+
+
 @pytest.fixture
-def rules(of_type: OfType) -> dict[str, tuple[str, dict[str, Any]]]:
-    """The rules on AWS Batch's events: detail-type to logical id and properties."""
+def all_rules(of_type: OfType) -> dict[str, dict[str, Any]]:
+    """The rules on AWS Batch's events: logical id to properties."""
     return {
-        resource["Properties"]["EventPattern"]["detail-type"][0]: (name, resource["Properties"])
+        name: resource["Properties"]
         for name, resource in of_type("AWS::Events::Rule").items()
         if resource["Properties"]["EventPattern"]["source"] == ["aws.batch"]
+    }
+
+
+@pytest.fixture
+def rules(all_rules: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The rules of one tier, by the detail-type of their events."""
+    return {
+        rule["EventPattern"]["detail-type"][0]: rule
+        for name, rule in all_rules.items()
+        if name.startswith("CriticalTier")
     }
 
 
@@ -34,29 +47,30 @@ def _message(rule: dict[str, Any], event: dict[str, Any]) -> str:
     return "\n".join(json.loads(line) for line in text.splitlines())
 
 
-def test_failed_jobs_and_blocked_queues_of_this_stack_reach_the_topic(
-    rules: dict[str, tuple[str, dict[str, Any]]], of_type: OfType
+def test_failed_jobs_and_blocked_queues_of_every_tier_reach_the_topic(
+    all_rules: dict[str, dict[str, Any]], of_type: OfType
 ) -> None:
     (topic,) = of_type("AWS::SNS::Topic")
-    queues = set(of_type("AWS::Batch::JobQueue"))
-
-    assert sorted(rules) == ["Batch Job Queue Blocked", "Batch Job State Change"]
-    for _, rule in rules.values():
-        listened = {queue["Fn::GetAtt"][0] for queue in rule["EventPattern"]["detail"]["jobQueue"]}
-        assert listened == queues
+    listened = []
+    for rule in all_rules.values():
+        (queue,) = rule["EventPattern"]["detail"]["jobQueue"]
+        listened.append((rule["EventPattern"]["detail-type"][0], queue["Fn::GetAtt"][0]))
         assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": topic}]
+
+    queues = of_type("AWS::Batch::JobQueue")
+    assert sorted(listened) == sorted((kind, queue) for kind in (FAILED, BLOCKED) for queue in queues)
 
 
 def test_only_failures_are_told_and_an_array_only_once(
-    rules: dict[str, tuple[str, dict[str, Any]]],
+    rules: dict[str, dict[str, Any]],
 ) -> None:
-    detail = rules["Batch Job State Change"][1]["EventPattern"]["detail"]
+    detail = rules[FAILED]["EventPattern"]["detail"]
     assert detail["status"] == ["FAILED"]
     assert detail["arrayProperties"] == {"index": [{"exists": False}]}
 
 
 def test_the_message_on_a_failed_job_says_what_happened(
-    rules: dict[str, tuple[str, dict[str, Any]]],
+    rules: dict[str, dict[str, Any]],
 ) -> None:
     event = {
         "time": "2026-01-02T03:04:05Z",
@@ -71,7 +85,7 @@ def test_the_message_on_a_failed_job_says_what_happened(
             "container": {"exitCode": 65, "logStreamName": "media/default/abc"},
         },
     }
-    message = _message(rules["Batch Job State Change"][1], event)
+    message = _message(rules[FAILED], event)
 
     assert message.splitlines()[0] == "AWS Batch job cat-mp4-0123456789ab FAILED"
     for part in (
@@ -88,18 +102,18 @@ def test_the_message_on_a_failed_job_says_what_happened(
 
 
 def test_the_message_on_a_blocked_queue_gives_its_reason(
-    rules: dict[str, tuple[str, dict[str, Any]]],
+    rules: dict[str, dict[str, Any]],
 ) -> None:
     reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too large"
     event = {"detail": {"jobName": "big", "statusReason": reason, "jobQueue": "arn:q"}}
-    message = _message(rules["Batch Job Queue Blocked"][1], event)
+    message = _message(rules[BLOCKED], event)
     assert "blocked by job big" in message
     assert reason in message
     assert "arn:q" in message
 
 
 def test_only_these_rules_and_alarms_may_publish(
-    rules: dict[str, tuple[str, dict[str, Any]]], of_type: OfType
+    all_rules: dict[str, dict[str, Any]], of_type: OfType
 ) -> None:
     (policy,) = of_type("AWS::SNS::TopicPolicy").values()
     allowed = {
@@ -113,7 +127,7 @@ def test_only_these_rules_and_alarms_may_publish(
         return sorted(arn["Fn::GetAtt"][0] for arn in arns)
 
     assert sorted(allowed) == ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
-    assert sources("events.amazonaws.com") == sorted(name for name, _ in rules.values())
+    assert sources("events.amazonaws.com") == sorted(all_rules)
     assert sources("cloudwatch.amazonaws.com") == sorted(of_type("AWS::CloudWatch::Alarm"))
     account = allowed["cloudwatch.amazonaws.com"]["Condition"]["StringEquals"]
     assert account == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
@@ -134,7 +148,11 @@ def test_every_dead_letter_queue_has_an_alarm(
     dead_letter_queues = {
         name for name, r in resources.items() if r["Type"] == "AWS::SQS::Queue" and "DeadLetter" in name
     }
-    alarms = [r["Properties"] for r in resources.values() if r["Type"] == "AWS::CloudWatch::Alarm"]
+    alarms = [
+        r["Properties"]
+        for name, r in resources.items()
+        if r["Type"] == "AWS::CloudWatch::Alarm" and "DeadLetter" in name
+    ]
     watched = [alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0] for alarm in alarms]
 
     assert sorted(watched) == sorted(dead_letter_queues)
@@ -151,8 +169,8 @@ def test_every_dead_letter_queue_has_an_alarm(
         assert resources[action["Ref"]]["Type"] == "AWS::SNS::Topic"
 
 
-def test_messages_that_cannot_be_published_are_kept(rules: dict[str, tuple[str, dict[str, Any]]]) -> None:
-    for _, rule in rules.values():
+def test_messages_that_cannot_be_published_are_kept(all_rules: dict[str, dict[str, Any]]) -> None:
+    for rule in all_rules.values():
         (target,) = rule["Targets"]
         assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0].startswith("NotificationDeadLetterQueue")
         assert target["RetryPolicy"]["MaximumRetryAttempts"] == 24
