@@ -103,10 +103,11 @@ def _check_jobs(settings: Settings) -> None:
             raise ValueError(f"jobs.{name} must be one that a tier can run, got {' and '.join(why)}")
         for resource, quantity in job.consumable_resources.items():
             known = settings.consumable_resources.get(resource)
-            if known is not None and quantity > known.total:
+            nodes = job.nodes.count if job.nodes is not None else 1
+            if known is not None and quantity * nodes > known.total:
                 raise ValueError(
-                    f"jobs.{name}.consumable_resources.{resource} must be at most {known.total}, "
-                    f"all that there is, got {quantity}"
+                    f"jobs.{name}.consumable_resources.{resource} must be at most {known.total // nodes}, "
+                    f"for there are {known.total}{f' for {nodes} nodes' if nodes > 1 else ''}, got {quantity}"
                 )
             if resource not in settings.consumable_resources and not resource.startswith("arn:"):
                 raise ValueError(

@@ -177,6 +177,5 @@ def test_a_job_on_managed_instances_has_its_secret_its_variables_and_its_paramet
 ) -> None:
     job = deployed.run("Managed", queue="RentedQueue")
     assert job["status"] == "SUCCEEDED", f"{job}"
-    assert job["platformCapabilities"] == ["MANAGED_INSTANCES"]
     (task,) = job["ecsProperties"]["taskProperties"]
     assert [one["name"] for one in task["containers"]] == ["main"]
