@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,17 +152,16 @@ class Runner:
             due_s = time.monotonic() + grace_s
             running.kill_at_s = due_s if running.kill_at_s is None else min(due_s, running.kill_at_s)
 
+    def _end_group(self, pid: int) -> None:
+        if pid in self.running:
+            _signal(pid, signal.SIGKILL)
+
     def reap(self) -> None:
         """Take in every process that has ended. A group goes before its leader's id may be used again."""
         ended: list[tuple[Running, int]] = []
         others = False
-        while (pid := _ended_child()) is not None:
-            if pid in self.running:
-                _signal(pid, signal.SIGKILL)
-            try:
-                _, status = os.waitpid(pid, 0)
-            except ChildProcessError:
-                continue
+        while (child := ended_child(self._end_group)) is not None:
+            pid, status = child
             if pid in self.running:
                 running = self.running.pop(pid)
                 del self.by_key[running.key]
@@ -288,13 +288,34 @@ class Runner:
             return
 
 
-def _ended_child() -> int | None:
-    """A child that has ended and is not reaped yet."""
+def ended_child(before_reaping: Callable[[int], None]) -> tuple[int, int] | None:
+    """Reap a child that has ended; None where there is none.
+
+    Args:
+        before_reaping: called with its id while that cannot be given to another process.
+
+    Returns:
+        Its id and its status, as ``waitpid`` gives them.
+    """
+    if not hasattr(os, "waitid"):
+        # A Mac before Python 3.13 cannot look without reaping. A group's id stays taken while it has members:
+        # only where nobody is left to be killed may another process have it by now.
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if pid == 0:
+            return None
+        before_reaping(pid)
+        return pid, status
     try:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return None
+        before_reaping(ended.si_pid)
+        return os.waitpid(ended.si_pid, 0)
     except ChildProcessError:
         return None
-    return ended.si_pid if ended else None
 
 
 def _signal(group: int, number: signal.Signals) -> None:
