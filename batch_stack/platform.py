@@ -154,7 +154,9 @@ class BatchPlatform(Construct):
             SettingsError: no tier can run it, it does not fit the rest of the settings, or its folder has no
                 Dockerfile.
         """
-        self.settings = with_job(self.settings, name, settings)
+        whole = with_job(self.settings, name, settings)
+        check_before_building(self, whole)
+        self.settings = whole
         self._jobs[name] = self._job(name, settings, containers_dir, resources)
         return self._jobs[name]
 
@@ -171,7 +173,9 @@ class BatchPlatform(Construct):
         Raises:
             SettingsError: the job or the tier does not exist, or one does not fit the other.
         """
-        self.settings = with_trigger(self.settings, name, settings)
+        whole = with_trigger(self.settings, name, settings)
+        check_before_building(self, whole)
+        self.settings = whole
         self._triggers[name] = self._trigger(name, settings)
         return self._triggers[name]
 

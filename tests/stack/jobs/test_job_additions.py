@@ -26,7 +26,12 @@ class Added:
 
     def __init__(self, cdk: Any, app: Any) -> None:
         self.stack = cdk.Stack(app, "added")
-        settings = {"jobs": {"fast": {"image": IMAGE}}, "storage": {"on_delete": "destroy"}}
+        # There is a warning of the checks before deployment: with one attempt, rules have no effect.
+        once = {"attempts": 1, "rules": [{"action": "retry", "on_exit_code": "75"}]}
+        settings = {
+            "jobs": {"fast": {"image": IMAGE, "retry": once}},
+            "storage": {"on_delete": "destroy"},
+        }
         self.platform = batch_stack.BatchPlatform(
             self.stack,
             "Default",
@@ -207,6 +212,17 @@ def test_an_operator_reads_all_jobs_and_stops_only_those_with_the_tag(resources:
     assert stopping["Condition"] == {"StringEquals": {"aws:ResourceTag/team": "video"}}
 
 
+def test_a_warning_of_the_checks_is_not_repeated_by_each_addition(added: Added, cdk: Any) -> None:
+    messages = [
+        entry.data
+        for child in added.stack.node.find_all()
+        for entry in child.node.metadata
+        if entry.type == "aws:cdk:warning"
+    ]
+    assert messages
+    assert len(messages) == len(set(map(str, messages)))
+
+
 def test_stopping_every_job_of_the_account_cannot_be_granted(added: Added) -> None:
     with pytest.raises(ValueError, match=r"tags must have at least one entry, got \{\} at added/Default"):
         added.platform.grant_stop_jobs(added.Operator, tags={})
@@ -228,6 +244,7 @@ def test_a_job_without_tiers_has_to_be_told_where_to(world: Any) -> None:
         ("fast", "jobs must not have 'fast' twice"),
         ("Bad Name", "jobs must have names of lower-case letters"),
         ("huge", "jobs.huge.vcpu must be at most"),
+        ("thirsty", "jobs.thirsty"),
         (
             "rented",
             "jobs.rented must be one that a tier can run, got jobs.rented.platform is managed",
@@ -237,6 +254,7 @@ def test_a_job_without_tiers_has_to_be_told_where_to(world: Any) -> None:
 def test_what_is_added_is_checked_like_what_a_file_says(added: Added, job: str, message: str) -> None:
     settings = {
         "huge": JobSettings(image=IMAGE, vcpu=400),
+        "thirsty": JobSettings(image=IMAGE, vcpu=1, memory_mib=20_000_000),
         "rented": JobSettings(image=IMAGE, platform="managed_instances"),
     }.get(job, JobSettings(image=IMAGE))
     with pytest.raises(SettingsError, match=message):
