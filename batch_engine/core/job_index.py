@@ -95,14 +95,21 @@ class JobIndex:
             left[job.queue] = Departure(now_ms, job.order)
 
     def _shelf(self, queue: str, status: JobStatus) -> _Shelf:
-        return self._shelves.setdefault(queue, {}).setdefault(status, _Shelf())
+        shelves = self._shelves.get(queue)
+        if shelves is None:
+            # All of them at once: this is asked several times a job, and seldom for the first time.
+            shelves = self._shelves[queue] = {each: _Shelf() for each in JobStatus}
+        return shelves[status]
 
     def _count(self, job: Job, sign: int) -> None:
         if not job.is_array and not job.is_gang:
-            use = self._use.setdefault(job.queue, Counter())
-            use[job.share_identifier or ""] += sign * job.milli_vcpus
-            if not use[job.share_identifier or ""]:
-                del use[job.share_identifier or ""]
+            use = self._use.get(job.queue)
+            if use is None:
+                use = self._use[job.queue] = Counter()
+            share = job.share_identifier or ""
+            use[share] += sign * job.milli_vcpus
+            if not use[share]:
+                del use[share]
 
     def count_waiting(self, job: Job, count: int) -> None:
         """So many jobs like this one have become RUNNABLE, or are so no more; for children without a ``Job``.

@@ -125,7 +125,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        parsed = json.loads(body, parse_constant=_no_constant)
+        parsed = _DECODER.decode(body.decode())
     except (ValueError, RecursionError) as error:
         raise ClientError(f"The request body is not JSON: {error}") from None
     if not isinstance(parsed, dict):
@@ -135,6 +135,9 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _reply(status: int, body: dict[str, Any], request_id: str) -> Response:

@@ -65,6 +65,7 @@ class AttemptRunner:
         tell: Tell,
     ) -> None:
         self._scratch_root = scratch_root
+        self._scratch_prefix = f"{scratch_root}/"
         self._shared = shared
         self._runtime = runtime
         self._credentials = credentials
@@ -140,7 +141,7 @@ class AttemptRunner:
     def _scratch(self, key: Key) -> str:
         # A colon in HOME or TMPDIR would split lists of folders, a number sign would start a comment.
         name = key[0].replace(":", "_").replace("#", "_")
-        return f"{self._scratch_root}/{name}-{key[1]}"
+        return f"{self._scratch_prefix}{name}-{key[1]}"
 
     def _prepare(self, job: Job, key: Key, attempt: _Attempt) -> Any:
         secrets = resolve_secrets(job, self._secrets)

@@ -38,7 +38,7 @@ def jobs_path(executable: str, inherited: str) -> str:
 def job_environment(
     job: Job,
     image_environment: Mapping[str, str],
-    scratch: Path,
+    scratch: str,
     around: Surroundings,
     credentials_url: str | None,
 ) -> dict[str, str]:
@@ -57,8 +57,8 @@ def job_environment(
     inside_container = ("PATH", "HOME", "TMPDIR")
     return {
         "PATH": around.path,
-        "HOME": str(scratch),
-        "TMPDIR": str(scratch / "tmp"),
+        "HOME": scratch,
+        "TMPDIR": os.path.join(scratch, "tmp"),
         "LANG": "C.UTF-8",
         **{name: value for name, value in image_environment.items() if name not in inside_container},
         **container_environment(job, around, credentials_url),

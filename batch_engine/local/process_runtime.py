@@ -56,7 +56,7 @@ class ProcessRuntime:
         """What the runner is told; see ``Runtime``."""
         image = self._images.find(job.container["image"])
         of_image = image.environment if image else {}
-        scratch = Path(given.places.scratch)
+        scratch = given.places.scratch
         variables = job_environment(job, of_image, scratch, self._around, given.credentials_url)
         return launch_message(job, image, {**variables, **given.secrets}, given.places)
 

@@ -19,7 +19,7 @@ from batch_engine.local.runner.spares import TMP, Spares
 from batch_engine.local.runner.spawn import SpawnError, spawn
 
 MEMORY_CHECK_S = 0.5
-GATHER_S = 0.002
+GATHER_S = 0.01
 """How long a start waits for company: the end of a short job then travels with it."""
 DEATH_PAUSE_S = 0.05
 
