@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from batch_engine.core.capacity_invariants import capacity_violations, lasting_milli_vcpus, limit_violations
+from batch_engine.core.demand_invariants import demand_violations
 from batch_engine.core.job_invariants import job_violations
 from batch_engine.core.model import Job, JobStatus
 from batch_engine.core.scheduler import Scheduler
@@ -86,6 +87,7 @@ def _whole(scheduler: Scheduler, tally: Tally, lasting: Mapping[str, int]) -> It
     yield from tally.disagreements(scheduler)
     yield from limit_violations(scheduler)
     yield from capacity_violations(scheduler, lasting)
+    yield from demand_violations(scheduler)
     yield from _of_lines(scheduler)
 
 
