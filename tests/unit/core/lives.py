@@ -21,7 +21,7 @@ from batch_engine.core.events import (
 )
 from batch_engine.core.instances import Instance, InstanceState
 from batch_engine.core.journal import nodes_of
-from batch_engine.core.model import Job, JobStatus, StopCause
+from batch_engine.core.model import Job, JobStatus, State, StopCause
 from batch_engine.core.refusals import Refusal
 from batch_engine.local.store import Store
 
@@ -120,6 +120,11 @@ class Life:
         assert (job_id, attempt) not in self.begun, f"attempt {attempt} of {job_id} is started twice"
         alive = [key for key, stopped in self.running.items() if key[0] == job_id and not stopped]
         assert alive == [], f"{job_id} is started while it runs"
+        job = self.world.registry.jobs[job_id]
+        environment = self.world.registry.compute_environments[job.attempt.compute_environment]
+        if job.node_index is None:  # other nodes start when their main node runs, long after it was placed
+            standing = environment.state, environment.status
+            assert standing == (State.ENABLED, "VALID"), f"{job_id} starts in {environment.name}, {standing}"
         self.begun.add((job_id, attempt))
         self.running[job_id, attempt] = False
         at_s = self.random.uniform(0, 20)
@@ -224,6 +229,17 @@ def assert_nobody_waits_without_need(world: Any) -> None:
             else:
                 offer = dispatcher.capacity.offer(head, environment)
             assert isinstance(offer, Refusal), f"{head.id} waits though {name} offers {offer}"
+
+
+def assert_limits_are_kept(world: Any) -> None:
+    """No head of a queue waits for longer than the queue's time limit for its reason allows."""
+    for queue in world.registry.job_queues.values():
+        head = world.scheduler.dispatcher.shares.head(queue) if queue.status == "VALID" else None
+        for action in queue.time_limit_actions if head is not None else ():
+            if action["reason"] == head.wait_reason:
+                waited_ms = world.now_ms - head.waits_since_ms
+                limit_ms = action["maxTimeSeconds"] * 1000 + SLACK_MS
+                assert waited_ms <= limit_ms, f"{head.id} waits for {waited_ms} ms: {head.status_reason}"
 
 
 def _is_ready(instance: Instance | None) -> bool:

@@ -174,7 +174,7 @@ class Workload(RuleBasedStateMachine):
         raise AssertionError(f"still waiting: {[(job.id, job.status, job.status_reason) for job in jobs]}")
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(400, marks=MANY)])
+@pytest.mark.parametrize("count", [100, pytest.param(300, marks=MANY)])
 def test_random_capacity(make_world, count):
     Workload.make_world = staticmethod(make_world)
     run_random(Workload, count)

@@ -189,7 +189,7 @@ class Workload(RuleBasedStateMachine):
             assert_nobody_waits_without_need(self.world)
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(600, marks=MANY)])
+@pytest.mark.parametrize("count", [150, pytest.param(800, marks=MANY)])
 def test_random_workloads(make_world, count):
     Workload.make_world = staticmethod(make_world)
     run_random(Workload, count)
