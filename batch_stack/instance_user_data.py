@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from aws_cdk import aws_ec2 as ec2
 
-SCRATCH_PATH = "/scratch"
-"""Where the instances' own disks are mounted; anybody may write there, as in /tmp."""
+DOCKER_VOLUMES = "/var/lib/docker/volumes"
+"""Where the instances' own disks are mounted: the empty folders that jobs are given at /scratch are there."""
 
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html
 _AGENT = {
@@ -27,10 +27,11 @@ _METADATA_FOR_ROOT_ONLY = (
 )
 # Amazon Linux has no mdadm until it is asked for, from a repository that is in S3. A second run, or one after
 # a restart, finds the volume by its label or mounted, and leaves what is on it. Without any disk, which a
-# type that the project's table does not know may lack, the folder is on the root volume.
+# type that the project's table does not know may lack, the folders stay on the root volume. Docker, which may
+# run already, finds volumes by their paths; to stop it would keep the ECS agent, which waits for the end of
+# all this and requires Docker, from ever starting.
 _SCRATCH = f"""\
-mkdir --parents {SCRATCH_PATH}
-if ! mountpoint --quiet {SCRATCH_PATH}; then
+if ! mountpoint --quiet {DOCKER_VOLUMES}; then
   if ! blkid --label scratch > /dev/null; then
     mapfile -t disks < <(lsblk --nodeps --noheadings --paths --output NAME,MODEL \\
       | awk '/Amazon EC2 NVMe Instance Storage/ {{ print $1 }}')
@@ -43,14 +44,16 @@ if ! mountpoint --quiet {SCRATCH_PATH}; then
     [[ -z $volume ]] || mkfs.xfs -L scratch "$volume"
   fi
   if blkid --label scratch > /dev/null; then
+    options=defaults,noatime,nofail,x-systemd.before=docker.service
     grep --quiet '^LABEL=scratch ' /etc/fstab \\
-      || echo 'LABEL=scratch {SCRATCH_PATH} xfs defaults,noatime,nofail 0 2' >> /etc/fstab
-    mount {SCRATCH_PATH}
+      || echo "LABEL=scratch {DOCKER_VOLUMES} xfs $options 0 2" >> /etc/fstab
+    mkdir --parents {DOCKER_VOLUMES}
+    mount {DOCKER_VOLUMES}
+    chmod 0701 {DOCKER_VOLUMES}
   else
-    echo 'batch-stack: no instance store volume: {SCRATCH_PATH} is on the root volume' >&2
+    echo 'batch-stack: no instance store volume: /scratch of jobs is on the root volume' >&2
   fi
-fi
-chmod 1777 {SCRATCH_PATH}"""
+fi"""
 
 
 def instance_user_data(*, spot: bool, nvme_scratch: bool = False) -> ec2.MultipartUserData:
@@ -72,14 +75,14 @@ def instance_user_data(*, spot: bool, nvme_scratch: bool = False) -> ec2.Multipa
 
     Args:
         spot: whether the instances are Spot instances.
-        nvme_scratch: whether all their instance store volumes become one file system, at `SCRATCH_PATH`.
+        nvme_scratch: whether all their instance store volumes become one file system, at `DOCKER_VOLUMES`.
     """
     agent: Mapping[str, str] = {**_AGENT, **(_AGENT_ON_SPOT if spot else {})}
     commands = ec2.UserData.for_linux()
     commands.add_commands(_METADATA_FOR_ROOT_ONLY)
     commands.add_commands(*(f"echo {name}={value} >> /etc/ecs/ecs.config" for name, value in agent.items()))
     if nvme_scratch:
-        # Last: what fails here leaves an instance that is safe, and a job that finds too little room.
+        # Last: what fails here leaves an instance that is safe, and jobs with the root volume's room.
         commands.add_commands(_SCRATCH)
     user_data = ec2.MultipartUserData()
     user_data.add_part(ec2.MultipartBody.from_user_data(commands))

@@ -69,7 +69,7 @@ class Ec2Settings(_InstanceTypes):
     min_vcpus: Annotated[int, Field(ge=0, le=100_000)] = 0
     # The AMI's own snapshot is 30 GiB: a smaller volume cannot start.
     ebs_gib: Annotated[int, Field(ge=30, le=16_384)] = 50
-    # The instances' own NVMe disks as one volume, mounted at /scratch for jobs to mount.
+    # The instances' own NVMe disks as one volume, which /scratch of every job is then on.
     nvme_scratch: bool = False
     # A cluster placement group, for multi-node parallel jobs: instances close together, in one of the
     # network's Availability Zones, counted from 1, which must offer the instance types.

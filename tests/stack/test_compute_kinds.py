@@ -224,14 +224,13 @@ def test_nodes_in_public_subnets_are_warned_of(new_app: Callable[[], Any], cdk: 
         Ec2ComputeEnvironment(stack, "Far", network=network, settings=far)
 
 
+VOLUMES = "/var/lib/docker/volumes"
 STUBS = {
-    "mountpoint": 'grep -q "^mount /scratch$" "$LOG"',
+    "mountpoint": 'grep -q "^mount $2$" "$LOG"',
     "blkid": 'grep -q "^mkfs.xfs -L scratch" "$LOG"',
     "lsblk": 'for d in $DISKS; do echo "$d Amazon EC2 NVMe Instance Storage"; done\n'
     'echo "/dev/nvme0n1 Amazon Elastic Block Store"',
-    "mdadm": 'echo "mdadm $*" >> "$LOG"',
-    "mkfs.xfs": 'echo "mkfs.xfs $*" >> "$LOG"',
-    "mount": 'echo "mount $*" >> "$LOG"',
+    **{name: f'echo "{name} $*" >> "$LOG"' for name in ("mdadm", "mkfs.xfs", "mount")},
 }
 
 
@@ -239,53 +238,68 @@ STUBS = {
 def boot(tmp_path: Path, kinds: dict[str, Any]) -> Callable[[str], list[str]]:
     """Runs what makes the scratch volume, of the user data, among stubs; says what it did."""
     template = kinds[_resources(kinds, "arm")["LaunchTemplate"]["LaunchTemplateId"]["Ref"]]
-    script = json.dumps(template["Properties"]["LaunchTemplateData"]["UserData"])
-    assert "mkdir --parents /scratch" in script
+    user_data = json.dumps(template["Properties"]["LaunchTemplateData"]["UserData"])
     from batch_stack.instance_user_data import _SCRATCH  # noqa: PLC0415 # loads aws_cdk
 
-    assert json.dumps(_SCRATCH)[1:-1] in script
+    assert json.dumps(_SCRATCH)[1:-1] in user_data
     (tmp_path / "bin").mkdir()
-    (tmp_path / "fstab").touch()
-    (tmp_path / "log").touch()
     for name, body in STUBS.items():
         path = tmp_path / "bin" / name
         path.write_text(f"#!/bin/bash\n{body}\n")
         path.chmod(0o755)
+    for name in ("fstab", "log"):
+        (tmp_path / name).touch()
     # The paths of this machine are not touched: those of the script are put below the test's folder.
-    text = _SCRATCH.replace("/etc/fstab", str(tmp_path / "fstab"))
-    text = text.replace("mkdir --parents /scratch", f"mkdir --parents {tmp_path}/scratch")
-    text = text.replace("chmod 1777 /scratch", f"chmod 1777 {tmp_path}/scratch")
+    text = _SCRATCH.replace("/etc/fstab", f"{tmp_path}/fstab").replace(VOLUMES, f"{tmp_path}{VOLUMES}")
 
     def run(disks: str) -> list[str]:
-        environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "LOG": str(tmp_path / "log"), "DISKS": disks}
+        environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "LOG": f"{tmp_path}/log", "DISKS": disks}
         command = ["/bin/bash", "-e", "-u", "-o", "pipefail", "-c", text]
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
-        assert (tmp_path / "scratch").stat().st_mode & 0o7777 == 0o1777
-        return (tmp_path / "log").read_text().splitlines()
+        return (tmp_path / "log").read_text().replace(str(tmp_path), "").splitlines()
 
     return run
 
 
-def test_one_disk_is_the_scratch_volume(boot: Callable[[str], list[str]], tmp_path: Path) -> None:
-    done = boot("/dev/nvme1n1")
-    assert done == ["mkfs.xfs -L scratch /dev/nvme1n1", "mount /scratch"]
-    assert (tmp_path / "fstab").read_text() == "LABEL=scratch /scratch xfs defaults,noatime,nofail 0 2\n"
+MOUNTED = f"mount {VOLUMES}"
+
+
+def test_one_disk_holds_the_volumes_of_jobs(boot: Callable[[str], list[str]], tmp_path: Path) -> None:
+    assert boot("/dev/nvme1n1") == ["mkfs.xfs -L scratch /dev/nvme1n1", MOUNTED]
+    (line,) = (tmp_path / "fstab").read_text().replace(str(tmp_path), "").splitlines()
+    options = "defaults,noatime,nofail,x-systemd.before=docker.service"
+    assert line == f"LABEL=scratch {VOLUMES} xfs {options} 0 2"
+    assert Path(f"{tmp_path}{VOLUMES}").stat().st_mode & 0o777 == 0o701
 
 
 def test_several_disks_become_one_volume_once(boot: Callable[[str], list[str]], tmp_path: Path) -> None:
-    done = boot("/dev/nvme1n1 /dev/nvme2n1")
-    assert done == [
-        "mdadm --create /dev/md/scratch --run --level=0 --raid-devices=2 /dev/nvme1n1 /dev/nvme2n1",
+    disks = "/dev/nvme1n1 /dev/nvme2n1"
+    made = [
+        f"mdadm --create /dev/md/scratch --run --level=0 --raid-devices=2 {disks}",
         "mkfs.xfs -L scratch /dev/md/scratch",
-        "mount /scratch",
     ]
-    assert boot("/dev/nvme1n1 /dev/nvme2n1") == done
+    assert boot(disks) == [*made, MOUNTED]
+    assert boot(disks) == [*made, MOUNTED], "nothing more is done"
     # After a restart the volume is there and not mounted: it is, and nothing on it is lost.
-    (tmp_path / "log").write_text("mkfs.xfs -L scratch /dev/md/scratch\n")
-    assert boot("/dev/nvme1n1 /dev/nvme2n1") == ["mkfs.xfs -L scratch /dev/md/scratch", "mount /scratch"]
+    (tmp_path / "log").write_text(f"{made[1]}\n")
+    assert boot(disks) == [made[1], MOUNTED]
     assert len((tmp_path / "fstab").read_text().splitlines()) == 1
 
 
-def test_without_a_disk_the_folder_is_on_the_root_volume(boot: Callable[[str], list[str]]) -> None:
+def test_without_a_disk_docker_is_left_alone(boot: Callable[[str], list[str]]) -> None:
     assert boot("") == []
+
+
+def test_only_environments_that_ask_for_it_touch_their_disks(kinds: dict[str, Any]) -> None:
+    templates = {
+        name: json.dumps(kinds[_resources(kinds, name)["LaunchTemplate"]["LaunchTemplateId"]["Ref"]])
+        for name in ("arm", "gpu", "plain")
+    }
+    assert [name for name, text in templates.items() if "mkfs" in text] == ["arm"]
+
+
+def test_the_agent_cleans_up_sooner_than_by_default(kinds: dict[str, Any]) -> None:
+    text = json.dumps(kinds[_resources(kinds, "plain")["LaunchTemplate"]["LaunchTemplateId"]["Ref"]])
+    for setting in ("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION=10m", "ECS_IMAGE_CLEANUP_INTERVAL=10m"):
+        assert f"echo {setting} >> /etc/ecs/ecs.config" in text
