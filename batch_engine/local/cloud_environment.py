@@ -80,30 +80,34 @@ def environment(
         for name, value in inherited.items()
         if name not in _FOREIGN_NAMES and not name.startswith(_FOREIGN_PREFIXES)
     }
-    return kept | {
-        # A Lambda function's SDK must meet neither the user's profile nor an instance's role.
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AUTH": "true" if enforce_iam else "false",
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",
-        "LAMBDA_EXECUTOR": "local",
-        "LOG_LEVEL": log_level,
-        "MINISTACK_ACCOUNT_ID": account,
-        "MINISTACK_HOST": "127.0.0.1",
-        "MINISTACK_REGION": region,
-        "PERSIST_STATE": "1",
-        "S3_DATA_DIR": str(data_dir / "s3"),
-        "S3_PERSIST": "1",
-        "SERVICES": ",".join(SERVICES),
-        "SFTP_ENABLED": "0",
-        "STATE_DIR": str(data_dir / "state"),
-        "TMPDIR": str(data_dir / "batch-stack-tmp"),
-    }
+    auth = {"AUTH": "true"} if enforce_iam else {}
+    return (
+        kept
+        | auth
+        | {
+            # A Lambda function's SDK must meet neither the user's profile nor an instance's role.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            "LOG_LEVEL": log_level,
+            "MINISTACK_ACCOUNT_ID": account,
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_REGION": region,
+            "PERSIST_STATE": "1",
+            "S3_DATA_DIR": str(data_dir / "s3"),
+            "S3_PERSIST": "1",
+            "SERVICES": ",".join(SERVICES),
+            "SFTP_ENABLED": "0",
+            "STATE_DIR": str(data_dir / "state"),
+            "TMPDIR": str(data_dir / "batch-stack-tmp"),
+        }
+    )
 
 
 def take_over_the_process(

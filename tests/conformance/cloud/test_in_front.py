@@ -12,7 +12,6 @@ from batch_engine.local import client_environment, cloud_logs
 from batch_engine.local.cloud_client import CallError, InProcessClient
 from batch_engine.local.cloud_environment import environment
 from batch_engine.local.cloud_http import Front
-from batch_engine.local.ports import ClientError
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -190,39 +189,6 @@ def test_a_failed_start_is_the_servers_failure() -> None:
         asgi.lifespan()
     (told,) = asgi.sent
     assert told == {"type": "lifespan.startup.failed", "message": "the state file cannot be read"}
-
-
-def iam(role_arn: str, principal: str) -> Callable[..., Awaitable[tuple[int, dict[str, str], bytes]]]:
-    """A service that knows one role."""
-
-    async def handler(
-        method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
-    ) -> tuple[int, dict[str, str], bytes]:
-        if b"RoleName=known" not in body:
-            error = "<Error><Code>NoSuchEntity</Code><Message>no role</Message></Error>"
-            return 404, {}, f"<ErrorResponse>{error}</ErrorResponse>".encode()
-        role = f"<Arn>{role_arn}</Arn><AssumeRolePolicyDocument>{principal}</AssumeRolePolicyDocument>"
-        answer = f"<GetRoleResponse><GetRoleResult><Role>{role}</Role></GetRoleResult></GetRoleResponse>"
-        return 200, {}, answer.encode()
-
-    return handler
-
-
-@pytest.mark.parametrize(
-    ("asked", "known", "principal", "message"),
-    [
-        ("arn:aws:iam::1:role/absent", "arn:aws:iam::1:role/known", "x", "NoSuchEntity: no role"),
-        ("arn:aws:iam::2:role/known", "arn:aws:iam::1:role/known", "x", "one of its name is"),
-        ("arn:aws:iam::1:role/known", "arn:aws:iam::1:role/known", "lambda", "does not trust ecs-tasks"),
-    ],
-)
-def test_a_role_that_ecs_could_not_assume_is_refused(
-    asked: str, known: str, principal: str, message: str
-) -> None:
-    client = InProcessClient({"iam": iam(known, principal)})
-    with pytest.raises(ClientError) as caught:
-        asyncio.run(client.assume_task_role(asked, "session"))
-    assert message in caught.value.message
 
 
 def test_a_refusal_of_the_logs_is_not_swallowed() -> None:
