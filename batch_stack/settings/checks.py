@@ -16,6 +16,7 @@ def check_all(settings: Settings) -> None:
     """Run all checks; the first that does not hold raises."""
     _check_names(settings)
     _check_compute(settings)
+    _check_placement_zones(settings)
     _check_priorities(settings)
     _check_jobs(settings)
     _check_triggers(settings)
@@ -75,6 +76,18 @@ def _check_compute(settings: Settings) -> None:
                         f"{tier_settings.compute[0]}, got {name!r}, which has {getattr(this, quality)}: "
                         f"a queue takes one {quality} only"
                     )
+
+
+def _check_placement_zones(settings: Settings) -> None:
+    """A placement group needs a subnet in its Availability Zone."""
+    network = settings.network
+    zones = len(network.availability_zones) if network.mode == "existing" else network.max_azs
+    for name, compute in settings.compute.items():
+        if compute.type == "on_demand" and compute.placement_group and compute.placement_zone > zones:
+            raise ValueError(
+                f"compute.{name}.placement_zone must be between 1 and {zones}, the number of the network's "
+                f"Availability Zones, got {compute.placement_zone}"
+            )
 
 
 def _check_priorities(settings: Settings) -> None:

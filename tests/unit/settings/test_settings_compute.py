@@ -46,6 +46,26 @@ def test_disks_are_known_by_the_table_and_others_are_let_pass() -> None:
     assert _compute(type="spot", instance_types=["c6id", "g5.xlarge"], nvme_scratch=True).nvme_scratch
 
 
+def test_a_placement_group_is_in_a_zone_of_the_network() -> None:
+    compute = {"n": {"type": "on_demand", "placement_group": True, "placement_zone": 3}}
+    content = {"compute": compute, "tiers": {"t": {"priority": 1, "compute": ["n"]}}}
+    existing = {
+        "mode": "existing",
+        "vpc_id": "vpc-0a000001",
+        "availability_zones": ["eu-west-1a"],
+        "subnet_ids": ["subnet-0a000001"],
+    }
+    for network, zones in (({"mode": "public"}, 2), (existing, 1)):
+        with pytest.raises(
+            SettingsError,
+            match=f"compute.n.placement_zone must be between 1 and {zones}, the number of the network's "
+            "Availability Zones, got 3",
+        ):
+            parse_settings({**content, "network": network}, source="t")
+    three = {"mode": "private_with_nat", "max_azs": 3}
+    assert parse_settings({**content, "network": three}, source="t").network.max_azs == 3
+
+
 @pytest.mark.parametrize(
     ("compute", "problem"),
     [
