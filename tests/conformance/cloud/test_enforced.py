@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.conformance.cloud.conftest import LocalCloud
-from tests.conformance.cloud.test_server import finished, runnable_job
+from tests.conformance.cloud.test_server import finished, function, invoke, runnable_job
 from tests.support import wait_for
 
 pytestmark = pytest.mark.cloud
@@ -249,6 +249,24 @@ for attempt in (
     assert job["status"] == "SUCCEEDED", cloud.client("logs").filter_log_events(
         logGroupName="/aws/batch/job", logStreamNames=[job["container"]["logStreamName"]]
     )
+
+
+def test_a_function_has_what_its_role_has(cloud: LocalCloud) -> None:
+    source = """
+import boto3, botocore
+def handler(event, context):
+    who = boto3.client("sts").get_caller_identity()["Arn"]
+    boto3.client("batch").describe_job_queues()
+    try:
+        boto3.client("batch").describe_jobs(jobs=["x"])
+    except botocore.exceptions.ClientError as error:
+        return [who, error.response["Error"]["Code"]]
+"""
+    arn = role(cloud, "of-a-function", "lambda.amazonaws.com", allow("batch:DescribeJobQueues"))
+    function(cloud, "acts", source, role=arn)
+    who, code = invoke(cloud, "acts")
+    assert who == f"arn:aws:sts::{ACCOUNT}:assumed-role/of-a-function/acts"
+    assert code == "AccessDeniedException"
 
 
 @pytest.mark.parametrize("where", ["secret", "parameter"])

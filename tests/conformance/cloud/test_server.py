@@ -38,7 +38,9 @@ def get(cloud: LocalCloud, path: str, method: str = "GET") -> tuple[int, dict[st
         return error.code, json.load(error)
 
 
-def function(cloud: LocalCloud, name: str, source: str) -> str:
+def function(
+    cloud: LocalCloud, name: str, source: str, role: str = "arn:aws:iam::000000000000:role/function"
+) -> str:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
         packed.writestr("index.py", textwrap.dedent(source))
@@ -46,7 +48,7 @@ def function(cloud: LocalCloud, name: str, source: str) -> str:
         FunctionName=name,
         Runtime="python3.13",
         Handler="index.handler",
-        Role="arn:aws:iam::000000000000:role/function",
+        Role=role,
         Code={"ZipFile": archive.getvalue()},
     )
     return str(created["FunctionArn"])
