@@ -12,6 +12,8 @@ from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from batch_stack.network import Network
+
 _LINKED = "aws-service-role"
 _OF_ECS = {"StringEquals": {"aws:RequestTag/AmazonECSManaged": "true"}}
 
@@ -51,7 +53,9 @@ def managed_instance_role(scope: Construct, construct_id: str) -> iam.Role:
     )
 
 
-def infrastructure_role(scope: Construct, construct_id: str, *, passes: iam.IRole, spot: bool) -> iam.Role:
+def infrastructure_role(
+    scope: Construct, construct_id: str, *, passes: iam.IRole, network: Network, spot: bool
+) -> iam.Role:
     """Create the role with which Amazon ECS launches the instances that it manages.
 
     It is AmazonECSInfrastructureRolePolicyForManagedInstances without capacity reservations, which are not
@@ -63,6 +67,7 @@ def infrastructure_role(scope: Construct, construct_id: str, *, passes: iam.IRol
         scope: the parent construct.
         construct_id: the role's id within it.
         passes: the role of the instances.
+        network: where they are put; into no other subnet or security group.
         spot: whether they are Spot instances, which an account needs a service-linked role for.
     """
     statements = [
@@ -72,7 +77,7 @@ def infrastructure_role(scope: Construct, construct_id: str, *, passes: iam.IRol
             [_arn(scope, "ec2", "launch-template", "*")],
             {"StringEquals": {"ec2:ManagedResourceOperator": "ecs.amazonaws.com"}},
         ),
-        *_launches(scope),
+        *_launches(scope, network),
         _allow(
             ["ec2:CreateTags"],
             _ec2(scope, "fleet", "instance", "launch-template", "network-interface", "volume"),
@@ -113,10 +118,14 @@ def infrastructure_role(scope: Construct, construct_id: str, *, passes: iam.IRol
     )
 
 
-def _launches(scope: Construct) -> list[iam.PolicyStatement]:
-    """What a launch makes must be marked as ECS's; where it is put and what it starts from cannot be."""
+def _launches(scope: Construct, network: Network) -> list[iam.PolicyStatement]:
+    """What a launch makes must be marked as ECS's; where it is put is known, its image is AWS's own."""
     made = _ec2(scope, "instance", "network-interface", "volume")
-    around = [*_ec2(scope, "security-group", "subnet"), f"arn:{Aws.PARTITION}:ec2:{Aws.REGION}::image/*"]
+    around = [
+        *(_arn(scope, "ec2", "subnet", subnet_id) for subnet_id in network.subnet_ids),
+        _arn(scope, "ec2", "security-group", network.security_group.security_group_id),
+        f"arn:{Aws.PARTITION}:ec2:{Aws.REGION}::image/*",
+    ]
     return [
         _allow(["ec2:CreateFleet"], [*made, *_ec2(scope, "fleet", "launch-template")], _OF_ECS),
         _allow(["ec2:RunInstances"], made, _OF_ECS),

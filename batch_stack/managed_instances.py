@@ -42,7 +42,7 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
         self.architecture = settings.architecture
         self.instance_role = managed_instance_role(self, "InstanceRole")
         self.infrastructure_role = infrastructure_role(
-            self, "InfrastructureRole", passes=self.instance_role, spot=settings.spot
+            self, "InfrastructureRole", passes=self.instance_role, network=network, spot=settings.spot
         )
         profile = iam.InstanceProfile(self, "InstanceProfile", role=self.instance_role)
         # aws-cdk-lib has no L2 for this kind.

@@ -171,6 +171,22 @@ def test_what_ecs_launches_is_marked_as_its_own(kinds: dict[str, Any]) -> None:
                 assert statement["Condition"] == expected, action
 
 
+def test_ecs_launches_into_the_subnets_and_the_security_group_of_the_network_only(
+    kinds: dict[str, Any],
+) -> None:
+    provider = _resources(kinds, "managed")["ManagedInstancesProvider"]
+    infrastructure = kinds[provider["InfrastructureRoleArn"]["Fn::GetAtt"][0]]
+    network = provider["InstanceLaunchTemplate"]["NetworkConfiguration"]
+    places = [
+        arn["Fn::Join"][1]
+        for statement in _statements(infrastructure)
+        for arn in _list(statement["Resource"])
+        if any(kind in json.dumps(arn) for kind in (":subnet/", ":security-group/"))
+    ]
+    assert [parts[-1] for parts in places if ":subnet/" in parts[-2]] == network["Subnets"]
+    assert [parts[-1] for parts in places if ":security-group/" in parts[-2]] == network["SecurityGroups"]
+
+
 def test_an_unmanaged_environment_has_a_role_that_reaches_no_instances(kinds: dict[str, Any]) -> None:
     properties = _properties(kinds, "mine")
     role = kinds[properties["ServiceRole"]["Fn::GetAtt"][0]]
