@@ -9,7 +9,7 @@ import pytest
 
 import batch_stack
 from batch_stack.settings import parse_settings
-from tests.conformance.cloud.conftest import LocalCloud, started
+from tests.conformance.cloud.conftest import LocalCloud
 from tests.conformance.cloud.test_server import finished
 from tests.conformance.cloud.test_stacks import Stack
 
@@ -130,7 +130,10 @@ class Deployed:
         )
         cloud.client("ssm").put_parameter(Name="/team/token", Value="t0ken", Type="SecureString")
         stack = Stack(cloud, "jobs")
-        assert stack.deploy(template) == "CREATE_COMPLETE", stack.reasons()
+        stack.cloudformation.create_stack(
+            StackName="jobs", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
+        )
+        assert stack.settled() == "CREATE_COMPLETE", stack.reasons()
         self.arns = stack.outputs()
 
     def run(self, name: str, queue: str = "Queue", **request: Any) -> dict[str, Any]:
@@ -142,8 +145,13 @@ class Deployed:
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory, template: dict[str, Any]) -> Iterator[Deployed]:
-    with started(tmp_path_factory.mktemp("cloud")) as cloud:
+    cloud = LocalCloud(tmp_path_factory.mktemp("cloud"))
+    # What the execution role may not read, no job gets.
+    cloud.start("--enforce-iam")
+    try:
         yield Deployed(cloud, template)
+    finally:
+        cloud.stop()
 
 
 def test_an_array_has_its_secrets_volumes_and_parameters_and_takes_turns(deployed: Deployed) -> None:
