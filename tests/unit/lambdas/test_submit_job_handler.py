@@ -77,6 +77,40 @@ def test_an_object_is_submitted_and_logged(
     assert (line["message"], line["key"], line["job_id"]) == ("submitted", "media/a b+ü.mp4", "id-1")
 
 
+def test_what_the_trigger_was_told_is_submitted(
+    handler: ModuleType, logic: ModuleType, batch: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {
+        "OUTPUT_PREFIX": "second/",
+        "SHARE_IDENTIFIER": "video",
+        "ARRAY_SIZE": "40",
+        "PARAMETERS": '{"quality": "high"}',
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    body = _object_created("media/a.png")
+    name = logic.job_name(logic.created_object(json.loads(body)))
+    batch.add_response(
+        "submit_job",
+        {"jobId": "id-1", "jobName": name},
+        {
+            "jobName": name,
+            "jobQueue": "arn:aws:batch:us-east-1:123456789012:job-queue/standard",
+            "jobDefinition": "arn:aws:batch:us-east-1:123456789012:job-definition/media",
+            "shareIdentifier": "video",
+            "arrayProperties": {"size": 40},
+            "parameters": {
+                "quality": "high",
+                "input": "s3://in/media/a.png",
+                "output": "s3://out/second/media/",
+            },
+        },
+    )
+
+    assert _failed(handler.handle(_batch_of(body), Context())) == []
+    batch.assert_no_pending_responses()
+
+
 def test_only_what_failed_is_tried_again_and_each_failure_is_logged(
     handler: ModuleType, batch: Stubber, caplog: pytest.LogCaptureFixture
 ) -> None:
