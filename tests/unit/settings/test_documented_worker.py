@@ -17,10 +17,15 @@ def blocks(kind):
 
 
 def test_the_documented_settings_are_accepted():
-    (settings,) = blocks("yaml")
-    read = Settings.model_validate(yaml.safe_load(settings))
-    assert read.jobs["upper"].folder == "upper"
-    assert read.triggers["upper"].prefix == "upper/"
+    first, second = (Settings.model_validate(yaml.safe_load(block)) for block in blocks("yaml"))
+    assert first.jobs["upper"].folder == "upper"
+    assert first.triggers["upper"].prefix == "upper/"
+    assert sorted(second.jobs["upper"].secrets) == ["API_TOKEN", "DB_PASSWORD"]
+
+
+def test_the_documented_job_is_told_what_the_worker_has_to_know():
+    settings = Settings.model_validate(yaml.safe_load(blocks("yaml")[0]))
+    assert settings.jobs["upper"].command == ["--input", "Ref::input", "--output", "Ref::output"]
 
 
 def test_the_documented_worker_works(tmp_path, monkeypatch):
