@@ -66,7 +66,10 @@ class Offers:
 
     def fleet(self, name: str) -> Fleet:
         """The instances of a compute environment."""
-        return self.fleets.setdefault(name, Fleet())
+        fleet = self.fleets.get(name)
+        if fleet is None:
+            fleet = self.fleets[name] = Fleet()
+        return fleet
 
     def _plan(self, environment: ComputeEnvironment) -> ScalingPlan:
         plan = self.plans.get(environment.name)
@@ -130,6 +133,11 @@ class Offers:
         instance = fleet.room(need, InstanceState.READY) or fleet.room(need, InstanceState.LAUNCHING)
         if instance is not None:
             return Offer(instance)
+        used = fleet.milli_vcpus - fleet.idle_milli_vcpus
+        if used >= (environment.max_milli_vcpus or 0) and not self.settings.unavailable_types:
+            # Asked after every job that ends: which type would be best does not matter where none may come.
+            fitting = self._fitting(need, environment)
+            return fitting if isinstance(fitting, Refusal) else self.full(need, environment)
         demand = self.demand(need, environment, self._registry.index.waiting_milli_vcpus(queue))
         candidates = self.candidates(need, environment, demand)
         if isinstance(candidates, Refusal):
