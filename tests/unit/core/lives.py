@@ -123,8 +123,8 @@ class Life:
         job = self.world.registry.jobs[job_id]
         environment = self.world.registry.compute_environments[job.attempt.compute_environment]
         if job.node_index is None:  # other nodes start when their main node runs, long after it was placed
-            standing = environment.state, environment.status
-            assert standing == (State.ENABLED, "VALID"), f"{job_id} starts in {environment.name}, {standing}"
+            is_open = environment.state is State.ENABLED and environment.status in ("VALID", "UPDATING")
+            assert is_open, f"{job_id} starts in {environment}"
         self.begun.add((job_id, attempt))
         self.running[job_id, attempt] = False
         at_s = self.random.uniform(0, 20)

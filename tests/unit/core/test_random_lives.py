@@ -60,6 +60,7 @@ def furnish(life, *, minimum=0, reservation=0):
     policy = call(
         "CreateSchedulingPolicy", name="p", fairsharePolicy={"computeReservation": reservation, **weights}
     )["arn"]
+    life.pass_time(60)
     add_queue(life, "first", ["spot", "od"], priority=2, jobStateTimeLimitActions=LIMITS)
     add_queue(life, "fair", ["od", "spot"], schedulingPolicyArn=policy)
     add_queue(life, "serverless", ["fargate"])
@@ -99,6 +100,7 @@ def finish(life):
     life.faults = Faults(slow_s=20)
     life.tell(CapacityChanged(frozenset()))
     life.call("UpdateConsumableResource", consumableResource="seats", operation="SET", quantity=10)
+    life.pass_time(60)
     for name in life.world.registry.compute_environments:
         life.call("UpdateComputeEnvironment", computeEnvironment=name, state="ENABLED")
     policy = next(iter(life.world.registry.scheduling_policies))
@@ -122,11 +124,12 @@ class Lives(RuleBasedStateMachine):
         faults=chaos,
         host=st.sampled_from([HostLimits(), HostLimits(4000, 4096), HostLimits(2000, 1024)]),
         later=st.booleans(),
+        settle_s=st.sampled_from([0, 0, 30]),
         minimum=st.integers(0, 2),
         reservation=st.sampled_from([0, 50]),
     )
-    def begin(self, seed, faults, host, later, minimum, reservation):
-        settings_ = ScalingSettings(launch_takes_time=later, idle_s=60)
+    def begin(self, seed, faults, host, later, settle_s, minimum, reservation):
+        settings_ = ScalingSettings(launch_takes_time=later, idle_s=60, settle_s=settle_s)
         self.life = Life(self.make_world(host=host, scaling=settings_), seed, faults)
         furnish(self.life, minimum=minimum, reservation=reservation)
 
@@ -254,6 +257,7 @@ class Lives(RuleBasedStateMachine):
         """The one that no queue names can be deleted and made anew."""
         self.attempt("UpdateComputeEnvironment", computeEnvironment="managed", state="DISABLED")
         if self.attempt("DeleteComputeEnvironment", computeEnvironment="managed") is not None:
+            self.life.pass_time(60)
             self.life.world.environment("managed", 4, "ECS_MANAGED_INSTANCES")
             self.life.settle()
 
