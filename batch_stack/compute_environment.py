@@ -28,11 +28,14 @@ class ComputeEnvironment(Construct):
         resource: the compute environment, of aws-cdk-lib.
         platform: ``ec2``, ``fargate``, ``managed_instances`` or ``eks``; a queue has one only.
         architecture: the CPU architecture; a queue has one only.
+        cost_tag: by which value of a tag the costs of its instances are told apart; None for those that are
+            not launched from a template of ours.
     """
 
     resource: batch.IComputeEnvironment
     platform: Platform
     architecture: Architecture
+    cost_tag: str | None = None
 
     def _outlived_by(self, network: Network) -> None:
         """Delete this before its way to AWS's endpoints, without which instances cannot say that they end."""

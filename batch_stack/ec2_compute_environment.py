@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Annotations, Duration
+from aws_cdk import Annotations, Duration, Stack, Tags
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
@@ -13,6 +13,8 @@ from batch_stack.network import Network
 from batch_stack.permissions import instance_role
 from batch_stack.settings import Ec2Settings, OnDemandSettings, SpotSettings
 
+COST_TAG = "batch-stack-compute-environment"
+"""The tag of instances and their volumes by which their costs are told apart; a user-defined one."""
 _ROOT_DEVICE = "/dev/xvda"  # of the ECS-optimized Amazon Linux 2023 AMIs
 
 
@@ -32,6 +34,8 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         instance_role: the role of its instances.
         placement_group: the cluster placement group, if the settings ask for one.
         node_security_group: what lets its nodes speak to each other; only with a placement group.
+        cost_tag: the value of `COST_TAG` of its instances and their volumes: the stack's name, and its path
+            in the stack.
     """
 
     def __init__(
@@ -59,6 +63,11 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         self.architecture = settings.architecture
         self.instance_role = instance_role(self, "InstanceRole", drains=spot)
         self.launch_template = self._launch_template(settings, spot)
+        stack = Stack.of(self)
+        path = self.node.path.removeprefix(f"{stack.node.path}/").removeprefix("Default/")
+        self.cost_tag = f"{stack.stack_name}/{path}"
+        # Of its instances: a tag of the compute environment itself could not be changed without replacing it.
+        Tags.of(self.launch_template).add(COST_TAG, self.cost_tag)
         nodes = settings.placement_group
         self.placement_group = self._placement_group(network) if nodes else None
         self.node_security_group = self._node_security_group(network) if nodes else None

@@ -72,15 +72,21 @@ def job_secret(scope: Construct, settings: SecretSettings) -> batch.Secret:
     return _secret(scope, settings, str(settings.secret))
 
 
-def generated_secret(secret_arn: str, *, field: str | None = None) -> batch.Secret:
+def generated_secret(
+    secret_arn: str, *, field: str | None = None, kms_key_arn: str | None = None
+) -> batch.Secret:
     """A secret that the same stack creates, such as a database's password.
 
     Args:
         secret_arn: its whole ARN, as `Ref` gives it.
         field: a key of the JSON object that it is; by default all of it.
+        kms_key_arn: what encrypts it, if that is a key of the customer's.
     """
     return ExactSecret(
-        _value_from(secret_arn, field), action="secretsmanager:GetSecretValue", resource=secret_arn
+        _value_from(secret_arn, field),
+        action="secretsmanager:GetSecretValue",
+        resource=secret_arn,
+        decrypt=_decrypt(kms_key_arn, "secretsmanager", secret_arn),
     )
 
 

@@ -37,6 +37,8 @@ class Network(Construct):
         vpc: the VPC.
         subnets: which of its subnets jobs run in.
         subnet_ids: their ids.
+        data_subnets: where a file system or a database is: subnets that stay when the mode changes, in the
+            same Availability Zones as jobs; in a VPC that exists, those of the jobs.
         security_group: for instances and Fargate tasks; all egress, no ingress.
         assigns_public_ip: whether Fargate tasks need a public address, as they do in public subnets.
         connectivity: the ways from these subnets to AWS's services; depend on it to be deleted before them.
@@ -52,6 +54,7 @@ class Network(Construct):
         settings: NetworkSettings | None = None,
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
+        keeps_data: bool = False,
         log_retention_days: int = 30,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -65,6 +68,7 @@ class Network(Construct):
             subnets: where in the VPC; by default its private subnets with egress, else its public ones. Jobs
                 need a way from there to ECR, ECS, CloudWatch Logs and S3: NAT, endpoints, or, in public
                 subnets, a public address, which EC2 instances get only if the subnet assigns one.
+            keeps_data: whether a file system or a database needs subnets, in a VPC of one's own.
             log_retention_days: how long entries of the flow log are kept, in days.
             removal_policy: what becomes of those entries with the stack.
 
@@ -81,8 +85,12 @@ class Network(Construct):
         elif isinstance(settings, ExistingNetworkSettings):
             self.vpc = self._existing_vpc(settings)
         else:
-            self.vpc = own = self._own_vpc(settings)
+            self.vpc = own = self._own_vpc(settings, keeps_data)
         self.subnets = subnets or self._default_subnets(anything=vpc is None)
+        own_data = keeps_data and vpc is None and not isinstance(settings, ExistingNetworkSettings)
+        self.data_subnets = (
+            ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED) if own_data else self.subnets
+        )
         selected = self._selected()
         self.subnet_ids = list(selected.subnet_ids)
         public_ids = {subnet.subnet_id for subnet in self.vpc.public_subnets}
@@ -149,7 +157,7 @@ class Network(Construct):
             raise ValueError(f"{problem} at {self.node.path}")
         return selected
 
-    def _own_vpc(self, settings: _OwnNetworkSettings) -> ec2.Vpc:
+    def _own_vpc(self, settings: _OwnNetworkSettings, keeps_data: bool) -> ec2.Vpc:
         nat_gateways = settings.nat_gateways if isinstance(settings, PrivateNetworkSettings) else 0
         return ec2.Vpc(
             self,
@@ -160,7 +168,7 @@ class Network(Construct):
             # A zone that is added takes addresses that were kept for it, and moves none.
             reserved_azs=_MAX_AZS - settings.max_azs,
             nat_gateways=nat_gateways,
-            subnet_configuration=_subnet_configuration(settings),
+            subnet_configuration=_subnet_configuration(settings, keeps_data),
             # Emptying the default group takes a custom resource; nothing here uses that group.
             restrict_default_security_group=False,
         )
@@ -215,15 +223,16 @@ class Network(Construct):
             )
 
 
-def _subnet_configuration(settings: _OwnNetworkSettings) -> list[ec2.SubnetConfiguration]:
+def _subnet_configuration(settings: _OwnNetworkSettings, keeps_data: bool) -> list[ec2.SubnetConfiguration]:
     """The kinds of subnets in their fixed order; what comes before the last one used keeps its addresses."""
     kinds = {
         "Public": ec2.SubnetType.PUBLIC,
         "Private": ec2.SubnetType.PRIVATE_WITH_EGRESS,
         "Isolated": ec2.SubnetType.PRIVATE_ISOLATED,
     }
-    used = {"public": ["Public"], "private_with_nat": ["Public", "Private"], "isolated": ["Isolated"]}
-    names = list(kinds)[: list(kinds).index(used[settings.mode][-1]) + 1]
+    of_modes = {"public": ["Public"], "private_with_nat": ["Public", "Private"], "isolated": ["Isolated"]}
+    used = [*of_modes[settings.mode], *(["Isolated"] if keeps_data else [])]
+    names = list(kinds)[: list(kinds).index(used[-1]) + 1]
     # A sixteenth of the VPC each: five zones of three kinds fit.
     cidr_mask = int(settings.cidr.partition("/")[2]) + 4
     return [
@@ -231,7 +240,7 @@ def _subnet_configuration(settings: _OwnNetworkSettings) -> list[ec2.SubnetConfi
             name=name,
             subnet_type=kinds[name],
             cidr_mask=cidr_mask,
-            reserved=name not in used[settings.mode],
+            reserved=name not in used,
         )
         for name in names
     ]

@@ -21,6 +21,12 @@ from batch_stack.queue import message_queue
 
 _RETRY_ATTEMPTS = 24
 _MAX_EVENT_AGE = Duration.hours(24)
+# A budget's own ARN has its name, which only CloudFormation knows, after the topic is there.
+OF_OWN_BUDGETS = {
+    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+    "ArnLike": {"aws:SourceArn": f"arn:{Aws.PARTITION}:budgets::{Aws.ACCOUNT_ID}:*"},
+}
+"""When AWS Budgets acts for a budget of this account: conditions of a policy's statement."""
 
 
 class Notification(Construct):
@@ -58,6 +64,7 @@ class Notification(Construct):
         self.dead_letter_alarms: list[cloudwatch.Alarm] = []
         # An imported topic is one to which a target or an action adds no, unconditional, permission.
         self._target_topic = sns.Topic.from_topic_arn(self, "TopicOfRules", self.topic.topic_arn)
+        self._admits_budgets = False
         self._rule_arns = _Arns()
         self._alarm_arns = _Arns()
         self._allow_only_these()
@@ -104,6 +111,15 @@ class Notification(Construct):
         alarm.add_alarm_action(actions.SnsAction(self._target_topic))
         self._alarm_arns.add(alarm.alarm_arn)
 
+    def admit_budgets(self) -> None:
+        """Let the budgets of this account publish here; calling it twice does no harm.
+
+        https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html
+        """
+        if not self._admits_budgets:
+            self._admits_budgets = True
+            self.topic.add_to_resource_policy(publishing_budgets(self.topic))
+
     def watch_dead_letters(self, owner: str, queue: sqs.IQueue) -> None:
         """Send a message when something could not be delivered.
 
@@ -142,6 +158,21 @@ class Notification(Construct):
                     conditions={"ArnEquals": {"aws:SourceArn": Lazy.list(arns)}, **more},
                 )
             )
+
+
+def publishing_budgets(topic: sns.ITopic) -> iam.PolicyStatement:
+    """What a topic's policy says so that budgets of this account can publish to it.
+
+    Args:
+        topic: the topic.
+    """
+    return iam.PolicyStatement(
+        sid="BudgetsOfThisAccount",
+        principals=[iam.ServicePrincipal("budgets.amazonaws.com")],
+        actions=["sns:Publish"],
+        resources=[topic.topic_arn],
+        conditions=OF_OWN_BUDGETS,
+    )
 
 
 @jsii.implements(IStableListProducer)

@@ -13,6 +13,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IConstruct
 
+from batch_stack.encryption import READ, WRITE, grant_key
+
 
 def task_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:
     """Create a role that only containers of this account and Region can take: a job or an execution role.
@@ -205,6 +207,7 @@ def grant_read_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
             actions=["s3:GetObject", "s3:GetObjectVersion"], resources=[bucket.arn_for_objects("*")]
         )
     )
+    grant_key(grantee, bucket.encryption_key, actions=READ, service="s3")
 
 
 def grant_write_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
@@ -214,3 +217,4 @@ def grant_write_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
             actions=["s3:AbortMultipartUpload", "s3:PutObject"], resources=[bucket.arn_for_objects("*")]
         )
     )
+    grant_key(grantee, bucket.encryption_key, actions=WRITE, service="s3")

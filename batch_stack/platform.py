@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from batch_stack.compute import compute_environment
 from batch_stack.compute_environment import ComputeEnvironment
 from batch_stack.consumable_resource import ConsumableResource
+from batch_stack.data_services import data_services
+from batch_stack.encryption import encryption_key
 from batch_stack.job import ContainerJob
 from batch_stack.job_resources import JobResources
 from batch_stack.network import Network
 from batch_stack.notification import Notification
-from batch_stack.permissions import (
-    grant_read_jobs,
-    grant_read_objects,
-    grant_stop_jobs,
-    grant_write_objects,
-)
+from batch_stack.permissions import grant_read_jobs, grant_stop_jobs
 from batch_stack.preflight.report import check_before_building
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import (
@@ -38,6 +36,9 @@ from batch_stack.settings.checks import construct_id as pascal
 from batch_stack.storage import Storage, removal_policy
 from batch_stack.trigger import ObjectTrigger
 
+if TYPE_CHECKING:
+    from batch_stack.tier_budget import TierBudget
+
 
 class BatchPlatform(Construct):
     """A batch platform: compute environments, priority tiers, jobs, buckets, triggers and notifications.
@@ -49,7 +50,14 @@ class BatchPlatform(Construct):
         network: where jobs run.
         compute: the compute environments by their names in the settings.
         tiers: the priority tiers by their names in the settings: ``platform.tiers["critical"]``.
+        key: the KMS key of its own, which encrypts its data; None unless the settings ask for one.
         storage: the buckets.
+        file_system: the file system that jobs share; None unless the settings ask for one.
+        job_table: the DynamoDB table of jobs; None likewise.
+        database: the Aurora database; None likewise.
+        event_bus: the EventBridge bus; None likewise.
+        work_queue: the SQS queue of work; None likewise.
+        budgets: the budgets of tiers that have one, by the tiers' names.
         consumable_resources: what jobs share and there is only so much of, by their names in the settings.
         jobs: the job definitions by their names in the settings, and those of `add_job`.
         triggers: what submits jobs, by their names in the settings, and those of `add_trigger`.
@@ -92,6 +100,7 @@ class BatchPlatform(Construct):
             settings=settings.network,
             vpc=vpc,
             subnets=subnets,
+            keeps_data=settings.storage.file_system is not None or settings.results.database is not None,
             log_retention_days=settings.log_retention_days,
             removal_policy=removal_policy(settings.storage),
         )
@@ -119,7 +128,24 @@ class BatchPlatform(Construct):
                 for name, tier in settings.tiers.items()
             }
         )
-        self.storage = Storage(self, "Storage", settings=settings.storage)
+        self._key = self._encryption_key()
+        self.key = self._key if settings.storage.kms else None
+        self.budgets: Mapping[str, TierBudget] = MappingProxyType(
+            self._budgets() if any(tier.budget for tier in settings.tiers.values()) else {}
+        )
+        self.storage = Storage(
+            self,
+            "Storage",
+            settings=settings.storage,
+            key=self.key,
+            log_retention_days=settings.log_retention_days,
+        )
+        data = data_services(
+            self, settings=settings, network=self.network, notification=self.notification, key=self.key
+        )
+        self.file_system, self.job_table, self.database = data.file_system, data.job_table, data.database
+        self.event_bus, self.work_queue = data.event_bus, data.work_queue
+        self._resources = [self.storage.for_jobs(), *data.for_jobs()]
         self.consumable_resources: Mapping[str, ConsumableResource] = MappingProxyType(
             {
                 name: ConsumableResource(self, f"{pascal(name)}Consumable", settings=one)
@@ -219,28 +245,44 @@ class BatchPlatform(Construct):
             assign_public_ip=self.network.assigns_public_ip,
             removal_policy=removal_policy(self.settings.storage),
             tiers=[self.tiers[tier] for tier in tiers],
-            resources=[*self._job_resources(), *resources],
+            resources=[*self._resources, *resources],
+            file_system=self.file_system,
             consumable_resources=self.consumable_resources,
         )
 
+    def _encryption_key(self) -> kms.Key | None:
+        """The key of `storage.kms`; budgets that disable queues need one, too."""
+        budgets = (tier.budget for tier in self.settings.tiers.values())
+        disables = any(budget is not None and budget.on_exceeded == "disable_queue" for budget in budgets)
+        if not self.settings.storage.kms and not disables:
+            return None
+        return encryption_key(self, "Key", removal_policy=removal_policy(self.settings.storage))
+
+    def _budgets(self) -> dict[str, TierBudget]:
+        # Here, because few platforms need what it imports, which takes time to load.
+        from batch_stack.tier_budget import TierBudget  # noqa: PLC0415
+
+        return {
+            name: TierBudget(
+                self.tiers[name],
+                "Budget",
+                name=name,
+                tier=self.tiers[name],
+                cost_tags=[
+                    tag for compute in tier.compute if (tag := self.compute[compute].cost_tag) is not None
+                ],
+                settings=tier.budget,
+                notification=self.notification,
+                log_retention_days=self.settings.log_retention_days,
+                removal_policy=removal_policy(self.settings.storage),
+                key=self._key,
+            )
+            for name, tier in self.settings.tiers.items()
+            if tier.budget is not None
+        }
+
     def _architecture(self, tier: str) -> Architecture:
         return self.settings.compute[self.settings.tiers[tier].compute[0]].architecture
-
-    def _job_resources(self) -> list[JobResources]:
-        """What every job may use of the platform, and the names of the variables that tell it."""
-        storage = self.storage
-        return [
-            JobResources(
-                environment={
-                    "INPUT_BUCKET": storage.input_bucket.bucket_name,
-                    "OUTPUT_BUCKET": storage.output_bucket.bucket_name,
-                },
-                grants=[
-                    partial(grant_read_objects, bucket=storage.input_bucket),
-                    partial(grant_write_objects, bucket=storage.output_bucket),
-                ],
-            )
-        ]
 
     def _trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
         trigger = ObjectTrigger(

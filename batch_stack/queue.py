@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -16,10 +17,12 @@ def message_queue(
     removal_policy: RemovalPolicy,
     visibility_timeout: Duration | None = None,
     dead_letter_queue: sqs.DeadLetterQueue | None = None,
+    key: kms.IKey | None = None,
 ) -> sqs.Queue:
     """Create a queue: encrypted, TLS only, messages kept for 14 days.
 
-    Its key is that of SQS: EventBridge and CloudWatch could not use the AWS managed key of KMS.
+    Its key is that of SQS, unless one is given: EventBridge and CloudWatch could not use the AWS managed key
+    of KMS.
 
     Args:
         scope: the parent construct.
@@ -27,11 +30,13 @@ def message_queue(
         removal_policy: what becomes of it, and of the messages in it, with the stack.
         visibility_timeout: how long a message that was received stays hidden from others; by default 30 s.
         dead_letter_queue: where messages go that were received too often; a dead-letter queue has none.
+        key: encrypts its messages; by default that of SQS.
     """
     return sqs.Queue(
         scope,
         construct_id,
-        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        encryption=sqs.QueueEncryption.SQS_MANAGED if key is None else sqs.QueueEncryption.KMS,
+        encryption_master_key=key,
         enforce_ssl=True,
         retention_period=_RETENTION,
         removal_policy=removal_policy,

@@ -68,6 +68,7 @@ class BatchStack(Stack):
             "OutputBucketName": platform.storage.output_bucket.bucket_name,
             "NotificationTopicArn": platform.notification.topic.topic_arn,
         }
+        values |= _of_data(platform)
         for tier_name, tier in platform.tiers.items():
             values[f"{pascal(tier_name)}QueueArn"] = tier.queue.job_queue_arn
         for job_name, job in platform.jobs.items():
@@ -76,6 +77,27 @@ class BatchStack(Stack):
             values[f"{pascal(trigger_name)}FunctionName"] = trigger.function.function_name
         for name, value in values.items():
             CfnOutput(self, name, value=value)
+
+
+def _of_data(platform: BatchPlatform) -> dict[str, str]:
+    """What others need of the services that only some platforms have."""
+    values = {}
+    if platform.storage.scratch_bucket is not None:
+        values["ScratchBucketName"] = platform.storage.scratch_bucket.bucket_name
+    if platform.file_system is not None:
+        values["FileSystemId"] = platform.file_system.file_system.file_system_id
+    if platform.job_table is not None:
+        values["JobTableName"] = platform.job_table.table.table_name
+    if platform.database is not None:
+        values["DatabaseHost"] = platform.database.cluster.cluster_endpoint.hostname
+        values["DatabaseSecretArn"] = platform.database.secret_arn
+    if platform.event_bus is not None:
+        values["EventBusName"] = platform.event_bus.bus.event_bus_name
+    if platform.work_queue is not None:
+        values["WorkQueueUrl"] = platform.work_queue.queue.queue_url
+    if platform.key is not None:
+        values["KeyArn"] = platform.key.key_arn
+    return values
 
 
 @jsii.implements(IValidation)

@@ -2,36 +2,60 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from batch_stack.job_resources import JobResources
+from batch_stack.permissions import grant_read_objects, grant_write_objects
 from batch_stack.settings import StorageSettings
 
 _ABANDONED_UPLOAD_DAYS = 7
 
 
 class Storage(Construct):
-    """An input and an output bucket: encrypted, private, TLS only, with a life cycle.
+    """An input and an output bucket, and a scratch bucket: encrypted, private, TLS only, with a life cycle.
 
     Attributes:
         input_bucket: tells EventBridge of each object created in it.
         output_bucket: where jobs put their results.
+        scratch_bucket: for what need not outlive a workflow; None unless the settings say when it expires.
+        log_bucket: what is asked of the other buckets, by S3's server access logs; None unless asked for.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: StorageSettings) -> None:
-        """Create both buckets.
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        settings: StorageSettings,
+        key: kms.IKey | None = None,
+        log_retention_days: int = 30,
+    ) -> None:
+        """Create the buckets.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            settings: versioning, expiry in days, and what deleting the stack does.
+            settings: versioning, expiry in days, access logs, and what deleting the stack does.
+            key: encrypts what is written from now on; by default S3's own keys do.
+            log_retention_days: how long access logs are kept, in days.
         """
         super().__init__(scope, construct_id)
-        self.input_bucket = self._bucket("Input", settings, settings.input_expiry_days)
-        self.output_bucket = self._bucket("Output", settings, settings.output_expiry_days)
+        self._key = key
+        self._removal_policy = removal_policy(settings)
+        self.log_bucket = self._log_bucket(log_retention_days) if settings.access_logs else None
+        self.input_bucket = self._data_bucket("Input", settings, settings.input_expiry_days)
+        self.output_bucket = self._data_bucket("Output", settings, settings.output_expiry_days)
+        self.scratch_bucket: s3.Bucket | None = None
+        if settings.scratch_expiry_days is not None:
+            self.scratch_bucket = self._bucket(
+                "Scratch", _clean_up(settings.scratch_expiry_days), versioned=False
+            )
         # The L2's `event_bridge_enabled` brings a custom resource; CloudFormation can do it by itself.
         cfn = cast(s3.CfnBucket, self.input_bucket.node.default_child)
         cfn.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
@@ -40,27 +64,75 @@ class Storage(Construct):
             )
         )
 
-    def _bucket(self, construct_id: str, settings: StorageSettings, expiry_days: int | None) -> s3.Bucket:
+    def for_jobs(self) -> JobResources:
+        """What a job gets: the names of the buckets, and leave to read and write as each is meant.
+
+        ``INPUT_BUCKET`` to read, ``OUTPUT_BUCKET`` to write, and, if there is one, ``SCRATCH_BUCKET`` for
+        both.
+        """
+        environment = {
+            "INPUT_BUCKET": self.input_bucket.bucket_name,
+            "OUTPUT_BUCKET": self.output_bucket.bucket_name,
+        }
+        grants = [
+            partial(grant_read_objects, bucket=self.input_bucket),
+            partial(grant_write_objects, bucket=self.output_bucket),
+        ]
+        if self.scratch_bucket is not None:
+            environment["SCRATCH_BUCKET"] = self.scratch_bucket.bucket_name
+            grants.append(partial(grant_read_objects, bucket=self.scratch_bucket))
+            grants.append(partial(grant_write_objects, bucket=self.scratch_bucket))
+        return JobResources(environment=environment, grants=grants)
+
+    def _data_bucket(
+        self, construct_id: str, settings: StorageSettings, expiry_days: int | None
+    ) -> s3.Bucket:
+        rule = _clean_up(expiry_days, settings.noncurrent_expiry_days if settings.versioning else None)
+        return self._bucket(construct_id, rule, versioned=settings.versioning)
+
+    def _bucket(self, construct_id: str, rule: s3.LifecycleRule, *, versioned: bool) -> s3.Bucket:
+        with_key = self._key is not None
         return s3.Bucket(
             self,
             construct_id,
+            encryption=s3.BucketEncryption.KMS if with_key else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=self._key,
+            # One request to KMS for many objects, instead of one for each.
+            bucket_key_enabled=True if with_key else None,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            versioned=versioned,
+            lifecycle_rules=[rule],
+            server_access_logs_bucket=self.log_bucket,
+            server_access_logs_prefix=f"{construct_id.lower()}/" if self.log_bucket else None,
+            removal_policy=self._removal_policy,
+        )
+
+    def _log_bucket(self, retention_days: int) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            "Logs",
+            # S3 delivers server access logs to no bucket whose default is a key of KMS.
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
-            versioned=settings.versioning,
-            lifecycle_rules=[
-                s3.LifecycleRule(
-                    id="clean-up",
-                    abort_incomplete_multipart_upload_after=Duration.days(_ABANDONED_UPLOAD_DAYS),
-                    expiration=Duration.days(expiry_days) if expiry_days else None,
-                    noncurrent_version_expiration=(
-                        Duration.days(settings.noncurrent_expiry_days) if settings.versioning else None
-                    ),
-                )
-            ],
-            removal_policy=removal_policy(settings),
+            lifecycle_rules=[_clean_up(retention_days)],
+            removal_policy=self._removal_policy,
         )
+
+
+def _clean_up(expiry_days: int | None, noncurrent_expiry_days: int | None = None) -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        id="clean-up",
+        abort_incomplete_multipart_upload_after=Duration.days(_ABANDONED_UPLOAD_DAYS),
+        expiration=Duration.days(expiry_days) if expiry_days else None,
+        noncurrent_version_expiration=(
+            Duration.days(noncurrent_expiry_days) if noncurrent_expiry_days else None
+        ),
+    )
 
 
 def removal_policy(settings: StorageSettings) -> RemovalPolicy:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -18,19 +17,13 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from batch_stack.function import drop_redundant_dependency, python_function
 from batch_stack.job import ContainerJob
 from batch_stack.log_group import log_group
 from batch_stack.permissions import function_role
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.queue import message_queue
 
-_PACKAGE_DIR = Path(__file__).resolve().parent
-# Beside this package in the repository, inside it in an installed wheel.
-_LAMBDA_DIR = next(
-    folder
-    for folder in (_PACKAGE_DIR / "lambdas" / "submit_job", _PACKAGE_DIR.parent / "lambdas" / "submit_job")
-    if folder.is_dir()
-)
 # From EventBridge to SQS: what EventBridge itself does unless told otherwise.
 _DELIVERY_ATTEMPTS = 185
 _MAX_EVENT_AGE = Duration.hours(24)
@@ -143,20 +136,13 @@ class ObjectTrigger(Construct):
     def _function(
         self, role: iam.Role, environment: Mapping[str, str], logs: logs_.ILogGroup
     ) -> lambda_.Function:
-        function = lambda_.Function(
+        function = python_function(
             self,
             "SubmitJob",
+            name="submit_job",
             description="Submits an AWS Batch job for an object created in S3",
-            runtime=lambda_.Runtime.PYTHON_3_14,
-            architecture=lambda_.Architecture.ARM_64,
-            handler="handler.handle",
-            # Sources only: what other tools leave in the folder must not change the function.
-            code=lambda_.Code.from_asset(
-                str(_LAMBDA_DIR), exclude=["*", "!*.py"], ignore_mode=IgnoreMode.GIT
-            ),
             role=role,
             log_group=logs,
-            memory_size=256,
             timeout=Duration.seconds(_FUNCTION_TIMEOUT_S),
             environment=environment,
         )
@@ -168,7 +154,7 @@ class ObjectTrigger(Construct):
                 report_batch_item_failures=True,
             )
         )
-        _drop_redundant_dependency(function, role)
+        drop_redundant_dependency(function, role)
         return function
 
 
@@ -183,16 +169,6 @@ def _options(
         "PARAMETERS": json.dumps(parameters, sort_keys=True) if parameters else None,
     }
     return {name: value for name, value in given.items() if value}
-
-
-def _drop_redundant_dependency(function: lambda_.Function, role: iam.Role) -> None:
-    """Leave the role's policy as the one explicit dependency; the role itself is referred to anyway.
-
-    The L2 names both, which cfn-lint reports as W3005.
-    """
-    policy = cast(iam.CfnPolicy, role.node.find_child("DefaultPolicy").node.default_child)
-    cfn = cast(lambda_.CfnFunction, function.node.default_child)
-    cfn.add_override("DependsOn", [policy.logical_id])
 
 
 def _detail(bucket: s3.IBucket, prefix: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ def check_all(settings: Settings) -> None:
     _check_jobs(settings)
     _check_triggers(settings)
     _check_vcpus(settings)
+    _check_budgets(settings)
+    _check_database(settings)
 
 
 def construct_id(name: str) -> str:
@@ -188,3 +190,37 @@ def _check_vcpu(settings: Settings, job: str, tiers: Iterable[str], why: str) ->
             f"jobs.{job}.vcpu must be at most {largest}, the highest of {', '.join(sorted(limits))}{why}, "
             f"got {vcpu:g}"
         )
+
+
+def _check_budgets(settings: Settings) -> None:
+    """A budget counts what instances cost, by their tags: they must be ours, and of one tier only."""
+    users: dict[str, list[str]] = {}
+    for name, tier in settings.tiers.items():
+        for compute in tier.compute:
+            users.setdefault(compute, []).append(name)
+    for name, tier in settings.tiers.items():
+        if tier.budget is None:
+            continue
+        for index, compute in enumerate(tier.compute):
+            place, kind = f"tiers.{name}.compute[{index}]", settings.compute[compute].type
+            if kind not in ("spot", "on_demand"):
+                raise ValueError(
+                    f"{place} must be of type spot or on_demand in a tier with a budget, which counts EC2 "
+                    f"instances by a tag of their launch template, got {compute!r}, which is {kind}"
+                )
+            others = [user for user in users[compute] if user != name]
+            if others:
+                raise ValueError(
+                    f"{place} must be used by no other tier in a tier with a budget, which cannot tell whose "
+                    f"instances they are, got {compute!r}, which tiers.{others[0]} uses: add a compute "
+                    "environment for each"
+                )
+
+
+def _check_database(settings: Settings) -> None:
+    """Aurora spreads its storage over Availability Zones, and takes no subnets of a single one."""
+    network = settings.network
+    zones = network.max_azs if network.mode != "existing" else len(set(network.availability_zones))
+    if settings.results.database is not None and zones < 2:
+        path = "network.max_azs" if network.mode != "existing" else "network.availability_zones"
+        raise ValueError(f"{path} must be at least 2 Availability Zones for results.database, got {zones}")

@@ -80,7 +80,12 @@ class FairShareSettings(SettingsModel):
 
 
 class BudgetSettings(SettingsModel):
-    """What the jobs of a tier may cost in a month, by AWS Budgets and split cost allocation data."""
+    """What the EC2 instances of a tier may cost in a month, by AWS Budgets and a tag of the instances.
+
+    The cost allocation tag ``batch-stack-compute-environment`` must be activated once, in the billing console
+    of the account that pays. Budgets lag behind by hours.
+    https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-best-practices.html
+    """
 
     usd_per_month: Annotated[float, Field(gt=0, le=1e9)]
     notify_percent: Annotated[
@@ -91,6 +96,12 @@ class BudgetSettings(SettingsModel):
     ]
     # disable_queue: at 100 % the queue takes no new jobs until somebody enables it; running ones go on.
     on_exceeded: Literal["notify", "disable_queue"] = "notify"
+
+    @model_validator(mode="after")
+    def _each_percentage_once(self) -> BudgetSettings:
+        if len(set(self.notify_percent)) < len(self.notify_percent):
+            raise ValueError(f"notify_percent must have each percentage once, got {self.notify_percent}")
+        return self
 
 
 class TierSettings(SettingsModel):
