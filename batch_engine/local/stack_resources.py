@@ -5,6 +5,7 @@ those of the resource schemas. CloudFormation itself (ours is MiniStack's) order
 of the stack and deletes what an update replaced once the rest of the update has succeeded.
 """
 
+import contextlib
 import secrets
 import string
 import time
@@ -20,8 +21,9 @@ from batch_engine.local.stack_types import RESOURCE_TYPES
 
 # What AWS Batch says while an earlier change of the resource is still under way: worth another try.
 _BEING_MODIFIED = "resource is being modified"
-# Deleting a queue ends its jobs first, and AWS Batch does that at about 16 jobs a second.
-_STABILISE_TIMEOUT_S = 900.0
+# What CloudFormation gives a resource whose schema names no timeoutInMinutes, as none of AWS Batch's does. An
+# update that replaces instances takes as long as their jobs: 30 minutes unless its policy says otherwise.
+_STABILISE_TIMEOUT_S = 7200.0
 _POLL_S = 0.05
 _POLL_MAX_S = 1.0
 _NAME_LENGTH_MAX = 128
@@ -117,7 +119,8 @@ class StackResources:
             self._wait_until_valid(resource_type, arn)
         except ResourceError:
             # The stack has no record yet of a resource whose creation failed, so nobody else would remove it.
-            self.delete(resource_type, arn)
+            with contextlib.suppress(ResourceError):
+                self.delete(resource_type, arn)
             raise
         return self._resource(resource_type, arn)
 
@@ -160,7 +163,12 @@ class StackResources:
                 self._modify(kind.update, {kind.reference: physical_id, "state": "DISABLED"})
                 self._wait(resource_type, physical_id, lambda now: now is None or now["status"] != "UPDATING")
             self._modify(kind.delete, {kind.reference: physical_id})
-        self._wait(resource_type, physical_id, lambda now: now is None or now["status"] == "DELETED")
+        left = self._wait(
+            resource_type, physical_id, lambda now: now is None or now["status"] in {"DELETED", "INVALID"}
+        )
+        if left is not None and left["status"] == "INVALID":
+            reason = left.get("statusReason", "no reason given")
+            raise ResourceError(f"{resource_type} {_name_of(physical_id)} was not deleted: {reason}")
 
     def _describe(self, resource_type: str, physical_id: str) -> dict[str, Any] | None:
         kind = RESOURCE_TYPES[resource_type]

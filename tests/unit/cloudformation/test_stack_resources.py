@@ -394,5 +394,5 @@ def test_a_compute_environment_in_use_is_not_deleted(
 
 def test_waiting_has_an_end(resources: StackResources, service: RecordingService) -> None:
     service.created_status = "CREATING"
-    with pytest.raises(ResourceError, match="did not settle within 900 s, its status is CREATING"):
+    with pytest.raises(ResourceError, match="did not settle within 7200 s, its status is CREATING"):
         resources.create(cfn.JOB_QUEUE, "Queue", QUEUE)
