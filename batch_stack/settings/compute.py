@@ -31,13 +31,18 @@ _NO_PLACEMENT_GROUP = re.compile(r"t\d.*|.*-flex")
 
 
 class _Switchable(SettingsModel):
-    # A disabled one finishes what runs in it and starts nothing more.
     state: State = "enabled"
+    """A disabled one finishes what runs in it and starts nothing more."""
 
 
 class _InstanceTypes(_Switchable):
     max_vcpus: MaxVcpus = 64
+    """vCPUs that run at once at most. AWS Batch may go over it by one instance.
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html"""
     instance_types: list[InstanceType] = Field(default=["default_x86_64"], min_length=1)
+    """Instance families (`m6i`), instance types (`m6i.large`), or `default_x86_64` and `default_arm64`, which
+    stand for current general-purpose families. One CPU architecture throughout.
+    https://docs.aws.amazon.com/batch/latest/userguide/instance-type-compute-table.html"""
 
     @property
     def architecture(self) -> Architecture:
@@ -65,16 +70,20 @@ class _InstanceTypes(_Switchable):
 class Ec2Settings(_InstanceTypes):
     """A compute environment on EC2 instances, Spot or On-Demand."""
 
-    # More than none is paid for around the clock.
     min_vcpus: Annotated[int, Field(ge=0, le=100_000)] = 0
-    # The AMI's own snapshot is 30 GiB: a smaller volume cannot start.
+    """vCPUs that are kept running without jobs: more than none is paid for around the clock."""
     ebs_gib: Annotated[int, Field(ge=30, le=16_384)] = 50
-    # The instances' own NVMe disks as one volume, which /scratch of every job is then on.
+    """Size in GiB of each instance's volume (encrypted gp3), for images and scratch. The AMI's own snapshot
+    is 30 GiB: a smaller volume cannot start."""
     nvme_scratch: bool = False
-    # A cluster placement group, for multi-node parallel jobs: instances close together, in one of the
-    # network's Availability Zones, counted from 1, which must offer the instance types.
+    """The instances' own NVMe disks as one volume, which /scratch of every job is then on. All instance types
+    need such disks."""
     placement_group: bool = False
+    """A cluster placement group, for multi-node parallel jobs: instances close together, in one Availability
+    Zone, which must offer the instance types.
+    https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html"""
     placement_zone: Annotated[int, Field(ge=1, le=6)] = 1
+    """Which of the network's Availability Zones the placement group is in, counted from 1."""
 
     @property
     def platform(self) -> Platform:
@@ -133,10 +142,15 @@ class SpotSettings(Ec2Settings):
     """A compute environment on Spot instances: many instance types, so that some always have capacity."""
 
     type: Literal["spot"] = "spot"
+    """Spare EC2 capacity, up to 90 % cheaper, which AWS takes back at two minutes' notice."""
     max_vcpus: MaxVcpus = 128
+    """vCPUs that run at once at most. AWS Batch may go over it by one instance.
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html"""
     instance_types: list[InstanceType] = Field(
         default=["c5", "c6a", "c6i", "m5", "m6a", "m6i", "r5", "r6i"], min_length=1
     )
+    """Instance families, instance types or bundles, as elsewhere: the more there are, the more rarely Spot
+    runs dry."""
 
     @model_validator(mode="after")
     def _no_nodes(self) -> SpotSettings:
@@ -152,15 +166,21 @@ class OnDemandSettings(Ec2Settings):
     """A compute environment on On-Demand instances."""
 
     type: Literal["on_demand"] = "on_demand"
+    """EC2 instances that stay until their jobs have ended."""
     instance_types: list[InstanceType] = Field(default=["c6i", "m6i", "r6i"], min_length=1)
+    """Instance families (`m6i`), instance types (`m6i.large`), or `default_x86_64` and `default_arm64`. One
+    CPU architecture throughout."""
 
 
 class FargateSettings(_Switchable):
     """A compute environment on Fargate: no instances, one task per job."""
 
     type: Literal["fargate", "fargate_spot"] = "fargate"
+    """`fargate_spot` is cheaper, and AWS may take a job's capacity back at two minutes' notice."""
     max_vcpus: MaxVcpus = 16
+    """vCPUs that run at once at most."""
     architecture: Architecture = "x86_64"
+    """The CPU architecture of the jobs' images."""
 
     @property
     def platform(self) -> Platform:
@@ -172,11 +192,15 @@ class ManagedInstancesSettings(_InstanceTypes):
     """A compute environment on ECS Managed Instances, which AWS patches; `max_vcpus` counts jobs' vCPUs."""
 
     type: Literal["managed_instances"]
+    """EC2 instances that Amazon ECS chooses, patches and replaces."""
     instance_types: list[InstanceType] = Field(default=["c6i", "m6i", "r6i"], min_length=1)
+    """Instance families or types that Amazon ECS knows, of one CPU architecture."""
     spot: bool = False
+    """Spot capacity instead of On-Demand; a change of this would replace the compute environment."""
     storage_gib: Annotated[int, Field(ge=30, le=16_384)] = 80
-    # The instances' own NVMe disks, where they have any, hold images and scratch instead.
+    """Size in GiB of each instance's data volume, for images and scratch."""
     nvme_scratch: bool = False
+    """The instances' own NVMe disks hold images and scratch instead. All instance types need such disks."""
 
     @property
     def platform(self) -> Platform:
@@ -201,9 +225,11 @@ class UnmanagedSettings(_Switchable):
     """A compute environment whose container instances somebody else starts and stops."""
 
     type: Literal["unmanaged"]
+    """Your own container instances, registered in the cluster that AWS Batch makes."""
     architecture: Architecture = "x86_64"
-    # What fair share counts with; without it a compute reservation has nothing to reserve.
+    """The CPU architecture of the container instances."""
     vcpus: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    """What fair share counts with; without it a compute reservation has nothing to reserve."""
 
     @property
     def platform(self) -> Platform:
@@ -215,12 +241,17 @@ class ExistingComputeSettings(SettingsModel):
     """A compute environment of another stack, by its ARN."""
 
     type: Literal["existing"]
+    """A compute environment that somebody else owns; nothing about it is changed."""
     arn: Arn
+    """The compute environment's ARN."""
     platform: Platform = "ec2"
+    """What it runs jobs on; its queue takes job definitions of this platform."""
     architecture: Architecture = "x86_64"
-    # Both are for the checks at synthesis: without them a job that is too large is not noticed.
+    """The CPU architecture of its instances."""
     max_vcpus: MaxVcpus | None = None
+    """Its vCPU limit, for the checks at synthesis: without it a job that is too large is not noticed."""
     instance_types: list[InstanceType] = []
+    """Its instance types, for the checks at synthesis likewise."""
 
 
 ComputeEnvironmentSettings = Annotated[

@@ -54,13 +54,14 @@ class SecretSettings(SettingsModel):
     https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html
     """
 
-    secret: NonEmpty | None = None  # a secret's name, or its ARN
-    field: Annotated[str, Field(pattern=r"^[^:\s]+$", description="a key of a JSON object")] | None = (
-        None  # of a secret that is JSON
-    )
-    parameter: NonEmpty | None = None  # a parameter's name, or its ARN
-    # The customer's key that encrypts it; none is needed for the keys that AWS's services own or manage.
+    secret: NonEmpty | None = None
+    """The name of a secret in Secrets Manager, or its ARN. One of `secret` and `parameter` is given."""
+    field: Annotated[str, Field(pattern=r"^[^:\s]+$", description="a key of a JSON object")] | None = None
+    """A key of a secret that is a JSON object; by default the value is the whole secret."""
+    parameter: NonEmpty | None = None
+    """The name of a parameter in the SSM Parameter Store, or its ARN."""
     kms_key_arn: Arn | None = None
+    """The customer's key that encrypts it; none is needed for the keys that AWS's services own or manage."""
 
     @model_validator(mode="after")
     def _one_source(self) -> SecretSettings:
@@ -96,11 +97,17 @@ class NodeGroupSettings(SettingsModel):
     """Nodes of a multi-node parallel job that differ from the others."""
 
     nodes: _Nodes
+    """Which nodes, counted from 0: one (`0`), a range (`1:3`), or all from one on (`4:`)."""
     vcpu: Vcpu | None = None
+    """vCPUs of each of these nodes; by default the job's."""
     memory_mib: MemoryMib | None = None
+    """Memory in MiB of each of these nodes; by default the job's."""
     gpus: Gpus | None = None
+    """GPUs of each of these nodes; by default the job's."""
     command: list[NonEmpty] | None = None
+    """Their command; by default the job's."""
     environment: dict[str, _Variable] = {}
+    """Environment variables besides the job's, which they replace."""
 
 
 class NodesSettings(SettingsModel):
@@ -110,10 +117,15 @@ class NodesSettings(SettingsModel):
     """
 
     count: Annotated[int, Field(ge=2, le=1000)]
+    """How many nodes; all start together, on one instance each."""
     main: Annotated[int, Field(ge=0, le=999)] = 0
+    """The main node, counted from 0: when it ends, the job ends."""
     instance_type: NonEmpty | None = None
-    # AWS Batch takes five ranges of nodes; the first is that of all.
+    """One instance type for all nodes, of those that the compute environment has; by default AWS Batch
+    chooses."""
     groups: Annotated[list[NodeGroupSettings], Field(max_length=4)] = []
+    """Nodes that differ from the others. AWS Batch takes five ranges of nodes, and the first is that of
+    all."""
 
     @model_validator(mode="after")
     def _main_node_exists(self) -> NodesSettings:
@@ -155,37 +167,71 @@ class JobSettings(SettingsModel):
         ]
         | None
     ) = None
+    """A folder of containers/ whose Dockerfile the image is built from. One of `folder`, `image` and
+    `ecr_repository` is given."""
     image: NonEmpty | None = None
-    ecr_repository: NonEmpty | None = None  # the name of a repository of this account and Region
-    tag: NonEmpty = "latest"  # of the ECR repository's image, or its digest (sha256:...)
+    """An image of any registry, with its tag or digest: `public.ecr.aws/docker/library/busybox:1.37`."""
+    ecr_repository: NonEmpty | None = None
+    """The name of an Amazon ECR repository of this account and Region."""
+    tag: NonEmpty = "latest"
+    """The tag of the ECR repository's image, or its digest (`sha256:...`)."""
 
     platform: JobPlatform = "ec2"
-    # The queues it is meant for; by default all that can run it.
+    """What it runs on: of a tier's compute environments all have the same."""
     tiers: Annotated[list[str], Field(min_length=1)] | None = None
+    """The queues it is meant for: who may submit it, may submit it to these. By default all that can run
+    it."""
     vcpu: Vcpu = 1
+    """vCPUs; on Fargate one of 0.25, 0.5, 1, 2, 4, 8, 16 and 32, elsewhere a whole number.
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html"""
     memory_mib: MemoryMib = 2048
+    """Memory in MiB, a hard limit; on Fargate one of the sizes that go with `vcpu`. An instance has some 8 %
+    less for jobs than its data sheet says.
+    https://docs.aws.amazon.com/batch/latest/userguide/memory-management.html"""
     gpus: Gpus = 0
+    """GPUs, each for this job alone; not on Fargate.
+    https://docs.aws.amazon.com/batch/latest/userguide/gpu-jobs.html"""
     shared_memory_mib: Annotated[int, Field(ge=1)] | None = None
+    """Size in MiB of /dev/shm, which frameworks hand data between processes through; Docker's default is 64.
+    Not on Fargate.
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_LinuxParameters.html"""
     ephemeral_storage_gib: Annotated[int, Field(ge=21, le=200)] | None = None
+    """Size in GiB of the job's disk, on Fargate only, where it is 20 by default.
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_EphemeralStorage.html"""
     timeout_s: Annotated[int, Field(ge=60)] = 3600
+    """Seconds after which an attempt that still runs is ended.
+    https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html"""
     retry: RetrySettings | None = None
+    """How often it is tried again; by default as its tier says."""
     scheduling_priority: Annotated[int, Field(ge=0, le=9999)] | None = None
+    """In a tier with fair share: among jobs of one share the higher is served first."""
 
     command: list[NonEmpty] = []
+    """The container's command; `Ref::name` stands for a parameter. By default the image's.
+    https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html"""
     parameters: dict[str, str] = {}
+    """Defaults of the command's `Ref::` placeholders, which a submission may replace."""
     environment: dict[str, _Variable] = {}
+    """Environment variables. They are shown in the console: secrets belong under `secrets`."""
     secrets: dict[str, SecretSettings] = {}
+    """Environment variables whose values are fetched when the job starts, by their names."""
     volumes: dict[str, VolumeSettings] = {}
-    user: NonEmpty | None = None  # by default the image's
+    """What is mounted, by names of your own. /scratch is always there."""
+    user: NonEmpty | None = None
+    """The user, or user and group (`1000:1000`), that runs it; by default the image's."""
     read_only_root: bool = True
-    # So many children a submission by a trigger; by default a job is no array.
+    """Nothing but volumes and /scratch can be written to."""
     array_size: Annotated[int, Field(ge=2, le=10_000)] | None = None
+    """With how many children a trigger submits it; by default it is no array.
+    https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html"""
     nodes: NodesSettings | None = None
-    consumable_resources: Annotated[
-        dict[str, Annotated[int, Field(ge=1)]], Field(max_length=5)
-    ] = {}  # quantity by the name of one of consumable_resources, or by an ARN
-    managed_policy_arns: list[Arn] = []  # more for the job role
+    """Makes it a multi-node parallel job: on EC2, On-Demand only."""
+    consumable_resources: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(max_length=5)] = {}
+    """Quantities of what it needs besides, by the names of `consumable_resources` or by ARNs."""
+    managed_policy_arns: list[Arn] = []
+    """Managed policies for the job role, besides what the platform grants it."""
     log_retention_days: LogRetentionDays | None = None
+    """Days that CloudWatch Logs keeps its output; by default the platform's."""
 
     @model_validator(mode="after")
     def _one_image(self) -> JobSettings:

@@ -21,7 +21,6 @@ EndpointName = Literal["batch", "events", "kms", "monitoring", "secretsmanager",
 
 
 class _OwnNetwork(SettingsModel):
-    # Cut into 16 subnets: five of each kind, one for each Availability Zone, whose addresses never move.
     cidr: Annotated[
         str,
         Field(
@@ -29,10 +28,13 @@ class _OwnNetwork(SettingsModel):
             description="an IPv4 range between /16 and /20, such as 10.0.0.0/16",
         ),
     ] = "10.0.0.0/16"
-    # The Region must have as many.
+    """The VPC's IPv4 range. It is cut into 16 subnets: five of each kind, one for each Availability Zone,
+    whose addresses never move."""
     max_azs: Annotated[int, Field(ge=1, le=5)] = 2
-    # Of all traffic, to CloudWatch Logs, which charges for what it takes in.
+    """In how many Availability Zones it is; the Region must have as many."""
     flow_logs: bool = False
+    """Flow logs of all traffic, to CloudWatch Logs, which charges for what it takes in.
+    https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html"""
 
     @model_validator(mode="after")
     def _range_of_addresses(self) -> _OwnNetwork:
@@ -49,14 +51,18 @@ class PublicNetworkSettings(_OwnNetwork):
     """Public subnets and no ingress: nothing that costs money while idle."""
 
     mode: Literal["public"] = "public"
+    """Jobs have public addresses, and nothing can connect to them."""
 
 
 class PrivateNetworkSettings(_OwnNetwork):
     """Private subnets that reach the internet through NAT gateways, which cost money by the hour."""
 
     mode: Literal["private_with_nat"]
-    # With as many as Availability Zones, the loss of a zone leaves the others connected.
+    """Jobs have private addresses only."""
     nat_gateways: Annotated[int, Field(ge=1, le=5)] = 1
+    """How many NAT gateways: with as many as Availability Zones, the loss of a zone leaves the others
+    connected.
+    https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html"""
 
     @model_validator(mode="after")
     def _one_for_a_zone(self) -> PrivateNetworkSettings:
@@ -76,24 +82,30 @@ class IsolatedNetworkSettings(_OwnNetwork):
     """
 
     mode: Literal["isolated"]
-    # What jobs call besides: leave out what none of them uses.
+    """Jobs reach AWS's services and nothing else: images must be in Amazon ECR."""
     endpoints: list[EndpointName] = ["batch", "events", "secretsmanager", "sqs", "ssm", "sts"]
-    # Buckets of other accounts that jobs may read, such as public data sets.
+    """What jobs call besides, by interface endpoints: leave out what none of them uses.
+    https://docs.aws.amazon.com/batch/latest/userguide/vpc-interface-endpoints.html"""
     readable_buckets: list[_BucketName] = []
+    """Names of buckets of other accounts that jobs may read, such as public data sets."""
 
 
 class ExistingNetworkSettings(SettingsModel):
     """A VPC that exists. What is named here is not looked up: synthesis needs no AWS account."""
 
     mode: Literal["existing"]
+    """A VPC that somebody else owns."""
     vpc_id: Annotated[
         str, Field(pattern=f"^vpc{_ID}", description="a VPC id: vpc- and 8 or 17 hexadecimal digits")
     ]
+    """The VPC's id."""
     availability_zones: Annotated[list[str], Field(min_length=1)]
-    # One for each Availability Zone, in their order.
+    """The Availability Zones that jobs run in, such as `eu-west-1a`."""
     subnet_ids: Annotated[list[_SubnetId], Field(min_length=1)]
-    # Where the subnets' default route leads: an internet gateway (public), NAT (private), nowhere (isolated).
+    """A subnet's id for each Availability Zone, in their order."""
     subnets: Literal["public", "private", "isolated"] = "private"
+    """Where the subnets' default route leads: an internet gateway (`public`), NAT (`private`), nowhere
+    (`isolated`)."""
 
     @model_validator(mode="after")
     def _a_subnet_for_each_zone(self) -> ExistingNetworkSettings:

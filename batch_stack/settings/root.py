@@ -21,9 +21,11 @@ class TriggerSettings(SettingsModel):
     """Objects created under a prefix of the input bucket become jobs."""
 
     prefix: Annotated[str, Field(max_length=1024)] = ""
+    """What the keys of such objects begin with; by default every object counts."""
     job: str
+    """The job that is submitted, once for each object."""
     tier: str = "standard"
-    # For a tier with a fair-share policy: whose jobs they are.
+    """The tier that it is submitted to, of the job's platform."""
     share: (
         Annotated[
             str,
@@ -31,9 +33,9 @@ class TriggerSettings(SettingsModel):
         ]
         | None
     ) = None
-    # Values of the command's Ref:: placeholders; input and output are the trigger's own.
+    """For a tier with a fair-share policy: whose jobs they are."""
     parameters: dict[str, str] = {}
-    # What the job is told to write below in the output bucket, before the folder of the object's key.
+    """Values of the command's `Ref::` placeholders; `input` and `output` are the trigger's own."""
     output_prefix: Annotated[
         str,
         Field(
@@ -42,6 +44,7 @@ class TriggerSettings(SettingsModel):
             description="a prefix of keys that ends in /, and begins with none",
         ),
     ] = ""
+    """What the job is told to write below in the output bucket, before the folder of the object's key."""
 
     @model_validator(mode="after")
     def _own_parameters(self) -> TriggerSettings:
@@ -55,6 +58,8 @@ class NotificationSettings(SettingsModel):
     """Who hears of failed jobs and blocked queues."""
 
     emails: list[Email] = []
+    """Addresses that are told by e-mail, once each has confirmed.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html"""
 
 
 class ConsumableResourceSettings(SettingsModel):
@@ -64,15 +69,20 @@ class ConsumableResourceSettings(SettingsModel):
     """
 
     total: Annotated[int, Field(ge=0)]
-    replenishable: bool = True  # comes back when the job has ended
+    """How much there is in all."""
+    replenishable: bool = True
+    """It comes back when the job has ended, as licences do; otherwise it is used up."""
 
 
 class RetiredSettings(SettingsModel):
     """What may be deleted: tiers that were disabled first, and all else that no job needs any more."""
 
     tiers: list[str] = []
+    """Tiers that were disabled, deployed so, and have no job any more."""
     compute: list[str] = []
+    """Compute environments that no tier uses any more, as deployed."""
     consumable_resources: list[str] = []
+    """Consumable resources that no job waits for any more."""
 
 
 class Settings(SettingsModel):
@@ -85,18 +95,37 @@ class Settings(SettingsModel):
             description="a stack name: a letter, then letters, digits or hyphens, at most 128 characters",
         ),
     ] = "batch-stack"
+    """The CloudFormation stack's name."""
     network: NetworkSettings = PublicNetworkSettings()
+    """Where jobs run; by default public subnets in a VPC of their own, at no cost while idle."""
     compute: Annotated[dict[str, ComputeEnvironmentSettings], Field(min_length=1)] = DEFAULT_COMPUTE
+    """Compute environments by names of your own, at most 50 in a Region; by default `spot`, `on_demand` and
+    `fargate`.
+    https://docs.aws.amazon.com/batch/latest/userguide/compute_environments.html"""
     consumable_resources: dict[str, ConsumableResourceSettings] = {}
+    """What jobs share and there is only so much of, such as licences, by names of your own."""
     tiers: Annotated[dict[str, TierSettings], Field(min_length=1)] = DEFAULT_TIERS
+    """Priority tiers, each a job queue, by names of your own, at most 50 in a Region; by default `critical`,
+    `standard`, `bulk` and `fargate`.
+    https://docs.aws.amazon.com/batch/latest/userguide/job_queues.html"""
     jobs: dict[str, JobSettings] = {}
+    """Job definitions by names of your own.
+    https://docs.aws.amazon.com/batch/latest/userguide/job_definitions.html"""
     triggers: dict[str, TriggerSettings] = {}
+    """What submits jobs by itself, by names of your own."""
     storage: StorageSettings = StorageSettings()
+    """Buckets and a file system."""
     results: ResultsSettings = ResultsSettings()
+    """Where jobs may put results that are not files."""
     messaging: MessagingSettings = MessagingSettings()
+    """How jobs may tell others of what they did."""
     notifications: NotificationSettings = NotificationSettings()
+    """Who hears of failed jobs and blocked queues."""
     log_retention_days: LogRetentionDays = 30
+    """Days that CloudWatch Logs keeps what jobs and functions write.
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
     retired: RetiredSettings = RetiredSettings()
+    """What may be deleted although the lock file has it."""
 
     def platform(self, tier: str) -> Platform:
         """What a tier's compute environments run jobs on; they are all of one platform."""

@@ -17,35 +17,57 @@ class AccessPointSettings(SettingsModel):
     """A folder of the file system, and the user as whom jobs work in it."""
 
     path: AbsolutePath
+    """The folder; it is made when it is first mounted."""
     uid: _PosixId = 1000
+    """The POSIX user id as which jobs work in it."""
     gid: _PosixId = 1000
+    """The POSIX group id as which jobs work in it."""
     permissions: Annotated[
         str, Field(pattern=r"^[0-7]{3,4}$", description="POSIX permissions in octal, such as 750")
     ] = "750"
+    """Permissions with which the folder is made, in octal."""
 
 
 class FileSystemSettings(SettingsModel):
     """A file system on EFS, encrypted, that jobs mount through access points."""
 
     access_points: Annotated[dict[str, AccessPointSettings], Field(min_length=1, max_length=100)]
+    """Folders that jobs can mount, by names of your own.
+    https://docs.aws.amazon.com/efs/latest/ug/efs-access-points.html"""
     backups: bool = True
+    """Daily backups by AWS Backup."""
     infrequent_access_days: Literal[1, 7, 14, 30, 60, 90, 180, 270, 365] | None = 30
+    """Days after which files that nobody reads move to the cheaper class; null keeps them where they are.
+    https://docs.aws.amazon.com/efs/latest/ug/lifecycle-management-efs.html"""
 
 
 class StorageSettings(SettingsModel):
     """The buckets for input and output, and, where asked for, scratch space and a file system."""
 
     versioning: bool = True
+    """Replaced and deleted objects of the input and output buckets can be had back."""
     noncurrent_expiry_days: ExpiryDays = 30
+    """Days that replaced and deleted versions are kept.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html"""
     input_expiry_days: ExpiryDays | None = None
+    """Days after which objects of the input bucket are deleted; by default they are kept for good."""
     output_expiry_days: ExpiryDays | None = None
-    # A bucket for what need not outlive a workflow, emptied after so many days; by default there is none.
+    """Days after which objects of the output bucket are deleted; by default they are kept for good."""
     scratch_expiry_days: ExpiryDays | None = None
-    # A KMS key of the platform's own, instead of the keys that AWS's services own.
+    """A bucket for what need not outlive a workflow, whose objects are deleted after so many days; by default
+    there is none."""
     kms: bool = False
+    """A KMS key of the platform's own, instead of the keys that AWS's services own. It costs a dollar a
+    month, and its use.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
     access_logs: bool = False
+    """S3's server access logs, in a bucket of their own.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html"""
     file_system: FileSystemSettings | None = None
+    """A file system on EFS; by default there is none."""
     on_delete: OnDelete = "retain"
+    """What deleting the stack does to buckets, logs and undelivered events. `destroy` needs the buckets to be
+    emptied first."""
 
 
 class DatabaseSettings(SettingsModel):
@@ -58,10 +80,15 @@ class DatabaseSettings(SettingsModel):
             description="a database name: a letter, then letters, digits or _",
         ),
     ] = "results"
-    # With 0 it pauses when idle, and takes some seconds to come back.
+    """The database's name."""
     min_acu: _Acu = 0
+    """Capacity units (2 GiB of memory each, by halves) that are kept; with 0 it pauses when idle, and takes
+    some seconds to come back.
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.html"""
     max_acu: Annotated[float, Field(ge=1, le=256, multiple_of=0.5)] = 2
+    """Capacity units that it grows to at most, by halves."""
     backup_days: Annotated[int, Field(ge=1, le=35)] = 7
+    """Days that backups are kept."""
 
     @model_validator(mode="after")
     def _range_of_acu(self) -> DatabaseSettings:
@@ -75,12 +102,17 @@ class DatabaseSettings(SettingsModel):
 class ResultsSettings(SettingsModel):
     """Where jobs may put results that are not files."""
 
-    job_table: bool = False  # a DynamoDB table of jobs
+    job_table: bool = False
+    """A DynamoDB table of jobs: on demand, with point-in-time recovery."""
     database: DatabaseSettings | None = None
+    """A PostgreSQL database; by default there is none."""
 
 
 class MessagingSettings(SettingsModel):
     """How jobs may tell others of what they did."""
 
-    event_bus: bool = False  # an EventBridge bus of the platform's own
-    work_queue: bool = False  # an SQS queue with a dead-letter queue
+    event_bus: bool = False
+    """An EventBridge bus of the platform's own.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus.html"""
+    work_queue: bool = False
+    """An SQS queue with a dead-letter queue."""

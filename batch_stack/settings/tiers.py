@@ -24,9 +24,13 @@ class RetryRule(SettingsModel):
     """
 
     action: Literal["retry", "exit"]
+    """What is done when all its conditions match."""
     on_reason: Pattern | None = None
+    """What the container's reason is; an asterisk at its end stands for any rest."""
     on_status_reason: Pattern | None = None
+    """What the job's status reason is, such as `Host EC2*`; an asterisk at its end stands for any rest."""
     on_exit_code: Pattern | None = None
+    """What the exit code is: a number from 0 to 255, or its first digits and an asterisk."""
 
     @model_validator(mode="after")
     def _has_a_condition(self) -> RetryRule:
@@ -45,24 +49,32 @@ class RetrySettings(SettingsModel):
     """
 
     attempts: Attempts = 3
+    """Attempts in all, the first included.
+    https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html"""
     exit_code: Annotated[int, Field(ge=1, le=255)] | None = EX_TEMPFAIL
-    # Instead of all that: evaluateOnExit as it stands here.
+    """The exit code with which code asks for another attempt; null for none."""
     rules: Annotated[list[RetryRule], Field(min_length=1, max_length=5)] | None = None
+    """Instead of all that: `evaluateOnExit` as it stands here."""
 
 
 class TimeLimitSettings(SettingsModel):
     """Seconds a job stuck at the head of a queue stays RUNNABLE before it is cancelled, by reason."""
 
     insufficient_instance_capacity_s: TimeLimit = 86_400
+    """Seconds to wait for capacity that AWS does not have at the moment."""
     compute_environment_max_resource_s: TimeLimit = 600
+    """Seconds to wait when a compute environment's `max_vcpus` is too small for the job."""
     job_resource_requirement_s: TimeLimit = 600
+    """Seconds to wait when no instance type can hold the job."""
 
 
 class AlarmSettings(SettingsModel):
     """When a tier raises an alarm: so many failed jobs within so many minutes."""
 
     failed_jobs: Annotated[int, Field(ge=1, le=100_000)] = 10
+    """How many failed jobs."""
     within_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    """Within how many minutes."""
 
 
 class FairShareSettings(SettingsModel):
@@ -72,11 +84,13 @@ class FairShareSettings(SettingsModel):
     """
 
     decay_s: Annotated[int, Field(ge=0, le=604_800)] = 3600
+    """Seconds for which use in the past still counts."""
     compute_reservation_percent: Annotated[int, Field(ge=0, le=99)] = 0
-    # Share identifiers, or prefixes that end in *; a lower weight gets more.
+    """How much is kept for shares that have no job yet, in per cent."""
     shares: Annotated[
         dict[str, Annotated[float, Field(ge=0.0001, le=999.9999)]], Field(min_length=1, max_length=500)
     ]
+    """Weights of share identifiers, or of prefixes that end in `*`; a lower weight gets more."""
 
 
 class BudgetSettings(SettingsModel):
@@ -88,14 +102,16 @@ class BudgetSettings(SettingsModel):
     """
 
     usd_per_month: Annotated[float, Field(gt=0, le=1e9)]
+    """The limit, in US dollars a calendar month."""
     notify_percent: Annotated[
         list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=1, max_length=4)
     ] = [
         80,
         100,
     ]
-    # disable_queue: at 100 % the queue takes no new jobs until somebody enables it; running ones go on.
+    """At which percentages of it the topic is told."""
     on_exceeded: Literal["notify", "disable_queue"] = "notify"
+    """`disable_queue`: at 100 % the queue takes no new jobs until somebody enables it; running ones go on."""
 
     @model_validator(mode="after")
     def _each_percentage_once(self) -> BudgetSettings:
@@ -107,16 +123,22 @@ class BudgetSettings(SettingsModel):
 class TierSettings(SettingsModel):
     """A priority tier: a job queue over one to three compute environments, tried in their order."""
 
-    # Among queues on the same compute environment, the higher priority is served first.
     priority: Priority
+    """Among queues on the same compute environment, the higher priority is served first."""
     compute: Annotated[list[str], Field(min_length=1, max_length=3)]
+    """Names of `compute`, tried in this order; of one platform and one CPU architecture."""
     retry: RetrySettings = RetrySettings()
+    """How often its jobs are tried again; a job's own setting wins."""
     time_limits: TimeLimitSettings = TimeLimitSettings()
+    """How long a job that cannot start may hold up the others."""
     alarms: AlarmSettings | None = AlarmSettings()
+    """When it raises an alarm; null for never."""
     fair_share: FairShareSettings | None = None
+    """How it is shared; by default the first job in is the first out. A queue keeps what it was made with."""
     budget: BudgetSettings | None = None
-    # A disabled queue finishes what it has and takes no new jobs.
+    """What it may cost; by default nobody counts."""
     state: State = "enabled"
+    """A disabled queue finishes what it has and takes no new jobs."""
 
 
 DEFAULT_TIERS: dict[str, TierSettings] = {

@@ -14,18 +14,23 @@ SCRATCH = "/scratch"
 
 class _Volume(SettingsModel):
     path: AbsolutePath
+    """Where it is mounted in the container."""
     read_only: bool = False
+    """Jobs cannot write to it."""
 
 
 class EfsVolumeSettings(_Volume):
     """A file system on EFS, mounted with TLS and the job's role."""
 
     type: Literal["efs"]
-    # An access point of storage.file_system.access_points; or, of a file system elsewhere, its ids.
+    """A file system on EFS.
+    https://docs.aws.amazon.com/batch/latest/userguide/efs-volumes.html"""
     access_point: NonEmpty
+    """A name of `storage.file_system.access_points`; or, of a file system elsewhere, an access point's id."""
     file_system_id: (
         Annotated[str, Field(pattern=r"^fs-[0-9a-f]+$", description="a file system id (fs-0a1b...)")] | None
     ) = None
+    """The id of a file system elsewhere (`fs-0a1b...`); by default it is the platform's own."""
 
     @model_validator(mode="after")
     def _ids_together(self) -> EfsVolumeSettings:
@@ -41,9 +46,14 @@ class S3FilesVolumeSettings(_Volume):
     """A bucket as a file system, by S3 Files."""
 
     type: Literal["s3_files"]
+    """A bucket as a file system.
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_S3FilesVolumeConfiguration.html"""
     file_system_arn: Arn
+    """The ARN of the file system in S3 Files."""
     access_point_arn: Arn | None = None
+    """The ARN of one of its access points."""
     root_directory: AbsolutePath | None = None
+    """The folder of it that is mounted; by default all."""
 
     @model_validator(mode="after")
     def _one_root(self) -> S3FilesVolumeSettings:
@@ -59,7 +69,9 @@ class HostVolumeSettings(_Volume):
     """A folder of the container instance; not on Fargate."""
 
     type: Literal["host"]
+    """A folder of the container instance."""
     host_path: AbsolutePath
+    """The folder; jobs on the same instance share it."""
 
 
 VolumeSettings = Annotated[
