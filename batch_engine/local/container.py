@@ -108,7 +108,14 @@ def environment_options(variables: Mapping[str, str], path: str) -> tuple[list[s
 
     Returns:
         The options of ``create``, and what its own environment must hold: the variables that no line can.
+
+    Raises:
+        StartError: a name would be taken for something else than a name.
     """
+    for name, value in variables.items():
+        # A line break would end it, and podman takes a name that ends in an asterisk for all that begin so.
+        if "\n" in name or "\r" in name or (name.endswith("*") and ("\n" in value or "\r" in value)):
+            raise StartError(f"CannotCreateContainerError: {name!r} cannot be an environment variable's name")
     passed_on = {
         name: value
         for name, value in variables.items()

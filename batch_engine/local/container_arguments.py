@@ -11,7 +11,7 @@ from typing import Any
 
 from batch_engine.core.model import Job, Platform
 from batch_engine.local.image import ImageAsset
-from batch_engine.local.launch import Places, StartError, missing_asset, volume_source
+from batch_engine.local.launch import Places, StartError, missing_asset, refuse_unusable, volume_source
 
 MIN_MEMORY_MIB = 6
 """Container engines take no less; the ECS agent raises what is below."""
@@ -76,6 +76,7 @@ def container_launch(
     """
     if asset is None and (text := missing_asset(job)) is not None:
         raise StartError(text)
+    refuse_unusable(job.container, variables)
     _refuse(job)
     name = "batch-stack-" + re.sub(r"[^A-Za-z0-9_.-]", "-", job.id) + f"-{job.attempt.number}"
     mounts, volumes = _mounts(job.container, places, name)
@@ -109,6 +110,10 @@ def container_launch(
 
 
 def _refuse(job: Job) -> None:
+    image = job.container["image"]
+    if image.startswith("-"):
+        # The container command line would take it for an option.
+        raise StartError(f"CannotPullContainerError: invalid reference format: {image}")
     if job.gpus:
         raise StartError(f"CannotCreateContainerError: {job.gpus} GPUs asked for: containers here have none")
     system = (job.container.get("runtimePlatform") or {}).get("operatingSystemFamily") or "LINUX"

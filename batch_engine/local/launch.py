@@ -3,7 +3,7 @@
 import grp
 import os
 import pwd
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ def launch_message(
     Raises:
         StartError: the job asks for what this machine cannot give.
     """
+    refuse_unusable(job.container, environment)
     return {
         "key": (job.id, job.attempt.number),
         "argv": command_of(job, image),
@@ -62,6 +63,37 @@ def launch_message(
         "marks": MARKS,
         "setup": _setup(job.container, places),
     }
+
+
+def refuse_unusable(container: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+    """Refuse what no program can be given: it would cost the runner its life, and every attempt with it.
+
+    Args:
+        container: what the job asks for.
+        variables: its whole environment, which may hold more than the job names.
+
+    Raises:
+        StartError: a text holds a null byte, or a variable's name is empty or holds an equals sign.
+    """
+    place = next(_nulls(container), None)
+    if place is not None:
+        raise StartError(f"CannotStartContainerError: {place} holds a null byte")
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            what = "holds a null byte" if "\0" in name + value else "needs a name without an equals sign"
+            raise StartError(f"CannotStartContainerError: environment variable {name!r} {what}")
+
+
+def _nulls(value: object, place: str = "") -> Iterator[str]:
+    if isinstance(value, str):
+        if "\0" in value:
+            yield place
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _nulls(item, f"{place}.{name}" if place else str(name))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _nulls(item, f"{place}[{index}]")
 
 
 CDK_ASSETS = "-container-assets-"

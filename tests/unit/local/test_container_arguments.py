@@ -184,3 +184,19 @@ def test_variables_are_not_on_the_command_line(tmp_path):
     assert passed_on == {"KEY": "a\nb", "CR": "x\r", "#odd": "1"}
     assert Path(path).read_text() == "TOKEN=s3cret \nEMPTY=\n"
     assert Path(path).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("name", "value"), [("A\nHOME", "b"), ("A\r", "b"), ("AWS_*", "a\nb")])
+def test_names_that_would_take_in_variables_of_the_server(tmp_path, name, value):
+    with pytest.raises(StartError, match="cannot be an environment variable's name"):
+        environment_options({name: value}, str(tmp_path / "environment"))
+
+
+def test_an_image_is_never_an_option(tmp_path):
+    with pytest.raises(StartError, match="invalid reference format: --privileged"):
+        launch(tmp_path, image="--privileged")
+
+
+def test_a_null_byte_in_a_variable(tmp_path):
+    with pytest.raises(StartError, match=r"command\[1\] holds a null byte"):
+        launch(tmp_path, command=["a", "\0"])
