@@ -165,6 +165,23 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
     ),
     "a tier that takes no more jobs": ({"tiers.low.state": "disabled"}, {"LowTierQueue": "in place"}),
     "other weights of a fair share": ({"tiers.shared.fair_share.shares": {"team": 2.0, "b": 1.0}}, {}),
+    "buckets under a key of one's own": ({"storage.kms": True}, {}),
+    "scratch space, a log of accesses": (
+        {"storage.scratch_expiry_days": 7, "storage.access_logs": True},
+        {WORK: "new revision", "SmallJobDefinition": "new revision"},
+    ),
+    "a table of results": (
+        {"results.job_table": True},
+        {WORK: "new revision", "SmallJobDefinition": "new revision"},
+    ),
+    "a budget that closes the queue, whose instances are its own": (
+        {
+            "compute.own": {"type": "on_demand"},
+            "tiers.low.compute": ["own"],
+            "tiers.low.budget": {"usd_per_month": 100, "on_exceeded": "disable_queue"},
+        },
+        {"OwnCompute": "added", "LowTierQueue": "in place"},
+    ),
     "logs kept longer": ({"log_retention_days": 365}, {}),
     "somebody to tell": ({"notifications.emails": ["ops@example.com"]}, {}),
     "another prefix": ({"triggers.work.prefix": "other/"}, {}),
@@ -235,6 +252,10 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     "a consumable resource of the other kind": (
         {"consumable_resources.licence.replenishable": False},
         "consumable_resources.licence.replenishable must be true, got false",
+    ),
+    "a budget for a tier that shares its instances": (
+        {"tiers.low.budget": {"usd_per_month": 100}},
+        "tiers.low.compute[0] must be used by no other tier in a tier with a budget",
     ),
     "EC2 and Fargate in one queue": (
         {"tiers.high.compute": ["spot", "fargate"]},
