@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export CDK_DISABLE_CLI_TELEMETRY := true
 LOCAL_PACKAGES := . containers/batch_worker containers/media
 
-.PHONY: help setup demo test check synth lock bench requirements clean
+.PHONY: help setup demo test check synth lock bench docs requirements clean
 
 help: ## Lists the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ lock: $(VENV)/.run $(VENV)/.npm ## Notes what batch.yaml deploys in batch.lock.j
 
 bench: setup ## Runs the benchmarks; prints ratios and writes JSON
 	@$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev ## Writes the reference in docs/ from docstrings and settings
+	$(BIN)/python -m tests.reference
 
 requirements: $(VENV)/.dev ## Recompiles requirements*.txt from pyproject.toml
 	$(BIN)/python -m pip install -q uv==0.13.9

@@ -1,0 +1,150 @@
+"""Writes a page for each public name of the package, from its docstrings."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import griffe
+
+import batch_stack
+from tests.reference.docstrings import cell, package, section, sections
+from tests.reference.schema import models
+
+Kind = griffe.DocstringSectionKind
+
+ELSEWHERE = {"App": "aws_cdk", "Settings": "batch_stack.settings"}
+"""Public names that have no page: CDK's own class, and what docs/settings.md is about."""
+
+INTRODUCTION = """\
+# Constructs
+
+One page for each public name of `batch_stack`. [`BatchPlatform`](BatchPlatform.md) holds all the others and
+makes them from [settings](../settings.md); each can also be used alone, in any stack, with settings of its own:
+
+```python
+from batch_stack import Network
+from batch_stack.settings import IsolatedNetworkSettings
+
+network = Network(stack, "Network", settings=IsolatedNetworkSettings(mode="isolated"))
+```
+
+Import `batch_stack` before `aws_cdk`: jsii then runs on the Node.js that is installed with it. Errors of
+settings are `SettingsError`; what CDK itself refuses is a `ValueError` or a `RuntimeError`, with the construct's
+path.
+
+These pages are written by `make docs` from the docstrings: edit those.
+"""
+
+
+def names() -> list[str]:
+    """The public names that have a page."""
+    return [name for name in batch_stack.__all__ if name not in ELSEWHERE]
+
+
+def source(name: str) -> griffe.Class | griffe.Function:
+    """The source of a public name."""
+    module = batch_stack._HOME_OF[name].removeprefix("batch_stack.")
+    found = package()[f"{module}.{name}"]
+    target = found.final_target if isinstance(found, griffe.Alias) else found
+    assert isinstance(target, griffe.Class | griffe.Function)
+    return target
+
+
+def pages() -> dict[str, str]:
+    """The pages by their file names."""
+    return {"README.md": _index(), **{f"{name}.md": page(name) for name in names()}}
+
+
+def _index() -> str:
+    rows = ["| name | what it is |", "| --- | --- |"]
+    for name in names():
+        first = sections(source(name))[0].value.split("\n\n")[0]
+        rows.append(f"| [`{name}`]({name}.md) | {cell(first)} |")
+    return INTRODUCTION + "\n" + "\n".join(rows) + "\n"
+
+
+def page(name: str) -> str:
+    """The page of a public name."""
+    thing = source(name)
+    blocks = [f"# {name}", f"`from batch_stack import {name}`", _text(thing)]
+    if isinstance(thing, griffe.Function):
+        blocks += _call(thing, "##")
+    else:
+        blocks += _class(thing)
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _class(thing: griffe.Class) -> list[str]:
+    members = {**thing.inherited_members, **thing.members}
+    initializer = members.get("__init__")
+    blocks = []
+    if isinstance(initializer, griffe.Alias | griffe.Function) and initializer.docstring:
+        blocks += ["## Parameters", *_call(initializer, "###")]
+    blocks += _attributes(thing)
+    for name, member in sorted(members.items()):
+        if not name.startswith("_") and member.is_function and "property" not in member.labels:
+            blocks += [f"## `{name}({_arguments(member)})`", _text(member), *_call(member, "###")]
+    return blocks
+
+
+def public_attributes(thing: griffe.Class) -> dict[str, str]:
+    """What docstrings of a class and of its bases say about attributes; properties have docstrings of their own."""
+    found: dict[str, str] = {}
+    for owner in [*reversed(thing.mro()), thing]:
+        found |= {one.name: one.description for one in section(owner, Kind.attributes)}
+        for name, member in owner.members.items():
+            if "property" in member.labels and not name.startswith("_") and member.docstring:
+                found.setdefault(name, member.docstring.value)
+    return found
+
+
+def _attributes(thing: griffe.Class) -> list[str]:
+    rows = [f"| `{name}` | {cell(text)} |" for name, text in public_attributes(thing).items()]
+    return ["## Attributes", "\n".join(["| name | |", "| --- | --- |", *rows])] if rows else []
+
+
+def _arguments(function: Any) -> str:
+    return ", ".join(
+        f"*{one.name}" if one.kind is griffe.ParameterKind.var_positional else one.name
+        for one in function.parameters
+        if one.name != "self"
+    )
+
+
+def _call(function: Any, level: str) -> list[str]:
+    described = {one.name.lstrip("*"): one.description for one in section(function, Kind.parameters)}
+    rows = []
+    for one in function.parameters:
+        if one.name in described:
+            default = (
+                f"`{one.default}`" if one.default is not None and "_positional" not in one.kind.name else ""
+            )
+            default = "" if one.kind is griffe.ParameterKind.var_positional else default or "required"
+            rows.append(
+                f"| `{one.name}` | {_type(one.annotation)} | {default} | {cell(described[one.name])} |"
+            )
+    blocks = ["\n".join(["| name | type | default | |", "| --- | --- | --- | --- |", *rows])] if rows else []
+    returns = section(function, Kind.returns)
+    if returns:
+        blocks += [f"{level} Returns", cell(" ".join(one.description for one in returns))]
+    errors = section(function, Kind.raises)
+    if errors:
+        lines = [f"- `{one.annotation}`: {cell(one.description)}" for one in errors]
+        blocks += [f"{level} Errors", "\n".join(lines)]
+    return blocks
+
+
+def _type(annotation: Any) -> str:
+    """A type; settings lead to their own reference, and public names to their pages."""
+    shown = f"`{annotation}`".replace("|", "\\|")
+    for word in re.findall(r"\w+", str(annotation)):
+        if word in models():
+            return f"[{shown}](../settings.md#{'the-whole-file' if word == 'Settings' else word.lower()})"
+        if word in names():
+            return f"[{shown}]({word}.md)"
+    return shown
+
+
+def _text(thing: Any) -> str:
+    return "\n\n".join(one.value for one in sections(thing) if one.kind is Kind.text).replace("``", "`")
