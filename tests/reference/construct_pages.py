@@ -20,7 +20,7 @@ INTRODUCTION = """\
 # Constructs
 
 One page for each public name of `batch_stack`. [`BatchPlatform`](BatchPlatform.md) holds all the others and
-makes them from [settings](../settings.md); each can also be used alone, in any stack, with settings of its own:
+makes them from [settings](../settings.md); each can also be used alone, in any stack:
 
 ```python
 from batch_stack import Network
@@ -30,8 +30,7 @@ network = Network(stack, "Network", settings=IsolatedNetworkSettings(mode="isola
 ```
 
 Import `batch_stack` before `aws_cdk`: jsii then runs on the Node.js that is installed with it. Errors of
-settings are `SettingsError`; what CDK itself refuses is a `ValueError` or a `RuntimeError`, with the construct's
-path.
+settings are `SettingsError`; what does not fit a construct is a `ValueError`, with the construct's path.
 
 These pages are written by `make docs` from the docstrings: edit those.
 """
@@ -89,7 +88,7 @@ def _class(thing: griffe.Class) -> list[str]:
 
 
 def public_attributes(thing: griffe.Class) -> dict[str, str]:
-    """What docstrings of a class and of its bases say about attributes; properties have docstrings of their own."""
+    """What a class and its bases say about attributes; properties have docstrings of their own."""
     found: dict[str, str] = {}
     for owner in [*reversed(thing.mro()), thing]:
         found |= {one.name: one.description for one in section(owner, Kind.attributes)}

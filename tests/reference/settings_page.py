@@ -17,8 +17,8 @@ is unknown or out of range ends `cdk synth` with its path, the value and what is
 carry their unit in the name: `_s` seconds, `_mib` MiB, `_gib` GiB, `_days` days, `_minutes` minutes.
 
 An editor with a YAML language server completes and checks the file by
-[batch.schema.json](batch.schema.json), which the first line of [batch.yaml](../batch.yaml) names. In Python the
-same settings are models of `batch_stack.settings`, under the names in brackets.
+[batch.schema.json](batch.schema.json), which the first line of [batch.yaml](../batch.yaml) names. In Python
+the same settings are models of `batch_stack.settings`, under the names in brackets.
 
 This page and the schema are written by `make docs` from the docstrings in `batch_stack/settings/`.
 """

@@ -117,7 +117,7 @@ def _functions(thing: griffe.Class | griffe.Function) -> list[griffe.Function]:
         member
         for name, member in thing.members.items()
         if isinstance(member, griffe.Function)
-        and (name == "__init__" and "dataclass" not in thing.labels or name[0] != "_")
+        and ((name == "__init__" and "dataclass" not in thing.labels) or name[0] != "_")
     ]
 
 
