@@ -201,7 +201,10 @@ def volume_source(volume: Mapping[str, Any], shared: Path) -> str | None:
 
 
 def _shared_folder(shared: Path, file_system: str, root: str | None, access_point: str | None) -> str:
-    base = (shared / os.path.basename(file_system)).resolve()
+    name = os.path.basename(file_system)
+    if name in ("", ".", ".."):
+        raise StartError(f"CannotCreateContainerError: {file_system!r} is not the id of a file system")
+    base = (shared / name).resolve()
     folder = base / "access-points" / os.path.basename(access_point) if access_point else base
     folder = Path(os.path.normpath(folder / (root or "/").lstrip("/")))
     if not folder.is_relative_to(base):

@@ -87,6 +87,12 @@ def test_root_directory_cannot_leave_its_file_system(tmp_path):
         mounted(tmp_path, {"efsVolumeConfiguration": {"fileSystemId": "fs-1", "rootDirectory": "/../fs-2"}})
 
 
+@pytest.mark.parametrize("file_system", ["..", ".", "fs-1/"])
+def test_a_file_system_is_never_the_folder_that_holds_them_all(tmp_path, file_system):
+    with pytest.raises(StartError, match="is not the id of a file system"):
+        mounted(tmp_path, {"efsVolumeConfiguration": {"fileSystemId": file_system}})
+
+
 def test_tmpfs_and_ulimits(tmp_path):
     limits = [{"name": "nofile", "softLimit": 10, "hardLimit": 20}]
     tmpfs = [{"containerPath": "/run/x", "size": 1}]
