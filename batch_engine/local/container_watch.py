@@ -10,13 +10,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 
 _TIMEOUT_S = 120.0
+_ROUNDS = 10
+_PAUSE_S = 0.5
 
 
 def sweep(words: Sequence[str], label: str, environment: Mapping[str, str]) -> str | None:
     """Remove every container and every volume with a label.
+
+    Two may sweep at once, after a server was killed and started again: what the one is removing the other is
+    refused, and finds gone a moment later.
 
     Args:
         words: how the container command line is called.
@@ -43,15 +49,23 @@ def sweep(words: Sequence[str], label: str, environment: Mapping[str, str]) -> s
             return [], str(error)
         return done.stdout.split(), (done.stderr.strip() or "it failed") if done.returncode else None
 
-    containers, problem = ask("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={label}")
-    if problem is None and containers:
-        # First, because podman's rm would wait ten seconds for a container to end by itself.
-        ask("kill", "--signal", "KILL", *containers)
-        _, problem = ask("rm", "--force", "--volumes", *containers)
-    volumes, unknown = ask("volume", "ls", "--quiet", "--filter", f"label={label}")
-    if unknown is None and volumes:
-        _, unknown = ask("volume", "rm", "--force", *volumes)
-    return problem or unknown
+    problem: str | None = None
+    for round_number in range(_ROUNDS):
+        time.sleep(_PAUSE_S if round_number else 0)
+        containers, unlisted = ask("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={label}")
+        volumes, unknown = ask("volume", "ls", "--quiet", "--filter", f"label={label}")
+        if unlisted or unknown:
+            return unlisted or unknown
+        problem = None
+        if containers:
+            # First, because podman's rm would wait ten seconds for a container to end by itself.
+            ask("kill", "--signal", "KILL", *containers)
+            _, problem = ask("rm", "--force", "--volumes", *containers)
+        if volumes and problem is None:
+            _, problem = ask("volume", "rm", "--force", *volumes)
+        if problem is None:
+            return None
+    return problem
 
 
 def watch(words: Sequence[str], label: str) -> None:
