@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,8 @@ from batch_engine.local.cloud_step_functions import BatchTasks
 from batch_engine.local.cloud_targets import BatchTargets
 from batch_engine.local.function_reaper import FunctionReaper
 from batch_engine.local.ports import ClientError, Credentials
+from batch_engine.local.stack_budgets import BUDGET, BudgetResources
+from batch_engine.local.stack_databases import CLUSTER, with_managed_password
 from batch_engine.local.stack_handlers import handlers_of
 from batch_engine.local.stack_memory import KeptRevisions
 from batch_engine.local.stack_network import NETWORK_TYPES, NetworkResources
@@ -139,10 +142,15 @@ class Cloud:
         for resource_type in cfn.CREATE_OPERATIONS:
             handlers[resource_type] = handlers_of(resource_type, stack_resources)
         for resource_type in NETWORK_TYPES:
-            handlers[resource_type] = handlers_of(resource_type, NetworkResources(self._ec2))
+            handlers[resource_type] = handlers_of(
+                resource_type, NetworkResources(partial(self._service, "ec2"))
+            )
+        budgets = BudgetResources(partial(self._service, "budgets"), self._options.account)
+        handlers[BUDGET] = handlers_of(BUDGET, budgets)
+        handlers[CLUSTER] = with_managed_password(handlers[CLUSTER], partial(self._service, "secretsmanager"))
         may_block = self._internals["_runs_on_worker_thread"]
         original = may_block.value
-        ours = {*cfn.CREATE_OPERATIONS, *NETWORK_TYPES}
+        ours = {*cfn.CREATE_OPERATIONS, *NETWORK_TYPES, BUDGET, CLUSTER}
         may_block.replace(lambda kind: kind in ours or original(kind))
         deliveries = Deliveries(self._options.data_dir / "deliveries.sqlite")
         targets = BatchTargets(service, deliveries, self._send_dead_letter, self._authorize_role)
@@ -166,8 +174,8 @@ class Cloud:
         with self._scope():
             cloud_mounts.resume_executions(self._internals, tasks)
 
-    def _ec2(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        return self._wait_for(lambda: self._client.call("ec2", operation, **request))
+    def _service(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        return self._wait_for(lambda: self._client.call(service, operation, **request))
 
     def _instance_roles(self, profile: str) -> list[str]:
         return self._wait_for(lambda: self._iam.instance_roles(profile))

@@ -60,6 +60,14 @@ class Iam:
             return listed_resource(service, body, region, account) if found == "*" else found
 
         extract.replace(extract_resource_arn)
+        actions = self._internals["extract_iam_action"]
+        original_actions = actions.value
+
+        def extract_iam_action(service: str, *request: Any) -> str | None:
+            found: str | None = original_actions(service, *request)
+            return budget_action(found) if found and service == "budgets" else found
+
+        actions.replace(extract_iam_action)
 
     def denial(self, headers: Mapping[str, str], query: Query, check: Check) -> str | None:
         """Why the signer of the current request may not do something; None where it may.
@@ -211,6 +219,20 @@ def _names(principal: object, service: str) -> bool:
     return service in (services if isinstance(services, list) else [services])
 
 
+def budget_action(operation: str) -> str:
+    """The permission that an operation of AWS Budgets takes: there are but a few, none named like it.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbudgetservice.html
+
+    Args:
+        operation: such as ``budgets:DescribeBudget``.
+    """
+    name = operation.partition(":")[2]
+    if "Tag" in name or "BudgetAction" in name:
+        return operation
+    return "budgets:ViewBudget" if name.startswith("Describe") else "budgets:ModifyBudget"
+
+
 def listed_resource(service: str, body: bytes, region: str, account: str) -> str:
     """Find the resource of a request that names it in a list of one, as ``ecr:DescribeRepositories`` does.
 
@@ -220,6 +242,8 @@ def listed_resource(service: str, body: bytes, region: str, account: str) -> str
         region: the AWS Region.
         account: the AWS account.
     """
+    if service == "budgets":
+        return budget_resource(body, account)
     wording: dict[str, tuple[str, Callable[[str], str]]] = {
         "ecr": ("repositoryNames", lambda name: f"repository/{name}"),
         "ssm": ("Names", lambda name: f"parameter/{name.removeprefix('/')}"),
@@ -232,3 +256,18 @@ def listed_resource(service: str, body: bytes, region: str, account: str) -> str
     except (ValueError, AttributeError):
         return "*"
     return f"arn:aws:{service}:{region}:{account}:{resource(str(names[0]))}" if len(names) == 1 else "*"
+
+
+def budget_resource(body: bytes, account: str) -> str:
+    """The ARN of the budget that a request names; ``*`` where it names none.
+
+    Args:
+        body: the request's.
+        account: the AWS account.
+    """
+    try:
+        request = json.loads(body or b"{}")
+        name = request.get("BudgetName") or (request.get("Budget") or request["NewBudget"])["BudgetName"]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return "*"
+    return f"arn:aws:budgets::{account}:budget/{name}"

@@ -22,7 +22,11 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
     ),
     # Policies: what a REST request asks for, on which resource, and by what transport; who may do it. The way
     # to make a session of a role; the store of the roles.
-    "ministack.core.iam_actions": ("SERVICE_TO_IAM_NAMESPACE", "extract_resource_arn"),
+    "ministack.core.iam_actions": (
+        "SERVICE_TO_IAM_NAMESPACE",
+        "extract_iam_action",
+        "extract_resource_arn",
+    ),
     "ministack.core.iam_evaluator": ("AuthError", "EvalContext", "enforce", "evaluate_trust_policy"),
     "ministack.core.lambda_runtime": ("reset",),
     "ministack.core.persistence": ("save_all",),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from batch_engine.local.stack_budgets import BudgetResources
 from batch_engine.local.stack_network import NetworkResources
 from batch_engine.local.stack_resources import Resource, ResourceError, StackResources
 
@@ -38,7 +39,9 @@ def checking_targets(
     return {**handler, "create": create, "update": update}
 
 
-def handlers_of(resource_type: str, resources: StackResources | NetworkResources) -> dict[str, Any]:
+def handlers_of(
+    resource_type: str, resources: StackResources | NetworkResources | BudgetResources
+) -> dict[str, Any]:
     """Adapt one resource type to the signatures that MiniStack calls.
 
     Args:

@@ -10,7 +10,7 @@ import pytest
 
 from batch_engine.local.batch_permissions import Check
 from batch_engine.local.cloud_client import InProcessClient
-from batch_engine.local.cloud_iam import Iam, denial_text, listed_resource, naming_service
+from batch_engine.local.cloud_iam import Iam, budget_action, denial_text, listed_resource, naming_service
 from batch_engine.local.cloud_internals import Internal, load_internals
 from batch_engine.local.ports import ClientError
 
@@ -143,8 +143,29 @@ def test_a_denial_reads_as_on_aws() -> None:
         ("ecr", {"repositoryNames": ["a", "b"]}, "*"),
         ("ecr", {}, "*"),
         ("sqs", {"repositoryNames": ["a"]}, "*"),
+        ("budgets", {"BudgetName": "b"}, f"arn:aws:budgets::{ACCOUNT}:budget/b"),
+        ("budgets", {"Budget": {"BudgetName": "b"}}, f"arn:aws:budgets::{ACCOUNT}:budget/b"),
+        ("budgets", {"NewBudget": {"BudgetName": "b"}}, f"arn:aws:budgets::{ACCOUNT}:budget/b"),
+        ("budgets", {"AccountId": ACCOUNT}, "*"),
     ],
 )
 def test_a_resource_in_a_list_of_one_is_found(service: str, body: dict[str, Any], resource: str) -> None:
     assert listed_resource(service, json.dumps(body).encode(), "us-east-1", ACCOUNT) == resource
     assert listed_resource(service, b"not json", "us-east-1", ACCOUNT) == "*"
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [
+        ("DescribeBudget", "ViewBudget"),
+        ("DescribeNotificationsForBudget", "ViewBudget"),
+        ("UpdateBudget", "ModifyBudget"),
+        ("CreateSubscriber", "ModifyBudget"),
+        ("TagResource", "TagResource"),
+        ("ExecuteBudgetAction", "ExecuteBudgetAction"),
+    ],
+)
+def test_operations_on_budgets_take_the_permissions_that_aws_has_for_them(
+    operation: str, action: str
+) -> None:
+    assert budget_action(f"budgets:{operation}") == f"budgets:{action}"
