@@ -10,14 +10,15 @@ import json
 import logging
 import random
 import re
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from batch_engine import cloudformation as cfn
-from batch_engine.local.cloud_client import CallError
 from batch_engine.local.cloud_deliveries import Deliveries, Delivery
 from batch_engine.local.ports import BatchService, ClientError
 from batch_engine.local.target_requests import (
@@ -177,7 +178,14 @@ class BatchTargets:
         pause_s = min(_PAUSE_S * 2 ** min(delivery.attempts, 10), _PAUSE_MAX_S)
         # Half of it at random, as EventBridge does: what failed together need not be tried together.
         pause_ms = round(pause_s * 1000 * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
-        self._push(self._deliveries.postpone(delivery, self._clock() + pause_ms))
+        due_ms = self._clock() + pause_ms
+        try:
+            later = self._deliveries.postpone(delivery, due_ms)
+        except sqlite3.Error:
+            # The disk may be full. The next run would only be too soon; this one must not end here.
+            _log.exception("%s: what is tried again could not be written down", delivery.source_arn)
+            later = replace(delivery, attempts=delivery.attempts + 1, due_ms=due_ms)
+        self._push(later)
 
     def _give_up(self, delivery: Delivery, code: str, message: str, exhausted: str | None = None) -> None:
         _log.warning("%s: %s was not invoked: %s", delivery.source_arn, delivery.target["Arn"], message)
@@ -186,8 +194,9 @@ class BatchTargets:
             body, attributes = dead_letter(delivery, code, message, exhausted)
             try:
                 self._dead_letter(queue_arn, body, attributes)
-            except CallError:
-                # As EventBridge does: it counts in a metric, and the event is dropped.
+            except Exception:
+                # As EventBridge does: it counts in a metric, and the event is dropped. Whatever went wrong, a
+                # delivery that is given up must not begin again.
                 _log.exception("%s: the dead-letter queue %s takes nothing", delivery.source_arn, queue_arn)
         self._deliveries.forget(delivery)
 

@@ -1,6 +1,7 @@
 """Deliveries to AWS Batch as a target: retries, dead letters, roles, and what survives the server's end."""
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,13 +188,35 @@ def test_a_dead_letter_of_a_schedule_is_its_payload(world: Callable[..., World])
     assert set(attributes) >= {"SCHEDULED_TIME", "EXECUTION_ID", "IS_PAYLOAD_TRUNCATED", "ERROR_CODE"}
 
 
-def test_without_a_dead_letter_queue_the_event_is_dropped(world: Callable[..., World]) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [CallError("sqs.SendMessage", "QueueDoesNotExist", "gone"), ValueError("no ARN"), TimeoutError()],
+    ids=["absent", "no ARN", "too late"],
+)
+def test_without_a_dead_letter_queue_the_event_is_dropped(
+    world: Callable[..., World], error: Exception
+) -> None:
     made = world(ClientError("no"), ClientError("no"))
     made.targets.deliver(target(DeadLetterConfig=None), EVENT, RULE, None)
-    made.dead_letter_error = CallError("sqs.SendMessage", "QueueDoesNotExist", "gone")
+    made.dead_letter_error = error
     made.targets.deliver(target(), EVENT, RULE, None)
     made.settle()
     assert made.dead == []
+    assert len(made.calls) == 2, "what is given up is not tried again"
+
+
+def test_a_full_disk_does_not_end_deliveries(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world(ServerError("no"))
+
+    def full(*_: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(made.deliveries, "postpone", full)
+    made.targets.deliver(target(), EVENT, RULE, None)
+    made.settle()
+    assert len(made.calls) == 2
 
 
 def test_what_was_taken_over_survives_the_servers_end(tmp_path: Path) -> None:
