@@ -36,6 +36,14 @@ class LockedTier(_Model):
     fair_share: bool = False
 
 
+class LockedData(_Model):
+    """What the file knows of where data is kept."""
+
+    kms: bool = False
+    file_system: bool = False
+    database: str | None = None
+
+
 class Lock(_Model):
     """What the file knows of a platform: tiers, kinds of compute environments, and what jobs share."""
 
@@ -43,6 +51,7 @@ class Lock(_Model):
     compute: dict[str, str] = {}
     consumable_resources: dict[str, str] = {}
     tiers: dict[str, LockedTier] = {}
+    data: LockedData = LockedData()
 
 
 def check_against_lock(settings: Settings, path: Path, *, create: bool = False) -> None:
@@ -64,6 +73,7 @@ def check_against_lock(settings: Settings, path: Path, *, create: bool = False) 
         *_lost_tiers(settings, lock),
         *_lost_compute(settings, lock),
         *_lost_consumables(settings, lock),
+        *_lost_data(settings, lock.data),
     ]
     if problems:
         raise SettingsError("\n  ".join([f"{path}: what is deployed would be lost", *problems]))
@@ -81,6 +91,16 @@ def of_settings(settings: Settings) -> Lock:
             name: LockedTier(compute=one.compute, state=one.state, fair_share=one.fair_share is not None)
             for name, one in sorted(settings.tiers.items())
         },
+        data=_data(settings),
+    )
+
+
+def _data(settings: Settings) -> LockedData:
+    database = settings.results.database
+    return LockedData(
+        kms=settings.storage.kms,
+        file_system=settings.storage.file_system is not None,
+        database=database.name if database is not None else None,
     )
 
 
@@ -137,6 +157,27 @@ def _lost_consumables(settings: Settings, lock: Lock) -> Iterator[str]:
                 f"got {str(now.replenishable).lower()}: CloudFormation would replace the resource, and jobs "
                 "that wait for it could never start. Add one under another name"
             )
+
+
+def _lost_data(settings: Settings, lock: LockedData) -> Iterator[str]:
+    now = _data(settings)
+    if lock.kms and not now.kms:
+        yield (
+            "storage.kms must be true, as it is deployed: jobs could no longer read what was written with "
+            "the platform's own key"
+        )
+    elif now.kms and not lock.kms:
+        for kept, place in ((lock.file_system, "storage.file_system"), (lock.database, "results.database")):
+            if kept:
+                yield (
+                    f"storage.kms must be false as long as {place} is what is deployed: its key cannot be "
+                    "changed, so CloudFormation would put an empty one in its place"
+                )
+    if lock.database is not None and now.database not in (None, lock.database):
+        yield (
+            f"results.database.name must be {lock.database}, got {now.database!r}: CloudFormation would put "
+            "an empty database in its place. CREATE DATABASE adds another to the same cluster"
+        )
 
 
 def _lost_compute(settings: Settings, lock: Lock) -> Iterator[str]:

@@ -62,6 +62,7 @@ def test_the_file_holds_tiers_and_kinds_only(lock: Path) -> None:
             "x": {"compute": ["a"], "state": "enabled", "fair_share": False},
             "y": {"compute": ["b"], "state": "enabled", "fair_share": False},
         },
+        "data": {"kms": False, "file_system": False, "database": None},
     }
 
 
