@@ -8,13 +8,19 @@ from types import ModuleType
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[3] / "lambdas" / "submit_job"
+FOLDERS = Path(__file__).resolve().parents[3] / "lambdas"
 
 
 @pytest.fixture
-def handler(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def function() -> str:
+    """The folder of the function under test; a test file of another one has a fixture of its own."""
+    return "submit_job"
+
+
+@pytest.fixture
+def handler(function: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """A fresh copy of the handler's module."""
-    monkeypatch.syspath_prepend(str(FOLDER))
+    monkeypatch.syspath_prepend(str(FOLDERS / function))
     for name in ("handler", "logic"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield import_module("handler")
