@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import jsii
-from aws_cdk import Aws, Duration, IStableListProducer, Lazy, RemovalPolicy
+from aws_cdk import Aws, Duration, IStableListProducer, Lazy, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
@@ -68,6 +68,7 @@ class Notification(Construct):
         self._rule_arns = _Arns()
         self._alarm_arns = _Arns()
         self._allow_only_these()
+        self._keep_what_rules_cannot_deliver()
         self.watch_dead_letters("", self.dead_letter_queue)
 
     def tell_of(
@@ -93,11 +94,14 @@ class Notification(Construct):
                 targets.SnsTopic(
                     self._target_topic,
                     message=events.RuleTargetInput.from_multiline_text(text),
-                    dead_letter_queue=self.dead_letter_queue,
                     retry_attempts=_RETRY_ATTEMPTS,
                     max_event_age=_MAX_EVENT_AGE,
                 )
             ],
+        )
+        # The target's own property would add a statement for each rule to the queue's policy.
+        cast(events.CfnRule, rule.node.default_child).add_property_override(
+            "Targets.0.DeadLetterConfig.Arn", self.dead_letter_queue.queue_arn
         )
         self._rule_arns.add(rule.rule_arn)
         return rule
@@ -142,6 +146,23 @@ class Notification(Construct):
         )
         self.raise_alarm(alarm)
         self.dead_letter_alarms.append(alarm)
+
+    def _keep_what_rules_cannot_deliver(self) -> None:
+        """Let rules of this account use the dead-letter queue, all by one statement.
+
+        A queue's policy has room for 10 conditions and 8 KiB: not for those of five tiers, one by one.
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-policies.html
+        """
+        rules = Stack.of(self).format_arn(service="events", resource="rule", resource_name="*")
+        self.dead_letter_queue.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="RulesOfThisAccount",
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[self.dead_letter_queue.queue_arn],
+                conditions={"ArnLike": {"aws:SourceArn": rules}},
+            )
+        )
 
     def _allow_only_these(self) -> None:
         own_account = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}

@@ -182,3 +182,26 @@ def test_addresses_are_subscribed(variant: dict[str, Any], assertions: Any) -> N
         r["Properties"] for r in variant["Resources"].values() if r["Type"] == "AWS::SNS::Subscription"
     )
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops@example.com")
+
+
+def test_the_policy_of_the_dead_letter_queue_does_not_grow_with_the_tiers(
+    all_rules: dict[str, dict[str, Any]], of_type: OfType
+) -> None:
+    """SQS takes 10 conditions in a policy: with two rules a tier, one each would end at the fifth tier."""
+    (policy,) = (
+        one["Properties"]["PolicyDocument"]["Statement"]
+        for name, one in of_type("AWS::SQS::QueuePolicy").items()
+        if name.startswith("NotificationDeadLetterQueue")
+    )
+    assert len(all_rules) > len(policy)
+    (allow,) = (statement for statement in policy if statement["Effect"] == "Allow")
+    assert allow["Principal"] == {"Service": "events.amazonaws.com"}
+    assert allow["Action"] == "sqs:SendMessage"
+    (source,) = allow["Condition"]["ArnLike"].values()
+    assert source["Fn::Join"][1][2:] == [
+        ":events:",
+        {"Ref": "AWS::Region"},
+        ":",
+        {"Ref": "AWS::AccountId"},
+        ":rule/*",
+    ]
