@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import cast
 
+from aws_cdk import Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from batch_stack.settings import Architecture, JobSettings, SettingsError
+
+_PRIVATE_ECR = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?"
+    r"/(?P<name>[a-z0-9._/-]+)(:(?P<tag>[\w.-]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
 
 _NOT_IN_IMAGES = [
     "**/__pycache__",
@@ -51,7 +58,25 @@ def job_image(
     if settings.ecr_repository is not None:
         repository = ecr.Repository.from_repository_name(scope, "Repository", settings.ecr_repository)
         return ecs.ContainerImage.from_ecr_repository(repository, settings.tag)
-    return ecs.ContainerImage.from_registry(cast(str, settings.image))
+    return _named_image(scope, cast(str, settings.image))
+
+
+def _named_image(scope: Construct, image: str) -> ecs.ContainerImage:
+    found = _PRIVATE_ECR.fullmatch(image)
+    if found is None:
+        return ecs.ContainerImage.from_registry(image)
+    # By its name alone nobody would be allowed to pull it, in one's own account or in another.
+    arn = Stack.of(scope).format_arn(
+        service="ecr",
+        account=found["account"],
+        region=found["region"],
+        resource="repository",
+        resource_name=found["name"],
+    )
+    repository = ecr.Repository.from_repository_attributes(
+        scope, "Repository", repository_arn=arn, repository_name=found["name"]
+    )
+    return ecs.ContainerImage.from_ecr_repository(repository, found["digest"] or found["tag"] or "latest")
 
 
 def _built_image(

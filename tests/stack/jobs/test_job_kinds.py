@@ -84,6 +84,18 @@ def test_an_image_of_ecr_is_named_by_tag_or_digest_and_only_its_repository_is_pu
     assert allowed(kinds, role, "ecr:GetAuthorizationToken") == {"*"}
 
 
+@pytest.mark.parametrize(("job", "ending"), [("private", ":1.4"), ("pinned", "@sha256:" + "cd" * 32)])
+def test_a_private_image_named_in_full_may_be_pulled_and_no_other(
+    kinds: dict[str, Any], job: str, ending: str
+) -> None:
+    image = flat(container(kinds, job)["Image"])
+    assert image == f"210987654321.dkr.ecr.eu-west-1.{{AWS::URLSuffix}}/team/tool{ending}"
+    role = f"{job.capitalize()}ExecutionRole"
+    repository = "arn:{AWS::Partition}:ecr:eu-west-1:210987654321:repository/team/tool"
+    assert allowed(kinds, role, "ecr:BatchGetImage") == {repository}
+    assert allowed(kinds, role, "ecr:GetAuthorizationToken") == {"*"}
+
+
 def test_an_image_of_a_registry_needs_no_permission(kinds: dict[str, Any]) -> None:
     assert not [s for s in statements(kinds, "PlainExecutionRole") if "ecr:" in json.dumps(s)]
 
