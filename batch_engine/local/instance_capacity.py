@@ -5,11 +5,10 @@
 Instances that are there stay, and a server that starts has every type.
 """
 
-import json
 from collections.abc import Callable, Iterable
 
 from batch_engine.core.catalogue import Catalogue
-from batch_engine.local.interrupt import Answer
+from batch_engine.local.interrupt import Answer, json_object
 
 PATH = "/_batch-stack/capacity"
 
@@ -43,7 +42,7 @@ def answer(change: Change, body: bytes) -> Answer:
         body: the request's JSON.
     """
     try:
-        request = json.loads(body or b"{}")
+        request = json_object(body)
         names = request.get("instanceTypes", [])
         available = request.get("available", True)
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -51,5 +50,5 @@ def answer(change: Change, body: bytes) -> Answer:
         if not isinstance(available, bool):
             raise CapacityError(f"available must be true or false, got {available!r}")
         return 200, {"unavailable": change(names, available)}
-    except (CapacityError, ValueError, AttributeError) as error:
+    except (CapacityError, ValueError) as error:
         return 400, {"message": str(error)}

@@ -55,6 +55,18 @@ def events_for(jobs: list[Job], notice_s: float) -> list[Event]:
     return [AttemptInterrupted(job.id, job.attempt.number, notice_s) for job in jobs]
 
 
+def json_object(body: bytes) -> dict[str, Any]:
+    """Read the body of a request to one of our own paths.
+
+    Raises:
+        ValueError: it is no JSON object.
+    """
+    request = json.loads(body or b"{}")
+    if not isinstance(request, dict):
+        raise ValueError(f"the request must be a JSON object, got {body[:100].decode(errors='replace')}")
+    return request
+
+
 def answer(interrupt: Callable[[str, str, float], list[str]], body: bytes) -> Answer:
     """Answer one request.
 
@@ -63,7 +75,7 @@ def answer(interrupt: Callable[[str, str, float], list[str]], body: bytes) -> An
         body: the request's JSON.
     """
     try:
-        request = json.loads(body or b"{}")
+        request = json_object(body)
         given = [target for target in _TARGETS if request.get(target)]
         if len(given) != 1:
             raise InterruptError(f"exactly one of {', '.join(_TARGETS)} must be given, got {len(given)}")
@@ -71,5 +83,5 @@ def answer(interrupt: Callable[[str, str, float], list[str]], body: bytes) -> An
         if not 0 <= notice_s <= 3600:
             raise InterruptError(f"noticeSeconds must be between 0 and 3600, got {notice_s:g}")
         return 200, {"jobs": interrupt(given[0], str(request[given[0]]), notice_s)}
-    except (InterruptError, ValueError, TypeError, AttributeError) as error:
+    except (InterruptError, ValueError, TypeError) as error:
         return 400, {"message": str(error)}

@@ -1,0 +1,25 @@
+"""Requests to the paths of ours that are no requests at all."""
+
+import pytest
+
+from batch_engine.local import instance_capacity, interrupt
+
+
+def unasked(*_):
+    raise AssertionError("nothing was asked for")
+
+
+@pytest.mark.parametrize("answer", [interrupt.answer, instance_capacity.answer])
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"[1]", "the request must be a JSON object, got [1]"),
+        (b'"' + b"x" * 200 + b'"', 'the request must be a JSON object, got "' + "x" * 99),
+        (b"{", "Expecting property name"),
+    ],
+)
+def test_what_is_no_object_is_refused_and_quoted(answer, body, message):
+    status, document = answer(unasked, body)
+    assert status == 400
+    assert document["message"].startswith(message)
+    assert len(document["message"]) < 200
