@@ -97,8 +97,3 @@ def ranked(types: Sequence[tuple[int, InstanceType]], resources: Wire) -> list[R
         if not spot or price(item, spot=True) <= item.on_demand_usd_hour * bid / 100
     ]
     return sorted(found, key=lambda one: (one.rank, one.item.vcpus, one.item.memory_mib, one.item.name))
-
-
-def preferred(types: Sequence[tuple[int, InstanceType]], resources: Wire) -> list[InstanceType]:
-    """The same without their ranks."""
-    return [one.item for one in ranked(types, resources)]

@@ -5,11 +5,12 @@ job: killed in between, it is carried out once more, as EventBridge promises no 
 """
 
 import json
-import sqlite3
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from batch_engine.local.small_file import open_file
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS delivery (
@@ -53,10 +54,7 @@ class Deliveries:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
+        self._connection = open_file(path, _SCHEMA)
 
     def add(
         self,

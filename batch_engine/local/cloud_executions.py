@@ -5,13 +5,14 @@ state of their own go on: what they had done is replayed from their history, and
 """
 
 import json
-import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from batch_engine.local.small_file import open_file
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS wait (
@@ -50,10 +51,7 @@ class Waits:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
+        self._connection = open_file(path, _SCHEMA)
         self._closed = False
 
     def add(self, wait: Wait) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from batch_engine.core.allocation import preferred
+from batch_engine.core.allocation import ranked
 from batch_engine.core.catalogue import Catalogue
 
 
@@ -30,7 +30,7 @@ CATALOGUE = Catalogue([SMALL, LARGE, STEADY, BIG, NEW])
 
 def order(strategy, kind, types, **resources):
     wire = {"type": kind, "allocationStrategy": strategy, **resources}
-    return [item.name for item in preferred(CATALOGUE.expand(types).types, wire)]
+    return [one.item.name for one in ranked(CATALOGUE.expand(types).types, wire)]
 
 
 @pytest.mark.parametrize(
