@@ -23,17 +23,22 @@ if TYPE_CHECKING:
     )
     from batch_stack.consumable_resource import ConsumableResource
     from batch_stack.ec2_compute_environment import Ec2ComputeEnvironment
+    from batch_stack.file_system import SharedFiles
     from batch_stack.job import ContainerJob
     from batch_stack.job_resources import JobResources
     from batch_stack.lock import check_against_lock
     from batch_stack.managed_instances import ManagedInstancesComputeEnvironment
+    from batch_stack.messaging import EventBus, WorkQueue
     from batch_stack.network import Network
     from batch_stack.notification import Notification
     from batch_stack.platform import BatchPlatform
     from batch_stack.priority_tier import PriorityTier
+    from batch_stack.results import JobTable
+    from batch_stack.results_database import ResultsDatabase
     from batch_stack.settings import Settings, SettingsError, load_settings
     from batch_stack.stack import BatchStack
     from batch_stack.storage import Storage
+    from batch_stack.tier_budget import TierBudget
     from batch_stack.trigger import ObjectTrigger
 
 __all__ = [
@@ -43,18 +48,24 @@ __all__ = [
     "ConsumableResource",
     "ContainerJob",
     "Ec2ComputeEnvironment",
+    "EventBus",
     "ExistingComputeEnvironment",
     "FargateComputeEnvironment",
     "JobResources",
+    "JobTable",
     "ManagedInstancesComputeEnvironment",
     "Network",
     "Notification",
     "ObjectTrigger",
     "PriorityTier",
+    "ResultsDatabase",
     "Settings",
     "SettingsError",
+    "SharedFiles",
     "Storage",
+    "TierBudget",
     "UnmanagedComputeEnvironment",
+    "WorkQueue",
     "check_against_lock",
     "load_settings",
 ]
@@ -66,18 +77,24 @@ _HOME_OF = {
     "ConsumableResource": "batch_stack.consumable_resource",
     "ContainerJob": "batch_stack.job",
     "Ec2ComputeEnvironment": "batch_stack.ec2_compute_environment",
+    "EventBus": "batch_stack.messaging",
     "ExistingComputeEnvironment": "batch_stack.compute_environment",
     "FargateComputeEnvironment": "batch_stack.compute_environment",
     "JobResources": "batch_stack.job_resources",
+    "JobTable": "batch_stack.results",
     "ManagedInstancesComputeEnvironment": "batch_stack.managed_instances",
     "Network": "batch_stack.network",
     "Notification": "batch_stack.notification",
     "ObjectTrigger": "batch_stack.trigger",
     "PriorityTier": "batch_stack.priority_tier",
+    "ResultsDatabase": "batch_stack.results_database",
     "Settings": "batch_stack.settings",
     "SettingsError": "batch_stack.settings",
+    "SharedFiles": "batch_stack.file_system",
     "Storage": "batch_stack.storage",
+    "TierBudget": "batch_stack.tier_budget",
     "UnmanagedComputeEnvironment": "batch_stack.compute_environment",
+    "WorkQueue": "batch_stack.messaging",
     "check_against_lock": "batch_stack.lock",
     "load_settings": "batch_stack.settings",
 }
