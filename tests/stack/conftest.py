@@ -12,6 +12,7 @@ import pytest
 
 import batch_stack
 from batch_stack.settings import parse_settings
+from tests.stack.everything import EVERYTHING
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -147,6 +148,12 @@ def variant(_variant_text: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def everything_file(new_app: Callable[[], Any]) -> Path:
+    """The template with everything on that keeps data, tells others, or watches costs."""
+    return _file(_stack(new_app(), parse_settings(EVERYTHING, source="everything")))
+
+
+@pytest.fixture(scope="session")
 def examples(cdk: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The cloud assembly of each folder of examples/, by its name.
 
@@ -168,9 +175,15 @@ def examples(cdk: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 
 
 @pytest.fixture(scope="session")
-def all_templates(default_stack: Any, variant_stack: Any, examples: dict[str, Path]) -> dict[str, Path]:
-    """Every template that the project stands for, by name: `default`, `variant`, or `<example>.<stack>`."""
-    templates = {"default": _file(default_stack), "variant": _file(variant_stack)}
+def all_templates(
+    default_stack: Any, variant_stack: Any, everything_file: Path, examples: dict[str, Path]
+) -> dict[str, Path]:
+    """Every template that the project stands for, by name: `default`, `variant` ..., `<example>.<stack>`."""
+    templates = {
+        "default": _file(default_stack),
+        "variant": _file(variant_stack),
+        "everything": everything_file,
+    }
     for example, assembly in examples.items():
         for path in sorted(assembly.glob("*.template.json")):
             templates[f"{example}.{path.name.removesuffix('.template.json')}"] = path
