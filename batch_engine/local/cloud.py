@@ -38,6 +38,7 @@ from batch_engine.local.cloud_targets import BatchTargets
 from batch_engine.local.function_reaper import FunctionReaper
 from batch_engine.local.ports import ClientError, Credentials
 from batch_engine.local.stack_budgets import BUDGET, BudgetResources
+from batch_engine.local.stack_change_sets import telling_references_apart
 from batch_engine.local.stack_databases import CLUSTER, with_managed_password
 from batch_engine.local.stack_handlers import handlers_of
 from batch_engine.local.stack_memory import KeptRevisions
@@ -152,6 +153,8 @@ class Cloud:
         original = may_block.value
         ours = {*cfn.CREATE_OPERATIONS, *NETWORK_TYPES, BUDGET, CLUSTER}
         may_block.replace(lambda kind: kind in ours or original(kind))
+        compared = self._internals["_resolve_props_for_diff"]
+        compared.replace(telling_references_apart(compared.value))
         deliveries = Deliveries(self._options.data_dir / "deliveries.sqlite")
         targets = BatchTargets(service, deliveries, self._send_dead_letter, self._authorize_role)
         cloud_mounts.mount_targets(self._internals, targets)

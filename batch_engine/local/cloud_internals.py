@@ -36,6 +36,8 @@ INTERNALS: Mapping[str, tuple[str, ...]] = {
     "ministack.services.cloudformation": ("_stacks",),
     "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
     "ministack.services.cloudformation.stacks": ("_runs_on_worker_thread",),
+    # What change sets compare.
+    "ministack.services.cloudformation.changesets": ("_resolve_props_for_diff",),
     # The way in for events of AWS's own services: PutEvents refuses every source that starts with "aws.".
     # The way out, which EventBridge Scheduler takes as well: to a rule's or a schedule's target.
     "ministack.services.eventbridge": (

@@ -91,6 +91,18 @@ def test_a_resource_handler_is_a_dictionary_of_functions(internals: dict[str, An
         assert len(parameters(handler["update"])) == 5
 
 
+def test_a_change_set_compares_resolved_templates_in_which_attributes_are_unknown(
+    internals: dict[str, Any],
+) -> None:
+    resolve = internals["_resolve_props_for_diff"].value
+    assert parameters(resolve) == ["template", "params", "stack_name", "stack_id"]
+    body = {"Resources": {"A": {"Type": "T", "Properties": {"P": {"Fn::GetAtt": ["B", "Arn"]}}}}}
+    answer = resolve(body, {}, "stack", "id")
+    assert answer["Resources"]["A"]["Properties"] == {"P": ""}, (
+        "telling_references_apart has nothing to do now"
+    )
+
+
 def test_batch_is_still_a_stub_that_ours_can_replace(internals: dict[str, Any]) -> None:
     handlers = internals["_RESOURCE_HANDLERS"].value
     already_there = [kind for kind in cfn.CREATE_OPERATIONS if kind in handlers]
