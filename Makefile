@@ -11,6 +11,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 # CDK's own telemetry and update notices have no place in an unattended run.
 export CDK_DISABLE_CLI_TELEMETRY := true
+# Another settings file than batch.yaml: make synth SETTINGS=examples/minimal/batch.yaml
+SETTINGS ?= batch.yaml
+CONTEXT = $(if $(filter-out batch.yaml,$(SETTINGS)),-c settings=$(SETTINGS))
 LOCAL_PACKAGES := . containers/batch_worker containers/media
 
 .PHONY: help setup demo test check synth lock bench docs requirements clean
@@ -34,12 +37,12 @@ check: setup ## Linters, types, import rules and the tests that need no cloud
 	$(BIN)/python -m pytest -m "not cloud and not long"
 
 synth: $(VENV)/.run $(VENV)/.npm ## Writes the CloudFormation templates into cdk.out/
-	@cdk synth --quiet --output cdk.out
+	@cdk synth --quiet --output cdk.out $(CONTEXT)
 	@echo "templates: $$(ls cdk.out/*.template.json | xargs)"
 
-lock: $(VENV)/.run $(VENV)/.npm ## Notes what batch.yaml deploys in batch.lock.json: edits that would lose jobs are then refused
-	@cdk synth --quiet --output cdk.out -c lock=create
-	@echo "batch.lock.json: keep it under version control"
+lock: $(VENV)/.run $(VENV)/.npm ## Notes what SETTINGS deploy in batch.lock.json: edits that would lose jobs are then refused
+	@cdk synth --quiet --output cdk.out -c lock=create $(CONTEXT)
+	@echo "$(basename $(SETTINGS)).lock.json: keep it under version control"
 
 bench: setup ## Runs the benchmarks; prints ratios and writes JSON
 	@$(BIN)/python -m benchmarks

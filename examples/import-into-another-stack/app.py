@@ -1,0 +1,118 @@
+"""A team's own stack, with a batch platform in it beside what was there before."""
+
+from pathlib import Path
+
+from batch_stack import App, BatchPlatform, Ec2ComputeEnvironment, JobResources, PriorityTier, Settings
+
+# After batch_stack: jsii then runs on the Node.js that is installed with it.
+from aws_cdk import Stack  # isort: skip
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from batch_stack.settings import JobSettings, OnDemandSettings, TierSettings, load_settings
+
+HERE = Path(__file__).resolve().parent
+
+
+class CatalogueService(Stack):
+    """A catalogue of films: an API that others wrote, and the batch jobs that index what it holds."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
+        super().__init__(scope, construct_id)
+        self._existing()
+        self.platform = BatchPlatform(
+            self, "Batch", settings=settings, containers_dir=HERE / "containers", vpc=self.vpc
+        )
+        self._jobs()
+        self._nightly_tier()
+        # Their incidents go where this team's incidents go.
+        self.platform.notification.topic.add_subscription(
+            subscriptions.SqsSubscription(self.incidents, raw_message_delivery=True)
+        )
+
+    def _existing(self) -> None:
+        """What the team has already: of other stacks by name or id, of this one as it was."""
+        self.vpc = ec2.Vpc.from_vpc_attributes(
+            self,
+            "CompanyVpc",
+            vpc_id="vpc-0a1b2c3d4e5f60718",
+            availability_zones=["eu-west-1a", "eu-west-1b"],
+            private_subnet_ids=["subnet-0a1b2c3d4e5f60718", "subnet-0b1c2d3e4f5a60718"],
+            private_subnet_route_table_ids=["rtb-0a1b2c3d4e5f60718", "rtb-0b1c2d3e4f5a60718"],
+        )
+        self.films = s3.Bucket.from_bucket_name(self, "Films", "catalogue-films-example")
+        self.incidents = self._queue(
+            "Incidents",
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self._queue("Ignored"), max_receive_count=5),
+        )
+        self.api_role = iam.Role(
+            self,
+            "ApiRole",
+            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            description="The catalogue's API, which asks for an index",
+        )
+
+    def _queue(self, construct_id: str, dead_letter_queue: sqs.DeadLetterQueue | None = None) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            construct_id,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            dead_letter_queue=dead_letter_queue,
+        )
+
+    def _jobs(self) -> None:
+        """A job that reads the team's own bucket, and that the API may submit, ask about and stop."""
+        job = self.platform.add_job(
+            "index",
+            JobSettings(
+                folder="index",
+                vcpu=2,
+                memory_mib=3584,
+                timeout_s=1800,
+                command=["--film", "Ref::film", "--output", "Ref::output"],
+            ),
+            resources=[
+                JobResources(environment={"FILMS_BUCKET": self.films.bucket_name}, grants=[self._read_films])
+            ],
+        )
+        job.grant_submit(self.api_role, self.platform.tiers["online"], tags={"service": "catalogue"})
+        self.platform.grant_read_jobs(self.api_role)
+        self.platform.grant_stop_jobs(self.api_role, tags={"service": "catalogue"})
+
+    def _read_films(self, role: iam.IRole) -> None:
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["s3:GetObject"], resources=[self.films.arn_for_objects("films/*")])
+        )
+
+    def _nightly_tier(self) -> None:
+        """A queue of one's own making, on the platform's network and with its topic."""
+        compute = Ec2ComputeEnvironment(
+            self,
+            "NightlyCompute",
+            network=self.platform.network,
+            settings=OnDemandSettings(max_vcpus=32, instance_types=["r6i", "r7i"]),
+        )
+        self.nightly = PriorityTier(
+            self,
+            "NightlyTier",
+            compute_environments=[compute],
+            settings=TierSettings(priority=10, compute=["nightly"]),
+            notification=self.platform.notification,
+        )
+        self.platform.jobs["index"].grant_submit(self.api_role, self.nightly, tags={"service": "catalogue"})
+
+
+def main() -> None:
+    """Synthesise the stack into the folder that the CDK command asks for."""
+    app = App()
+    CatalogueService(app, "catalogue-service", settings=load_settings(HERE / "batch.yaml"))
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()
