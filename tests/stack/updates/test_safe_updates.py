@@ -182,6 +182,14 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
         },
         {"OwnCompute": "added", "LowTierQueue": "in place"},
     ),
+    "a file system and a database, in subnets of their own": (
+        {"storage.file_system": {"access_points": {"all": {"path": "/all"}}}, "results.database": {}},
+        {WORK: "new revision", "SmallJobDefinition": "new revision"},
+    ),
+    "a queue of work and a bus": (
+        {"messaging": {"event_bus": True, "work_queue": True}},
+        {WORK: "new revision", "SmallJobDefinition": "new revision"},
+    ),
     "logs kept longer": ({"log_retention_days": 365}, {}),
     "somebody to tell": ({"notifications.emails": ["ops@example.com"]}, {}),
     "another prefix": ({"triggers.work.prefix": "other/"}, {}),
@@ -254,6 +262,10 @@ REFUSED: dict[str, tuple[Edit, str]] = {
         "consumable_resources.licence.replenishable must be true, got false",
     ),
     "a budget for a tier that shares its instances": (
+        {"tiers.low.budget": {"usd_per_month": 100}},
+        "tiers.low.compute[0] must be used by no other tier in a tier with a budget",
+    ),
+    "two tiers with one budget": (
         {"tiers.low.budget": {"usd_per_month": 100}},
         "tiers.low.compute[0] must be used by no other tier in a tier with a budget",
     ),
