@@ -21,7 +21,31 @@ ExpiryDays = Annotated[int, Field(ge=1, le=3650)]
 AbsolutePath = Annotated[
     str, Field(pattern=r"^/[^\s:]*$", description="an absolute path without spaces and colons")
 ]
-Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[^\s]+$", description="an ARN")]
+# In Python an ARN may be one that only the deployment knows: a token of CDK.
+_DEPLOYED = r"^\$\{Token\[.+\]\}$"
+_IN_REGION = r"[a-z0-9-]+:\d{12}"
+Arn = Annotated[str, Field(pattern=rf"^arn:[a-z-]+:[^\s]+$|{_DEPLOYED}", description="an ARN")]
+ComputeEnvironmentArn = Annotated[
+    str,
+    Field(
+        pattern=rf"^arn:[a-z-]+:batch:{_IN_REGION}:compute-environment/[^\s/]+$|{_DEPLOYED}",
+        description="the ARN of a compute environment",
+    ),
+]
+KeyArn = Annotated[
+    str,
+    Field(
+        pattern=rf"^arn:[a-z-]+:kms:{_IN_REGION}:key/[A-Za-z0-9-]+$|{_DEPLOYED}",
+        description="the ARN of a KMS key (not of an alias)",
+    ),
+]
+PolicyArn = Annotated[
+    str,
+    Field(
+        pattern=rf"^arn:[a-z-]+:iam::(\d{{12}}|aws):policy/[A-Za-z0-9_+=,.@/-]+$|{_DEPLOYED}",
+        description="the ARN of a managed policy of IAM",
+    ),
+]
 NonEmpty = Annotated[str, Field(min_length=1, description="text of at least one character")]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from batch_stack.settings.root import Settings
 
+_CONSUMABLE_ARN = re.compile(r"arn:[a-z-]+:batch:[a-z0-9-]+:\d{12}:consumable-resource/[^\s/]+")
 _CONSTRUCT_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
@@ -124,7 +125,7 @@ def _check_jobs(settings: Settings) -> None:
                     f"jobs.{name}.consumable_resources.{resource} must be at most {known.total // nodes}, "
                     f"for there are {known.total}{f' for {nodes} nodes' if nodes > 1 else ''}, got {quantity}"
                 )
-            if resource not in settings.consumable_resources and not resource.startswith("arn:"):
+            if resource not in settings.consumable_resources and not _CONSUMABLE_ARN.fullmatch(resource):
                 raise ValueError(
                     f"jobs.{name}.consumable_resources must be of {_known(settings.consumable_resources)} "
                     f"or ARNs, got {resource!r}"

@@ -8,7 +8,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import Architecture, Arn, MaxVcpus, Platform, SettingsModel, State
+from batch_stack.settings.base import (
+    Architecture,
+    ComputeEnvironmentArn,
+    MaxVcpus,
+    Platform,
+    SettingsModel,
+    State,
+)
 from batch_stack.settings.instance_types import (
     architecture_of,
     family_of,
@@ -107,6 +114,10 @@ class Ec2Settings(_InstanceTypes):
             self._refuse(_without_scratch)
         if self.placement_group:
             self._refuse(_without_placement)
+        elif "placement_zone" in self.model_fields_set:
+            raise ValueError(
+                f"placement_zone must not be given without placement_group, got {self.placement_zone}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -242,7 +253,7 @@ class ExistingComputeSettings(SettingsModel):
 
     type: Literal["existing"]
     """A compute environment that somebody else owns; nothing about it is changed."""
-    arn: Arn
+    arn: ComputeEnvironmentArn
     """The compute environment's ARN."""
     platform: Platform = "ec2"
     """What it runs jobs on; its queue takes job definitions of this platform."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from batch_stack.settings.base import (
-    Arn,
+    KeyArn,
     LogRetentionDays,
     NonEmpty,
+    PolicyArn,
     SettingsModel,
 )
 from batch_stack.settings.tiers import RetrySettings
@@ -39,6 +41,9 @@ _Variable = Annotated[str, Field(max_length=32_768)]
 _SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^:\s]+")
 _PARAMETER_ARN = re.compile(r"arn:[a-z-]+:ssm:[a-z0-9-]+:\d{12}:parameter/[^:\s]+")
 _VOLUME_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
+_PARAMETER_NAME = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_VARIABLE_NAME = re.compile(r"[^=\s\x00]+")
 _LIKE_A_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 
 
@@ -60,7 +65,7 @@ class SecretSettings(SettingsModel):
     """A key of a secret that is a JSON object; by default the value is the whole secret."""
     parameter: NonEmpty | None = None
     """The name of a parameter in the SSM Parameter Store, or its ARN."""
-    kms_key_arn: Arn | None = None
+    kms_key_arn: KeyArn | None = None
     """The customer's key that encrypts it; none is needed for the keys that AWS's services own or manage."""
 
     @model_validator(mode="after")
@@ -71,10 +76,12 @@ class SecretSettings(SettingsModel):
             raise ValueError(f"field must not be given without secret, got {self.field!r}")
         if self.secret is not None:
             self._check_secret(self.secret)
-        name = self.parameter or ""
-        if name.startswith("arn:") and not _PARAMETER_ARN.fullmatch(name):
+        name = self.parameter
+        allowed = _PARAMETER_ARN if (name or "").startswith("arn:") else _PARAMETER_NAME
+        if name is not None and not allowed.fullmatch(name):
             raise ValueError(
-                f"parameter must be a name or the ARN of a parameter, without a version, got {name!r}"
+                "parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, without a "
+                f"version, got {name!r}"
             )
         return self
 
@@ -86,6 +93,10 @@ class SecretSettings(SettingsModel):
                     "secret must be a name or the ARN of a secret, without a key (which is `field`) or a "
                     f"version, got {name!r}"
                 )
+        elif not _SECRET_NAME.fullmatch(name):
+            raise ValueError(
+                f"secret must be a name (letters, digits and /_+=.@-) or the ARN of a secret, got {name!r}"
+            )
         elif _LIKE_A_SUFFIX.search(name):
             # Secrets Manager would take the end of such a name for the suffix of an ARN, and find nothing.
             raise ValueError(
@@ -138,6 +149,10 @@ class NodesSettings(SettingsModel):
         owners: dict[int, str] = {}
         for index, group in enumerate(self.groups):
             place = f"groups[{index}].nodes"
+            if group.vcpu is not None and group.vcpu != int(group.vcpu):
+                raise ValueError(
+                    f"groups[{index}].vcpu must be a whole number of at least 1, got {group.vcpu:g}"
+                )
             first, last = self.bounds(group)
             if not first <= last < self.count:
                 raise ValueError(
@@ -228,7 +243,7 @@ class JobSettings(SettingsModel):
     """Makes it a multi-node parallel job: on EC2, On-Demand only."""
     consumable_resources: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(max_length=5)] = {}
     """Quantities of what it needs besides, by the names of `consumable_resources` or by ARNs."""
-    managed_policy_arns: list[Arn] = []
+    managed_policy_arns: Annotated[list[PolicyArn], Field(max_length=10)] = []
     """Managed policies for the job role, besides what the platform grants it."""
     log_retention_days: LogRetentionDays | None = None
     """Days that CloudWatch Logs keeps its output; by default the platform's."""
@@ -241,6 +256,8 @@ class JobSettings(SettingsModel):
                 "folder, image or ecr_repository must be given, one of the three, "
                 f"got {' and '.join(given) or 'none'}"
             )
+        if "tag" in self.model_fields_set and self.ecr_repository is None:
+            raise ValueError(f"tag must not be given without ecr_repository, got {self.tag!r}")
         return self
 
     @model_validator(mode="after")
@@ -293,6 +310,10 @@ class JobSettings(SettingsModel):
                     "volumes must have names of lower-case letters, digits and single hyphens or "
                     f"underscores, other than 'scratch' unless its path is {SCRATCH}, got {name!r}"
                 )
+            if not path.strip("/"):
+                raise ValueError(
+                    f"volumes.{name}.path must not be the root of the container, got {volume.path!r}"
+                )
             other = owners.setdefault(path, name)
             if other != name:
                 raise ValueError(
@@ -302,11 +323,19 @@ class JobSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _no_reserved_variable(self) -> JobSettings:
-        for section, names in (("environment", self.environment), ("secrets", self.secrets)):
+        sections: dict[str, Iterable[str]] = {"environment": self.environment, "secrets": self.secrets}
+        for index, group in enumerate(self.nodes.groups if self.nodes is not None else []):
+            sections[f"nodes.groups[{index}].environment"] = group.environment
+        for section, names in sections.items():
             for name in names:
+                if not _VARIABLE_NAME.fullmatch(name):
+                    raise ValueError(
+                        f"{section} must have names without white space and equals signs, got {name!r}"
+                    )
                 if name.startswith("AWS_BATCH"):
                     raise ValueError(f"{section} must not set {name!r}: the prefix AWS_BATCH is reserved")
         for name in self.secrets:
-            if name in self.environment:
-                raise ValueError(f"secrets must not set {name!r}, which environment sets too")
+            for section, names in sections.items():
+                if section != "secrets" and name in names:
+                    raise ValueError(f"secrets must not set {name!r}, which {section} sets too")
         return self

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from batch_stack.settings.base import SettingsModel
 
+_DOCKER_BRIDGE = ipaddress.IPv4Network("172.17.0.0/16")
 _ID = r"-([0-9a-f]{8}|[0-9a-f]{17})$"
 _SubnetId = Annotated[
     str, Field(pattern=f"^subnet{_ID}", description="a subnet id: subnet- and 8 or 17 hexadecimal digits")
@@ -44,6 +45,11 @@ class _OwnNetwork(SettingsModel):
             raise ValueError(
                 f"cidr must begin with the first address of an IPv4 range, got {self.cidr!r}: {error}"
             ) from None
+        if ipaddress.IPv4Network(self.cidr).overlaps(_DOCKER_BRIDGE):
+            raise ValueError(
+                f"cidr must not overlap {_DOCKER_BRIDGE}, which Docker uses on every container instance: "
+                f"they would not reach the network, got {self.cidr!r}"
+            )
         return self
 
 

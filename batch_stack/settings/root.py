@@ -61,6 +61,13 @@ class NotificationSettings(SettingsModel):
     """Addresses that are told by e-mail, once each has confirmed.
     https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html"""
 
+    @model_validator(mode="after")
+    def _each_once(self) -> NotificationSettings:
+        for index, email in enumerate(self.emails):
+            if email in self.emails[:index]:
+                raise ValueError(f"emails[{index}] must differ from those before it, got {email!r}")
+        return self
+
 
 class ConsumableResourceSettings(SettingsModel):
     """Something that jobs share and that there is only so much of, such as licences.

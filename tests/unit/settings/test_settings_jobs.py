@@ -41,8 +41,8 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCd12"
         ),
         (
             {"parameter": "arn:aws:s3:::bucket"},
-            "parameter must be a name or the ARN of a parameter, without a version, "
-            "got 'arn:aws:s3:::bucket'",
+            "parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, without a "
+            "version, got 'arn:aws:s3:::bucket'",
         ),
         ({"secret": "db", "field": "a:b"}, "field must be a key of a JSON object, got 'a:b'"),
         ({"secret": "db", "parameter": "db"}, "secret or parameter must be given, one of the two"),

@@ -1,0 +1,118 @@
+"""Settings that AWS would only refuse at deployment, or take and then not heed, are refused here."""
+
+from typing import Any
+
+import pytest
+
+from batch_stack.settings import Settings, SettingsError, parse_settings
+
+IMAGE = "busybox:1.37"
+JOB = {"image": IMAGE}
+TOKEN = "${Token[TOKEN.42]}"
+
+
+def _refusal(content: dict[str, Any]) -> str:
+    with pytest.raises(SettingsError) as raised:
+        parse_settings(content, source="f")
+    return str(raised.value).removeprefix("f: ")
+
+
+def _job(**settings: Any) -> dict[str, Any]:
+    return {"jobs": {"j": {**JOB, **settings}}}
+
+
+def _volume(path: str) -> dict[str, Any]:
+    return _job(volumes={"v": {"type": "host", "host_path": "/mnt", "path": path}})
+
+
+def _existing(arn: str) -> dict[str, Any]:
+    return {
+        "compute": {"c": {"type": "existing", "arn": arn}},
+        "tiers": {"t": {"priority": 1, "compute": ["c"]}},
+    }
+
+
+NODES = {"count": 2, "groups": [{"nodes": "1", "environment": {"A": "1"}}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            _existing("arn:aws:batch:us-east-1:123456789012:job-queue/q"),
+            "compute.c.arn must be the ARN of a compute environment, "
+            "got 'arn:aws:batch:us-east-1:123456789012:job-queue/q'",
+        ),
+        (
+            _job(managed_policy_arns=["arn:aws:s3:::b"]),
+            "jobs.j.managed_policy_arns[0] must be the ARN of a managed policy of IAM, got 'arn:aws:s3:::b'",
+        ),
+        (
+            _job(secrets={"S": {"secret": "db", "kms_key_arn": "arn:aws:kms:r:123456789012:alias/k"}}),
+            "jobs.j.secrets.S.kms_key_arn must be the ARN of a KMS key (not of an alias), "
+            "got 'arn:aws:kms:r:123456789012:alias/k'",
+        ),
+        (
+            _job(consumable_resources={"arn:aws:s3:::b": 1}),
+            "jobs.j.consumable_resources must be of (none defined) or ARNs, got 'arn:aws:s3:::b'",
+        ),
+        (
+            _job(secrets={"S": {"secret": TOKEN}}),
+            "jobs.j.secrets.S.secret must be a name (letters, digits and /_+=.@-) or the ARN of a secret, "
+            f"got {TOKEN!r}",
+        ),
+        (
+            _job(secrets={"S": {"parameter": "a b"}}),
+            "jobs.j.secrets.S.parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, "
+            "without a version, got 'a b'",
+        ),
+        (
+            _job(environment={"A=B": "c"}),
+            "jobs.j.environment must have names without white space and equals signs, got 'A=B'",
+        ),
+        (
+            _job(secrets={"": {"secret": "db"}}),
+            "jobs.j.secrets must have names without white space and equals signs, got ''",
+        ),
+        (
+            _job(nodes=NODES, secrets={"A": {"secret": "db"}}),
+            "jobs.j.secrets must not set 'A', which nodes.groups[0].environment sets too",
+        ),
+        (
+            _job(nodes={"count": 2, "groups": [{"nodes": "1", "vcpu": 0.5}]}),
+            "jobs.j.nodes.groups[0].vcpu must be a whole number of at least 1, got 0.5",
+        ),
+        (_volume("//"), "jobs.j.volumes.v.path must not be the root of the container, got '//'"),
+        (_job(tag="1.4"), "jobs.j.tag must not be given without ecr_repository, got '1.4'"),
+        (
+            {"compute": {"spot": {"type": "on_demand", "placement_zone": 2}}},
+            "compute.spot.placement_zone must not be given without placement_group, got 2",
+        ),
+        (
+            {
+                "network": {"mode": "public", "cidr": "172.16.0.0/16"},
+                "notifications": {"emails": ["a@b"] * 2},
+            },
+            "notifications.emails[1] must differ from those before it, got 'a@b'",
+        ),
+        (
+            {"network": {"mode": "public", "cidr": "172.17.16.0/20"}},
+            "network.cidr must not overlap 172.17.0.0/16, which Docker uses on every container instance: "
+            "they would not reach the network, got '172.17.16.0/20'",
+        ),
+    ],
+)
+def test_what_could_not_be_deployed_is_refused(content: dict[str, Any], message: str) -> None:
+    assert _refusal(content) == message
+
+
+def test_in_python_an_arn_may_be_a_token() -> None:
+    content = {
+        **_existing(TOKEN),
+        **_job(
+            managed_policy_arns=[TOKEN],
+            secrets={"S": {"secret": "db", "kms_key_arn": TOKEN}},
+        ),
+    }
+    settings = Settings.model_validate(content)
+    assert settings.jobs["j"].managed_policy_arns == [TOKEN]
