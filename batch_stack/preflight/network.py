@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from batch_stack.preflight.finding import Finding, warning
+from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.settings import ExistingNetworkSettings, IsolatedNetworkSettings, Settings
 
 _ENDPOINTS = "ecs, ecs-agent, ecs-telemetry, ecr.api, ecr.dkr, logs and, as a gateway, s3"
@@ -21,10 +21,37 @@ def check_network(settings: Settings) -> Iterator[Finding]:
             f"network.subnets is isolated: without the VPC endpoints {_ENDPOINTS} in {network.vpc_id}, "
             "which are not made here, no job leaves RUNNABLE or STARTING",
         )
+    if isinstance(network, IsolatedNetworkSettings):
+        yield from _check_endpoints(settings, network)
     for name, job in settings.jobs.items():
         if isolated and job.image is not None and ".dkr.ecr." not in job.image:
             yield warning(
                 "unreachableRegistry",
                 f"jobs.{name}.image should be of Amazon ECR in isolated subnets, which reach no other "
                 f"registry, got {job.image!r}: copy it, or use a pull-through cache",
+            )
+
+
+def _check_endpoints(settings: Settings, network: IsolatedNetworkSettings) -> Iterator[Finding]:
+    secrets = [(name, secret) for name, job in settings.jobs.items() for secret in job.secrets.values()]
+    needed = {
+        "secretsmanager": [
+            *(["results.database"] if settings.results.database is not None else []),
+            *(f"jobs.{name}.secrets" for name, secret in secrets if secret.secret is not None),
+        ],
+        "ssm": [f"jobs.{name}.secrets" for name, secret in secrets if secret.parameter is not None],
+    }
+    for endpoint, users in needed.items():
+        if users and endpoint not in network.endpoints:
+            yield error(
+                "missingEndpoint",
+                f"network.endpoints must have {endpoint!r} for {users[0]}: ECS fetches secrets through it, and "
+                "without them no job starts",
+            )
+    talks = {"events": settings.messaging.event_bus, "sqs": settings.messaging.work_queue}
+    for endpoint, place in (("events", "messaging.event_bus"), ("sqs", "messaging.work_queue")):
+        if talks[endpoint] and endpoint not in network.endpoints:
+            yield warning(
+                "missingEndpoint",
+                f"network.endpoints should have {endpoint!r} for {place}: jobs cannot reach it otherwise",
             )
