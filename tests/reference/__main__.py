@@ -1,4 +1,4 @@
-"""Writes docs/batch.schema.json, docs/settings.md and docs/constructs/ from the source, or checks them."""
+"""Writes the reference in docs/ from the source, or checks whether it is current."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.reference import construct_pages, schema, settings_page
+from tests.reference import construct_pages, safe_updates_page, schema, settings_page
 from tests.reference.docstrings import ROOT
 
 
@@ -16,6 +16,7 @@ def files() -> dict[Path, str]:
     return {
         docs / "batch.schema.json": schema.text(),
         docs / "settings.md": settings_page.text(),
+        docs / "safe-updates.md": safe_updates_page.text(),
         **{docs / "constructs" / name: text for name, text in construct_pages.pages().items()},
     }
 
