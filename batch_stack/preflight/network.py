@@ -45,8 +45,8 @@ def _check_endpoints(settings: Settings, network: IsolatedNetworkSettings) -> It
         if users and endpoint not in network.endpoints:
             yield error(
                 "missingEndpoint",
-                f"network.endpoints must have {endpoint!r} for {users[0]}: ECS fetches secrets through it, and "
-                "without them no job starts",
+                f"network.endpoints must have {endpoint!r} for {users[0]}: ECS fetches secrets through it, "
+                "and without them no job starts",
             )
     talks = {"events": settings.messaging.event_bus, "sqs": settings.messaging.work_queue}
     for endpoint, place in (("events", "messaging.event_bus"), ("sqs", "messaging.work_queue")):
