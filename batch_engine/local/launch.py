@@ -73,7 +73,8 @@ def refuse_unusable(container: Mapping[str, Any], variables: Mapping[str, str]) 
         variables: its whole environment, which may hold more than the job names.
 
     Raises:
-        StartError: a text holds a null byte, or a variable's name is empty or holds an equals sign.
+        StartError: a text holds a null byte or half a character, or a variable's name is empty or holds an
+            equals sign.
     """
     place = next(_nulls(container), None)
     if place is not None:
@@ -82,6 +83,13 @@ def refuse_unusable(container: Mapping[str, Any], variables: Mapping[str, str]) 
         if not name or "=" in name or "\0" in name or "\0" in value:
             what = "holds a null byte" if "\0" in name + value else "needs a name without an equals sign"
             raise StartError(f"CannotStartContainerError: environment variable {name!r} {what}")
+        try:
+            os.fsencode(value)
+        except UnicodeEncodeError:
+            # A secret may: what a request says has been checked.
+            raise StartError(
+                f"CannotStartContainerError: environment variable {name!r} holds a lone surrogate"
+            ) from None
 
 
 def _nulls(value: object, place: str = "") -> Iterator[str]:

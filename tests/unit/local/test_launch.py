@@ -38,6 +38,20 @@ def test_plain_job(tmp_path):
     assert (made["memory_bytes"], made["setup"]) == (3 * 1024 * 1024, None)
 
 
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"A": "\ud800"}, "environment variable 'A' holds a lone surrogate"),
+        ({"A": "\0"}, "environment variable 'A' holds a null byte"),
+        ({"A=": "b"}, "environment variable 'A=' needs a name without an equals sign"),
+    ],
+)
+def test_secrets_that_no_program_can_be_given(tmp_path, variables, reason):
+    places = Places(str(tmp_path / "job-2"), str(tmp_path / "job-2.log"), tmp_path / "shared")
+    with pytest.raises(StartError, match=reason):
+        launch_message(job(), None, variables, places)
+
+
 def test_entrypoint_and_command_of_the_image(tmp_path):
     image = ImageConfig(("tool",), ("by-default",))
     assert message(tmp_path, image)["argv"] == ["tool", "run"]
