@@ -33,6 +33,7 @@ from batch_stack.settings import (
     with_trigger,
 )
 from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.stack_tags import warn_of_stack_tags
 from batch_stack.storage import Storage, removal_policy
 from batch_stack.trigger import ObjectTrigger
 
@@ -92,6 +93,7 @@ class BatchPlatform(Construct):
         """
         super().__init__(scope, construct_id)
         check_before_building(self, settings)
+        warn_of_stack_tags(self)
         self.settings = settings
         self._containers_dir = containers_dir
         self.network = Network(

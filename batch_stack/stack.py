@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jsii
-from aws_cdk import Annotations, CfnOutput, Environment, Stack
+from aws_cdk import CfnOutput, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
-from constructs import Construct, IValidation
+from constructs import Construct
 
 from batch_stack.platform import BatchPlatform
 from batch_stack.settings import Settings
@@ -54,7 +53,6 @@ class BatchStack(Stack):
             env=env,
             description="Batch platform: queues, compute environments, jobs and triggers on AWS Batch",
         )
-        self.node.add_validation(_StackTags(self))
         # An id that CDK leaves out of logical ids: they are as short as if this stack held all directly.
         self.platform = BatchPlatform(
             self, "Default", settings=settings, containers_dir=containers_dir, vpc=vpc, subnets=subnets
@@ -98,24 +96,3 @@ def _of_data(platform: BatchPlatform) -> dict[str, str]:
     if platform.key is not None:
         values["KeyArn"] = platform.key.key_arn
     return values
-
-
-@jsii.implements(IValidation)
-class _StackTags:
-    """Warns, once all tags are known, of those that CloudFormation would put on compute environments."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-
-    def validate(self) -> list[str]:
-        """Return no error; leave a warning on the stack."""
-        tags = self._stack.tags.tag_values()
-        if tags:
-            Annotations.of(self._stack).add_warning_v2(
-                "batch-stack:stackTags",
-                f"The stack itself has the tags {', '.join(sorted(tags))}. CloudFormation copies them to the "
-                "compute environments, and replaces a compute environment whenever one of its tags changes. "
-                'Set "@aws-cdk/core:explicitStackTags": true in the context of cdk.json: Tags.of(...) then '
-                f"tags resources only. At {self._stack.node.path}",
-            )
-        return []

@@ -15,11 +15,17 @@ ROOT = Path(__file__).resolve().parents[2]
 FLAG = "@aws-cdk/core:explicitStackTags"
 
 
-def _synthesised(outdir: Path, cdk: Any, *, flag: bool, tag: bool) -> tuple[dict[str, Any], list[str]]:
+def _synthesised(
+    outdir: Path, cdk: Any, *, flag: bool, tag: bool, own: bool = True
+) -> tuple[dict[str, Any], list[str]]:
     """The stack's entry in the manifest, and the warnings that the CDK command shows."""
     app = batch_stack.App(context={FLAG: True} if flag else {}, outdir=str(outdir), analytics_reporting=False)
     settings = parse_settings({"name": "tagged"}, source="tags")
-    stack = batch_stack.BatchStack(app, "tagged", settings=settings, containers_dir=ROOT / "containers")
+    if own:
+        stack = batch_stack.BatchStack(app, "tagged", settings=settings, containers_dir=ROOT / "containers")
+    else:
+        stack = cdk.Stack(app, "tagged")
+        batch_stack.BatchPlatform(stack, "Batch", settings=settings, containers_dir=ROOT / "containers")
     if tag:
         cdk.Tags.of(app).add("cost-centre", "42")
     messages = app.synth().get_stack_by_name(stack.stack_name).messages
@@ -28,8 +34,9 @@ def _synthesised(outdir: Path, cdk: Any, *, flag: bool, tag: bool) -> tuple[dict
     return manifest["artifacts"]["tagged"], [text for text in texts if "batch-stack:stackTags" in text]
 
 
-def test_without_the_feature_flag_a_tag_on_the_app_is_warned_of(tmp_path: Path, cdk: Any) -> None:
-    artifact, warnings = _synthesised(tmp_path, cdk, flag=False, tag=True)
+@pytest.mark.parametrize("own", [True, False], ids=["a stack of its own", "in another's stack"])
+def test_without_the_feature_flag_a_tag_on_the_app_is_warned_of(tmp_path: Path, cdk: Any, own: bool) -> None:
+    artifact, warnings = _synthesised(tmp_path, cdk, flag=False, tag=True, own=own)
 
     # The tag is CloudFormation's own here: nothing in the template could keep it away.
     assert artifact["properties"]["tags"] == {"cost-centre": "42"}
