@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import known_types
-from batch_stack.settings import Settings, SpotSettings
+from batch_stack.settings import ComputeEnvironmentSettings, OnDemandSettings, Settings, SpotSettings
 
 _FEW_SPOT_TYPES = 5
 
@@ -48,6 +48,28 @@ def _check_multi_node(settings: Settings) -> Iterator[Finding]:
                 f"node, for all nodes run at once on one compute environment of {', '.join(most)}, got "
                 f"{job.nodes.count}",
             )
+        yield from _check_nodes_meet(settings, name)
+
+
+def _check_nodes_meet(settings: Settings, name: str) -> Iterator[Finding]:
+    """Nodes have a security group that admits nobody, and one for each other only with a placement group."""
+    apart = {
+        tier: [one for one in settings.tiers[tier].compute if not _lets_nodes_meet(settings.compute[one])]
+        for tier in settings.tiers_of(name)
+    }
+    named = settings.jobs[name].tiers is not None
+    if any(apart.values()) if named else all(apart.values()):
+        first = next(one for environments in apart.values() for one in environments)
+        yield warning(
+            "nodesApart",
+            f"jobs.{name}.nodes cannot connect to each other on compute.{first}, whose instances admit no "
+            f"connection: set compute.{first}.placement_group to true, or name tiers that have such compute "
+            f"in jobs.{name}.tiers",
+        )
+
+
+def _lets_nodes_meet(compute: ComputeEnvironmentSettings) -> bool:
+    return not isinstance(compute, OnDemandSettings) or compute.placement_group
 
 
 def _check_spot(settings: Settings) -> Iterator[Finding]:

@@ -138,6 +138,20 @@ def test_all_nodes_of_a_job_must_fit_one_environment_at_once() -> None:
     assert message.startswith("jobs.j.nodes.count must be at most 16 at 4 vCPUs a node")
 
 
+def test_nodes_that_could_not_connect_to_each_other_are_warned_of() -> None:
+    nodes = {"nodes": {"count": 2}}
+    (message,) = _messages("warning", nodes)
+    assert message.startswith("jobs.j.nodes cannot connect to each other on compute.c, ")
+    assert _messages("warning", nodes, {**ON_DEMAND, "placement_group": True}) == []
+    # Of tiers that are not named, one that will do is enough.
+    two = {
+        "compute": {"c": ON_DEMAND, "close": {**ON_DEMAND, "placement_group": True}},
+        "tiers": {"t": {"priority": 1, "compute": ["c"]}, "u": {"priority": 2, "compute": ["close"]}},
+    }
+    free = {"jobs": {"j": {**JOB, **nodes}}}
+    assert preflight(Settings.model_validate({**two, **free})) == []
+
+
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
