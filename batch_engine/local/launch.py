@@ -76,15 +76,15 @@ def refuse_unusable(container: Mapping[str, Any], variables: Mapping[str, str]) 
         StartError: a text holds a null byte or half a character, or a variable's name is empty or holds an
             equals sign.
     """
-    place = next(_nulls(container), None)
-    if place is not None:
+    # Asked at every start, and looked for only where there may be one.
+    if "\\x00" in repr(container) and (place := next(_nulls(container), None)) is not None:
         raise StartError(f"CannotStartContainerError: {place} holds a null byte")
     for name, value in variables.items():
         if not name or "=" in name or "\0" in name or "\0" in value:
             what = "holds a null byte" if "\0" in name + value else "needs a name without an equals sign"
             raise StartError(f"CannotStartContainerError: environment variable {name!r} {what}")
         try:
-            os.fsencode(value)
+            _ = value.isascii() or os.fsencode(value)
         except UnicodeEncodeError:
             # A secret may: what a request says has been checked.
             raise StartError(
