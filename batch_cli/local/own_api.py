@@ -32,5 +32,7 @@ def post(record: ServerRecord, path: str, document: dict[str, Any]) -> dict[str,
             return dict(json.load(response))
     except urllib.error.HTTPError as error:
         raise click.ClickException(json.load(error)["message"]) from error
-    except urllib.error.URLError as error:
-        raise click.ClickException(f"{record.endpoint_url} does not answer: {error.reason}") from error
+    except OSError as error:
+        # A refused connection is a URLError, an answer that does not come is a TimeoutError.
+        reason = getattr(error, "reason", error)
+        raise click.ClickException(f"{record.endpoint_url} does not answer: {reason}") from error
