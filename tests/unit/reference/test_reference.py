@@ -158,3 +158,24 @@ def test_every_public_name_has_a_page_that_says_what_it_is(name: str) -> None:
 
 def test_what_has_no_page_is_described_elsewhere() -> None:
     assert set(ELSEWHERE) == {"App", "Settings"}
+
+
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "docs" / "constructs").glob("*.md"),
+    *(ROOT / "examples").glob("*/README.md"),
+]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if target.startswith("http"):
+            continue
+        file, _, anchor = target.partition("#")
+        linked = (path.parent / file).resolve() if file else path
+        assert linked.exists(), target
+        if anchor and linked.name == "settings.md":
+            text = linked.read_text(encoding="utf-8")
+            assert f'id="{anchor}"' in text or f"## {anchor.replace('-', ' ').capitalize()}\n" in text, target
