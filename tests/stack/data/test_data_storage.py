@@ -192,7 +192,7 @@ FILES = {"file_system": {"access_points": {"all": {"path": "/all"}}}}
 MODES: list[dict[str, Any]] = [
     {"mode": "public"},
     {"mode": "private_with_nat"},
-    {"mode": "isolated", "endpoints": []},
+    {"mode": "isolated", "endpoints": ["secretsmanager"]},
 ]
 
 
