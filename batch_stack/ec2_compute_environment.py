@@ -101,7 +101,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             enabled=settings.state == "enabled",
             replace_compute_environment=False,
             terminate_on_update=False,
-            update_timeout=Duration.minutes(30),
+            update_timeout=Duration.minutes(settings.update_timeout_minutes),
         )
         # The L2 takes families only as members of an enum, which knows none that is newer than itself.
         self._cfn.add_property_override("ComputeResources.InstanceTypes", settings.instance_types)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.stack
 
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {"type": "on_demand", "instance_types": ["m6i"], "state": "disabled"},
-    "gpu": {"type": "spot", "instance_types": ["g5", "g6.xlarge"]},
+    "gpu": {"type": "spot", "instance_types": ["g5", "g6.xlarge"], "update_timeout_minutes": 7200},
     "mixed": {"type": "on_demand", "instance_types": ["c6i", "g4dn"]},
     "arm": {"type": "spot", "instance_types": ["c7gd", "m7gd.large"], "nvme_scratch": True},
     "nodes": {"type": "on_demand", "instance_types": ["c6i"], "placement_group": True, "placement_zone": 2},
@@ -100,6 +100,16 @@ def test_none_is_named_tagged_or_replaced(kinds: dict[str, Any], name: str) -> N
     assert not {"ComputeEnvironmentName", "Tags"} & set(properties)
     disabled = KINDS[name].get("state") == "disabled"
     assert properties["State"] == ("DISABLED" if disabled else "ENABLED")
+
+
+@pytest.mark.parametrize(("name", "minutes"), [("plain", 30), ("gpu", 7200)])
+def test_jobs_have_as_long_as_they_are_given_to_leave_old_instances(
+    kinds: dict[str, Any], name: str, minutes: int
+) -> None:
+    assert _properties(kinds, name)["UpdatePolicy"] == {
+        "JobExecutionTimeoutMinutes": minutes,
+        "TerminateJobsOnUpdate": False,
+    }
 
 
 @pytest.mark.parametrize(
