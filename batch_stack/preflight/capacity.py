@@ -17,6 +17,7 @@ def check_capacity(settings: Settings) -> Iterator[Finding]:
     for name, compute in settings.compute.items():
         yield from _check_types(name, compute)
     for name, job in settings.jobs.items():
+        yield from _check_nodes_type(settings, name, job)
         yield from _check_job(settings, name, job)
         yield from _check_gpus(settings, name, job)
 
@@ -44,6 +45,21 @@ def _check_types(name: str, compute: ComputeEnvironmentSettings) -> Iterator[Fin
             "maxVcpus",
             f"compute.{name}.max_vcpus must be at least {smallest}, the vCPUs of the smallest of its "
             f"instance_types, got {getattr(compute, 'max_vcpus', None)}",
+        )
+
+
+def _check_nodes_type(settings: Settings, name: str, job: JobSettings) -> Iterator[Finding]:
+    """The instance type of a multi-node job must be one that some compute environment may launch."""
+    wanted = job.nodes.instance_type if job.nodes is not None else None
+    if wanted is None:
+        return
+    offered = {tier: _types_of(settings, tier) for tier in settings.tiers_of(name)}
+    if all(types and wanted not in {item.name for item in types} for types in offered.values()):
+        environments = sorted({f"compute.{one}" for tier in offered for one in settings.tiers[tier].compute})
+        yield error(
+            "nodesType",
+            f"jobs.{name}.nodes.instance_type must be an instance type of {' or '.join(environments)}, no "
+            f"larger than its max_vcpus, got {wanted!r}",
         )
 
 

@@ -138,6 +138,18 @@ def test_all_nodes_of_a_job_must_fit_one_environment_at_once() -> None:
     assert message.startswith("jobs.j.nodes.count must be at most 16 at 4 vCPUs a node")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "refused"), [("m5.large", True), ("c6i", True), ("m6i.xlarge", False), (None, False)]
+)
+def test_nodes_ask_for_an_instance_type_that_there_is(wanted: str | None, refused: bool) -> None:
+    messages = _messages("error", {"nodes": {"count": 2, "instance_type": wanted}})
+    expected = (
+        "jobs.j.nodes.instance_type must be an instance type of compute.c, no larger than its max_vcpus, "
+        f"got {wanted!r}"
+    )
+    assert messages == ([expected] if refused else [])
+
+
 def test_nodes_that_could_not_connect_to_each_other_are_warned_of() -> None:
     nodes = {"nodes": {"count": 2}}
     (message,) = _messages("warning", nodes)
@@ -263,6 +275,14 @@ def test_few_types_of_spot_and_idle_gpus_are_warned_of() -> None:
     spot = {"type": "spot", "instance_types": ["m6i.large", "c6i.large"]}
     assert [finding.check for finding in _findings(None, spot)] == ["fewSpotTypes"]
     assert [finding.check for finding in _findings(None, GPU)] == ["idleGpu"]
+
+
+def test_a_definition_larger_than_aws_batch_takes_is_refused() -> None:
+    assert _messages("error", {"environment": {"A": "x" * 24_000}}) == []
+    (message,) = _messages("error", {"environment": {"A": "x" * 24_000}, "parameters": {"p": "y" * 600}})
+    assert message.startswith("jobs.j.environment, command and parameters must take at most 24576 bytes ")
+    groups = {"count": 2, "groups": [{"nodes": "1"}]}
+    assert len(_messages("error", {"environment": {"A": "x" * 13_000}, "nodes": groups})) == 1
 
 
 def test_a_prefix_that_no_key_has_is_warned_of() -> None:
