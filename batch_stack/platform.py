@@ -25,7 +25,6 @@ from batch_stack.permissions import grant_read_jobs, grant_stop_jobs
 from batch_stack.preflight.report import check_before_building
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import (
-    Architecture,
     JobSettings,
     Settings,
     TriggerSettings,
@@ -243,7 +242,7 @@ class BatchPlatform(Construct):
             containers_dir=containers_dir or self._containers_dir,
             retry=self.settings.retry(name),
             log_retention_days=settings.log_retention_days or self.settings.log_retention_days,
-            architecture=self._architecture(tiers[0]),
+            architecture=self.settings.architecture(tiers[0]),
             assign_public_ip=self.network.assigns_public_ip,
             removal_policy=removal_policy(self.settings.storage),
             tiers=[self.tiers[tier] for tier in tiers],
@@ -282,9 +281,6 @@ class BatchPlatform(Construct):
             for name, tier in self.settings.tiers.items()
             if tier.budget is not None
         }
-
-    def _architecture(self, tier: str) -> Architecture:
-        return self.settings.compute[self.settings.tiers[tier].compute[0]].architecture
 
     def _trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
         trigger = ObjectTrigger(

@@ -248,6 +248,11 @@ class JobSettings(SettingsModel):
     log_retention_days: LogRetentionDays | None = None
     """Days that CloudWatch Logs keeps its output; by default the platform's."""
 
+    @property
+    def any_architecture(self) -> bool:
+        """Whether its definition does not say the CPU architecture, and its image may be of several."""
+        return self.folder is None and self.platform == "ec2"
+
     @model_validator(mode="after")
     def _one_image(self) -> JobSettings:
         given = [name for name in ("folder", "image", "ecr_repository") if getattr(self, name) is not None]

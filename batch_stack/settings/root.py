@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from batch_stack.settings import checks
-from batch_stack.settings.base import LogRetentionDays, Platform, SettingsModel
+from batch_stack.settings.base import Architecture, LogRetentionDays, Platform, SettingsModel
 from batch_stack.settings.compute import DEFAULT_COMPUTE, ComputeEnvironmentSettings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.network import NetworkSettings, PublicNetworkSettings
@@ -138,6 +138,10 @@ class Settings(SettingsModel):
         """What a tier's compute environments run jobs on; they are all of one platform."""
         return self.compute[self.tiers[tier].compute[0]].platform
 
+    def architecture(self, tier: str) -> Architecture:
+        """The CPU architecture of a tier's compute environments; they all have the same."""
+        return self.compute[self.tiers[tier].compute[0]].architecture
+
     def tiers_of(self, job: str) -> list[str]:
         """The tiers that a job may be submitted to: those it names, else all that can run it."""
         settings = self.jobs[job]
@@ -147,6 +151,20 @@ class Settings(SettingsModel):
 
     def why_not(self, job: str, tier: str) -> str | None:
         """Say why a tier cannot run a job; None if it can."""
+        why = self._why_not_there(job, tier)
+        if why is not None or self.jobs[job].any_architecture:
+            return why
+        candidates = self.jobs[job].tiers or self.tiers
+        able = [one for one in candidates if one in self.tiers and self._why_not_there(job, one) is None]
+        first = able[0] if able else tier
+        own = self.architecture(first)
+        if self.architecture(tier) != own:
+            return (
+                f"jobs.{job} is made for {own}, as its first tier, tiers.{first}, is (see jobs.{job}.tiers)"
+            )
+        return None
+
+    def _why_not_there(self, job: str, tier: str) -> str | None:
         settings = self.jobs[job]
         if self.platform(tier) != settings.platform:
             return f"jobs.{job}.platform is {settings.platform}"

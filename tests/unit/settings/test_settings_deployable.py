@@ -116,3 +116,45 @@ def test_in_python_an_arn_may_be_a_token() -> None:
     }
     settings = Settings.model_validate(content)
     assert settings.jobs["j"].managed_policy_arns == [TOKEN]
+
+
+ARM = {
+    "compute": {"x": {"type": "spot"}, "g": {"type": "spot", "instance_types": ["c7g", "m7g"]}},
+    "tiers": {"standard": {"priority": 1, "compute": ["x"]}, "arm": {"priority": 2, "compute": ["g"]}},
+}
+BUILT = {"folder": "media"}
+FARGATE = {
+    "compute": {"x": {"type": "spot"}, "f": {"type": "fargate"}},
+    "tiers": {"standard": {"priority": 1, "compute": ["x"]}, "fargate": {"priority": 2, "compute": ["f"]}},
+}
+
+
+def test_a_job_whose_image_is_built_runs_on_the_architecture_that_it_is_built_for() -> None:
+    built = parse_settings({**ARM, "jobs": {"j": BUILT, "g": {**BUILT, "tiers": ["arm"]}}}, source="f")
+    assert (built.tiers_of("j"), built.tiers_of("g")) == (["standard"], ["arm"])
+    # An image of a registry may be of several, and its definition does not say which.
+    named = parse_settings({**ARM, **_job(tiers=["arm", "standard"])}, source="f")
+    assert named.tiers_of("j") == ["arm", "standard"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            {"jobs": {"j": {**BUILT, "tiers": ["arm", "standard"]}}},
+            "jobs.j.tiers must be of arm, because jobs.j is made for arm64, as its first tier, tiers.arm, is "
+            "(see jobs.j.tiers), got 'standard'",
+        ),
+        (
+            {"jobs": {"j": {**BUILT, "tiers": ["fargate"]}}, **FARGATE},
+            "jobs.j.tiers must be of standard, because jobs.j.platform is ec2, got 'fargate'",
+        ),
+        (
+            {"jobs": {"j": BUILT}, "triggers": {"t": {"job": "j", "tier": "arm"}}},
+            "triggers.t.tier must be of standard, because jobs.j is made for x86_64, as its first tier, "
+            "tiers.standard, is (see jobs.j.tiers), got 'arm'",
+        ),
+    ],
+)
+def test_an_image_of_one_architecture_is_not_sent_to_another(content: dict[str, Any], message: str) -> None:
+    assert _refusal({**ARM, **content}) == message
