@@ -128,7 +128,7 @@ class Runner:
         try:
             self.spares.provide(scratch, launch["log"])
             pid = spawn(launch["argv"], launch["env"], scratch, launch["log"], launch["setup"])
-        except (SpawnError, OSError) as error:
+        except (SpawnError, OSError, ValueError) as error:
             text = str(error) if isinstance(error, SpawnError) else f"CannotStartContainerError: {error}"
             shutil.rmtree(scratch, ignore_errors=True)
             self._report(("failed", key, text[:255]))

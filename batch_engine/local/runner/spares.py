@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 MAX_SPARES = 64
 TMP = "tmp"
+SPARE_PREFIX = "spare-"
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ class Spares:
 
     def _move(self, path: str) -> str:
         self._made += 1
-        spare = os.path.join(os.path.dirname(path), f"spare-{self._made}")
+        spare = os.path.join(os.path.dirname(path), f"{SPARE_PREFIX}{self._made}")
         os.rename(path, spare)
         return spare
 

@@ -275,3 +275,12 @@ def test_a_process_left_behind_does_not_write_to_the_next_log(bench):
     bench.report("ended", "parent")
     bench.start("next", shell("sleep 0.5; echo mine"))
     assert bench.printed("next") == ["mine"]
+
+
+def test_a_launch_that_the_system_cannot_take_costs_no_other_attempt_its_life(bench):
+    bench.start("other", shell("echo up; sleep 300"))
+    bench.first_line("other")
+    bench.start("bad", ["echo", "a\0b"])
+    assert bench.report("failed", "bad")[2] == "CannotStartContainerError: embedded null byte"
+    bench.runner.send([("stop", ("other", 1), 0.1)])
+    assert bench.ended("other") == (143, False)
