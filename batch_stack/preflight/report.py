@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from aws_cdk import Annotations
-from constructs import Construct
+from typing import TYPE_CHECKING
 
-from batch_stack.preflight import preflight
+import jsii
+from aws_cdk import Annotations
+from constructs import Construct, IValidation
+
+from batch_stack.preflight import Finding, preflight
 from batch_stack.settings import Settings, SettingsError
 
+if TYPE_CHECKING:
+    from batch_stack.platform import BatchPlatform
 
-def check_before_building(scope: Construct, settings: Settings) -> None:
+
+def check_before_building(scope: BatchPlatform, settings: Settings) -> None:
     """Check settings before constructs are made from them.
 
     A warning goes away by mending what it says, or by `Annotations.acknowledge_warning` with its id,
@@ -30,6 +36,28 @@ def check_before_building(scope: Construct, settings: Settings) -> None:
     if errors:
         raise SettingsError("\n  ".join([f"{len(errors)} settings cannot work {place}", *errors]))
     for finding in findings:
-        # CDK shows one annotation for an id, so that a second finding of a check would replace the first.
-        path = finding.message.partition(" ")[0]
-        Annotations.of(scope).add_warning_v2(f"batch-stack:{finding.check}:{path}", finding.message)
+        if finding.check == "noJobs":
+            scope.node.add_validation(_StillNoJobs(scope, finding))
+        else:
+            _warn(scope, finding)
+
+
+def _warn(scope: Construct, finding: Finding) -> None:
+    # CDK shows one annotation for an id, so that a second finding of a check would replace the first.
+    path = finding.message.partition(" ")[0]
+    Annotations.of(scope).add_warning_v2(f"batch-stack:{finding.check}:{path}", finding.message)
+
+
+@jsii.implements(IValidation)
+class _StillNoJobs:
+    """Jobs may be added in Python until the template is written."""
+
+    def __init__(self, platform: BatchPlatform, finding: Finding) -> None:
+        self._platform = platform
+        self._finding = finding
+
+    def validate(self) -> list[str]:
+        """Return no error; leave a warning if there are still no jobs."""
+        if not self._platform.settings.jobs:
+            _warn(self._platform, self._finding)
+        return []

@@ -1,17 +1,24 @@
 """Findings of the checks before deployment, as a user of CDK sees them."""
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import batch_stack
-from batch_stack.settings import SettingsError, parse_settings
+from batch_stack.settings import JobSettings, SettingsError, parse_settings
 
 pytestmark = pytest.mark.stack
 
 JOB = {"image": "public.ecr.aws/docker/library/busybox:1"}
+
+
+def _warnings(stack: Any) -> list[str]:
+    assertions = import_module("aws_cdk.assertions")
+    found = assertions.Annotations.from_stack(stack).find_warning("/Mine/Batch", assertions.Match.any_value())
+    return [str(one.entry.data) for one in found]
 
 
 def _platform(new_app: Callable[[], Any], cdk: Any, content: dict[str, Any]) -> Any:
@@ -38,10 +45,19 @@ def test_a_single_error_is_one_line(new_app: Callable[[], Any], cdk: Any) -> Non
 def test_what_may_not_be_meant_is_an_annotation_each(new_app: Callable[[], Any], cdk: Any) -> None:
     triggers = {name: {"job": "a", "prefix": f"/{name}"} for name in ("x", "y")}
     stack = _platform(new_app, cdk, {"jobs": {"a": JOB}, "triggers": triggers})
-    from aws_cdk.assertions import Annotations, Match  # noqa: PLC0415
-
-    found = Annotations.from_stack(stack).find_warning("/Mine/Batch", Match.any_value())
-    texts = [str(one.entry.data) for one in found]
+    texts = _warnings(stack)
     assert len(texts) == 2
     assert all("should not begin with a slash" in text for text in texts)
     assert "[ack: batch-stack:prefix:triggers.x.prefix]" in texts[0]
+
+
+def test_a_platform_without_jobs_is_warned_of_unless_python_adds_one(
+    new_app: Callable[[], Any], cdk: Any
+) -> None:
+    empty = _platform(new_app, cdk, {})
+    (text,) = _warnings(empty)
+    assert "jobs is empty" in text
+
+    filled = _platform(new_app, cdk, {})
+    filled.node.find_child("Batch").add_job("a", JobSettings(**JOB))
+    assert _warnings(filled) == []
