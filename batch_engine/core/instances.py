@@ -88,6 +88,8 @@ class Fleet:
         self.idle: dict[str, Instance] = {}
         self.idle_milli_vcpus = 0
         self.replaced = 0
+        # What the instances were launched with, as far as they cannot be changed to anything else.
+        self.infrastructure: tuple[str, ...] | None = None
         self._rooms: dict[InstanceState, dict[Need, dict[str, Instance]]] = {
             state: {} for state in InstanceState
         }

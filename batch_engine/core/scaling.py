@@ -80,6 +80,8 @@ class Scaling(Offers):
             state=InstanceState.LAUNCHING if later else InstanceState.READY,
         )
         fleet = self.fleet(environment.name)
+        if fleet.infrastructure is None:
+            fleet.infrastructure = infrastructure(environment)
         for idle in fleet.idle.values():
             self._watch(idle)
         self.instances[instance.id] = instance
@@ -211,7 +213,7 @@ class Scaling(Offers):
         Args:
             replace: drains an instance that an infrastructure update replaces, or that is left over.
         """
-        old, self.plans = self.plans, {}
+        self.plans = {}
         for name in [name for name in self.fleets if name not in self._registry.compute_environments]:
             for instance in list(self.fleets[name].instances.values()):
                 replace(instance)
@@ -219,13 +221,13 @@ class Scaling(Offers):
         for environment in self._registry.compute_environments.values():
             if not has_fleet(environment):
                 continue
-            before = old.get(environment.name)
-            if before is not None and before.signature != infrastructure(environment):
-                fleet = self.fleet(environment.name)
+            fleet, wanted = self.fleet(environment.name), infrastructure(environment)
+            if fleet.infrastructure not in (None, wanted):
                 for instance in list(fleet.instances.values()):
                     fleet.replace(instance)
                     replace(instance)
-            for instance in self.fleet(environment.name).idle.values():
+            fleet.infrastructure = wanted
+            for instance in fleet.idle.values():
                 self._watch(instance)
         self.keep_minimum()
 

@@ -85,7 +85,6 @@ class ScalingPlan:
     unsupported: bool
     strict: bool
     single: bool
-    signature: tuple[str, ...]
     _fitting: dict[Need, list[Fit]] = field(default_factory=dict)
 
     @classmethod
@@ -102,7 +101,6 @@ class ScalingPlan:
             or any(not runs(name, name.startswith(_GPU_LETTERS), resources) for name in expansion.unknown),
             strict=best_fit and resources["type"] == "EC2",
             single=best_fit,
-            signature=infrastructure(environment),
         )
 
     def fitting(self, need: Need) -> list[Fit]:

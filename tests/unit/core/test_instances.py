@@ -376,6 +376,20 @@ def test_infrastructure_update_replaces_instances(world, terminate):
     assert "m6g.large" not in types(world)
 
 
+def test_instances_are_replaced_whatever_else_has_changed_before(world):
+    world.definition()
+    for name in ("ce", "other"):
+        queue = world.queue(f"q-{name}", environment(world, name, types=["m6g.large"]))
+        run(world, world.submit(queue))
+    world.call("UpdateJobQueue", jobQueue="q-ce", priority=7)
+    for name in ("ce", "other"):
+        subnets = {"subnets": ["subnet-2"]}
+        world.call("UpdateComputeEnvironment", computeEnvironment=name, computeResources=subnets)
+        assert world.registry.compute_environments[name].status == "UPDATING"
+    later(world, 1801)
+    assert [world.registry.compute_environments[name].status for name in ("ce", "other")] == ["VALID"] * 2
+
+
 def test_scaling_update_replaces_nothing(world):
     world.definition()
     queue = world.queue("q", environment(world))
