@@ -20,6 +20,7 @@ from batch_engine.core.catalogue import Catalogue
 from batch_engine.core.control_plane import ControlPlane
 from batch_engine.core.events import CapacityChanged, Event, HostLost, ResourcesChanged, TimerFired, Woken
 from batch_engine.core.ids import Arns
+from batch_engine.core.model import Job
 from batch_engine.core.registry import Registry
 from batch_engine.core.scheduler import Scheduler
 from batch_engine.local import instance_capacity, interrupt
@@ -35,7 +36,7 @@ from batch_engine.local.ports import BatchService, CredentialSource, EventSink, 
 from batch_engine.local.role_credentials import RoleCredentials
 from batch_engine.local.runtimes import RuntimeChoice, build_runtime
 from batch_engine.local.store import Announcement, Store
-from batch_engine.local.timers import Timers
+from batch_engine.local.timers import Timer, Timers
 from batch_engine.local.turns import Told, Turns
 
 STATE_FILE = "batch.sqlite"
@@ -105,6 +106,8 @@ class Engine:
         self._logs = logs
         self._clock = clock
         self._timers = Timers(clock)
+        self._timeouts: dict[str, tuple[int, Timer]] = {}
+        self._tries_again = False
         self._lock = threading.RLock()
         self._unsaved: list[Action] = []
         self._turns: Turns | None = None
@@ -263,8 +266,11 @@ class Engine:
                 events = self._store.save(self._registry.changed, announcements, self._clock())
             except Exception:
                 # Nothing else may happen that would save, and jobs wait for what this would have started.
-                self._timers.at(self._clock() + SAVE_AGAIN_MS, lambda: self.tell_all([]))
+                if not self._tries_again:
+                    self._tries_again = True
+                    self._timers.at(self._clock() + SAVE_AGAIN_MS, self._try_again)
                 raise
+            self._drop_timeouts()
             self._registry.changed.clear()
             if self._outbox is not None:
                 self._outbox.put(events)
@@ -275,7 +281,32 @@ class Engine:
         if starts and self._runner is not None:
             self._runner.start(starts)
         for action in actions:
-            self._carry_out(action)
+            try:
+                self._carry_out(action)
+            except Exception:
+                # It was taken out of what is to be done: nobody else would do the others.
+                logger.exception("%s could not be carried out", action)
+
+    def _try_again(self) -> None:
+        with self._lock:
+            self._tries_again = False
+            self.tell_all([])
+
+    def _drop_timeouts(self) -> None:
+        """Of attempts that are over: else they would stay until the time is up that they were given."""
+        if not self._timeouts:
+            return
+        for entity in self._registry.changed.values():
+            if not isinstance(entity, Job) or (held := self._timeouts.get(entity.id)) is None:
+                continue
+            attempt, timer = held
+            if not self._is_current(entity.id, attempt):
+                del self._timeouts[entity.id]
+                self._timers.drop(timer)
+
+    def _is_current(self, job_id: str, attempt: int) -> bool:
+        job = self._registry.jobs.get(job_id)
+        return job is not None and job.status.is_placed and job.attempt.number == attempt
 
     def _carry_out(self, action: Action) -> None:
         match action:
@@ -283,7 +314,9 @@ class Engine:
                 if self._runner is not None:
                     self._runner.stop(job_id, attempt, grace_s)
             case SetTimer(job_id, attempt, at_ms):
-                self._timers.at(at_ms, lambda: self.tell(TimerFired(job_id, attempt)))
+                if self._is_current(job_id, attempt):  # a short one may be over by now
+                    timer = self._timers.at(at_ms, lambda: self.tell(TimerFired(job_id, attempt)))
+                    self._timeouts[job_id] = attempt, timer
             case WakeAt(at_ms):
                 self._timers.at(at_ms, lambda: self.tell(Woken()))
             case _:
@@ -333,15 +366,12 @@ def build_engine(
     registry = Registry()
     for entity in store.load():
         registry.add(entity)
-    host = HostLimits(
-        milli_vcpus=round((host_vcpus or os.cpu_count() or 1) * 1000),
-        memory_mib=psutil.virtual_memory().total // (1024 * 1024),
-    )
+    vcpus = host_vcpus or os.cpu_count() or 1
     shipper = LogShipper(logs)
     engine = Engine(
         registry=registry,
         arns=Arns(account, region),
-        host=host,
+        host=HostLimits(round(vcpus * 1000), psutil.virtual_memory().total // (1024 * 1024)),
         store=store,
         outbox=None if events is None else Outbox(store, events),
         logs=shipper,
@@ -357,7 +387,7 @@ def build_engine(
             AssemblyImages(assembly),
             Surroundings(endpoint_url, region, path),
             data_dir=data_dir,
-            host_vcpus=host_vcpus or os.cpu_count() or 1,
+            host_vcpus=vcpus,
         ),
         credentials=roles,
         secrets=secrets or NoSecrets(),

@@ -6,11 +6,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 logger = logging.getLogger(__name__)
 
 # A wait of years overflows what the system's call takes.
 MAX_WAIT_S = 3600.0
+DROPPED_MIN = 64
+"""So many calls at least are dropped before they are cleared away together."""
+
+
+@dataclass(slots=True)
+class Timer:
+    """One call that is due later; ``callback`` is None once it was made or dropped."""
+
+    callback: Callable[[], None] | None
 
 
 class Timers:
@@ -22,7 +32,8 @@ class Timers:
 
     def __init__(self, clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
         self._clock = clock
-        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._due: list[tuple[int, int, Timer]] = []
+        self._dropped = 0
         self._count = itertools.count()
         self._changed = threading.Condition()
         self._stopping = False
@@ -40,11 +51,34 @@ class Timers:
         if self._thread.is_alive():
             self._thread.join()
 
-    def at(self, at_ms: int, callback: Callable[[], None]) -> None:
-        """Call ``callback`` at ``at_ms`` (epoch milliseconds)."""
+    def at(self, at_ms: int, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` at ``at_ms`` (epoch milliseconds).
+
+        Returns:
+            What ``drop`` takes.
+        """
+        timer = Timer(callback)
         with self._changed:
-            heapq.heappush(self._due, (at_ms, next(self._count), callback))
-            self._changed.notify()
+            heapq.heappush(self._due, (at_ms, next(self._count), timer))
+            if self._due[0][2] is timer:
+                self._changed.notify()
+        return timer
+
+    def drop(self, timer: Timer) -> None:
+        """Do not call it after all; nothing, if it was called already."""
+        with self._changed:
+            if timer.callback is None:
+                return
+            timer.callback = None
+            self._dropped += 1
+            if self._dropped >= DROPPED_MIN and 2 * self._dropped >= len(self._due):
+                self._due = [entry for entry in self._due if entry[2].callback is not None]
+                heapq.heapify(self._due)
+                self._dropped = 0
+
+    def __len__(self) -> int:
+        """How many calls are held, dropped ones that were not cleared away yet among them."""
+        return len(self._due)
 
     def _run(self) -> None:
         while (callback := self._next()) is not None:
@@ -58,7 +92,12 @@ class Timers:
         with self._changed:
             while not self._stopping:
                 wait_s = (self._due[0][0] - self._clock()) / 1000 if self._due else None
-                if wait_s is not None and wait_s <= 0:
-                    return heapq.heappop(self._due)[2]
-                self._changed.wait(None if wait_s is None else min(wait_s, MAX_WAIT_S))
+                if wait_s is None or wait_s > 0:
+                    self._changed.wait(None if wait_s is None else min(wait_s, MAX_WAIT_S))
+                    continue
+                timer = heapq.heappop(self._due)[2]
+                callback, timer.callback = timer.callback, None
+                if callback is not None:
+                    return callback
+                self._dropped -= 1
         return None

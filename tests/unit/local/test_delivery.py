@@ -105,6 +105,33 @@ def test_timers_fire_in_order_of_time_not_of_setting():
     assert fired == ["early", "late"]
 
 
+def test_a_dropped_timer_does_not_fire_and_does_not_stay():
+    now, fired, done = [1000], [], threading.Event()
+    timers = Timers(lambda: now[0])
+    dropped = [timers.at(2000, lambda: fired.append("dropped")) for _ in range(1000)]
+    kept = timers.at(1500, lambda: fired.append("kept"))
+    timers.at(2001, done.set)
+    for timer in dropped:
+        timers.drop(timer)
+    assert len(timers) < 100
+    now[0] = 5000
+    timers.start()
+    assert done.wait(DEADLINE_S)
+    timers.drop(kept)
+    timers.drop(dropped[0])
+    timers.stop()
+    assert fired == ["kept"]
+    assert len(timers) == 0
+
+
+def test_only_an_earlier_timer_wakes_the_thread(monkeypatch):
+    timers, woken = Timers(lambda: 0), []
+    monkeypatch.setattr(timers._changed, "notify", lambda: woken.append(1))
+    for at_ms in (5000, 6000, 5000, 4000, 7000):
+        timers.at(at_ms, lambda: None)
+    assert len(woken) == 2
+
+
 class Roles:
     def assume_role(self, role_arn, session_name):
         if role_arn == "gone":
