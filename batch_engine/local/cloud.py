@@ -112,8 +112,9 @@ class Cloud:
         self._iam = Iam(self._internals, self._client, options.account, options.region)
         self._credentials: Callable[[str], Answer] = lambda _: (404, {"message": "unknown token"})
         self._own_routes: Mapping[str, Callable[[bytes], Answer]] = {}
-        # Begun, in this order, when the engine has started; ended, likewise, before it stops.
+        # Begun, in this order, when the engine has started; ended, likewise, before it stops; closed after.
         self._openers: list[Callable[[], None]] = []
+        self._enders: list[Callable[[], None]] = []
         self._closers: list[Callable[[], None]] = []
 
     def mount(
@@ -165,7 +166,9 @@ class Cloud:
         cloud_mounts.mount_tasks(self._internals, tasks)
         self._openers.append(lambda: self._resume(tasks))
         # First the tasks: their threads would go on asking an engine that has ended.
-        self._closers += [tasks.close, targets.close]
+        self._enders += [tasks.close, targets.end]
+        # The engine's last events are for targets, too: written down now, carried out by the next run.
+        self._closers.append(targets.close)
 
     def _guarded(self, api: ReadableApi) -> Unguarded | BatchGuard:
         if not self._options.enforce_iam or self._permissions is None:
@@ -230,10 +233,12 @@ class Cloud:
 
         async def stopping() -> None:
             try:
-                for close in self._closers:
-                    await asyncio.to_thread(close)
+                for end in self._enders:
+                    await asyncio.to_thread(end)
                 await asyncio.to_thread(on_stop)
             finally:
+                for close in self._closers:
+                    await asyncio.to_thread(close)
                 # First: MiniStack ends a function's process, but not what that one has started.
                 for reaper in reapers:
                     await asyncio.to_thread(reaper.close)

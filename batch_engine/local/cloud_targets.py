@@ -109,13 +109,20 @@ class BatchTargets:
         """
         self._push(self._deliveries.add(target, event, source_arn, transformed, now_ms=self._clock()))
 
-    def close(self) -> None:
-        """Finish what is under way; what waits for its next attempt goes on with the next run."""
+    def end(self) -> None:
+        """Finish what is under way; what waits for its next attempt goes on with the next run.
+
+        So does what is taken over from now on: it is written down until ``close``.
+        """
         with self._changed:
             self._closing = True
             self._changed.notify()
         if self._worker.is_alive():
             self._worker.join()
+
+    def close(self) -> None:
+        """End, and take nothing over any more."""
+        self.end()
         self._deliveries.close()
 
     def _push(self, delivery: Delivery) -> None:

@@ -233,6 +233,20 @@ def test_what_was_taken_over_survives_the_servers_end(tmp_path: Path) -> None:
     again.targets.close()
 
 
+def test_what_is_taken_over_at_the_very_end_is_left_for_the_next_run(tmp_path: Path) -> None:
+    first = World(tmp_path / "d.sqlite", [])
+    first.targets.start()
+    first.targets.end()
+    first.targets.deliver(target(), EVENT, RULE, None)
+    first.targets.close()
+    assert first.calls == [], "AWS Batch has ended by then"
+    second = World(tmp_path / "d.sqlite", [])
+    second.targets.start()
+    second.settle()
+    assert len(second.calls) == 1
+    second.targets.close()
+
+
 def test_an_attempt_that_is_not_due_yet_waits_for_the_next_run(tmp_path: Path) -> None:
     first = World(tmp_path / "d.sqlite", [ServerError("no")])
     first.step_ms = 0
