@@ -11,12 +11,13 @@ from batch_stack.preflight.finding import Finding
 from batch_stack.preflight.network import check_network
 from batch_stack.preflight.quotas import check_quotas
 from batch_stack.preflight.retry_policies import check_retry_policies
+from batch_stack.preflight.updates import check_updates
 from batch_stack.preflight.use import check_use
 from batch_stack.settings import Settings
 
 __all__ = ["Finding", "preflight"]
 
-_CHECKS = (check_quotas, check_capacity, check_retry_policies, check_network, check_use)
+_CHECKS = (check_quotas, check_capacity, check_retry_policies, check_network, check_updates, check_use)
 
 
 def preflight(settings: Settings) -> list[Finding]:

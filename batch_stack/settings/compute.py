@@ -91,7 +91,7 @@ class Ec2Settings(_InstanceTypes):
     https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html"""
     placement_zone: Annotated[int, Field(ge=1, le=6)] = 1
     """Which of the network's Availability Zones the placement group is in, counted from 1."""
-    update_timeout_minutes: Annotated[int, Field(ge=1, le=7200)] = 30
+    update_timeout_minutes: Annotated[int, Field(ge=1, le=7200)] = 60
     """How many minutes jobs on old instances have left when an edit brings new ones (types, disks, subnets).
     Then they are ended, and tried again from their beginning. With more, old instances stay longer.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html"""

@@ -102,7 +102,7 @@ def test_none_is_named_tagged_or_replaced(kinds: dict[str, Any], name: str) -> N
     assert properties["State"] == ("DISABLED" if disabled else "ENABLED")
 
 
-@pytest.mark.parametrize(("name", "minutes"), [("plain", 30), ("gpu", 7200)])
+@pytest.mark.parametrize(("name", "minutes"), [("plain", 60), ("gpu", 7200)])
 def test_jobs_have_as_long_as_they_are_given_to_leave_old_instances(
     kinds: dict[str, Any], name: str, minutes: int
 ) -> None:
