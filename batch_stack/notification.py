@@ -61,9 +61,11 @@ class Notification(Construct):
         for email in emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
         self.dead_letter_queue = message_queue(self, "DeadLetterQueue", removal_policy=removal_policy)
+        self._dead_letter_arn = self.dead_letter_queue.queue_arn
         self.dead_letter_alarms: list[cloudwatch.Alarm] = []
         # An imported topic is one to which a target or an action adds no, unconditional, permission.
         self._target_topic = sns.Topic.from_topic_arn(self, "TopicOfRules", self.topic.topic_arn)
+        self._alarm_action = actions.SnsAction(self._target_topic)
         self._admits_budgets = False
         self._rule_arns = _Arns()
         self._alarm_arns = _Arns()
@@ -101,7 +103,7 @@ class Notification(Construct):
         )
         # The target's own property would add a statement for each rule to the queue's policy.
         cast(events.CfnRule, rule.node.default_child).add_property_override(
-            "Targets.0.DeadLetterConfig.Arn", self.dead_letter_queue.queue_arn
+            "Targets.0.DeadLetterConfig.Arn", self._dead_letter_arn
         )
         self._rule_arns.add(rule.rule_arn)
         return rule
@@ -112,7 +114,7 @@ class Notification(Construct):
         Args:
             alarm: any alarm of this stack.
         """
-        alarm.add_alarm_action(actions.SnsAction(self._target_topic))
+        alarm.add_alarm_action(self._alarm_action)
         self._alarm_arns.add(alarm.alarm_arn)
 
     def admit_budgets(self) -> None:
@@ -159,7 +161,7 @@ class Notification(Construct):
                 sid="RulesOfThisAccount",
                 principals=[iam.ServicePrincipal("events.amazonaws.com")],
                 actions=["sqs:SendMessage"],
-                resources=[self.dead_letter_queue.queue_arn],
+                resources=[self._dead_letter_arn],
                 conditions={"ArnLike": {"aws:SourceArn": rules}},
             )
         )

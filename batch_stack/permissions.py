@@ -133,23 +133,21 @@ def grant_submit_job(
         tags: the only tags that a job may be given when it is submitted; by default it may have none.
     """
     revisions = [f"{arn}:*" for arn in job_definition_arns]
-    grantee.grant_principal.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=["batch:SubmitJob"],
-            resources=[*(queue.job_queue_arn for queue in queues), *job_definition_arns, *revisions],
-            conditions={"StringEquals": {"batch:ShareIdentifier": list(shares)}} if shares else None,
-        )
+    iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=["batch:SubmitJob"],
+        resource_arns=[*(queue.job_queue_arn for queue in queues), *job_definition_arns, *revisions],
+        conditions={"StringEquals": {"batch:ShareIdentifier": list(shares)}} if shares else None,
     )
     if tags:
-        grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["batch:TagResource"],
-                resources=[_any_job(queues[0])],
-                conditions={
-                    "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()},
-                    "ForAllValues:StringEquals": {"aws:TagKeys": list(tags)},
-                },
-            )
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["batch:TagResource"],
+            resource_arns=[_any_job(queues[0])],
+            conditions={
+                "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()},
+                "ForAllValues:StringEquals": {"aws:TagKeys": list(tags)},
+            },
         )
 
 
@@ -159,8 +157,8 @@ def grant_read_jobs(grantee: iam.IGrantable) -> None:
     Args:
         grantee: who may ask.
     """
-    grantee.grant_principal.add_to_principal_policy(
-        iam.PolicyStatement(actions=["batch:DescribeJobs", "batch:ListJobs"], resources=["*"])
+    iam.Grant.add_to_principal(
+        grantee=grantee, actions=["batch:DescribeJobs", "batch:ListJobs"], resource_arns=["*"]
     )
 
 
@@ -180,12 +178,11 @@ def grant_stop_jobs(grantee: iam.IGrantable, scope: Construct, *, tags: Mapping[
     """
     if not tags:
         raise ValueError(f"tags must have at least one entry, got {dict(tags)} at {scope.node.path}")
-    grantee.grant_principal.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=["batch:CancelJob", "batch:TerminateJob"],
-            resources=[_any_job(scope)],
-            conditions={"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}},
-        )
+    iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=["batch:CancelJob", "batch:TerminateJob"],
+        resource_arns=[_any_job(scope)],
+        conditions={"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}},
     )
 
 
@@ -199,22 +196,20 @@ def grant_read_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
     Listing makes S3 answer 404 for an object that is not there, instead of 403: a worker can then tell a
     missing input from a missing permission.
     """
-    grantee.grant_principal.add_to_principal_policy(
-        iam.PolicyStatement(actions=["s3:ListBucket"], resources=[bucket.bucket_arn])
-    )
-    grantee.grant_principal.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=["s3:GetObject", "s3:GetObjectVersion"], resources=[bucket.arn_for_objects("*")]
-        )
+    iam.Grant.add_to_principal(grantee=grantee, actions=["s3:ListBucket"], resource_arns=[bucket.bucket_arn])
+    iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=["s3:GetObject", "s3:GetObjectVersion"],
+        resource_arns=[bucket.arn_for_objects("*")],
     )
     grant_key(grantee, bucket.encryption_key, actions=READ, service="s3")
 
 
 def grant_write_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
     """Allow writing objects, and giving up an upload in parts that cannot be finished."""
-    grantee.grant_principal.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=["s3:AbortMultipartUpload", "s3:PutObject"], resources=[bucket.arn_for_objects("*")]
-        )
+    iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=["s3:AbortMultipartUpload", "s3:PutObject"],
+        resource_arns=[bucket.arn_for_objects("*")],
     )
     grant_key(grantee, bucket.encryption_key, actions=WRITE, service="s3")

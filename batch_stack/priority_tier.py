@@ -56,7 +56,7 @@ class PriorityTier(Construct):
             ValueError: too many compute environments, or a mixture that AWS Batch refuses.
         """
         super().__init__(scope, construct_id)
-        _check(self.node.path, compute_environments)
+        _check(self, compute_environments)
         self.platform = compute_environments[0].platform
         self.scheduling_policy = self._scheduling_policy(settings.fair_share)
         self.queue = batch.JobQueue(
@@ -94,12 +94,13 @@ class PriorityTier(Construct):
         )
 
     def _watch(self, notification: Notification, alarms: AlarmSettings | None) -> None:
+        queue_arn = self.queue.job_queue_arn
         self.job_failed_rule = notification.tell_of(
             self,
             "JobFailed",
             detail_type="Batch Job State Change",
             detail={
-                "jobQueue": [self.queue.job_queue_arn],
+                "jobQueue": [queue_arn],
                 "status": ["FAILED"],
                 # A child of an array has an index, and a parent that speaks for all of them.
                 "arrayProperties": {"index": [{"exists": False}]},
@@ -110,7 +111,7 @@ class PriorityTier(Construct):
             self,
             "QueueBlocked",
             detail_type="Batch Job Queue Blocked",
-            detail={"jobQueue": [self.queue.job_queue_arn]},
+            detail={"jobQueue": [queue_arn]},
             text=queue_blocked_text(),
         )
         if alarms is not None:
@@ -141,18 +142,19 @@ class PriorityTier(Construct):
         )
 
 
-def _check(path: str, compute_environments: Sequence[ComputeEnvironment]) -> None:
+def _check(scope: Construct, compute_environments: Sequence[ComputeEnvironment]) -> None:
     count = len(compute_environments)
     if not 1 <= count <= _MAX_COMPUTE_ENVIRONMENTS:
         raise ValueError(
-            f"compute_environments must have 1 to {_MAX_COMPUTE_ENVIRONMENTS} entries, got {count} at {path}"
+            f"compute_environments must have 1 to {_MAX_COMPUTE_ENVIRONMENTS} entries, got {count} "
+            f"at {scope.node.path}"
         )
     for quality in ("platform", "architecture"):
         values = sorted({getattr(environment, quality) for environment in compute_environments})
         if len(values) > 1:
             raise ValueError(
                 f"compute_environments of a queue must have one {quality}, "
-                f"got {' and '.join(values)} at {path}"
+                f"got {' and '.join(values)} at {scope.node.path}"
             )
 
 

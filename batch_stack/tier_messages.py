@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from aws_cdk import aws_events as events
 
+# The texts are the same for every tier, and each field of one takes a call to the library.
 
+
+@cache
 def job_failed_text() -> str:
     """The message on a job that has failed for good."""
     field = events.EventField.from_path
@@ -22,6 +27,7 @@ def job_failed_text() -> str:
     )
 
 
+@cache
 def queue_blocked_text() -> str:
     """The message on a queue whose first job cannot start."""
     field = events.EventField.from_path
