@@ -1,25 +1,40 @@
 """The composition root: batch.yaml becomes a BatchStack. Another file: `cdk deploy -c settings=path.yaml`."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
-from batch_stack import App, BatchStack, SettingsError, check_against_lock, load_settings
+import batch_stack
 
 ROOT = Path(__file__).resolve().parent
 
 
 def main() -> None:
     """Synthesise the stack into the folder that the CDK command asks for."""
-    app = App()
+    _import_side_by_side()
+    app = batch_stack.App()
     path = Path(app.node.try_get_context("settings") or ROOT / "batch.yaml")
     try:
-        settings = load_settings(path)
-        BatchStack(app, settings.name, settings=settings, containers_dir=ROOT / "containers")
+        settings = batch_stack.load_settings(path)
+        batch_stack.BatchStack(app, settings.name, settings=settings, containers_dir=ROOT / "containers")
         lock = path.with_suffix(".lock.json")
-        check_against_lock(settings, lock, create=app.node.try_get_context("lock") == "create")
-    except SettingsError as error:
+        batch_stack.check_against_lock(settings, lock, create=app.node.try_get_context("lock") == "create")
+    except batch_stack.SettingsError as error:
         raise SystemExit(str(error)) from None
     app.synth()
+
+
+def _import_side_by_side() -> None:
+    """Import the settings while the library starts its Node.js, for which Python would only wait.
+
+    Nothing may ask that Node.js for anything meanwhile: it takes one request at a time (docs/adr/017).
+    """
+    import_module("jsii")  # Alone: the sooner it is there, the sooner it starts Node.js.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        library = pool.submit(import_module, "aws_cdk")
+        import_module("batch_stack.lock")
+        library.result()
 
 
 if __name__ == "__main__":

@@ -81,6 +81,19 @@ def test_the_node_js_of_the_python_package_is_used_unless_another_is_named() -> 
     assert node({"JSII_NODE": "/elsewhere/node"}) == "/elsewhere/node"
 
 
+def test_settings_and_the_lock_load_nothing_that_asks_node_js_for_anything() -> None:
+    # app.py imports them while a thread starts Node.js, which can be asked one thing at a time.
+    script = (
+        "import sys, batch_stack.lock, batch_stack.settings;"
+        "print(*({'jsii', 'constructs', 'aws_cdk'} & {name.split('.')[0] for name in sys.modules}))"
+    )
+    command = [sys.executable, "-c", script]
+
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+
+    assert result.stdout.strip() == ""
+
+
 def test_every_public_name_can_be_imported() -> None:
     for name in batch_stack.__all__:
         assert getattr(batch_stack, name).__name__ == name
