@@ -57,7 +57,8 @@ def check_common(container: Wire, execution_role: str | None, platform: Platform
     Raises:
         ClientError: AWS Batch would refuse it.
     """
-    for variable in container.get("environment") or []:
+    for variable in [*(container.get("environment") or []), *(container.get("secrets") or [])]:
+        # What a secret becomes is a variable, too.
         if str(variable.get("name", "")).startswith("AWS_BATCH"):
             raise ClientError(
                 f"Environment variable names cannot start with AWS_BATCH, got {variable['name']}"

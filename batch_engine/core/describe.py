@@ -95,7 +95,7 @@ def job_detail(job: Job, registry: Registry) -> Wire:
         **_container(job),
         "tags": {"resourceArn": job.arn, **job.tags},
         "propagateTags": job.propagate_tags,
-        "platformCapabilities": [job.platform.value],
+        "platformCapabilities": _capabilities(job, registry),
         **_present(
             statusReason=job.status_reason,
             startedAt=job.started_at_ms,
@@ -111,6 +111,14 @@ def job_detail(job: Job, registry: Registry) -> Wire:
             isTerminated=job.is_terminated or None,
         ),
     }
+
+
+def _capabilities(job: Job, registry: Registry) -> list[str]:
+    """As the definition has them, which may say MANAGED_INSTANCES: for the core a kind of EC2."""
+    name, _, revision = job.definition_arn.rpartition("/")[2].rpartition(":")
+    definition = registry.job_definitions.get(name, {}).get(int(revision or 0))
+    said = None if definition is None else definition.body.get("platformCapabilities")
+    return list(said) if said else [job.platform.value]
 
 
 def _consumables(job: Job) -> Wire | None:

@@ -62,12 +62,13 @@ def _check_names(containers: list[Wire]) -> None:
 
 
 def _check_timeouts(container: Wire, platform: Platform) -> None:
+    of_container = f" of container {container['name']}" if container.get("name") else ""
     for member in ("startTimeout", "stopTimeout"):
         value = container.get(member, MIN_TIMEOUT_S)
         if value < MIN_TIMEOUT_S or (platform is Platform.FARGATE and value > MAX_FARGATE_TIMEOUT_S):
             raise ClientError(
-                f"{member} must be at least {MIN_TIMEOUT_S} and on Fargate at most {MAX_FARGATE_TIMEOUT_S} "
-                f"seconds, got {value}"
+                f"{member}{of_container} must be at least {MIN_TIMEOUT_S} and on Fargate at most "
+                f"{MAX_FARGATE_TIMEOUT_S} seconds, got {value}"
             )
 
 

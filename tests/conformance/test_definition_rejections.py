@@ -150,6 +150,16 @@ DEFINITIONS: dict[str, tuple[dict[str, Any], str]] = {
     "reserved variable": (
         on_ec2(environment=[{"name": "AWS_BATCH_X", "value": "1"}]),
         "Environment variable names cannot start with AWS_BATCH, got AWS_BATCH_X"),
+    "secret of a reserved name": (
+        on_ec2(secrets=[{"name": "AWS_BATCH_JOB_ID", "valueFrom": "v"}], executionRoleArn=ROLE),
+        "Environment variable names cannot start with AWS_BATCH, got AWS_BATCH_JOB_ID"),
+    "secret of a reserved name in a task": (
+        task(member("a", secrets=[{"name": "AWS_BATCH_X", "valueFrom": "v"}]), executionRoleArn=ROLE),
+        "Environment variable names cannot start with AWS_BATCH, got AWS_BATCH_X"),
+    "secret of a reserved name on nodes": (
+        nodes(container=container(
+            secrets=[{"name": "AWS_BATCH_X", "valueFrom": "v"}], executionRoleArn=ROLE)),
+        "Environment variable names cannot start with AWS_BATCH, got AWS_BATCH_X"),
     "two platform capabilities": (
         {**on_ec2(), "platformCapabilities": ["EC2", "FARGATE"]},
         "platformCapabilities must be one of EC2, FARGATE, MANAGED_INSTANCES, got ['EC2', 'FARGATE']"),
@@ -212,7 +222,7 @@ DEFINITIONS: dict[str, tuple[dict[str, Any], str]] = {
         "dependsOn is circular among a, b"),
     "stop timeout": (
         task(member("a", stopTimeout=1)),
-        "stopTimeout must be at least 2 and on Fargate at most 120 seconds, got 1"),
+        "stopTimeout of container a must be at least 2 and on Fargate at most 120 seconds, got 1"),
     "pod without a container": (pod(), "A pod must have between 1 and 10 containers, got 0"),
     "pod memory": (
         pod(of_resources(limits={"memory": "1Gi"})), "memory must be whole MiB of at least 4Mi, got 1Gi"),

@@ -325,3 +325,17 @@ def test_at_most_20_quota_shares_in_a_queue(world: ApiWorld) -> None:
         world.ask("CreateQuotaShare", quotaShareName=f"s{number}", jobQueue=queue, **SHARE)
     text = world.refusal("CreateQuotaShare", quotaShareName="more", jobQueue=queue, **SHARE)
     assert text == "No more than 20 quota shares are allowed in a job queue"
+
+
+@pytest.mark.parametrize("said", [None, "EC2", "MANAGED_INSTANCES"])
+def test_a_job_has_the_platform_capabilities_of_its_definition(world: ApiWorld, said: str | None) -> None:
+    given = {"platformCapabilities": [said]} if said else {}
+    task = {"taskProperties": [{"containers": [container(name="a")]}]}
+    world.queue("q", world.environment())
+    world.ask("RegisterJobDefinition", jobDefinitionName="d", type="container", ecsProperties=task, **given)
+    job_id = world.submit()
+    (job,) = world.ask("DescribeJobs", jobs=[job_id])["jobs"]
+    assert job["platformCapabilities"] == [said or "EC2"]
+    world.ask("DeregisterJobDefinition", jobDefinition="d:1")
+    (job,) = world.ask("DescribeJobs", jobs=[job_id])["jobs"]
+    assert job["platformCapabilities"] == [said or "EC2"]

@@ -236,7 +236,7 @@ def assert_limits_are_kept(world: Any) -> None:
     for queue in world.registry.job_queues.values():
         head = world.scheduler.dispatcher.shares.head(queue) if queue.status == "VALID" else None
         for action in queue.time_limit_actions if head is not None else ():
-            if action["reason"] == head.wait_reason:
+            if head.wait_reason is not None and action["reason"] == head.wait_reason.limited_as:
                 waited_ms = world.now_ms - head.waits_since_ms
                 limit_ms = action["maxTimeSeconds"] * 1000 + SLACK_MS
                 assert waited_ms <= limit_ms, f"{head.id} waits for {waited_ms} ms: {head.status_reason}"
