@@ -46,6 +46,10 @@ _KINDS: dict[str, type[Entity]] = {
 _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
 
 
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading a row raises that is not as this program writes it."""
+
+
 class StoreError(Exception):
     """The state file cannot be used."""
 
@@ -79,13 +83,14 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
             self._open(path)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, *_UNREADABLE) as error:
             self._connection.close()
-            raise StoreError(f"{path} is not a readable state file: {error}") from error
+            raise _unreadable(path, error) from error
 
     def _open(self, path: Path) -> None:
         connection = self._connection
@@ -103,7 +108,17 @@ class Store:
         self._last_event_id: int = connection.execute("SELECT max(id) FROM outbox").fetchone()[0] or 0
 
     def load(self) -> Iterable[Entity]:
-        """Every entity that was saved; resources before the jobs that name them."""
+        """Every entity that was saved; resources before the jobs that name them.
+
+        Raises:
+            StoreError: a row is not as this program writes it.
+        """
+        try:
+            yield from self._read()
+        except _UNREADABLE as error:
+            raise _unreadable(self._path, error) from error
+
+    def _read(self) -> Iterable[Entity]:
         with self._lock:
             rows = self._connection.execute("SELECT kind, body FROM entity").fetchall()
             jobs = self._connection.execute(
@@ -187,6 +202,12 @@ class Store:
         """Close the file; what was saved is safe already."""
         with self._lock:
             self._connection.close()
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    # A KeyError says no more than a name.
+    detail = str(error) if isinstance(error, sqlite3.Error) else f"{type(error).__name__}: {error}"
+    return StoreError(f"{path} is not a readable state file: {detail}")
 
 
 def _row(event: PendingEvent) -> tuple[int, int, str, str, str]:

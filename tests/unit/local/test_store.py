@@ -1,6 +1,7 @@
 """What is saved is what comes back."""
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from batch_engine.core.registry import Registry
 from batch_engine.core.scheduler import Scheduler
 from batch_engine.local.engine import RandomIds
 from batch_engine.local.store import SCHEMA_VERSION, Announcement, Store, StoreError
+from batch_engine.local.store_schema import bring_up_to_date
 
 
 def core(registry):
@@ -105,3 +107,42 @@ def test_unusable_files_are_named(tmp_path):
     newer.close()
     with pytest.raises(StoreError, match=f"has version {SCHEMA_VERSION + 1}"):
         Store(tmp_path / "newer")
+
+
+BAD_JOBS = {
+    "no member": "{}",
+    "no object": "[]",
+    "no JSON": "{",
+    "of another type": '{"id": 1, "order": "x"}',
+}
+
+
+@pytest.mark.parametrize("body", BAD_JOBS.values(), ids=BAD_JOBS)
+def test_a_row_of_an_earlier_version_that_cannot_be_read_is_named(tmp_path, body):
+    file = sqlite3.connect(tmp_path / "state")
+    file.executescript((Path(__file__).parent / "state_files/version-2.sql").read_text())
+    file.execute("INSERT INTO entity VALUES ('arn:x', 'Job', ?)", (body,))
+    file.commit()
+    file.close()
+    with pytest.raises(StoreError, match="state is not a readable state file: "):
+        Store(tmp_path / "state")
+    file = sqlite3.connect(tmp_path / "state")
+    assert file.execute("PRAGMA user_version").fetchone() == (2,), "it is left as it was"
+    file.close()
+
+
+@pytest.mark.parametrize("row", [("arn:x", "JobQueue", "{}"), ("arn:x", "Wish", "{}")])
+def test_a_row_that_cannot_be_read_is_named(tmp_path, row):
+    store = Store(tmp_path / "state")
+    store._connection.execute("INSERT INTO entity VALUES (?, ?, ?)", row)
+    with pytest.raises(StoreError, match="state is not a readable state file: "):
+        list(store.load())
+
+
+def test_a_full_disk_is_named_when_a_file_is_brought_up_to_date(tmp_path):
+    file = sqlite3.connect(tmp_path / "state", isolation_level=None)
+    file.executescript((Path(__file__).parent / "state_files/version-2.sql").read_text())
+    file.execute(f"PRAGMA max_page_count = {file.execute('PRAGMA page_count').fetchone()[0]}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        bring_up_to_date(file)
+    assert file.execute("PRAGMA user_version").fetchone() == (2,)
