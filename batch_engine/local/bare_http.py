@@ -10,6 +10,8 @@ import httptools
 
 Answer = Callable[[int, Mapping[str, str], bytes], None]
 MAX_REQUEST_BYTES = 8 << 20
+_OF_OFFERS = (b"upgrade", b"http2-settings", b"connection", b"expect")
+"""Who offers a protocol says so in ``Connection``; whoever expects to be told to go on was told already."""
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
@@ -67,11 +69,33 @@ class Connection(asyncio.Protocol):
         """Take in a part of a request, or several requests."""
         self._size += len(data)
         try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            while data:
+                data = self._feed(data)
+        except httptools.HttpParserError:
             self._fail(HTTPStatus.BAD_REQUEST)
         if self._size > MAX_REQUEST_BYTES:
             self._fail(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse; answer what is left of the data after a request that offers another protocol.
+
+        Java's own client offers HTTP/2 with its first request. The parser ends there, before the body; who
+        does not take an offer up goes on as if it had not been made.
+        """
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            method, version = self._parser.get_method(), self._parser.get_http_version().encode("ascii")
+            if method == b"CONNECT":
+                raise httptools.HttpParserError("this is no proxy") from None
+            lines = [method + b" " + self._coming.target + b" HTTP/" + version]
+            lines += [
+                name + b": " + value for name, value in self._coming.headers if name.lower() not in _OF_OFFERS
+            ]
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(b"\r\n".join((*lines, b"", b"")))
+            return data[offer.args[0] :]
+        return b""
 
     def _fail(self, status: HTTPStatus) -> None:
         if self._transport is not None:
@@ -97,7 +121,9 @@ class Connection(asyncio.Protocol):
         self._coming.body += body
 
     def on_message_complete(self) -> None:
-        """All of it is there."""
+        """All of it is there, unless it offers another protocol: then its body is still to come."""
+        if self._parser.should_upgrade():
+            return
         self._coming.method = self._parser.get_method().decode("ascii")
         self._coming.keeps_alive = self._parser.should_keep_alive()
         self._size = 0

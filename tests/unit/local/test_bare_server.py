@@ -146,3 +146,30 @@ def test_requests_that_come_together_are_saved_together(endpoint, say, monkeypat
     assert max(saved) >= 5
     for _, _, body in accepted:
         assert endpoint.wait(body["jobId"])["status"] == "SUCCEEDED"
+
+
+UPGRADE = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAAP__")
+
+
+@pytest.mark.parametrize("parts", ["together", "one by one"])
+def test_another_protocol_that_is_offered_is_not_taken_up(say, parts):
+    """Java's own client offers HTTP/2 with its first request."""
+    offer = request(b"POST", b"/v1/describejobqueues", QUEUES, *UPGRADE)
+    text = offer + request() + offer
+    answers = say(*([text] if parts == "together" else (text[at : at + 1] for at in range(len(text)))))
+    for _ in range(3):
+        status, headers, body = answer(answers)
+        assert (status, body) == (200, {"jobQueues": []})
+        assert "upgrade" not in headers
+
+
+def test_an_offer_without_a_body_is_answered(say):
+    head = b"\r\n".join((b"GET /v1/tags/x HTTP/1.1", b"Host: localhost", *UPGRADE, b"", b""))
+    answers = say(head + request())
+    assert answer(answers)[0] == 400, "of AWS Batch: x is no ARN"
+    assert answer(answers)[2] == {"jobQueues": []}
+
+
+def test_this_is_no_proxy(say):
+    head = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n"
+    assert say(head, until_closed=True).startswith(b"HTTP/1.1 400 ")
