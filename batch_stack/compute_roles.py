@@ -149,12 +149,31 @@ def unmanaged_service_role(scope: Construct, construct_id: str) -> iam.Role:
         scope: the parent construct.
         construct_id: the role's id within it.
     """
+    sources = [_arn(scope, "batch", resource, "*") for resource in ("compute-environment", "job")]
+    return iam.Role(
+        scope,
+        construct_id,
+        description="Lets AWS Batch run jobs in an unmanaged compute environment",
+        assumed_by=iam.ServicePrincipal(
+            "batch.amazonaws.com",
+            # https://docs.aws.amazon.com/batch/latest/userguide/cross-service-confused-deputy-prevention.html
+            conditions={
+                "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                "ArnLike": {"aws:SourceArn": sources},
+            },
+        ),
+        inline_policies={"RunJobs": iam.PolicyDocument(statements=_running_jobs(scope))},
+    )
+
+
+def _running_jobs(scope: Construct) -> list[iam.PolicyStatement]:
+    """What AWS Batch does in its clusters, and for the jobs that run there."""
     clusters = _clusters(scope)
     in_clusters = {"ArnLike": {"ecs:cluster": clusters}}
     logs = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/batch/job*"
     instances = _arn(scope, "ecs", "container-instance", "*")
     definitions, tasks = _arn(scope, "ecs", "task-definition", "*"), _arn(scope, "ecs", "task", "*")
-    statements = [
+    return [
         # AWS binds none of these to a resource.
         _allow(
             [
@@ -197,21 +216,6 @@ def unmanaged_service_role(scope: Construct, construct_id: str) -> iam.Role:
             {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}},
         ),
     ]
-    sources = [_arn(scope, "batch", resource, "*") for resource in ("compute-environment", "job")]
-    return iam.Role(
-        scope,
-        construct_id,
-        description="Lets AWS Batch run jobs in an unmanaged compute environment",
-        assumed_by=iam.ServicePrincipal(
-            "batch.amazonaws.com",
-            # https://docs.aws.amazon.com/batch/latest/userguide/cross-service-confused-deputy-prevention.html
-            conditions={
-                "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
-                "ArnLike": {"aws:SourceArn": sources},
-            },
-        ),
-        inline_policies={"RunJobs": iam.PolicyDocument(statements=statements)},
-    )
 
 
 def _clusters(scope: Construct) -> list[str]:

@@ -63,9 +63,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         self.architecture = settings.architecture
         self.instance_role = instance_role(self, "InstanceRole", drains=spot)
         self.launch_template = self._launch_template(settings, spot)
-        stack = Stack.of(self)
-        path = self.node.path.removeprefix(f"{stack.node.path}/").removeprefix("Default/")
-        self.cost_tag = f"{stack.stack_name}/{path}"
+        self.cost_tag = self._cost_tag()
         # Of its instances: a tag of the compute environment itself could not be changed without replacing it.
         Tags.of(self.launch_template).add(COST_TAG, self.cost_tag)
         nodes = settings.placement_group
@@ -74,11 +72,6 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         security_groups: list[ec2.ISecurityGroup] = [network.security_group]
         if self.node_security_group is not None:
             security_groups.append(self.node_security_group)
-        default_class = (
-            batch.DefaultInstanceClass.ARM64
-            if settings.architecture == "arm64"
-            else batch.DefaultInstanceClass.X86_64
-        )
         self.resource = batch.ManagedEc2EcsComputeEnvironment(
             self,
             "Resource",
@@ -89,7 +82,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             instance_role=self.instance_role,
             launch_template=self.launch_template,
             images=_images(settings),
-            default_instance_classes=[default_class],
+            default_instance_classes=[_default_class(settings)],
             spot=spot,
             allocation_strategy=(
                 batch.AllocationStrategy.SPOT_PRICE_CAPACITY_OPTIMIZED
@@ -103,14 +96,22 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             terminate_on_update=False,
             update_timeout=Duration.minutes(settings.update_timeout_minutes),
         )
+        self._override(settings)
+        self._never_replace_for_tags()
+        self._outlived_by(network)
+
+    def _cost_tag(self) -> str:
+        stack = Stack.of(self)
+        path = self.node.path.removeprefix(f"{stack.node.path}/").removeprefix("Default/")
+        return f"{stack.stack_name}/{path}"
+
+    def _override(self, settings: Ec2Settings) -> None:
         # The L2 takes families only as members of an enum, which knows none that is newer than itself.
         self._cfn.add_property_override("ComputeResources.InstanceTypes", settings.instance_types)
         # $Default and $Latest never change in the template, so an edit would not reach the instances.
         self._cfn.add_property_override(
             "ComputeResources.LaunchTemplate.Version", self.launch_template.latest_version_number
         )
-        self._never_replace_for_tags()
-        self._outlived_by(network)
 
     def _launch_template(self, settings: Ec2Settings, spot: bool) -> ec2.LaunchTemplate:
         volume = ec2.BlockDeviceVolume.ebs(
@@ -150,6 +151,11 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         )
         group.add_ingress_rule(group, ec2.Port.all_traffic(), "from the other nodes")
         return group
+
+
+def _default_class(settings: Ec2Settings) -> batch.DefaultInstanceClass:
+    arm64 = settings.architecture == "arm64"
+    return batch.DefaultInstanceClass.ARM64 if arm64 else batch.DefaultInstanceClass.X86_64
 
 
 def _images(settings: Ec2Settings) -> list[batch.EcsMachineImage]:

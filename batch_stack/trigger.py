@@ -88,7 +88,7 @@ class ObjectTrigger(Construct):
                 triggers on the same objects need different ones, lest their jobs write the same keys.
 
         Raises:
-            ValueError: the job is for another platform than the tier.
+            ValueError: the job is for another platform or CPU architecture than the tier.
         """
         super().__init__(scope, construct_id)
         job.check_tier(tier, at=self.node.path)
@@ -116,7 +116,10 @@ class ObjectTrigger(Construct):
         job.grant_submit(role, tier, shares=[share] if share is not None else [])
         logs.grant_write(role)
         self.function = self._function(role, environment, logs)
-        self.rule = events.Rule(
+        self.rule = self._rule(bucket, prefix)
+
+    def _rule(self, bucket: s3.IBucket, prefix: str) -> events.Rule:
+        return events.Rule(
             self,
             "ObjectCreated",
             description="Objects created in the input bucket become jobs",
