@@ -22,6 +22,8 @@ from batch_stack.permissions import grant_submit_job, task_role
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import Architecture, JobSettings, RetrySettings, SettingsError
 
+_LOG_RETENTION_DAYS = 30
+
 
 class ContainerJob(Construct):
     """A job definition, on EC2, Fargate or ECS Managed Instances, of one node or of several.
@@ -38,6 +40,7 @@ class ContainerJob(Construct):
         execution_role: what ECS needs to start it: pull the image, read its secrets, write the log.
         log_group: where its output goes.
         platform: ``ec2``, ``fargate`` or ``managed_instances``.
+        architecture: the CPU architecture that it is made for; None for one whose image may be of several.
         tiers: the queues that it is meant for.
         array_size: with how many children a trigger submits it; None for a job that is no array.
     """
@@ -49,9 +52,9 @@ class ContainerJob(Construct):
         *,
         name: str,
         settings: JobSettings,
-        containers_dir: Path,
-        retry: RetrySettings,
-        log_retention_days: int,
+        containers_dir: Path | None = None,
+        retry: RetrySettings | None = None,
+        log_retention_days: int | None = None,
         architecture: Architecture = "x86_64",
         assign_public_ip: bool = False,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
@@ -67,9 +70,9 @@ class ContainerJob(Construct):
             construct_id: this construct's id within it.
             name: the job's name in the settings; it begins the names of log streams.
             settings: image, platform, vCPUs, memory in MiB, timeout in seconds, command and so on.
-            containers_dir: the build context, which holds the folder with the Dockerfile.
-            retry: how often a failed attempt is followed by another, and after which failures.
-            log_retention_days: one of the periods that CloudWatch Logs allows.
+            containers_dir: the build context, which holds the folder with the Dockerfile, if there is one.
+            retry: when a failed attempt is followed by another; by default as its settings say.
+            log_retention_days: a period that CloudWatch Logs allows; by default its settings' own, else 30.
             architecture: the CPU architecture to build for, and to ask of Fargate.
             assign_public_ip: on Fargate, needed in public subnets.
             removal_policy: what becomes of the log group with the stack.
@@ -79,54 +82,39 @@ class ContainerJob(Construct):
             consumable_resources: those of the platform by their names in the settings.
 
         Raises:
-            SettingsError: there is no Dockerfile in the folder, or the settings name an access point or a
-                consumable resource that is not there.
+            SettingsError: a folder has no Dockerfile, or no containers_dir; or the settings name an access
+                point or a consumable resource that is not there.
         """
         super().__init__(scope, construct_id)
-        self.platform = settings.platform
+        self.platform, self.array_size = settings.platform, settings.array_size
+        self.architecture = None if settings.any_architecture else architecture
         self.tiers = tuple(tiers)
-        self.array_size = settings.array_size
-        self.job_role = task_role(self, "JobRole", description=f"What the code of {name} jobs may do")
-        self.execution_role = task_role(
-            self, "ExecutionRole", description=f"Pulls the image of {name} jobs and writes their log"
-        )
-        self.log_group = log_group(
-            self, "LogGroup", retention_days=log_retention_days, removal_policy=removal_policy
-        )
+        self.job_role, self.execution_role = self._roles(name)
+        days = log_retention_days or settings.log_retention_days or _LOG_RETENTION_DAYS
+        self.log_group = log_group(self, "LogGroup", retention_days=days, removal_policy=removal_policy)
         given = combined([*resources, self._own_resources(settings)])
-        self.definition = job_definition(
-            self,
-            "Definition",
-            settings=settings,
-            retry=retry,
-            parts=JobParts(
-                image=job_image(
-                    self,
-                    name=name,
-                    settings=settings,
-                    containers_dir=containers_dir,
-                    architecture=architecture,
-                ),
-                job_role=self.job_role,
-                execution_role=self.execution_role,
-                logging=ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group),
-                environment=given.environment,
-                secrets=given.secrets,
-                volumes=JobVolumes(
-                    self, job=name, settings=settings.volumes, job_role=self.job_role, file_system=file_system
-                ),
-                consumables=_consumables(name, settings, consumable_resources or {}),
-                architecture=architecture,
-                assign_public_ip=assign_public_ip,
-            ),
+        image = job_image(
+            self, name=name, settings=settings, containers_dir=containers_dir, architecture=architecture
         )
+        volumes = JobVolumes(
+            self, job=name, settings=settings.volumes, job_role=self.job_role, file_system=file_system
+        )
+        parts = JobParts(
+            image=image,
+            job_role=self.job_role,
+            execution_role=self.execution_role,
+            logging=ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group),
+            environment=given.environment,
+            secrets=given.secrets,
+            volumes=volumes,
+            consumables=_consumables(name, settings, consumable_resources or {}),
+            architecture=architecture,
+            assign_public_ip=assign_public_ip,
+        )
+        policy = retry or settings.retry or RetrySettings()
+        self.definition = job_definition(self, "Definition", settings=settings, retry=policy, parts=parts)
         self.unversioned_arn = self._unversioned_arn()
-        for grant in given.grants:
-            grant(self.job_role)
-        for index, arn in enumerate(settings.managed_policy_arns):
-            self.job_role.add_managed_policy(
-                iam.ManagedPolicy.from_managed_policy_arn(self, f"ManagedPolicy{index}", arn)
-            )
+        self._allow(given, settings.managed_policy_arns)
 
     def grant_submit(
         self,
@@ -144,7 +132,7 @@ class ContainerJob(Construct):
             tags: what jobs may be tagged with when they are submitted; by default they cannot be tagged.
 
         Raises:
-            ValueError: a tier is for another platform than the job, or there is no tier at all.
+            ValueError: a tier is for another platform or CPU architecture than the job, or there is no tier.
         """
         chosen = tiers or self.tiers
         if not chosen:
@@ -167,10 +155,30 @@ class ContainerJob(Construct):
             at: the path of the construct that wants to, for the error.
 
         Raises:
-            ValueError: it is for another platform.
+            ValueError: it is for another platform or CPU architecture.
         """
         if tier.platform != self.platform:
             raise ValueError(f"tier must be for {self.platform}, like the job, got {tier.platform} at {at}")
+        if self.architecture not in (None, tier.architecture):
+            raise ValueError(
+                f"tier must be for {self.architecture}, like the job, got {tier.architecture} at {at}"
+            )
+
+    def _roles(self, name: str) -> tuple[iam.Role, iam.Role]:
+        return (
+            task_role(self, "JobRole", description=f"What the code of {name} jobs may do"),
+            task_role(
+                self, "ExecutionRole", description=f"Pulls the image of {name} jobs and writes their log"
+            ),
+        )
+
+    def _allow(self, given: JobResources, managed_policy_arns: Sequence[str]) -> None:
+        for grant in given.grants:
+            grant(self.job_role)
+        for index, arn in enumerate(managed_policy_arns):
+            self.job_role.add_managed_policy(
+                iam.ManagedPolicy.from_managed_policy_arn(self, f"ManagedPolicy{index}", arn)
+            )
 
     def _own_resources(self, settings: JobSettings) -> JobResources:
         return JobResources(

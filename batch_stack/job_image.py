@@ -36,7 +36,12 @@ _NOT_IN_IMAGES = [
 
 
 def job_image(
-    scope: Construct, *, name: str, settings: JobSettings, containers_dir: Path, architecture: Architecture
+    scope: Construct,
+    *,
+    name: str,
+    settings: JobSettings,
+    containers_dir: Path | None,
+    architecture: Architecture,
 ) -> ecs.ContainerImage:
     """Find or build the image of a job.
 
@@ -47,13 +52,18 @@ def job_image(
         scope: the parent construct.
         name: the job's name in the settings, for errors.
         settings: one of `folder`, `ecr_repository` (with `tag`, a tag or a ``sha256:`` digest) and `image`.
-        containers_dir: the build context, which holds the folder.
+        containers_dir: the build context, which holds the folder; only `folder` needs it.
         architecture: the CPU architecture to build for.
 
     Raises:
-        SettingsError: there is no Dockerfile in the folder.
+        SettingsError: there is no Dockerfile in the folder, or no build context.
     """
     if settings.folder is not None:
+        if containers_dir is None:
+            raise SettingsError(
+                f"jobs.{name}.folder must not be given without containers_dir, the folder that holds it, got "
+                f"{settings.folder!r}"
+            )
         return _built_image(scope, name, settings.folder, containers_dir, architecture)
     if settings.ecr_repository is not None:
         repository = ecr.Repository.from_repository_name(scope, "Repository", settings.ecr_repository)

@@ -15,7 +15,7 @@ from constructs import Construct
 from batch_stack.compute import compute_environment
 from batch_stack.compute_environment import ComputeEnvironment
 from batch_stack.consumable_resource import ConsumableResource
-from batch_stack.data_services import data_services
+from batch_stack.data_services import DataServices, data_services
 from batch_stack.encryption import encryption_key
 from batch_stack.job import ContainerJob
 from batch_stack.job_resources import JobResources
@@ -70,7 +70,7 @@ class BatchPlatform(Construct):
         construct_id: str,
         *,
         settings: Settings,
-        containers_dir: Path,
+        containers_dir: Path | None = None,
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
     ) -> None:
@@ -80,14 +80,15 @@ class BatchPlatform(Construct):
             scope: a stack, or a construct in one.
             construct_id: this construct's id within it.
             settings: what to provision.
-            containers_dir: holds a folder with a Dockerfile for each job whose image is built here.
+            containers_dir: holds a folder with a Dockerfile for each job whose image is built here; only
+                such jobs need it.
             vpc: an existing VPC; by default one is made, or named, as the settings say.
             subnets: where jobs run in an existing VPC; by default its private subnets with egress, else its
                 public ones.
 
         Raises:
             SettingsError: a check before deployment found what cannot work, or a job's folder has no
-                Dockerfile.
+                Dockerfile, or there is no containers_dir for it.
             ValueError: the VPC has no such subnet.
         """
         super().__init__(scope, construct_id)
@@ -105,30 +106,9 @@ class BatchPlatform(Construct):
             log_retention_days=settings.log_retention_days,
             removal_policy=removal_policy(settings.storage),
         )
-        self.compute: Mapping[str, ComputeEnvironment] = MappingProxyType(
-            {
-                name: compute_environment(self, f"{pascal(name)}Compute", network=self.network, settings=one)
-                for name, one in settings.compute.items()
-            }
-        )
-        self.notification = Notification(
-            self,
-            "Notification",
-            emails=settings.notifications.emails,
-            removal_policy=removal_policy(settings.storage),
-        )
-        self.tiers: Mapping[str, PriorityTier] = MappingProxyType(
-            {
-                name: PriorityTier(
-                    self,
-                    f"{pascal(name)}Tier",
-                    compute_environments=[self.compute[compute] for compute in tier.compute],
-                    settings=tier,
-                    notification=self.notification,
-                )
-                for name, tier in settings.tiers.items()
-            }
-        )
+        self.compute: Mapping[str, ComputeEnvironment] = MappingProxyType(self._compute())
+        self.notification = self._notification()
+        self.tiers: Mapping[str, PriorityTier] = MappingProxyType(self._tiers())
         self._key = self._encryption_key()
         self.key = self._key if settings.storage.kms else None
         self.budgets: Mapping[str, TierBudget] = MappingProxyType(
@@ -141,18 +121,11 @@ class BatchPlatform(Construct):
             key=self.key,
             log_retention_days=settings.log_retention_days,
         )
-        data = data_services(
-            self, settings=settings, network=self.network, notification=self.notification, key=self.key
-        )
+        data = self._data_services()
         self.file_system, self.job_table, self.database = data.file_system, data.job_table, data.database
         self.event_bus, self.work_queue = data.event_bus, data.work_queue
         self._resources = [self.storage.for_jobs(), *data.for_jobs()]
-        self.consumable_resources: Mapping[str, ConsumableResource] = MappingProxyType(
-            {
-                name: ConsumableResource(self, f"{pascal(name)}Consumable", settings=one)
-                for name, one in settings.consumable_resources.items()
-            }
-        )
+        self.consumable_resources: Mapping[str, ConsumableResource] = MappingProxyType(self._consumables())
         self._jobs = {name: self._job(name, job) for name, job in settings.jobs.items()}
         self.jobs: Mapping[str, ContainerJob] = MappingProxyType(self._jobs)
         self._triggers = {name: self._trigger(name, one) for name, one in settings.triggers.items()}
@@ -225,6 +198,43 @@ class BatchPlatform(Construct):
             ValueError: no tag is given.
         """
         grant_stop_jobs(grantee, self, tags=tags)
+
+    def _compute(self) -> dict[str, ComputeEnvironment]:
+        return {
+            name: compute_environment(self, f"{pascal(name)}Compute", network=self.network, settings=one)
+            for name, one in self.settings.compute.items()
+        }
+
+    def _notification(self) -> Notification:
+        return Notification(
+            self,
+            "Notification",
+            emails=self.settings.notifications.emails,
+            removal_policy=removal_policy(self.settings.storage),
+        )
+
+    def _tiers(self) -> dict[str, PriorityTier]:
+        return {
+            name: PriorityTier(
+                self,
+                f"{pascal(name)}Tier",
+                compute_environments=[self.compute[compute] for compute in tier.compute],
+                settings=tier,
+                notification=self.notification,
+            )
+            for name, tier in self.settings.tiers.items()
+        }
+
+    def _data_services(self) -> DataServices:
+        return data_services(
+            self, settings=self.settings, network=self.network, notification=self.notification, key=self.key
+        )
+
+    def _consumables(self) -> dict[str, ConsumableResource]:
+        return {
+            name: ConsumableResource(self, f"{pascal(name)}Consumable", settings=one)
+            for name, one in self.settings.consumable_resources.items()
+        }
 
     def _job(
         self,

@@ -28,6 +28,7 @@ class PriorityTier(Construct):
     Attributes:
         queue: the job queue. It has no name of its own, so that it can be replaced.
         platform: ``ec2``, ``fargate`` ...: what a job definition for it must be made for.
+        architecture: the CPU architecture that a job's image must have.
         scheduling_policy: how the queue is shared; None if it is first in, first out.
         job_failed_rule: the EventBridge rule on jobs that failed; None if nobody is to be told.
         queue_blocked_rule: the EventBridge rule on a first job that cannot start; None likewise.
@@ -58,6 +59,7 @@ class PriorityTier(Construct):
         super().__init__(scope, construct_id)
         _check(self, compute_environments)
         self.platform = compute_environments[0].platform
+        self.architecture = compute_environments[0].architecture
         self.scheduling_policy = self._scheduling_policy(settings.fair_share)
         self.queue = batch.JobQueue(
             self,

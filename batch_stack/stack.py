@@ -26,7 +26,7 @@ class BatchStack(Stack):
         construct_id: str,
         *,
         settings: Settings,
-        containers_dir: Path,
+        containers_dir: Path | None = None,
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
         env: Environment | None = None,
@@ -37,14 +37,15 @@ class BatchStack(Stack):
             scope: the app.
             construct_id: the stack's name.
             settings: what to provision.
-            containers_dir: holds a folder with a Dockerfile for each job whose image is built here.
+            containers_dir: holds a folder with a Dockerfile for each job whose image is built here; only
+                such jobs need it.
             vpc: an existing VPC; by default one is made, or named, as the settings say.
             subnets: where jobs run in an existing VPC; by default its private subnets with egress, else its
                 public ones.
             env: account and Region; by default those of the deployment.
 
         Raises:
-            SettingsError: a job's folder has no Dockerfile.
+            SettingsError: a job's folder has no Dockerfile, or there is no containers_dir for it.
             ValueError: the VPC has no such subnet.
         """
         super().__init__(

@@ -150,3 +150,12 @@ def test_only_the_workers_own_files_are_in_its_image(new_app: Callable[[], Any],
     (asset,) = (path for path in assembly.glob("asset.*") if (path / "media").is_dir())
     staged = sorted(path.relative_to(asset).as_posix() for path in asset.rglob("*") if path.is_file())
     assert staged == ["batch_worker/run.py", "media/Dockerfile", "media/work.py"]
+
+
+def test_a_folder_without_a_place_to_look_for_it_is_a_settings_error(new_app: Callable[[], Any]) -> None:
+    settings = parse_settings({"jobs": {"resize": {"folder": "media"}}}, source="test")
+    with pytest.raises(SettingsError) as raised:
+        batch_stack.BatchStack(new_app(), "refused", settings=settings)
+    assert str(raised.value) == (
+        "jobs.resize.folder must not be given without containers_dir, the folder that holds it, got 'media'"
+    )
