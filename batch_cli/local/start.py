@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from batch_cli.local.options import data_dir_option
+from batch_engine.local.private_files import make_private_file, make_private_folder
 from batch_engine.local.server_state import (
     LOG_FILE,
     AlreadyRunningError,
@@ -183,8 +184,9 @@ def _announce(record: ServerRecord) -> None:
 
 def _start_detached(data_dir: Path, options: list[str]) -> None:
     command = [sys.executable, "-m", "batch_cli.main", "local", "start", *options]
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_private_folder(data_dir)
     log_path = data_dir / LOG_FILE
+    make_private_file(log_path)
     with log_path.open("wb") as log:
         server = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

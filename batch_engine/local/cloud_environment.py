@@ -137,6 +137,7 @@ def take_over_the_process(
     # Functions are unpacked into the temporary folder; those of a server that was killed are still there.
     scratch = Path(variables["TMPDIR"])
     shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+    scratch.mkdir(mode=0o700, parents=True)
     tempfile.tempdir = str(scratch)
-    Path(variables["STATE_DIR"]).mkdir(exist_ok=True)
+    for name in ("STATE_DIR", "S3_DATA_DIR"):
+        Path(variables[name]).mkdir(mode=0o700, exist_ok=True)

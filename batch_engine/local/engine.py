@@ -33,6 +33,7 @@ from batch_engine.local.launch import SHARED_FOLDER, NoSecrets
 from batch_engine.local.log_shipper import LogShipper
 from batch_engine.local.outbox import Outbox, announcement
 from batch_engine.local.ports import BatchService, CredentialSource, EventSink, LogSink, SecretSource
+from batch_engine.local.private_files import make_private_folder
 from batch_engine.local.role_credentials import RoleCredentials
 from batch_engine.local.runtimes import RuntimeChoice, build_runtime
 from batch_engine.local.store import Announcement, Store
@@ -361,7 +362,7 @@ def build_engine(
         RuntimeUnavailableError: containers of an earlier run cannot be removed.
         StoreError: the state file cannot be used.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_private_folder(data_dir)
     store = Store(data_dir / STATE_FILE)
     registry = Registry()
     for entity in store.load():

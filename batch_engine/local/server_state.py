@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from batch_engine.local.cloud_http import HEALTH_PATH
+from batch_engine.local.private_files import make_private_folder
 
 RECORD_FILE = "server.json"
 LOCK_FILE = "server.lock"
@@ -117,7 +118,7 @@ def exclusive(data_dir: Path) -> Iterator[None]:
     Raises:
         AlreadyRunningError: another process holds it.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
+    make_private_folder(data_dir)
     with (data_dir / LOCK_FILE).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

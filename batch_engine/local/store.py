@@ -27,6 +27,7 @@ from batch_engine.core.model import (
 )
 from batch_engine.core.registry import Entity
 from batch_engine.local import job_rows
+from batch_engine.local.private_files import make_private_file
 from batch_engine.local.store_schema import SCHEMA_VERSION, bring_up_to_date
 
 CHECKPOINT_PAGES = 10_000
@@ -85,6 +86,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        if path.name != ":memory:":
+            make_private_file(path)
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         try:
             self._open(path)

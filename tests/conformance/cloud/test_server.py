@@ -243,3 +243,10 @@ def test_env_speaks_to_the_shell(cloud: LocalCloud) -> None:
     assert seen["AWS_ENDPOINT_URL"] == cloud.record.endpoint_url
     assert seen["AWS_SECRET_ACCESS_KEY"] == "test"
     assert "AWS_PROFILE" not in seen
+
+
+def test_what_is_stored_is_nobody_elses_to_read(own_cloud: LocalCloud) -> None:
+    for name in (".", "state", "s3", "batch-stack-tmp"):
+        assert (own_cloud.data_dir / name).stat().st_mode & 0o066 == 0, name
+    for name in ("server.log", "batch.sqlite", "deliveries.sqlite", "executions.sqlite"):
+        assert (own_cloud.data_dir / name).stat().st_mode & 0o077 == 0, name
