@@ -53,7 +53,10 @@ class HeldJobs:
 
     def let_go(self, job: dict[str, Any]) -> None:
         """Let the present attempt of a job end."""
-        (self.gates / f"{job['jobId']}.{len(job['attempts']) + 1}").touch()
+        self._gate(job).touch()
+
+    def _gate(self, job: dict[str, Any]) -> Path:
+        return self.gates / f"{job['jobId']}.{len(job['attempts']) + 1}"
 
     def let_all_go(self) -> None:
         (self.gates / "all").touch()
@@ -74,16 +77,21 @@ class HeldJobs:
             yield from self.batch.describe_jobs(jobs=ids[start : start + 100])["jobs"]
 
     def running(self) -> dict[str, dict[str, Any]]:
-        """Those that have a process of their own, by their ids."""
+        """Those that have a process of their own, which has not been let go; by their ids."""
         return {
             job_id: job
             for job_id, job in self.described().items()
-            if job["status"] == "RUNNING" and "size" not in job.get("arrayProperties", {})
+            if job["status"] == "RUNNING" and not _is_array(job) and not self._gate(job).exists()
         }
 
-    def waiting(self) -> set[str]:
-        """Those that have not started yet."""
-        return {job_id for job_id, job in self.described().items() if job["status"] in _WAITING}
+    def waiting(self, *statuses: str) -> set[str]:
+        """Those that have not started yet, by default in any of the statuses before."""
+        wanted = statuses or _WAITING
+        return {
+            job_id
+            for job_id, job in self.described().items()
+            if job["status"] in wanted and not _is_array(job)
+        }
 
     def wait(self, job_id: str, *statuses: str) -> dict[str, Any]:
         """Wait until a job is in one of some statuses."""
@@ -104,3 +112,7 @@ class HeldJobs:
                 if attempt["container"].get("exitCode") not in (0, 75)
             ]
         return found
+
+
+def _is_array(job: dict[str, Any]) -> bool:
+    return "size" in job.get("arrayProperties", {})
