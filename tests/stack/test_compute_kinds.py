@@ -102,6 +102,12 @@ def test_none_is_named_tagged_or_replaced(kinds: dict[str, Any], name: str) -> N
     assert properties["State"] == ("DISABLED" if disabled else "ENABLED")
 
 
+def test_no_edit_of_limits_orders_newer_images_and_with_them_new_instances(kinds: dict[str, Any]) -> None:
+    for name in KINDS:
+        if name != "theirs":
+            assert "UpdateToLatestImageVersion" not in _properties(kinds, name).get("ComputeResources", {})
+
+
 @pytest.mark.parametrize(("name", "minutes"), [("plain", 60), ("gpu", 7200)])
 def test_jobs_have_as_long_as_they_are_given_to_leave_old_instances(
     kinds: dict[str, Any], name: str, minutes: int
