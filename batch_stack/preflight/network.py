@@ -28,7 +28,7 @@ def check_network(settings: Settings) -> Iterator[Finding]:
             yield warning(
                 "unreachableRegistry",
                 f"jobs.{name}.image should be of Amazon ECR in isolated subnets, which reach no other "
-                f"registry, got {job.image!r}: copy it, or use a pull-through cache",
+                f"registry, got {job.image!r}: copy it into a repository of yours",
             )
 
 

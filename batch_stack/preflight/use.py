@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
@@ -9,6 +10,7 @@ from batch_stack.preflight.instances import known_types
 from batch_stack.settings import ComputeEnvironmentSettings, OnDemandSettings, Settings, SpotSettings
 
 _FEW_SPOT_TYPES = 5
+_CONTAINER_SOCKETS = ("/docker.sock", "/containerd.sock")
 
 
 def check_use(settings: Settings) -> Iterator[Finding]:
@@ -19,6 +21,8 @@ def check_use(settings: Settings) -> Iterator[Finding]:
         )
     yield from _check_multi_node(settings)
     yield from _check_spot(settings)
+    yield from _check_scheduling_priorities(settings)
+    yield from _check_host_volumes(settings)
     for name, trigger in settings.triggers.items():
         if trigger.prefix.startswith("/"):
             yield warning(
@@ -81,3 +85,32 @@ def _check_spot(settings: Settings) -> Iterator[Finding]:
                 f"compute.{name}.instance_types comes to {len(types)} instance types within max_vcpus: Spot "
                 f"capacity of so few runs out soon. Give families, or at least {_FEW_SPOT_TYPES} types",
             )
+
+
+def _check_scheduling_priorities(settings: Settings) -> Iterator[Finding]:
+    """https://docs.aws.amazon.com/batch/latest/userguide/job_scheduling.html."""
+    for name, job in settings.jobs.items():
+        tiers = settings.tiers_of(name)
+        shared = any(settings.tiers[tier].fair_share is not None for tier in tiers)
+        if job.scheduling_priority is not None and not shared:
+            yield warning(
+                "schedulingPriority",
+                f"jobs.{name}.scheduling_priority has no effect without fair_share, which none of "
+                f"{', '.join(f'tiers.{tier}' for tier in tiers)} has, got {job.scheduling_priority}",
+            )
+
+
+def _check_host_volumes(settings: Settings) -> Iterator[Finding]:
+    """Volumes with which a job has all that its instance has: other jobs, and the instance's role."""
+    for name, job in settings.jobs.items():
+        for volume_name, volume in job.volumes.items():
+            if volume.type != "host":
+                continue
+            path = posixpath.normpath(volume.host_path).replace("//", "/")
+            if path == "/" or path.endswith(_CONTAINER_SOCKETS):
+                yield warning(
+                    "hostVolume",
+                    f"jobs.{name}.volumes.{volume_name}.host_path gives the job its whole instance, with the "
+                    f"files of other jobs and the instance's role, got {volume.host_path!r}: name the folder "
+                    "that it needs",
+                )

@@ -130,6 +130,11 @@ class Ec2Settings(_InstanceTypes):
             raise ValueError(
                 f"min_vcpus must be between 0 and max_vcpus, which is {self.max_vcpus}, got {self.min_vcpus}"
             )
+        if self.min_vcpus and self.state == "disabled":
+            raise ValueError(
+                f"min_vcpus must be 0 with state disabled, got {self.min_vcpus}: they would be paid for, and "
+                "nothing would run on them"
+            )
         return self
 
 

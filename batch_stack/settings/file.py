@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,15 @@ def _wrong_kind(path: str, schema: Mapping[str, Any], given: object) -> str:
     return f"{path}.{name} must be one of {kinds}, got {given[name]!r}"
 
 
+@cache
+def _schema() -> Mapping[str, Any]:
+    """The schema of all settings: it takes longer to make than all else that is said of a problem."""
+    return Settings.model_json_schema()
+
+
 def _resolve(place: Sequence[int | str]) -> tuple[str, Mapping[str, Any]]:
     """Return the path of a field as a reader of the file writes it, and the field's schema."""
-    root = Settings.model_json_schema()
+    root = _schema()
     node: Mapping[str, Any] = root
     path = ""
     for part in place:

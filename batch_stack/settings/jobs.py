@@ -208,7 +208,7 @@ class JobSettings(SettingsModel):
     https://docs.aws.amazon.com/batch/latest/userguide/gpu-jobs.html"""
     shared_memory_mib: Annotated[int, Field(ge=1)] | None = None
     """Size in MiB of /dev/shm, which frameworks hand data between processes through; Docker's default is 64.
-    Not on Fargate.
+    It is part of `memory_mib`. Not on Fargate.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_LinuxParameters.html"""
     ephemeral_storage_gib: Annotated[int, Field(ge=21, le=200)] | None = None
     """Size in GiB of the job's disk, on Fargate only, where it is 20 by default.
@@ -277,6 +277,13 @@ class JobSettings(SettingsModel):
             raise ValueError(
                 f"ephemeral_storage_gib must not be given on {self.platform}, "
                 f"got {self.ephemeral_storage_gib}: its disk is that of the compute environment"
+            )
+        groups = self.nodes.groups if self.nodes is not None else []
+        least_mib = min([self.memory_mib, *(one.memory_mib for one in groups if one.memory_mib is not None)])
+        if self.shared_memory_mib is not None and self.shared_memory_mib > least_mib:
+            raise ValueError(
+                f"shared_memory_mib must be at most memory_mib, which is {least_mib} and which it is part "
+                f"of, got {self.shared_memory_mib}"
             )
         if self.nodes is not None and self.platform != "ec2":
             raise ValueError(f"nodes must not be given on {self.platform}: multi-node jobs run on ec2 only")

@@ -114,3 +114,13 @@ def test_what_is_wrong_is_said_with_its_place(compute: dict[str, Any], problem: 
     with pytest.raises(SettingsError) as raised:
         _compute(**compute)
     assert str(raised.value).startswith(f"batch.yaml: compute.x.{problem}")
+
+
+def test_instances_are_not_kept_warm_for_a_disabled_environment() -> None:
+    with pytest.raises(SettingsError) as raised:
+        _compute(type="on_demand", min_vcpus=8, state="disabled")
+    assert str(raised.value) == (
+        "batch.yaml: compute.x.min_vcpus must be 0 with state disabled, got 8: they would be paid "
+        "for, and nothing would run on them"
+    )
+    assert _compute(type="on_demand", min_vcpus=8).min_vcpus == 8

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import SettingsError, load_settings, parse_settings
+from batch_stack.settings import Settings, SettingsError, load_settings, parse_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -270,3 +270,12 @@ def test_the_shipped_file_is_right() -> None:
     assert settings.jobs["media"].timeout_s == 900
     assert settings.triggers["media"].prefix == "media/"
     assert settings.triggers["media"].tier == "standard"
+
+
+def test_the_schema_is_made_once_for_all_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    real = Settings.model_json_schema
+    monkeypatch.setattr(Settings, "model_json_schema", lambda: made.append(None) or real())
+    tiers = {f"t{number}": {**TIER, "priority": -1} for number in range(20)}
+    assert _problem({"tiers": tiers}).count("tiers.t") == 20
+    assert len(made) <= 1

@@ -210,3 +210,20 @@ def test_a_job_cannot_need_more_than_there_is() -> None:
 def test_a_trigger_keeps_to_its_own_parameters_and_folders(trigger: dict[str, Any], message: str) -> None:
     refusal = _refusal({}, triggers={"new": {"job": "solve", **trigger}})
     assert refusal == f"f: triggers.new.{message}"
+
+
+@pytest.mark.parametrize(
+    ("job", "most_mib"),
+    [
+        ({}, 2048),
+        ({"nodes": {"count": 2, "groups": [{"nodes": "0", "memory_mib": 1024}]}}, 1024),
+    ],
+    ids=["a container", "nodes"],
+)
+def test_shared_memory_is_part_of_the_memory(job: dict[str, Any], most_mib: int) -> None:
+    assert _refusal({**job, "memory_mib": 2048, "shared_memory_mib": most_mib + 1}) == (
+        f"shared_memory_mib must be at most memory_mib, which is {most_mib} and which it is part of, "
+        f"got {most_mib + 1}"
+    )
+    kept = _settings({**job, "memory_mib": 2048, "shared_memory_mib": most_mib})
+    assert kept.jobs["solve"].shared_memory_mib == most_mib
