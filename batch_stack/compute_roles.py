@@ -1,4 +1,4 @@
-"""IAM roles of compute environments other than those on Batch's own EC2 instances.
+"""IAM roles of compute environments and of their instances.
 
 Each says what AWS's own policy for the purpose says, cut down to one Region and account, to the clusters of
 AWS Batch, and to what this library asks for.
@@ -17,6 +17,50 @@ from batch_stack.network import Network
 _LINKED = "aws-service-role"
 _OF_ECS = {"StringEquals": {"aws:RequestTag/AmazonECSManaged": "true"}}
 
+_AGENT_IN_CLUSTERS = (
+    "ecs:RegisterContainerInstance",
+    "ecs:SubmitAttachmentStateChanges",
+    "ecs:SubmitTaskStateChange",
+)
+
+
+def instance_role(scope: Construct, construct_id: str, *, drains: bool) -> iam.Role:
+    """Create the role of container instances, with what the ECS agent needs and no more.
+
+    Jobs on EC2 share the host's network, so a job that runs as root can take this role (see
+    docs/adr/015). It therefore holds nothing of the managed AmazonEC2ContainerServiceforEC2Role that pulls
+    images or writes logs, for every job has an execution role; and it reaches the clusters of AWS Batch only,
+    by both forms of the names that it gives them.
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
+
+    Args:
+        scope: the parent construct.
+        construct_id: the role's id within it.
+        drains: whether the agent may set its instance DRAINING, which it does on a Spot interruption notice.
+    """
+    instances, in_clusters = _container_instances(scope), {"ArnLike": {"ecs:cluster": _clusters(scope)}}
+    of_instances = ["ecs:Poll", "ecs:StartTelemetrySession"]
+    if drains:
+        of_instances.append("ecs:UpdateContainerInstancesState")
+    return _agent_role(
+        scope,
+        construct_id,
+        description="Lets container instances join the ECS cluster of their compute environment",
+        in_clusters=[
+            *_AGENT_IN_CLUSTERS,
+            "ecs:DeregisterContainerInstance",
+            "ecs:SubmitContainerStateChange",
+        ],
+        more=[
+            _allow(of_instances, [instances], in_clusters),
+            _allow(
+                ["ecs:TagResource"],
+                [instances],
+                {"StringEquals": {"ecs:CreateAction": "RegisterContainerInstance"}},
+            ),
+        ],
+    )
+
 
 def managed_instance_role(scope: Construct, construct_id: str) -> iam.Role:
     """Create the role of instances that Amazon ECS manages: what the agent on them needs and no more.
@@ -27,27 +71,34 @@ def managed_instance_role(scope: Construct, construct_id: str) -> iam.Role:
         scope: the parent construct.
         construct_id: the role's id within it.
     """
-    clusters = _clusters(scope)
+    of_instances = ["ecs:Poll", "ecs:PutSystemLogEvents", "ecs:StartTelemetrySession"]
+    return _agent_role(
+        scope,
+        construct_id,
+        description="Lets instances that Amazon ECS manages join the cluster of their compute environment",
+        in_clusters=_AGENT_IN_CLUSTERS,
+        more=[_allow(of_instances, [_container_instances(scope)])],
+    )
+
+
+def _agent_role(
+    scope: Construct,
+    construct_id: str,
+    *,
+    description: str,
+    in_clusters: Sequence[str],
+    more: Sequence[iam.PolicyStatement],
+) -> iam.Role:
     statements = [
         # AWS lets this one be bound to no resource: it tells the agent which endpoint to talk to.
         _allow(["ecs:DiscoverPollEndpoint"], ["*"]),
-        _allow(
-            [
-                "ecs:RegisterContainerInstance",
-                "ecs:SubmitAttachmentStateChanges",
-                "ecs:SubmitTaskStateChange",
-            ],
-            clusters,
-        ),
-        _allow(
-            ["ecs:Poll", "ecs:PutSystemLogEvents", "ecs:StartTelemetrySession"],
-            [_arn(scope, "ecs", "container-instance", "*")],
-        ),
+        _allow(sorted(in_clusters), _clusters(scope)),
+        *more,
     ]
     return iam.Role(
         scope,
         construct_id,
-        description="Lets instances that Amazon ECS manages join the cluster of their compute environment",
+        description=description,
         assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         inline_policies={"EcsAgent": iam.PolicyDocument(statements=statements)},
     )
@@ -171,7 +222,7 @@ def _running_jobs(scope: Construct) -> list[iam.PolicyStatement]:
     clusters = _clusters(scope)
     in_clusters = {"ArnLike": {"ecs:cluster": clusters}}
     logs = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/batch/job*"
-    instances = _arn(scope, "ecs", "container-instance", "*")
+    instances = _container_instances(scope)
     definitions, tasks = _arn(scope, "ecs", "task-definition", "*"), _arn(scope, "ecs", "task", "*")
     return [
         # AWS binds none of these to a resource.
@@ -221,6 +272,10 @@ def _running_jobs(scope: Construct) -> list[iam.PolicyStatement]:
 def _clusters(scope: Construct) -> list[str]:
     """The clusters of AWS Batch, by both forms of the names that it gives them."""
     return [_arn(scope, "ecs", "cluster", name) for name in ("AWSBatch*", "*_Batch_*")]
+
+
+def _container_instances(scope: Construct) -> str:
+    return _arn(scope, "ecs", "container-instance", "*")
 
 
 def _ec2(scope: Construct, *resources: str) -> list[str]:

@@ -8,9 +8,9 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from batch_stack.compute_environment import ComputeEnvironment
+from batch_stack.compute_roles import instance_role
 from batch_stack.instance_user_data import instance_user_data
 from batch_stack.network import Network
-from batch_stack.permissions import instance_role
 from batch_stack.settings import Ec2Settings, OnDemandSettings, SpotSettings
 
 COST_TAG = "batch-stack-compute-environment"

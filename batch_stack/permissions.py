@@ -40,62 +40,6 @@ def task_role(scope: Construct, construct_id: str, *, description: str) -> iam.R
     )
 
 
-def instance_role(scope: Construct, construct_id: str, *, drains: bool) -> iam.Role:
-    """Create the role of container instances, with what the ECS agent needs and no more.
-
-    Jobs on EC2 share the host's network, so a job that runs as root can take this role (see
-    docs/adr/015). It therefore holds nothing of the managed AmazonEC2ContainerServiceforEC2Role that pulls
-    images or writes logs, for every job has an execution role; and it reaches the clusters of AWS Batch only,
-    by both forms of the names that it gives them.
-    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
-
-    Args:
-        scope: the parent construct.
-        construct_id: the role's id within it.
-        drains: whether the agent may set its instance DRAINING, which it does on a Spot interruption notice.
-    """
-    stack = Stack.of(scope)
-    clusters = [
-        stack.format_arn(service="ecs", resource="cluster", resource_name=name)
-        for name in ("AWSBatch*", "*_Batch_*")
-    ]
-    instances = stack.format_arn(service="ecs", resource="container-instance", resource_name="*")
-    of_instances = ["ecs:Poll", "ecs:StartTelemetrySession"]
-    if drains:
-        of_instances.append("ecs:UpdateContainerInstancesState")
-    statements = [
-        # AWS lets this one be bound to no resource: it tells the agent which endpoint to talk to.
-        iam.PolicyStatement(actions=["ecs:DiscoverPollEndpoint"], resources=["*"]),
-        iam.PolicyStatement(
-            actions=[
-                "ecs:DeregisterContainerInstance",
-                "ecs:RegisterContainerInstance",
-                "ecs:SubmitAttachmentStateChanges",
-                "ecs:SubmitContainerStateChange",
-                "ecs:SubmitTaskStateChange",
-            ],
-            resources=clusters,
-        ),
-        iam.PolicyStatement(
-            actions=of_instances,
-            resources=[instances],
-            conditions={"ArnLike": {"ecs:cluster": clusters}},
-        ),
-        iam.PolicyStatement(
-            actions=["ecs:TagResource"],
-            resources=[instances],
-            conditions={"StringEquals": {"ecs:CreateAction": "RegisterContainerInstance"}},
-        ),
-    ]
-    return iam.Role(
-        scope,
-        construct_id,
-        description="Lets container instances join the ECS cluster of their compute environment",
-        assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
-        inline_policies={"EcsAgent": iam.PolicyDocument(statements=statements)},
-    )
-
-
 def function_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:
     """Create a role for a Lambda function, with no permission yet.
 
