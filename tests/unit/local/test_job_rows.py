@@ -17,7 +17,7 @@ from batch_engine.core.model import Job
 from batch_engine.core.registry import Registry
 from batch_engine.core.scheduler import Scheduler
 from batch_engine.local.engine import RandomIds
-from batch_engine.local.store import SCHEMA_VERSION, Announcement, Store
+from batch_engine.local.store import SCHEMA_VERSION, Announcement, Store, StoreError
 
 NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "8"}]
 CONTAINER = {"image": "i", "command": ["c"], "resourceRequirements": NEEDS}
@@ -186,7 +186,7 @@ def test_a_file_that_cannot_be_taken_over_stays_what_it_was(saving, tmp_path):
     file.execute("UPDATE entity SET body = '{}' WHERE kind = 'Job'")
     file.commit()
     before = list(file.iterdump())
-    with pytest.raises(KeyError):
+    with pytest.raises(StoreError, match="earlier is not a readable state file: "):
         Store(tmp_path / "earlier")
     assert list(file.iterdump()) == before
     assert file.execute("PRAGMA user_version").fetchone() == (2,)
@@ -196,5 +196,5 @@ def test_a_child_without_its_parent_is_an_error(saving, tmp_path):
     file = sqlite3.connect(tmp_path / "state")
     file.execute("DELETE FROM job_spec")
     file.commit()
-    with pytest.raises(ValueError, match="is the child of an array that is not there"):
+    with pytest.raises(StoreError, match="is the child of an array that is not there"):
         restored(tmp_path / "state")
