@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import jsii
-from aws_cdk import Aws, Duration, IStableListProducer, Lazy, RemovalPolicy, Stack
+from aws_cdk import Annotations, Aws, Duration, IStableListProducer, Lazy, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
@@ -35,7 +35,7 @@ class Notification(Construct):
     Only the rules and alarms that are given to it may publish there.
 
     Attributes:
-        topic: the SNS topic.
+        topic: the SNS topic, of this construct or of others.
         dead_letter_queue: events that could not be published, kept for 14 days.
         dead_letter_alarms: one on each dead-letter queue, this one's included.
     """
@@ -46,6 +46,7 @@ class Notification(Construct):
         construct_id: str,
         *,
         emails: Sequence[str] = (),
+        topic: sns.ITopic | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Create the topic, and a queue for what does not reach it.
@@ -54,10 +55,13 @@ class Notification(Construct):
             scope: the parent construct.
             construct_id: this construct's id within it.
             emails: addresses to subscribe; each has to confirm.
+            topic: an existing topic; by default one is made. The policy of one that is imported, or of
+                another stack, is its owner's, who must admit what publishes here; warnings say what.
             removal_policy: what becomes of events that could not be published with the stack.
         """
         super().__init__(scope, construct_id)
-        self.topic = sns.Topic(self, "Topic", enforce_ssl=True)
+        self.topic: sns.ITopic = topic or sns.Topic(self, "Topic", enforce_ssl=True)
+        self._is_of_this_stack = Stack.of(self.topic).node.path == Stack.of(self).node.path
         for email in emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
         self.dead_letter_queue = message_queue(self, "DeadLetterQueue", removal_policy=removal_policy)
@@ -124,7 +128,7 @@ class Notification(Construct):
         """
         if not self._admits_budgets:
             self._admits_budgets = True
-            self.topic.add_to_resource_policy(publishing_budgets(self.topic))
+            self._admit(publishing_budgets(self.topic), "budgets.amazonaws.com")
 
     def watch_dead_letters(self, owner: str, queue: sqs.IQueue) -> None:
         """Send a message when something could not be delivered.
@@ -172,15 +176,25 @@ class Notification(Construct):
             ("RulesOfThisStack", "events.amazonaws.com", self._rule_arns, {}),
             ("AlarmsOfThisStack", "cloudwatch.amazonaws.com", self._alarm_arns, own_account),
         ):
-            self.topic.add_to_resource_policy(
-                iam.PolicyStatement(
-                    sid=sid,
-                    principals=[iam.ServicePrincipal(service)],
-                    actions=["sns:Publish"],
-                    resources=[self.topic.topic_arn],
-                    conditions={"ArnEquals": {"aws:SourceArn": Lazy.list(arns)}, **more},
-                )
+            statement = iam.PolicyStatement(
+                sid=sid,
+                principals=[iam.ServicePrincipal(service)],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"ArnEquals": {"aws:SourceArn": Lazy.list(arns)}, **more},
             )
+            self._admit(statement, service)
+
+    def _admit(self, statement: iam.PolicyStatement, service: str) -> None:
+        # A statement in another stack would name rules of this one, which names that stack's topic.
+        if self._is_of_this_stack and self.topic.add_to_resource_policy(statement).statement_added:
+            return
+        Annotations.of(self).add_warning_v2(
+            f"batch-stack:topicPolicy:{service}",
+            f"The policy of the existing topic must let {service} do sns:Publish, and its key, if it has "
+            f"one, must let it do kms:Decrypt and kms:GenerateDataKey: neither can be changed from here. "
+            f"At {self.node.path}",
+        )
 
 
 def publishing_budgets(topic: sns.ITopic) -> iam.PolicyStatement:

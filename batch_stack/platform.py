@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from batch_stack.compute import compute_environment
@@ -206,10 +207,13 @@ class BatchPlatform(Construct):
         }
 
     def _notification(self) -> Notification:
+        settings = self.settings.notifications
+        topic = settings.topic_arn and sns.Topic.from_topic_arn(self, "ExistingTopic", settings.topic_arn)
         return Notification(
             self,
             "Notification",
-            emails=self.settings.notifications.emails,
+            emails=settings.emails,
+            topic=topic or None,
             removal_policy=removal_policy(self.settings.storage),
         )
 

@@ -129,8 +129,9 @@ class TierBudget(Construct):
         )
         for topic in topics.values():
             # AWS Budgets refuses a topic that it may not publish to yet.
-            policy = topic.node.find_child("Policy")
-            budget.node.add_dependency(policy)
+            policy = topic.node.try_find_child("Policy")
+            if policy is not None:
+                budget.node.add_dependency(policy)
         return budget
 
     def _own_topic(self, key: kms.Key) -> sns.Topic:

@@ -39,6 +39,13 @@ KeyArn = Annotated[
         description="the ARN of a KMS key (not of an alias)",
     ),
 ]
+TopicArn = Annotated[
+    str,
+    Field(
+        pattern=rf"^arn:[a-z-]+:sns:{_IN_REGION}:[A-Za-z0-9_-]{{1,256}}$|{_DEPLOYED}",
+        description="the ARN of a standard SNS topic (arn:aws:sns:...)",
+    ),
+]
 PolicyArn = Annotated[
     str,
     Field(

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from batch_stack.settings import checks
-from batch_stack.settings.base import Architecture, LogRetentionDays, Platform, SettingsModel
+from batch_stack.settings.base import Architecture, LogRetentionDays, Platform, SettingsModel, TopicArn
 from batch_stack.settings.compute import DEFAULT_COMPUTE, ComputeEnvironmentSettings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.network import NetworkSettings, PublicNetworkSettings
@@ -60,6 +60,10 @@ class NotificationSettings(SettingsModel):
     emails: list[Email] = []
     """Addresses that are told by e-mail, once each has confirmed.
     https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html"""
+    topic_arn: TopicArn | None = None
+    """An existing topic of this Region, instead of a new one. Its policy must admit events.amazonaws.com,
+    cloudwatch.amazonaws.com and, with budgets, budgets.amazonaws.com: it cannot be changed from here.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html"""
 
     @model_validator(mode="after")
     def _each_once(self) -> NotificationSettings:

@@ -197,7 +197,8 @@ def _spot(**settings: Any) -> dict[str, Any]:
          "triggers.t.tier must be of fargate, because jobs.media.platform is fargate, got 'standard'"),
         ({"notifications": {"emails": ["nobody"]}},
          "notifications.emails[0] must be an e-mail address, got 'nobody'"),
-        ({"notifications": None}, "notifications must be a mapping with the fields emails, got None"),
+        ({"notifications": None},
+         "notifications must be a mapping with the fields emails, topic_arn, got None"),
         ({"name": "2nd"}, "name must be a stack name: a letter, then letters, digits or hyphens, at most 128 "
          "characters, got '2nd'"),
         (["jobs"], "must be a mapping with the fields name, network, compute, consumable_resources, "

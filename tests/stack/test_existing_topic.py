@@ -1,0 +1,68 @@
+"""An existing SNS topic in place of a new one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import batch_stack
+from batch_stack.settings import SettingsError, parse_settings
+
+pytestmark = pytest.mark.stack
+
+ARN = "arn:aws:sns:us-east-1:123456789012:operations"
+
+
+def _resources(cdk: Any, stack: Any, kind: str) -> list[dict[str, Any]]:
+    found = cdk.assertions.Template.from_stack(stack).find_resources(kind).values()
+    return [one.get("Properties", {}) for one in found]
+
+
+def test_an_imported_topic_is_published_to_and_its_owner_is_told_whom_to_admit(
+    cdk: Any, new_app: Callable[[], Any]
+) -> None:
+    compute = {"c": {"type": "spot"}}
+    tiers = {"t": {"priority": 1, "compute": ["c"], "budget": {"usd_per_month": 100}}}
+    content = {
+        "compute": compute,
+        "tiers": tiers,
+        "notifications": {"topic_arn": ARN, "emails": ["ops@example.com"]},
+    }
+    stack = batch_stack.BatchStack(new_app(), "told", settings=parse_settings(content, source="test"))
+    assert _resources(cdk, stack, "AWS::SNS::Topic") == []
+    assert _resources(cdk, stack, "AWS::SNS::TopicPolicy") == []
+    (subscription,) = _resources(cdk, stack, "AWS::SNS::Subscription")
+    assert (subscription["TopicArn"], subscription["Endpoint"]) == (ARN, "ops@example.com")
+    (alarm, *_) = _resources(cdk, stack, "AWS::CloudWatch::Alarm")
+    assert alarm["AlarmActions"] == [ARN]
+    rules = [one for one in _resources(cdk, stack, "AWS::Events::Rule") if "aws.batch" in str(one)]
+    assert rules
+    assert {target["Arn"] for rule in rules for target in rule["Targets"]} == {ARN}
+    (budget,) = _resources(cdk, stack, "AWS::Budgets::Budget")
+    told = [one["Subscribers"][0]["Address"] for one in budget["NotificationsWithSubscribers"]]
+    assert set(told) == {ARN}
+    warned = cdk.assertions.Annotations.from_stack(stack).find_warning("*", cdk.assertions.Match.any_value())
+    for service in ("events", "cloudwatch", "budgets"):
+        assert any(
+            f"must let {service}.amazonaws.com do sns:Publish" in str(one.entry.data) for one in warned
+        )
+
+
+def test_a_topic_of_the_same_stack_admits_what_publishes(cdk: Any, new_app: Callable[[], Any]) -> None:
+    stack = cdk.Stack(new_app(), "own")
+    topic = cdk.aws_sns.Topic(stack, "Operations")
+    notification = batch_stack.Notification(stack, "Notification", topic=topic)
+    assert notification.topic is topic
+    assert len(_resources(cdk, stack, "AWS::SNS::Topic")) == 1
+    (policy,) = _resources(cdk, stack, "AWS::SNS::TopicPolicy")
+    admitted = {one["Principal"]["Service"] for one in policy["PolicyDocument"]["Statement"]}
+    assert admitted == {"events.amazonaws.com", "cloudwatch.amazonaws.com"}
+
+
+def test_a_topic_of_another_kind_is_refused() -> None:
+    with pytest.raises(SettingsError) as raised:
+        parse_settings({"notifications": {"topic_arn": f"{ARN}.fifo"}}, source="f")
+    assert str(raised.value) == (
+        "f: notifications.topic_arn must be the ARN of a standard SNS topic (arn:aws:sns:...), "
+        f"got '{ARN}.fifo'"
+    )
