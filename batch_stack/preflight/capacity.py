@@ -90,7 +90,7 @@ def _check_job(settings: Settings, name: str, job: JobSettings) -> Iterator[Find
             yield error(
                 "jobFits",
                 f"jobs.{name}.{place}{what} must be {allowed} to fit an instance of {environments}, which "
-                f"tiers.{tier} uses, got {getattr(request, _FIELDS[what]):g}",
+                f"tiers.{tier} uses, got {getattr(request, _FIELDS[what]):.10g}",
             )
         elif not failing:
             yield from _check_margin(settings, name, place, request, must)

@@ -19,7 +19,7 @@ def check_before_building(scope: BatchPlatform, settings: Settings) -> None:
     """Check settings before constructs are made from them.
 
     A warning goes away by mending what it says, or by `Annotations.acknowledge_warning` with its id,
-    ``batch-stack:<check>:<path>``.
+    ``batch-stack:<check>:<path>``, where an index stands behind a point: ``instance_types.2``.
 
     Args:
         scope: what the constructs will be in; messages end with its path.
@@ -44,7 +44,8 @@ def check_before_building(scope: BatchPlatform, settings: Settings) -> None:
 
 def _warn(scope: Construct, finding: Finding) -> None:
     # CDK shows one annotation for an id, so that a second finding of a check would replace the first.
-    path = finding.message.partition(" ")[0]
+    # And it reads an id, `[ack: ...]`, up to the first bracket that closes: an index gets a point instead.
+    path = finding.message.partition(" ")[0].replace("[", ".").replace("]", "")
     Annotations.of(scope).add_warning_v2(f"batch-stack:{finding.check}:{path}", finding.message)
 
 

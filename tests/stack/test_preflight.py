@@ -35,6 +35,7 @@ def test_what_cannot_work_ends_synthesis_with_all_of_it(new_app: Callable[[], An
     first, *rest = str(raised.value).splitlines()
     assert first == "2 settings cannot work at Mine/Batch"
     assert [line.split(" must be ")[0] for line in rest] == ["  jobs.a.gpus", "  jobs.b.memory_mib"]
+    assert rest[1].endswith("got 9999999")
 
 
 def test_a_single_error_is_one_line(new_app: Callable[[], Any], cdk: Any) -> None:
@@ -49,6 +50,14 @@ def test_what_may_not_be_meant_is_an_annotation_each(new_app: Callable[[], Any],
     assert len(texts) == 2
     assert all("should not begin with a slash" in text for text in texts)
     assert "[ack: batch-stack:prefix:triggers.x.prefix]" in texts[0]
+
+
+def test_an_id_to_acknowledge_has_no_bracket_that_would_end_it(new_app: Callable[[], Any], cdk: Any) -> None:
+    compute = {"c": {"type": "on_demand", "instance_types": ["c5", "zz9"]}}
+    tiers = {"t": {"priority": 1, "compute": ["c"]}}
+    stack = _platform(new_app, cdk, {"compute": compute, "tiers": tiers, "jobs": {"a": JOB}})
+    (text,) = _warnings(stack)
+    assert "[ack: batch-stack:unknownInstanceType:compute.c.instance_types.1]" in text
 
 
 def test_a_platform_without_jobs_is_warned_of_unless_python_adds_one(
