@@ -13,6 +13,7 @@ import click
 
 from batch_cli.local.options import data_dir_option
 from batch_engine.local.private_files import make_private_file, make_private_folder
+from batch_engine.local.server_port import OtherPortError
 from batch_engine.local.server_state import (
     LOG_FILE,
     AlreadyRunningError,
@@ -165,6 +166,7 @@ def _run(options: ServerOptions) -> None:
         AlreadyRunningError,
         MiniStackMovedError,
         OtherOwnerError,
+        OtherPortError,
         PortInUseError,
         RuntimeUnavailableError,
         StoreError,

@@ -10,6 +10,7 @@ from batch_engine.local.cloud import Cloud, CloudOptions
 from batch_engine.local.engine import build_engine
 from batch_engine.local.runtime import RuntimeUnavailableError
 from batch_engine.local.runtimes import choose
+from batch_engine.local.server_port import remember_port, settle_port
 from batch_engine.local.server_state import (
     ServerOptions,
     ServerRecord,
@@ -36,6 +37,7 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
         PortInUseError: the port cannot be opened.
         MiniStackMovedError: the installed MiniStack is not the pinned one.
         OtherOwnerError: the data folder belongs to another account or Region.
+        OtherPortError: the data folder's queues are reached on another port only.
         RuntimeUnavailableError: jobs cannot run as was asked for.
         StoreError: the state file cannot be used.
     """
@@ -52,7 +54,7 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
         cloud = Cloud(
             CloudOptions(
                 data_dir=data_dir,
-                port=options.port,
+                port=settle_port(data_dir, options.port),
                 account=owner.account,
                 region=owner.region,
                 log_level=options.log_level,
@@ -83,6 +85,7 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
                 cloud.endpoint_url, cloud.port, owner.region, owner.account, str(runtime)
             )
             write_record(data_dir, record)
+            remember_port(data_dir, cloud.port)
             on_ready(record)
 
         try:

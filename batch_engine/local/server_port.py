@@ -1,0 +1,54 @@
+"""The port of a data folder: URLs of SQS queues have it in them, so it cannot change once there are any."""
+
+from pathlib import Path
+
+PORT_FILE = "port"
+_QUEUES = Path("state") / "sqs.json"
+
+
+class OtherPortError(RuntimeError):
+    """What is stored in this data folder can only be reached on another port."""
+
+
+def settle_port(data_dir: Path, port: int) -> int:
+    """Say on which port a data folder is served.
+
+    On another port than theirs, queues would look alive and hand out no message.
+
+    Args:
+        data_dir: the folder; its lock is held.
+        port: as asked for; 0 takes the folder's own, or else a free one.
+
+    Raises:
+        OtherPortError: its queues have URLs with another port.
+    """
+    stored = _stored(data_dir)
+    if stored is None or port == stored or not _has_queues(data_dir, stored):
+        return port
+    if port == 0:
+        return stored
+    raise OtherPortError(
+        f"{data_dir} must be served on port {stored}, which the URLs of its SQS queues name, got --port "
+        f"{port}: give --port {stored}, or --port 0, which takes it, or another --data-dir"
+    )
+
+
+def remember_port(data_dir: Path, port: int) -> None:
+    """Note on which port a data folder is served now."""
+    partial = data_dir / f"{PORT_FILE}.partial"
+    partial.write_text(f"{port}\n", encoding="ascii")
+    partial.replace(data_dir / PORT_FILE)
+
+
+def _stored(data_dir: Path) -> int | None:
+    try:
+        return int((data_dir / PORT_FILE).read_text(encoding="ascii"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _has_queues(data_dir: Path, port: int) -> bool:
+    try:
+        return f"http://127.0.0.1:{port}/" in (data_dir / _QUEUES).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
