@@ -17,12 +17,19 @@ def main() -> None:
     path = Path(app.node.try_get_context("settings") or ROOT / "batch.yaml")
     try:
         settings = batch_stack.load_settings(path)
-        batch_stack.BatchStack(app, settings.name, settings=settings, containers_dir=ROOT / "containers")
+        _build(app, settings, path)
         lock = path.with_suffix(".lock.json")
         batch_stack.check_against_lock(settings, lock, create=app.node.try_get_context("lock") == "create")
     except batch_stack.SettingsError as error:
         raise SystemExit(str(error)) from None
     app.synth()
+
+
+def _build(app: batch_stack.App, settings: batch_stack.Settings, path: Path) -> None:
+    try:
+        batch_stack.BatchStack(app, settings.name, settings=settings, containers_dir=ROOT / "containers")
+    except batch_stack.SettingsError as error:
+        raise batch_stack.SettingsError(f"{path}: {error}") from None
 
 
 def _import_side_by_side() -> None:

@@ -34,11 +34,14 @@ def load_settings(path: Path) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise SettingsError(f"{path}: cannot be read: {reason}") from error
+    loader = _UniqueKeyLoader(text)
+    loader.name = str(path)
     try:
-        # The loader is SafeLoader with one more refusal.
-        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506
+        content = loader.get_single_data()
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: not valid YAML: {error}") from error
+    finally:
+        loader.dispose()
     return parse_settings({} if content is None else content, source=str(path))
 
 

@@ -41,6 +41,16 @@ def test_a_malformed_settings_file_ends_with_one_message_and_no_traceback(tmp_pa
     assert not list(tmp_path.glob("*.template.json"))
 
 
+def test_what_cannot_work_is_said_with_the_files_name(tmp_path: Path) -> None:
+    settings = tmp_path / "mine.yaml"
+    settings.write_text("jobs: {a: {image: busybox, gpus: 1}}\n", encoding="utf-8")
+
+    result = _run_app(settings, tmp_path)
+
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"{settings}: jobs.a.gpus must be 0, ")
+
+
 def test_another_settings_file_can_be_given_and_no_node_js_has_to_be_installed(tmp_path: Path) -> None:
     settings = tmp_path / "mine.yaml"
     settings.write_text("name: my-own\n", encoding="utf-8")

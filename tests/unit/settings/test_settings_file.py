@@ -248,7 +248,7 @@ def test_faulty_yaml_is_located(tmp_path: Path, text: str, line: int, problem: s
     with pytest.raises(SettingsError) as raised:
         load_settings(path)
     assert problem in str(raised.value)
-    assert f"line {line}" in str(raised.value)
+    assert f'in "{path}", line {line}' in str(raised.value)
     assert str(raised.value).startswith(str(path))
 
 
