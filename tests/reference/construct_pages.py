@@ -29,10 +29,10 @@ from batch_stack.settings import IsolatedNetworkSettings
 network = Network(stack, "Network", settings=IsolatedNetworkSettings(mode="isolated"))
 ```
 
-Import `batch_stack` before `aws_cdk`: jsii then runs on the Node.js that is installed with it. Settings that are
-read (`load_settings`, `parse_settings`) or checked together (`BatchPlatform`) raise `SettingsError`; a single
-model that is made in Python (`JobSettings(...)`) raises pydantic's `ValidationError`, a `ValueError`; what does not
-fit a construct is a `ValueError`, with the construct's path.
+Import `batch_stack` before `aws_cdk`: jsii then runs on the Node.js that is installed with it. Settings that
+are read (`load_settings`, `parse_settings`) or checked together (`BatchPlatform`) raise `SettingsError`; a
+single model that is made in Python (`JobSettings(...)`) raises pydantic's `ValidationError`, a `ValueError`;
+what does not fit a construct is a `ValueError`, with the construct's path.
 
 These pages are written by `make docs` from the docstrings: edit those.
 """
