@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aws_cdk import aws_kms as kms
 from constructs import Construct
@@ -11,7 +11,7 @@ from constructs import Construct
 from batch_stack.job_resources import JobResources
 from batch_stack.network import Network
 from batch_stack.notification import Notification
-from batch_stack.settings import Settings
+from batch_stack.settings import DataService, Settings
 from batch_stack.storage import removal_policy
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from batch_stack.messaging import EventBus, WorkQueue
     from batch_stack.results import JobTable
     from batch_stack.results_database import ResultsDatabase
+
+
+class _Service(Protocol):
+    def for_jobs(self) -> JobResources: ...
 
 
 @dataclass(frozen=True)
@@ -39,10 +43,18 @@ class DataServices:
     event_bus: EventBus | None = None
     work_queue: WorkQueue | None = None
 
-    def for_jobs(self) -> list[JobResources]:
-        """What every job gets of them; the file system is what volumes name."""
-        services = (self.job_table, self.database, self.event_bus, self.work_queue)
-        return [service.for_jobs() for service in services if service is not None]
+    def for_jobs(self) -> dict[DataService, JobResources]:
+        """What a job gets of each that is there, by its name in `jobs.<name>.uses`.
+
+        The file system is not among them: volumes name its access points.
+        """
+        services: dict[DataService, _Service | None] = {
+            "job_table": self.job_table,
+            "database": self.database,
+            "event_bus": self.event_bus,
+            "work_queue": self.work_queue,
+        }
+        return {name: service.for_jobs() for name, service in services.items() if service is not None}
 
 
 def data_services(

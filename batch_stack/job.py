@@ -77,7 +77,8 @@ class ContainerJob(Construct):
             assign_public_ip: on Fargate, needed in public subnets.
             removal_policy: what becomes of the log group with the stack.
             tiers: the queues that it is meant for; `grant_submit` allows these.
-            resources: what it may use; the settings' own variables and secrets replace theirs.
+            resources: what it may use; the settings' own variables and secrets replace theirs. `uses` names
+                services of a `BatchPlatform`, which finds them; here they are given, as by ``for_jobs``.
             file_system: the platform's file system, of which a volume may name an access point.
             consumable_resources: those of the platform by their names in the settings.
 

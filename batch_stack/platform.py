@@ -23,7 +23,7 @@ from batch_stack.job_resources import JobResources
 from batch_stack.network import Network
 from batch_stack.notification import Notification
 from batch_stack.permissions import grant_read_jobs, grant_stop_jobs
-from batch_stack.preflight.report import check_before_building
+from batch_stack.preflight.report import Checks
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import (
     JobSettings,
@@ -93,7 +93,8 @@ class BatchPlatform(Construct):
             ValueError: the VPC has no such subnet.
         """
         super().__init__(scope, construct_id)
-        check_before_building(self, settings)
+        self._checks = Checks(self)
+        self._checks.run(settings)
         warn_of_stack_tags(self)
         self.settings = settings
         self._containers_dir = containers_dir
@@ -125,7 +126,7 @@ class BatchPlatform(Construct):
         data = self._data_services()
         self.file_system, self.job_table, self.database = data.file_system, data.job_table, data.database
         self.event_bus, self.work_queue = data.event_bus, data.work_queue
-        self._resources = [self.storage.for_jobs(), *data.for_jobs()]
+        self._services = {**self.storage.for_jobs(), **data.for_jobs()}
         self.consumable_resources: Mapping[str, ConsumableResource] = MappingProxyType(self._consumables())
         self._jobs = {name: self._job(name, job) for name, job in settings.jobs.items()}
         self.jobs: Mapping[str, ContainerJob] = MappingProxyType(self._jobs)
@@ -146,7 +147,7 @@ class BatchPlatform(Construct):
             name: its name, which no other job has.
             settings: the job.
             containers_dir: holds the folder with its Dockerfile; by default where the platform's own are.
-            resources: what it may use besides what all jobs of the platform may.
+            resources: what it may use besides the platform's services, which `uses` of its settings names.
 
         Returns:
             The job; it is in `jobs`, too.
@@ -156,7 +157,7 @@ class BatchPlatform(Construct):
                 Dockerfile.
         """
         whole = with_job(self.settings, name, settings)
-        check_before_building(self, whole)
+        self._checks.run(whole)
         self.settings = whole
         self._jobs[name] = self._job(name, settings, containers_dir, resources)
         return self._jobs[name]
@@ -175,7 +176,7 @@ class BatchPlatform(Construct):
             SettingsError: the job or the tier does not exist, or one does not fit the other.
         """
         whole = with_trigger(self.settings, name, settings)
-        check_before_building(self, whole)
+        self._checks.run(whole)
         self.settings = whole
         self._triggers[name] = self._trigger(name, settings)
         return self._triggers[name]
@@ -260,7 +261,11 @@ class BatchPlatform(Construct):
             assign_public_ip=self.network.assigns_public_ip,
             removal_policy=removal_policy(self.settings.storage),
             tiers=[self.tiers[tier] for tier in tiers],
-            resources=[*self._resources, *resources],
+            # In the platform's order: that of the settings would make a new definition and change nothing.
+            resources=[
+                *(given for service, given in self._services.items() if service in settings.uses),
+                *resources,
+            ],
             file_system=self.file_system,
             consumable_resources=self.consumable_resources,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import cast
 
@@ -12,7 +13,7 @@ from constructs import Construct
 
 from batch_stack.job_resources import JobResources
 from batch_stack.permissions import grant_read_objects, grant_write_objects
-from batch_stack.settings import StorageSettings
+from batch_stack.settings import DataService, StorageSettings
 
 _ABANDONED_UPLOAD_DAYS = 7
 
@@ -64,25 +65,23 @@ class Storage(Construct):
             )
         )
 
-    def for_jobs(self) -> JobResources:
-        """What a job gets: the names of the buckets, and leave to read and write as each is meant.
+    def for_jobs(self) -> dict[DataService, JobResources]:
+        """What a job gets of each bucket: its name, and leave to read and write as it is meant.
 
         ``INPUT_BUCKET`` to read, ``OUTPUT_BUCKET`` to write, and, if there is one, ``SCRATCH_BUCKET`` for
         both.
+
+        Returns:
+            By the names that `jobs.<name>.uses` has for them.
         """
-        environment = {
-            "INPUT_BUCKET": self.input_bucket.bucket_name,
-            "OUTPUT_BUCKET": self.output_bucket.bucket_name,
+        reads, writes = grant_read_objects, grant_write_objects
+        given: dict[DataService, JobResources] = {
+            "input_bucket": _for_jobs("INPUT_BUCKET", self.input_bucket, reads),
+            "output_bucket": _for_jobs("OUTPUT_BUCKET", self.output_bucket, writes),
         }
-        grants = [
-            partial(grant_read_objects, bucket=self.input_bucket),
-            partial(grant_write_objects, bucket=self.output_bucket),
-        ]
         if self.scratch_bucket is not None:
-            environment["SCRATCH_BUCKET"] = self.scratch_bucket.bucket_name
-            grants.append(partial(grant_read_objects, bucket=self.scratch_bucket))
-            grants.append(partial(grant_write_objects, bucket=self.scratch_bucket))
-        return JobResources(environment=environment, grants=grants)
+            given["scratch_bucket"] = _for_jobs("SCRATCH_BUCKET", self.scratch_bucket, reads, writes)
+        return given
 
     def _data_bucket(
         self, construct_id: str, settings: StorageSettings, expiry_days: int | None
@@ -122,6 +121,13 @@ class Storage(Construct):
             lifecycle_rules=[_clean_up(retention_days)],
             removal_policy=self._removal_policy,
         )
+
+
+def _for_jobs(variable: str, bucket: s3.Bucket, *grants: Callable[..., None]) -> JobResources:
+    return JobResources(
+        environment={variable: bucket.bucket_name},
+        grants=[partial(grant, bucket=bucket) for grant in grants],
+    )
 
 
 def _clean_up(expiry_days: int | None, noncurrent_expiry_days: int | None = None) -> s3.LifecycleRule:

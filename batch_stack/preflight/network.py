@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
-from batch_stack.settings import ExistingNetworkSettings, IsolatedNetworkSettings, Settings
+from batch_stack.settings import DataService, ExistingNetworkSettings, IsolatedNetworkSettings, Settings
+from batch_stack.settings.network import EndpointName
+from batch_stack.settings.services import users_of
 
 _ENDPOINTS = "ecs, ecs-agent, ecs-telemetry, ecr.api, ecr.dkr, logs and, as a gateway, s3"
 
@@ -34,9 +36,9 @@ def check_network(settings: Settings) -> Iterator[Finding]:
 
 def _check_endpoints(settings: Settings, network: IsolatedNetworkSettings) -> Iterator[Finding]:
     secrets = [(name, secret) for name, job in settings.jobs.items() for secret in job.secrets.values()]
-    needed = {
+    needed: dict[EndpointName, list[str]] = {
         "secretsmanager": [
-            *(["results.database"] if settings.results.database is not None else []),
+            *(f"jobs.{name}.uses, which has database" for name in users_of(settings, "database")),
             *(f"jobs.{name}.secrets" for name, secret in secrets if secret.secret is not None),
         ],
         "ssm": [f"jobs.{name}.secrets" for name, secret in secrets if secret.parameter is not None],
@@ -48,10 +50,12 @@ def _check_endpoints(settings: Settings, network: IsolatedNetworkSettings) -> It
                 f"network.endpoints must have {endpoint!r} for {users[0]}: ECS fetches secrets through it, "
                 "and without them no job starts",
             )
-    talks = {"events": settings.messaging.event_bus, "sqs": settings.messaging.work_queue}
-    for endpoint, place in (("events", "messaging.event_bus"), ("sqs", "messaging.work_queue")):
-        if talks[endpoint] and endpoint not in network.endpoints:
+    talks: dict[EndpointName, DataService] = {"events": "event_bus", "sqs": "work_queue"}
+    for endpoint, service in talks.items():
+        users = users_of(settings, service)
+        if users and endpoint not in network.endpoints:
             yield warning(
                 "missingEndpoint",
-                f"network.endpoints should have {endpoint!r} for {place}: jobs cannot reach it otherwise",
+                f"network.endpoints should have {endpoint!r} for jobs.{users[0]}.uses, which has {service}: "
+                "jobs cannot reach it otherwise",
             )

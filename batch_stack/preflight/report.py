@@ -14,32 +14,47 @@ from batch_stack.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from batch_stack.platform import BatchPlatform
 
+_MENDED_BY_ADDITIONS = ("noJobs", "unusedService")
 
-def check_before_building(scope: BatchPlatform, settings: Settings) -> None:
-    """Check settings before constructs are made from them.
+
+class Checks:
+    """The checks of one platform, before constructs are made, and again when there is something to add.
 
     A warning goes away by mending what it says, or by `Annotations.acknowledge_warning` with its id,
     ``batch-stack:<check>:<path>``, where an index stands behind a point: ``instance_types.2``.
-
-    Args:
-        scope: what the constructs will be in; messages end with its path.
-        settings: what is to be provisioned.
-
-    Raises:
-        SettingsError: something cannot work; the message has all of that, a line each.
     """
-    findings = preflight(settings)
-    errors = [finding.message for finding in findings if finding.level == "error"]
-    place = f"at {scope.node.path}"
-    if len(errors) == 1:
-        raise SettingsError(f"{errors[0]} {place}")
-    if errors:
-        raise SettingsError("\n  ".join([f"{len(errors)} settings cannot work {place}", *errors]))
-    for finding in findings:
-        if finding.check == "noJobs":
-            scope.node.add_validation(_StillNoJobs(scope, finding))
-        else:
-            _warn(scope, finding)
+
+    def __init__(self, platform: BatchPlatform) -> None:
+        """Prepare them.
+
+        Args:
+            platform: what the constructs will be in; messages end with its path.
+        """
+        self._platform = platform
+        self._waits = False
+
+    def run(self, settings: Settings) -> None:
+        """Check settings before constructs are made from them.
+
+        Args:
+            settings: what is to be provisioned.
+
+        Raises:
+            SettingsError: something cannot work; the message has all of that, a line each.
+        """
+        findings = preflight(settings)
+        errors = [finding.message for finding in findings if finding.level == "error"]
+        place = f"at {self._platform.node.path}"
+        if len(errors) == 1:
+            raise SettingsError(f"{errors[0]} {place}")
+        if errors:
+            raise SettingsError("\n  ".join([f"{len(errors)} settings cannot work {place}", *errors]))
+        for finding in findings:
+            if finding.check not in _MENDED_BY_ADDITIONS:
+                _warn(self._platform, finding)
+            elif not self._waits:
+                self._waits = True
+                self._platform.node.add_validation(_AtTheEnd(self._platform))
 
 
 def _warn(scope: Construct, finding: Finding) -> None:
@@ -50,15 +65,15 @@ def _warn(scope: Construct, finding: Finding) -> None:
 
 
 @jsii.implements(IValidation)
-class _StillNoJobs:
-    """Jobs may be added in Python until the template is written."""
+class _AtTheEnd:
+    """Jobs and triggers may be added in Python until the template is written."""
 
-    def __init__(self, platform: BatchPlatform, finding: Finding) -> None:
+    def __init__(self, platform: BatchPlatform) -> None:
         self._platform = platform
-        self._finding = finding
 
     def validate(self) -> list[str]:
-        """Return no error; leave a warning if there are still no jobs."""
-        if not self._platform.settings.jobs:
-            _warn(self._platform, self._finding)
+        """Return no error; leave the warnings that no addition has mended."""
+        for finding in preflight(self._platform.settings):
+            if finding.check in _MENDED_BY_ADDITIONS:
+                _warn(self._platform, finding)
         return []

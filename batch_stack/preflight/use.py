@@ -7,8 +7,16 @@ from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import known_types
-from batch_stack.settings import ComputeEnvironmentSettings, OnDemandSettings, Settings, SpotSettings
+from batch_stack.settings import (
+    ComputeEnvironmentSettings,
+    DataService,
+    OnDemandSettings,
+    Settings,
+    SpotSettings,
+)
+from batch_stack.settings.services import SETTING_OF, services_of, users_of
 
+_HANDED_OVER: dict[str, DataService] = {"input": "input_bucket", "output": "output_bucket"}
 _FEW_SPOT_TYPES = 5
 _CONTAINER_SOCKETS = ("/docker.sock", "/containerd.sock")
 
@@ -23,6 +31,7 @@ def check_use(settings: Settings) -> Iterator[Finding]:
     yield from _check_spot(settings)
     yield from _check_scheduling_priorities(settings)
     yield from _check_host_volumes(settings)
+    yield from _check_services(settings)
     for name, trigger in settings.triggers.items():
         if trigger.prefix.startswith("/"):
             yield warning(
@@ -34,6 +43,26 @@ def check_use(settings: Settings) -> Iterator[Finding]:
     for name in settings.compute:
         if name not in used and name not in settings.retired.compute:
             yield warning("unusedCompute", f"compute.{name} is used by no tier: nothing will run there")
+
+
+def _check_services(settings: Settings) -> Iterator[Finding]:
+    """Services that nothing may use, and what triggers hand to jobs that may not use it."""
+    for service in services_of(settings):
+        if service in SETTING_OF and not users_of(settings, service):
+            yield warning(
+                "unusedService",
+                f"{SETTING_OF[service]} has no job that may use it: name {service} in jobs.<name>.uses",
+            )
+    for name, trigger in settings.triggers.items():
+        job = settings.jobs[trigger.job]
+        for parameter, service in _HANDED_OVER.items():
+            if service not in job.uses and parameter in job.placeholders:
+                yield warning(
+                    "triggerUses",
+                    f"triggers.{name}.job should be one whose uses has {service}, because its command has "
+                    f"Ref::{parameter}, an address in that bucket, got {trigger.job!r}, which uses "
+                    f"{', '.join(job.uses) or 'nothing'}",
+                )
 
 
 def _check_multi_node(settings: Settings) -> Iterator[Finding]:

@@ -17,7 +17,6 @@ from batch_stack.settings.jobs import (
     JobSettings,
     NodeGroupSettings,
     NodesSettings,
-    SecretSettings,
 )
 from batch_stack.settings.network import (
     ExistingNetworkSettings,
@@ -33,6 +32,8 @@ from batch_stack.settings.root import (
     Settings,
     TriggerSettings,
 )
+from batch_stack.settings.secrets import SecretSettings
+from batch_stack.settings.services import DataService
 from batch_stack.settings.storage import (
     AccessPointSettings,
     DatabaseSettings,
@@ -66,6 +67,7 @@ __all__ = [
     "BudgetSettings",
     "ComputeEnvironmentSettings",
     "ConsumableResourceSettings",
+    "DataService",
     "DatabaseSettings",
     "Ec2Settings",
     "EfsVolumeSettings",

@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from batch_stack.settings.services import SETTING_OF, services_of
+
 if TYPE_CHECKING:
     from batch_stack.settings.root import Settings
 
@@ -114,6 +116,7 @@ def _check_jobs(settings: Settings) -> None:
             if tier not in settings.tiers:
                 raise ValueError(f"jobs.{name}.tiers must be of {_known(settings.tiers)}, got {tier!r}")
             _check_platform(settings, name, tier, f"jobs.{name}.tiers")
+        _check_uses(settings, name)
         if not settings.tiers_of(name):
             why = sorted({str(settings.why_not(name, tier)) for tier in settings.tiers})
             raise ValueError(f"jobs.{name} must be one that a tier can run, got {' and '.join(why)}")
@@ -139,6 +142,16 @@ def _check_jobs(settings: Settings) -> None:
                     f"jobs.{name}.volumes.{volume_name}.access_point must be one of "
                     f"storage.file_system.access_points, {_known(access_points)}, got {volume.access_point!r}"
                 )
+
+
+def _check_uses(settings: Settings, job: str) -> None:
+    known = services_of(settings)
+    for index, service in enumerate(settings.jobs[job].uses):
+        if service not in known:
+            raise ValueError(
+                f"jobs.{job}.uses[{index}] must be one of {_known(known)}, which the platform has, got "
+                f"{service!r}, which {SETTING_OF[service]} would add"
+            )
 
 
 def _check_platform(settings: Settings, job: str, tier: str, place: str) -> None:

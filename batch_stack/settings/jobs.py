@@ -8,13 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import (
-    KeyArn,
-    LogRetentionDays,
-    NonEmpty,
-    PolicyArn,
-    SettingsModel,
-)
+from batch_stack.settings.base import LogRetentionDays, NonEmpty, PolicyArn, SettingsModel
+from batch_stack.settings.secrets import SecretSettings
+from batch_stack.settings.services import DataService
 from batch_stack.settings.tiers import RetrySettings
 from batch_stack.settings.volumes import SCRATCH, VolumeSettings
 
@@ -38,70 +34,15 @@ _Nodes = Annotated[
     str, Field(pattern=r"^\d+(:\d*)?$", description="a node or a range of nodes: 0, 0:3 or 4: for the rest")
 ]
 _Variable = Annotated[str, Field(max_length=32_768)]
-_SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^:\s]+")
-_PARAMETER_ARN = re.compile(r"arn:[a-z-]+:ssm:[a-z0-9-]+:\d{12}:parameter/[^:\s]+")
+_REF = re.compile(r"Ref::([A-Za-z0-9_-]+)")
 _VOLUME_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
-_SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
-_PARAMETER_NAME = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _VARIABLE_NAME = re.compile(r"[^=\s\x00]+")
-_LIKE_A_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 
 
 def _any_of(values: range | tuple[int, ...]) -> str:
     if isinstance(values, range):
         return f"between {values[0]} and {values[-1]} in steps of {values.step}"
     return "one of " + ", ".join(map(str, values))
-
-
-class SecretSettings(SettingsModel):
-    """The value of an environment variable, kept in Secrets Manager or in the SSM Parameter Store.
-
-    https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html
-    """
-
-    secret: NonEmpty | None = None
-    """The name of a secret in Secrets Manager, or its ARN. One of `secret` and `parameter` is given."""
-    field: Annotated[str, Field(pattern=r"^[^:\s]+$", description="a key of a JSON object")] | None = None
-    """A key of a secret that is a JSON object; by default the value is the whole secret."""
-    parameter: NonEmpty | None = None
-    """The name of a parameter in the SSM Parameter Store, or its ARN."""
-    kms_key_arn: KeyArn | None = None
-    """The customer's key that encrypts it; none is needed for the keys that AWS's services own or manage."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> SecretSettings:
-        if (self.secret is None) == (self.parameter is None):
-            raise ValueError("secret or parameter must be given, one of the two")
-        if self.field is not None and self.secret is None:
-            raise ValueError(f"field must not be given without secret, got {self.field!r}")
-        if self.secret is not None:
-            self._check_secret(self.secret)
-        name = self.parameter
-        allowed = _PARAMETER_ARN if (name or "").startswith("arn:") else _PARAMETER_NAME
-        if name is not None and not allowed.fullmatch(name):
-            raise ValueError(
-                "parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, without a "
-                f"version, got {name!r}"
-            )
-        return self
-
-    @staticmethod
-    def _check_secret(name: str) -> None:
-        if name.startswith("arn:"):
-            if not _SECRET_ARN.fullmatch(name):
-                raise ValueError(
-                    "secret must be a name or the ARN of a secret, without a key (which is `field`) or a "
-                    f"version, got {name!r}"
-                )
-        elif not _SECRET_NAME.fullmatch(name):
-            raise ValueError(
-                f"secret must be a name (letters, digits and /_+=.@-) or the ARN of a secret, got {name!r}"
-            )
-        elif _LIKE_A_SUFFIX.search(name):
-            # Secrets Manager would take the end of such a name for the suffix of an ARN, and find nothing.
-            raise ValueError(
-                f"secret must be an ARN if its name ends in a hyphen and six characters, got {name!r}"
-            )
 
 
 class NodeGroupSettings(SettingsModel):
@@ -230,6 +171,10 @@ class JobSettings(SettingsModel):
     """Environment variables. They are shown in the console: secrets belong under `secrets`."""
     secrets: dict[str, SecretSettings] = {}
     """Environment variables whose values are fetched when the job starts, by their names."""
+    uses: list[DataService] = ["input_bucket", "output_bucket"]
+    """The platform's services that it may use, and is told of by environment variables (docs/workers.md). A
+    list given here takes the place of this one: name the buckets, too. What is taken out of it is taken from
+    jobs that run already."""
     volumes: dict[str, VolumeSettings] = {}
     """What is mounted, by names of your own. /scratch is always there."""
     user: NonEmpty | None = None
@@ -252,6 +197,13 @@ class JobSettings(SettingsModel):
     def any_architecture(self) -> bool:
         """Whether its definition does not say the CPU architecture, and its image may be of several."""
         return self.folder is None and self.platform == "ec2"
+
+    @property
+    def placeholders(self) -> frozenset[str]:
+        """The names of the parameters that its commands have a `Ref::` for."""
+        groups = self.nodes.groups if self.nodes is not None else []
+        commands = [self.command, *(group.command or [] for group in groups)]
+        return frozenset(name for command in commands for word in command for name in _REF.findall(word))
 
     @model_validator(mode="after")
     def _one_image(self) -> JobSettings:
@@ -311,6 +263,13 @@ class JobSettings(SettingsModel):
         for name, volume in self.volumes.items():
             if volume.type == "host":
                 raise ValueError(f"volumes.{name}.type must be efs or s3_files on fargate, got 'host'")
+
+    @model_validator(mode="after")
+    def _each_service_once(self) -> JobSettings:
+        for index, service in enumerate(self.uses):
+            if service in self.uses[:index]:
+                raise ValueError(f"uses[{index}] must differ from those before it, got {service!r} again")
+        return self
 
     @model_validator(mode="after")
     def _places_of_volumes_differ(self) -> JobSettings:

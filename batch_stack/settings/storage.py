@@ -55,7 +55,7 @@ class StorageSettings(SettingsModel):
     """Days after which objects of the output bucket are deleted; by default they are kept for good."""
     scratch_expiry_days: ExpiryDays | None = None
     """A bucket for what need not outlive a workflow, whose objects are deleted after so many days; by default
-    there is none."""
+    there is none. It is for jobs whose `uses` has `scratch_bucket`."""
     kms: bool = False
     """A KMS key of the platform's own, instead of the keys that AWS's services own. It costs a dollar a
     month, and its use.
@@ -71,7 +71,7 @@ class StorageSettings(SettingsModel):
 
 
 class DatabaseSettings(SettingsModel):
-    """Aurora PostgreSQL, Serverless v2; its secret is handed to the jobs."""
+    """Aurora PostgreSQL, Serverless v2; its secret is handed to the jobs that use it."""
 
     name: Annotated[
         str,
@@ -103,16 +103,17 @@ class ResultsSettings(SettingsModel):
     """Where jobs may put results that are not files."""
 
     job_table: bool = False
-    """A DynamoDB table of jobs: on demand, with point-in-time recovery."""
+    """A DynamoDB table of jobs: on demand, with point-in-time recovery; for jobs whose `uses` has
+    `job_table`."""
     database: DatabaseSettings | None = None
-    """A PostgreSQL database; by default there is none."""
+    """A PostgreSQL database, for jobs whose `uses` has `database`; by default there is none."""
 
 
 class MessagingSettings(SettingsModel):
     """How jobs may tell others of what they did."""
 
     event_bus: bool = False
-    """An EventBridge bus of the platform's own.
+    """An EventBridge bus of the platform's own, for jobs whose `uses` has `event_bus`.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus.html"""
     work_queue: bool = False
-    """An SQS queue with a dead-letter queue."""
+    """An SQS queue with a dead-letter queue, for jobs whose `uses` has `work_queue`."""

@@ -26,6 +26,15 @@ EVERYTHING: dict[str, Any] = {
         "work": {
             "image": "public.ecr.aws/docker/library/busybox:1",
             "volumes": {"shared": {"type": "efs", "path": "/shared", "access_point": "shared"}},
+            "uses": [
+                "input_bucket",
+                "output_bucket",
+                "scratch_bucket",
+                "job_table",
+                "database",
+                "event_bus",
+                "work_queue",
+            ],
         },
         "small": {"image": "public.ecr.aws/docker/library/busybox:1", "platform": "fargate"},
     },

@@ -70,3 +70,16 @@ def test_a_platform_without_jobs_is_warned_of_unless_python_adds_one(
     filled = _platform(new_app, cdk, {})
     filled.node.find_child("Batch").add_job("a", JobSettings(**JOB))
     assert _warnings(filled) == []
+
+
+def test_a_service_that_no_job_uses_is_warned_of_unless_python_adds_one(
+    new_app: Callable[[], Any], cdk: Any
+) -> None:
+    content = {"jobs": {"a": JOB}, "results": {"job_table": True}, "messaging": {"work_queue": True}}
+    stack = _platform(new_app, cdk, content)
+    platform = stack.node.find_child("Batch")
+    platform.add_job("b", JobSettings(**JOB, uses=["job_table"]))
+    platform.add_job("c", JobSettings(**JOB))
+    (text,) = _warnings(stack)
+    assert text.startswith("messaging.work_queue has no job that may use it: name work_queue in jobs.<name>")
+    assert "[ack: batch-stack:unusedService:messaging.work_queue]" in text

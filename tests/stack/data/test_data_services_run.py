@@ -51,6 +51,27 @@ for refused in (lambda: s3.delete_object(Bucket=env["OUTPUT_BUCKET"], Key="whole
         raise SystemExit(41)
 """
 
+# A job that uses nothing is told of nothing; one that finds out where things are is refused all the same.
+NOSY = """
+import boto3, os
+env = os.environ
+assert not [name for name in env if name.endswith("_BUCKET") or name.startswith(("DATABASE", "JOB_TABLE"))]
+s3, sqs, events = (boto3.client(name) for name in ("s3", "sqs", "events"))
+table = boto3.resource("dynamodb").Table(env["THEIR_TABLE"])
+for refused in (lambda: s3.list_objects_v2(Bucket=env["THEIR_INPUT"]),
+                lambda: s3.put_object(Bucket=env["THEIR_OUTPUT"], Key="k", Body=b""),
+                lambda: table.get_item(Key={"job_id": "x"}),
+                lambda: sqs.send_message(QueueUrl=env["THEIR_QUEUE"], MessageBody="x"),
+                lambda: events.put_events(Entries=[{"EventBusName": env["THEIR_BUS"], "Source": "s",
+                                                    "DetailType": "d", "Detail": "{}"}])):
+    try:
+        refused()
+    except Exception as error:
+        assert "AccessDenied" in str(error) or "not authorized" in str(error), error
+    else:
+        raise SystemExit(42)
+"""
+
 
 class Deployed:
     """The stack in a local cloud, with the assets that the CDK would have published."""
@@ -88,7 +109,8 @@ def _zipped(folder: Path) -> bytes:
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory, new_app: Callable[[], Any]) -> Iterator[Deployed]:
     work = {**EVERYTHING["jobs"]["work"], "command": [sys.executable, "-c", WORKER]}
-    settings = parse_settings({**EVERYTHING, "jobs": {"work": work}}, source="test")
+    nosy = {"image": work["image"], "command": [sys.executable, "-c", NOSY], "uses": []}
+    settings = parse_settings({**EVERYTHING, "jobs": {"work": work, "nosy": nosy}}, source="test")
     app = new_app()
     batch_stack.BatchStack(app, "everything", settings=settings, containers_dir=ROOT / "containers")
     assembly = Path(app.synth().directory)
@@ -116,6 +138,26 @@ def test_a_job_uses_what_it_was_given_and_nothing_more(deployed: Deployed) -> No
     assert message["Body"] == json.loads(secret["SecretString"])["password"]
     (shared,) = cloud.data_dir.glob(f"**/{out['FileSystemId']}/access-points/*/file")
     assert shared.read_text() == "outcomes"
+
+
+def test_a_job_reaches_nothing_of_what_it_does_not_use(deployed: Deployed) -> None:
+    cloud, out = deployed.cloud, deployed.outputs
+    named = {
+        "INPUT": "InputBucketName",
+        "OUTPUT": "OutputBucketName",
+        "TABLE": "JobTableName",
+        "QUEUE": "WorkQueueUrl",
+        "BUS": "EventBusName",
+    }
+    told = [{"name": f"THEIR_{name}", "value": out[output]} for name, output in named.items()]
+    submitted = cloud.client("batch").submit_job(
+        jobName="nosy",
+        jobQueue=out["LowQueueArn"],
+        jobDefinition=out["NosyJobDefinitionArn"],
+        containerOverrides={"environment": told},
+    )
+    job = finished(cloud, submitted["jobId"])
+    assert job["status"] == "SUCCEEDED", f"{job['attempts']}"
 
 
 def test_a_budget_is_described_and_the_queue_stays_enabled_while_nothing_is_spent(

@@ -66,11 +66,10 @@ def test_roles_may_use_the_key_through_one_service_and_by_two_actions(everything
                     "Action"
                 ]
     write = ["kms:Decrypt", "kms:GenerateDataKey"]
-    for job in ("WorkJob", "SmallJob"):
-        assert uses.pop((f"{job}JobRole", "s3.")) == write
-        assert uses.pop((f"{job}JobRole", "dynamodb.")) == write
-        assert uses.pop((f"{job}JobRole", "sqs.")) == write
-        assert uses.pop((f"{job}ExecutionRole", "secretsmanager.")) == "kms:Decrypt"
+    for service in ("s3.", "dynamodb.", "sqs."):
+        assert uses.pop(("WorkJobJobRole", service)) == write
+    assert uses.pop(("WorkJobExecutionRole", "secretsmanager.")) == "kms:Decrypt"
+    assert uses.pop(("SmallJobJobRole", "s3.")) == write
     assert uses == {}
 
 

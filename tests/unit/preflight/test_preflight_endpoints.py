@@ -26,10 +26,10 @@ def _found(endpoints: list[str], **sections: Any) -> list[tuple[str, str]]:
     ("sections", "endpoint", "level", "user"),
     [
         (
-            {"results": {"database": {}}},
+            {"results": {"database": {}}, "job": {"uses": ["database"]}},
             "secretsmanager",
             "error",
-            "must have 'secretsmanager' for results.database",
+            "must have 'secretsmanager' for jobs.j.uses, which has database",
         ),
         (
             {"job": {"secrets": {"A": {"secret": "team/db"}}}},
@@ -44,12 +44,17 @@ def _found(endpoints: list[str], **sections: Any) -> list[tuple[str, str]]:
             "must have 'ssm' for jobs.j.secrets",
         ),
         (
-            {"messaging": {"event_bus": True}},
+            {"messaging": {"event_bus": True}, "job": {"uses": ["event_bus"]}},
             "events",
             "warning",
-            "should have 'events' for messaging.event_bus",
+            "should have 'events' for jobs.j.uses, which has event_bus",
         ),
-        ({"messaging": {"work_queue": True}}, "sqs", "warning", "should have 'sqs' for messaging.work_queue"),
+        (
+            {"messaging": {"work_queue": True}, "job": {"uses": ["work_queue"]}},
+            "sqs",
+            "warning",
+            "should have 'sqs' for jobs.j.uses, which has work_queue",
+        ),
     ],
 )
 def test_what_isolated_jobs_cannot_reach_is_said(
@@ -59,3 +64,8 @@ def test_what_isolated_jobs_cannot_reach_is_said(
     assert found == level
     assert message.startswith(f"network.endpoints {user}: ")
     assert _found([endpoint], **sections) == []
+
+
+def test_an_endpoint_of_what_no_job_uses_is_not_asked_for() -> None:
+    found = _found([], results={"database": {}}, messaging={"event_bus": True, "work_queue": True})
+    assert not [message for _, message in found if message.startswith("network.endpoints")]

@@ -11,8 +11,11 @@ IMAGE = "public.ecr.aws/docker/library/busybox:1"
 FAIR = {"shares": {"a": 1.0}}
 
 
-def _findings(job: dict[str, Any], **tiers: dict[str, Any]) -> list[Finding]:
+def _findings(
+    job: dict[str, Any], sections: dict[str, Any] | None = None, **tiers: dict[str, Any]
+) -> list[Finding]:
     content = {
+        **(sections or {}),
         "compute": {"c": {"type": "on_demand"}},
         "tiers": {
             name: {"priority": order, "compute": ["c"], **tier}
@@ -47,3 +50,39 @@ def test_a_volume_that_is_the_whole_instance_is_warned_of(path: str) -> None:
         f"instance's role, got {path!r}: name the folder that it needs"
     )
     assert _findings({"volumes": {"v": {**volume, "host_path": "/mnt/docker.sock.d"}}}, t={}) == []
+
+
+@pytest.mark.parametrize(
+    ("sections", "path", "service"),
+    [
+        ({"storage": {"scratch_expiry_days": 3}}, "storage.scratch_expiry_days", "scratch_bucket"),
+        ({"results": {"job_table": True}}, "results.job_table", "job_table"),
+        ({"results": {"database": {}}}, "results.database", "database"),
+        ({"messaging": {"event_bus": True}}, "messaging.event_bus", "event_bus"),
+        ({"messaging": {"work_queue": True}}, "messaging.work_queue", "work_queue"),
+    ],
+)
+def test_a_service_that_no_job_uses_is_warned_of(sections: dict[str, Any], path: str, service: str) -> None:
+    (finding,) = _findings({}, sections, t={})
+    assert (finding.level, finding.check) == ("warning", "unusedService")
+    assert finding.message == f"{path} has no job that may use it: name {service} in jobs.<name>.uses"
+    assert _findings({"uses": [service]}, sections, t={}) == []
+
+
+@pytest.mark.parametrize(
+    ("uses", "missing"),
+    [(["input_bucket"], ["output"]), (["output_bucket"], ["input"]), ([], ["input", "output"])],
+)
+def test_a_trigger_hands_its_job_no_address_that_it_may_not_use(uses: list[str], missing: list[str]) -> None:
+    triggers = {"triggers": {"x": {"job": "j", "tier": "t"}}}
+    command = {"command": ["run", "--in=Ref::input", "Ref::output"]}
+    found = _findings({**command, "uses": uses}, triggers, t={})
+    assert [(one.level, one.check) for one in found] == [("warning", "triggerUses")] * len(missing)
+    for finding, name in zip(found, missing, strict=True):
+        assert finding.message == (
+            f"triggers.x.job should be one whose uses has {name}_bucket, because its command has "
+            f"Ref::{name}, an address in that bucket, got 'j', which uses {', '.join(uses) or 'nothing'}"
+        )
+    assert _findings(command, triggers, t={}) == []
+    assert _findings({"command": ["run", "Ref::other"], "uses": uses}, triggers, t={}) == []
+    assert _findings({**command, "uses": uses}, t={}) == []

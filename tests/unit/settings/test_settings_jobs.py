@@ -227,3 +227,53 @@ def test_shared_memory_is_part_of_the_memory(job: dict[str, Any], most_mib: int)
     )
     kept = _settings({**job, "memory_mib": 2048, "shared_memory_mib": most_mib})
     assert kept.jobs["solve"].shared_memory_mib == most_mib
+
+
+@pytest.mark.parametrize(
+    ("uses", "sections", "message"),
+    [
+        (
+            ["input_bucket", "database"],
+            {"results": {"job_table": True}},
+            "uses[1] must be one of input_bucket, output_bucket, job_table, which the platform has, got "
+            "'database', which results.database would add",
+        ),
+        (
+            ["scratch_bucket"],
+            {},
+            "uses[0] must be one of input_bucket, output_bucket, which the platform has, got "
+            "'scratch_bucket', which storage.scratch_expiry_days would add",
+        ),
+        (
+            ["work_queue"],
+            {"messaging": {"event_bus": True}},
+            "uses[0] must be one of input_bucket, output_bucket, event_bus, which the platform has, got "
+            "'work_queue', which messaging.work_queue would add",
+        ),
+        (
+            ["bucket"],
+            {},
+            "uses[0] must be one of input_bucket, output_bucket, scratch_bucket, job_table, database, "
+            "event_bus, work_queue, got 'bucket'",
+        ),
+        (
+            ["input_bucket", "input_bucket"],
+            {},
+            "uses[1] must differ from those before it, got 'input_bucket' again",
+        ),
+    ],
+)
+def test_a_job_uses_what_the_platform_has(uses: list[str], sections: dict[str, Any], message: str) -> None:
+    assert _refusal({"uses": uses}, **sections) == message
+
+
+def test_a_service_is_used_by_the_jobs_that_name_it() -> None:
+    everything = {
+        "storage": {"scratch_expiry_days": 1},
+        "results": {"job_table": True, "database": {}},
+        "messaging": {"event_bus": True, "work_queue": True},
+    }
+    services = ["scratch_bucket", "job_table", "database", "event_bus", "work_queue"]
+    assert _settings({"uses": services}, **everything).jobs["solve"].uses == services
+    assert _settings({}, **everything).jobs["solve"].uses == ["input_bucket", "output_bucket"]
+    assert _settings({"uses": []}).jobs["solve"].uses == []
