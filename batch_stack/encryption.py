@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from aws_cdk import Aws, RemovalPolicy, Stack
+from aws_cdk import Annotations, Aws, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 READ = ("kms:Decrypt",)
 WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
-"""Writing takes reading, too: S3 decrypts the key of an upload in parts, SQS proves that a key works."""
+"""Writing takes reading, too: S3 decrypts the key of an upload in parts, SQS and SNS prove that one works."""
+# What AWS writes as kms:Encrypt*, kms:Decrypt*, kms:ReEncrypt*, kms:GenerateDataKey* and kms:Describe*.
+_LOG = (
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+OF_THIS_STACK = f"{Aws.STACK_NAME}-*"
+"""Names as CloudFormation gives them. A key's policy cannot refer to resources that refer to the key."""
 
 
 def encryption_key(scope: Construct, construct_id: str, *, removal_policy: RemovalPolicy) -> kms.Key:
     """Create a key that is rotated every year. It costs money by the month.
 
-    Its policy leaves to IAM who may use it, as KMS itself does unless told otherwise.
+    Its policy leaves to IAM who may use it, as KMS itself does unless told otherwise; services of AWS, which
+    have no permissions of IAM, are admitted by `admit_to_topics` and the others here.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
 
     Args:
@@ -52,3 +66,90 @@ def grant_key(grantee: iam.IGrantable, key: kms.IKey | None, *, actions: Sequenc
             conditions={"StringEquals": {"kms:ViaService": f"{service}.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
         )
     )
+
+
+def admit_to_topics(
+    scope: Construct,
+    key: kms.IKey,
+    service: str,
+    *,
+    names: str = OF_THIS_STACK,
+    conditions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Let a service of AWS use a key for messages that it publishes to encrypted topics.
+
+    SNS binds each data key to its topic, so that the key serves for these topics only. For EventBridge that
+    has to do: AWS supports no condition on the source there.
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
+
+    Args:
+        scope: warned if the key's policy cannot be changed from here.
+        key: encrypts the topics.
+        service: its principal: ``events.amazonaws.com``.
+        names: of the topics, with wildcards.
+        conditions: more that must hold, on the source.
+    """
+    topics = Stack.of(scope).format_arn(service="sns", resource=names)
+    what = "Topics" if names == OF_THIS_STACK else "NamedTopics"
+    context = {"aws:sns:topicArn": topics}
+    _admit(scope, key, service, WRITE, what=what, context=context, conditions=conditions)
+
+
+def admit_to_queues(scope: Construct, key: kms.IKey, service: str) -> None:
+    """Let a service of AWS use a key for messages that it sends to encrypted queues of this account.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+
+    Args:
+        scope: warned if the key's policy cannot be changed from here.
+        key: encrypts the queues.
+        service: its principal: ``events.amazonaws.com``.
+    """
+    # A queue's name has 80 characters at most: CloudFormation leaves less than a stack's name of a long one.
+    queues = Stack.of(scope).format_arn(service="sqs", resource="*")
+    _admit(scope, key, service, WRITE, what="Queues", context={"aws:sqs:arn": queues})
+
+
+def admit_logs(scope: Construct, key: kms.IKey, *, names: str = OF_THIS_STACK) -> None:
+    """Let CloudWatch Logs use a key for log groups.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+
+    Args:
+        scope: warned if the key's policy cannot be changed from here.
+        key: encrypts the log groups.
+        names: of the log groups, with wildcards.
+    """
+    groups = Stack.of(scope).format_arn(service="logs", resource=f"log-group:{names}")
+    what = "LogGroups" if names == OF_THIS_STACK else "NamedLogGroups"
+    service = f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}"
+    _admit(scope, key, service, _LOG, what=what, context={"aws:logs:arn": groups})
+
+
+def _admit(
+    scope: Construct,
+    key: kms.IKey,
+    service: str,
+    actions: Sequence[str],
+    *,
+    what: str,
+    context: Mapping[str, str],
+    conditions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Add a statement to a key's policy; one that is there already changes nothing."""
+    more = dict(conditions or {})
+    bound = {f"kms:EncryptionContext:{name}": pattern for name, pattern in context.items()}
+    name = service.partition(".")[0]
+    statement = iam.PolicyStatement(
+        sid=f"{name.title()}To{what}",
+        principals=[iam.ServicePrincipal(service)],
+        actions=list(actions),
+        resources=["*"],
+        conditions={**more, "ArnLike": {**more.get("ArnLike", {}), **bound}},
+    )
+    if not key.add_to_resource_policy(statement).statement_added:
+        Annotations.of(scope).add_warning_v2(
+            f"batch-stack:keyPolicy:{name}",
+            f"The policy of the existing key must let {service} do {', '.join(actions)}: it cannot be "
+            f"changed from here. At {scope.node.path}",
+        )

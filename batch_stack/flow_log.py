@@ -5,6 +5,7 @@ from __future__ import annotations
 from aws_cdk import Aws, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from batch_stack.log_group import log_group
@@ -28,6 +29,7 @@ class FlowLog(Construct):
         vpc: ec2.IVpc,
         log_retention_days: int,
         removal_policy: RemovalPolicy,
+        key: kms.IKey | None = None,
     ) -> None:
         """Create the flow log.
 
@@ -37,10 +39,11 @@ class FlowLog(Construct):
             vpc: whose traffic.
             log_retention_days: how long entries are kept, in days: a period that CloudWatch Logs has.
             removal_policy: what becomes of the entries with the stack.
+            key: encrypts the entries; by default that of CloudWatch Logs.
         """
         super().__init__(scope, construct_id)
         self.log_group = log_group(
-            self, "LogGroup", retention_days=log_retention_days, removal_policy=removal_policy
+            self, "LogGroup", retention_days=log_retention_days, removal_policy=removal_policy, key=key
         )
         flow_logs = Stack.of(self).format_arn(service="ec2", resource="vpc-flow-log", resource_name="*")
         self.role = iam.Role(

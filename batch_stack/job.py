@@ -8,6 +8,7 @@ from pathlib import Path
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from batch_stack.consumable_resource import ConsumableResource
@@ -62,6 +63,7 @@ class ContainerJob(Construct):
         resources: Sequence[JobResources] = (),
         file_system: SharedFileSystem | None = None,
         consumable_resources: Mapping[str, ConsumableResource] | None = None,
+        key: kms.IKey | None = None,
     ) -> None:
         """Create the job definition.
 
@@ -81,6 +83,7 @@ class ContainerJob(Construct):
                 services of a `BatchPlatform`, which finds them; here they are given, as by ``for_jobs``.
             file_system: the platform's file system, of which a volume may name an access point.
             consumable_resources: those of the platform by their names in the settings.
+            key: encrypts its log; by default that of CloudWatch Logs.
 
         Raises:
             SettingsError: a folder has no Dockerfile, or no containers_dir; or the settings name an access
@@ -92,7 +95,9 @@ class ContainerJob(Construct):
         self.tiers = tuple(tiers)
         self.job_role, self.execution_role = self._roles(name)
         days = log_retention_days or settings.log_retention_days or _LOG_RETENTION_DAYS
-        self.log_group = log_group(self, "LogGroup", retention_days=days, removal_policy=removal_policy)
+        self.log_group = log_group(
+            self, "LogGroup", retention_days=days, removal_policy=removal_policy, key=key
+        )
         given = combined([*resources, self._own_resources(settings)])
         image = job_image(
             self, name=name, settings=settings, containers_dir=containers_dir, architecture=architecture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import Annotations, Fn, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
 from constructs import Construct, DependencyGroup, IDependable
 
 from batch_stack.flow_log import FlowLog
@@ -57,6 +58,7 @@ class Network(Construct):
         keeps_data: bool = False,
         log_retention_days: int = 30,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        key: kms.IKey | None = None,
     ) -> None:
         """Create a network, or use one that exists.
 
@@ -71,6 +73,7 @@ class Network(Construct):
             keeps_data: whether a file system or a database needs subnets, in a VPC of one's own.
             log_retention_days: how long entries of the flow log are kept, in days.
             removal_policy: what becomes of those entries with the stack.
+            key: encrypts those entries; by default that of CloudWatch Logs.
 
         Raises:
             ValueError: the VPC has no such subnet.
@@ -104,7 +107,7 @@ class Network(Construct):
             allow_all_outbound=True,
         )
         if vpc is None and not isinstance(settings, ExistingNetworkSettings):
-            self._furnish(own, settings, log_retention_days, removal_policy)
+            self._furnish(own, settings, log_retention_days, removal_policy, key)
 
     def in_zone(self, number: int) -> ec2.SubnetSelection:
         """Select the subnet in one Availability Zone of those that jobs run in.
@@ -195,6 +198,7 @@ class Network(Construct):
         settings: _OwnNetworkSettings,
         log_retention_days: int,
         removal_policy: RemovalPolicy,
+        key: kms.IKey | None,
     ) -> None:
         if isinstance(settings, IsolatedNetworkSettings):
             self.endpoints = VpcEndpoints(
@@ -220,6 +224,7 @@ class Network(Construct):
                 vpc=vpc,
                 log_retention_days=log_retention_days,
                 removal_policy=removal_policy,
+                key=key,
             )
 
 

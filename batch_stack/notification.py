@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import jsii
-from aws_cdk import Annotations, Aws, Duration, IStableListProducer, Lazy, RemovalPolicy, Stack
+from aws_cdk import Annotations, ArnFormat, Aws, Duration, IStableListProducer, Lazy, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from batch_stack.encryption import OF_THIS_STACK, WRITE, admit_to_topics, grant_key
 from batch_stack.queue import message_queue
 
 _RETRY_ATTEMPTS = 24
@@ -27,6 +29,7 @@ OF_OWN_BUDGETS = {
     "ArnLike": {"aws:SourceArn": f"arn:{Aws.PARTITION}:budgets::{Aws.ACCOUNT_ID}:*"},
 }
 """When AWS Budgets acts for a budget of this account: conditions of a policy's statement."""
+_EVENTS, _ALARMS, BUDGETS = "events.amazonaws.com", "cloudwatch.amazonaws.com", "budgets.amazonaws.com"
 
 
 class Notification(Construct):
@@ -36,6 +39,7 @@ class Notification(Construct):
 
     Attributes:
         topic: the SNS topic, of this construct or of others.
+        key: what the topic is encrypted with; None if it is not, or if it is not known, of a topic of others.
         dead_letter_queue: events that could not be published, kept for 14 days.
         dead_letter_alarms: one on each dead-letter queue, this one's included.
     """
@@ -48,6 +52,7 @@ class Notification(Construct):
         emails: Sequence[str] = (),
         topic: sns.ITopic | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        key: kms.IKey | None = None,
     ) -> None:
         """Create the topic, and a queue for what does not reach it.
 
@@ -58,13 +63,20 @@ class Notification(Construct):
             topic: an existing topic; by default one is made. The policy of one that is imported, or of
                 another stack, is its owner's, who must admit what publishes here; warnings say what.
             removal_policy: what becomes of events that could not be published with the stack.
+            key: encrypts the topic that is made, and events that could not be published; what publishes here
+                may use it. An existing topic keeps the one that it has.
         """
         super().__init__(scope, construct_id)
-        self.topic: sns.ITopic = topic or sns.Topic(self, "Topic", enforce_ssl=True)
+        self.topic: sns.ITopic = topic or sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
+        self.key = self.topic.master_key
+        # A topic of others may have any name.
+        self._topic_names = OF_THIS_STACK if topic is None else "*"
         self._is_of_this_stack = Stack.of(self.topic).node.path == Stack.of(self).node.path
         for email in emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
-        self.dead_letter_queue = message_queue(self, "DeadLetterQueue", removal_policy=removal_policy)
+        self.dead_letter_queue = message_queue(
+            self, "DeadLetterQueue", removal_policy=removal_policy, key=key, senders=[_EVENTS]
+        )
         self._dead_letter_arn = self.dead_letter_queue.queue_arn
         self.dead_letter_alarms: list[cloudwatch.Alarm] = []
         # An imported topic is one to which a target or an action adds no, unconditional, permission.
@@ -128,7 +140,18 @@ class Notification(Construct):
         """
         if not self._admits_budgets:
             self._admits_budgets = True
-            self._admit(publishing_budgets(self.topic), "budgets.amazonaws.com")
+            self._admit(publishing_budgets(self.topic), BUDGETS, OF_OWN_BUDGETS)
+
+    def grant_publish(self, grantee: iam.IGrantable) -> None:
+        """Allow publishing messages here.
+
+        Args:
+            grantee: who may.
+        """
+        grantee.grant_principal.add_to_principal_policy(
+            iam.PolicyStatement(actions=["sns:Publish"], resources=[self.topic.topic_arn])
+        )
+        grant_key(grantee, self.key, actions=WRITE, service="sns")
 
     def watch_dead_letters(self, owner: str, queue: sqs.IQueue) -> None:
         """Send a message when something could not be delivered.
@@ -163,7 +186,7 @@ class Notification(Construct):
         self.dead_letter_queue.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="RulesOfThisAccount",
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                principals=[iam.ServicePrincipal(_EVENTS)],
                 actions=["sqs:SendMessage"],
                 resources=[self._dead_letter_arn],
                 conditions={"ArnLike": {"aws:SourceArn": rules}},
@@ -172,9 +195,16 @@ class Notification(Construct):
 
     def _allow_only_these(self) -> None:
         own_account = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
-        for sid, service, arns, more in (
-            ("RulesOfThisStack", "events.amazonaws.com", self._rule_arns, {}),
-            ("AlarmsOfThisStack", "cloudwatch.amazonaws.com", self._alarm_arns, own_account),
+        alarms = Stack.of(self).format_arn(
+            service="cloudwatch",
+            resource="alarm",
+            resource_name="*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        of_alarms = {**own_account, "ArnLike": {"aws:SourceArn": alarms}}
+        for sid, service, arns, more, of_key in (
+            ("RulesOfThisStack", _EVENTS, self._rule_arns, {}, {}),
+            ("AlarmsOfThisStack", _ALARMS, self._alarm_arns, own_account, of_alarms),
         ):
             statement = iam.PolicyStatement(
                 sid=sid,
@@ -183,11 +213,15 @@ class Notification(Construct):
                 resources=[self.topic.topic_arn],
                 conditions={"ArnEquals": {"aws:SourceArn": Lazy.list(arns)}, **more},
             )
-            self._admit(statement, service)
+            self._admit(statement, service, of_key)
 
-    def _admit(self, statement: iam.PolicyStatement, service: str) -> None:
+    def _admit(
+        self, statement: iam.PolicyStatement, service: str, of_key: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         # A statement in another stack would name rules of this one, which names that stack's topic.
         if self._is_of_this_stack and self.topic.add_to_resource_policy(statement).statement_added:
+            if self.key is not None:
+                admit_to_topics(self, self.key, service, names=self._topic_names, conditions=of_key)
             return
         Annotations.of(self).add_warning_v2(
             f"batch-stack:topicPolicy:{service}",
@@ -205,7 +239,7 @@ def publishing_budgets(topic: sns.ITopic) -> iam.PolicyStatement:
     """
     return iam.PolicyStatement(
         sid="BudgetsOfThisAccount",
-        principals=[iam.ServicePrincipal("budgets.amazonaws.com")],
+        principals=[iam.ServicePrincipal(BUDGETS)],
         actions=["sns:Publish"],
         resources=[topic.topic_arn],
         conditions=OF_OWN_BUDGETS,

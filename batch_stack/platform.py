@@ -98,6 +98,8 @@ class BatchPlatform(Construct):
         warn_of_stack_tags(self)
         self.settings = settings
         self._containers_dir = containers_dir
+        self._key = self._encryption_key()
+        self.key = self._key if settings.storage.kms else None
         self.network = Network(
             self,
             "Network",
@@ -107,12 +109,11 @@ class BatchPlatform(Construct):
             keeps_data=settings.storage.file_system is not None or settings.results.database is not None,
             log_retention_days=settings.log_retention_days,
             removal_policy=removal_policy(settings.storage),
+            key=self.key,
         )
         self.compute: Mapping[str, ComputeEnvironment] = MappingProxyType(self._compute())
         self.notification = self._notification()
         self.tiers: Mapping[str, PriorityTier] = MappingProxyType(self._tiers())
-        self._key = self._encryption_key()
-        self.key = self._key if settings.storage.kms else None
         self.budgets: Mapping[str, TierBudget] = MappingProxyType(
             self._budgets() if any(tier.budget for tier in settings.tiers.values()) else {}
         )
@@ -216,6 +217,7 @@ class BatchPlatform(Construct):
             emails=settings.emails,
             topic=topic or None,
             removal_policy=removal_policy(self.settings.storage),
+            key=self.key,
         )
 
     def _tiers(self) -> dict[str, PriorityTier]:
@@ -268,6 +270,7 @@ class BatchPlatform(Construct):
             ],
             file_system=self.file_system,
             consumable_resources=self.consumable_resources,
+            key=self.key,
         )
 
     def _encryption_key(self) -> kms.Key | None:
@@ -315,6 +318,7 @@ class BatchPlatform(Construct):
             share=settings.share,
             parameters=settings.parameters,
             output_prefix=settings.output_prefix,
+            key=self.key,
         )
         self.notification.watch_dead_letters(pascal(name), trigger.dead_letter_queue)
         return trigger

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import cast
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
+
+from batch_stack.encryption import admit_to_queues
 
 _RETENTION = Duration.days(14)  # the longest that SQS allows
 
@@ -18,11 +23,11 @@ def message_queue(
     visibility_timeout: Duration | None = None,
     dead_letter_queue: sqs.DeadLetterQueue | None = None,
     key: kms.IKey | None = None,
+    senders: Sequence[str] = (),
 ) -> sqs.Queue:
     """Create a queue: encrypted, TLS only, messages kept for 14 days.
 
-    Its key is that of SQS, unless one is given: EventBridge and CloudWatch could not use the AWS managed key
-    of KMS.
+    Its key is that of SQS, unless one is given: EventBridge and SNS could not use the AWS managed key of KMS.
 
     Args:
         scope: the parent construct.
@@ -30,16 +35,24 @@ def message_queue(
         removal_policy: what becomes of it, and of the messages in it, with the stack.
         visibility_timeout: how long a message that was received stays hidden from others; by default 30 s.
         dead_letter_queue: where messages go that were received too often; a dead-letter queue has none.
-        key: encrypts its messages; by default that of SQS.
+        key: encrypts its messages; by default that of SQS. Who sends or receives may use it through SQS if
+            `encryption.grant_key` says so.
+        senders: services of AWS that send to it, by their principals; they may use the key.
     """
-    return sqs.Queue(
+    queue = sqs.Queue(
         scope,
         construct_id,
-        encryption=sqs.QueueEncryption.SQS_MANAGED if key is None else sqs.QueueEncryption.KMS,
-        encryption_master_key=key,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
         enforce_ssl=True,
         retention_period=_RETENTION,
         removal_policy=removal_policy,
         visibility_timeout=visibility_timeout,
         dead_letter_queue=dead_letter_queue,
     )
+    if key is not None:
+        # An L2 that knew of the key would let everyone who sends or receives use it in other ways, too.
+        cfn = cast(sqs.CfnQueue, queue.node.default_child)
+        cfn.sqs_managed_sse_enabled, cfn.kms_master_key_id = None, key.key_arn
+        for service in senders:
+            admit_to_queues(queue, key, service)
+    return queue

@@ -59,8 +59,8 @@ class ResultsDatabase(Construct):
             log_retention_days: one of the periods that CloudWatch Logs allows.
             removal_policy: what becomes of it with the stack. One to be retained refuses to be deleted; once
                 its protection is switched off it goes, and leaves a snapshot.
-            key: encrypts it and its secret, and can never be another; by default those of RDS and of Secrets
-                Manager.
+            key: encrypts it, its secret and its log, and can never be another; by default those of RDS,
+                Secrets Manager and CloudWatch Logs.
         """
         super().__init__(scope, construct_id)
         self._name = settings.name
@@ -131,7 +131,14 @@ class ResultsDatabase(Construct):
 
     def _log_group(self, retention_days: int, removal_policy: RemovalPolicy) -> logs.LogGroup:
         # RDS would make it by itself, and keep its entries for ever; the L2 mends that by a custom resource.
-        group = log_group(self, "LogGroup", retention_days=retention_days, removal_policy=removal_policy)
+        group = log_group(
+            self,
+            "LogGroup",
+            retention_days=retention_days,
+            removal_policy=removal_policy,
+            key=self._key,
+            names="/aws/rds/cluster/*/postgresql",
+        )
         cast(
             logs.CfnLogGroup, group.node.default_child
         ).log_group_name = f"/aws/rds/cluster/{self.cluster.cluster_identifier}/postgresql"

@@ -15,10 +15,10 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from batch_stack.ec2_compute_environment import COST_TAG
-from batch_stack.encryption import WRITE
+from batch_stack.encryption import WRITE, admit_to_topics, grant_key
 from batch_stack.function import drop_redundant_dependency, python_function
 from batch_stack.log_group import log_group
-from batch_stack.notification import OF_OWN_BUDGETS, Notification, publishing_budgets
+from batch_stack.notification import BUDGETS, OF_OWN_BUDGETS, Notification, publishing_budgets
 from batch_stack.permissions import function_role
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.queue import message_queue
@@ -72,7 +72,8 @@ class TierBudget(Construct):
             notification: who is told.
             log_retention_days: one of the periods that CloudWatch Logs allows.
             removal_policy: what becomes of the function's log group and dead-letter queue with the stack.
-            key: encrypts what wakes the function; must be given if the queue is to be disabled.
+            key: encrypts what wakes the function, what it failed on, and its log; must be given if the queue
+                is to be disabled.
 
         Raises:
             ValueError: the queue is to be disabled, and there is no key.
@@ -93,9 +94,11 @@ class TierBudget(Construct):
             # A threshold has one topic only; of this one the function tells people.
             topics[_USED_UP_PERCENT] = self.topic = self._own_topic(key)
         self.budget = self._budget(settings, cost_tags, topics)
-        if self.topic is not None:
-            self.dead_letter_queue = message_queue(self, "DeadLetterQueue", removal_policy=removal_policy)
-            self.function = self._disable_queue(name, tier, log_retention_days, removal_policy)
+        if self.topic is not None and key is not None:
+            self.dead_letter_queue = message_queue(
+                self, "DeadLetterQueue", removal_policy=removal_policy, key=key, senders=["sns.amazonaws.com"]
+            )
+            self.function = self._disable_queue(name, tier, log_retention_days, removal_policy, key)
             self.topic.add_subscription(
                 subscriptions.LambdaSubscription(self.function, dead_letter_queue=self.dead_letter_queue)
             )
@@ -135,26 +138,27 @@ class TierBudget(Construct):
         return budget
 
     def _own_topic(self, key: kms.Key) -> sns.Topic:
-        key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="BudgetsOfThisAccount",
-                principals=[iam.ServicePrincipal("budgets.amazonaws.com")],
-                actions=list(WRITE),
-                resources=["*"],
-                conditions=OF_OWN_BUDGETS,
-            )
-        )
+        admit_to_topics(self, key, BUDGETS, conditions=OF_OWN_BUDGETS)
         topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
         topic.add_to_resource_policy(publishing_budgets(topic))
         return topic
 
     def _disable_queue(
-        self, name: str, tier: PriorityTier, log_retention_days: int, removal_policy: RemovalPolicy
+        self,
+        name: str,
+        tier: PriorityTier,
+        log_retention_days: int,
+        removal_policy: RemovalPolicy,
+        key: kms.Key,
     ) -> lambda_.Function:
         logs = log_group(
-            self, "FunctionLogGroup", retention_days=log_retention_days, removal_policy=removal_policy
+            self,
+            "FunctionLogGroup",
+            retention_days=log_retention_days,
+            removal_policy=removal_policy,
+            key=key,
         )
-        queue_arn, topic = tier.queue.job_queue_arn, self._notification.topic
+        queue_arn = tier.queue.job_queue_arn
         role = function_role(
             self, "FunctionRole", description=f"Disables the queue of tier {name} when its budget is used up"
         )
@@ -162,9 +166,10 @@ class TierBudget(Construct):
         for action, resource in (
             ("batch:UpdateJobQueue", queue_arn),
             ("budgets:ViewBudget", budget_arn),
-            ("sns:Publish", topic.topic_arn),
         ):
             role.add_to_policy(iam.PolicyStatement(actions=[action], resources=[resource]))
+        self._notification.grant_publish(role)
+        grant_key(role, key, actions=WRITE, service="sqs")
         logs.grant_write(role)
         function = python_function(
             self,
@@ -177,7 +182,7 @@ class TierBudget(Construct):
             environment={
                 "BUDGET_NAME": self.budget.ref,
                 "JOB_QUEUE": queue_arn,
-                "NOTIFICATION_TOPIC": topic.topic_arn,
+                "NOTIFICATION_TOPIC": self._notification.topic.topic_arn,
                 "TIER": name,
             },
             dead_letter_queue=self.dead_letter_queue,

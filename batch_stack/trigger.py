@@ -10,6 +10,7 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_logs as logs_
@@ -17,6 +18,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from batch_stack.encryption import READ, grant_key
 from batch_stack.function import drop_redundant_dependency, python_function
 from batch_stack.job import ContainerJob
 from batch_stack.log_group import log_group
@@ -24,6 +26,7 @@ from batch_stack.permissions import function_role
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.queue import message_queue
 
+_EVENTS = "events.amazonaws.com"
 # From EventBridge to SQS: what EventBridge itself does unless told otherwise.
 _DELIVERY_ATTEMPTS = 185
 _MAX_EVENT_AGE = Duration.hours(24)
@@ -68,6 +71,7 @@ class ObjectTrigger(Construct):
         share: str | None = None,
         parameters: Mapping[str, str] | None = None,
         output_prefix: str = "",
+        key: kms.IKey | None = None,
     ) -> None:
         """Create the rule, its queue and its function.
 
@@ -86,13 +90,17 @@ class ObjectTrigger(Construct):
             parameters: more of the job's parameters, by their names.
             output_prefix: begins the folder in `output_bucket`; ends in a slash, unless it is empty. Two
                 triggers on the same objects need different ones, lest their jobs write the same keys.
+            key: encrypts the events in both queues, and the function's log; by default SQS and CloudWatch
+                Logs use their own.
 
         Raises:
             ValueError: the job is for another platform or CPU architecture than the tier.
         """
         super().__init__(scope, construct_id)
         job.check_tier(tier, at=self.node.path)
-        self.dead_letter_queue = message_queue(self, "DeadLetterQueue", removal_policy=removal_policy)
+        self.dead_letter_queue = message_queue(
+            self, "DeadLetterQueue", removal_policy=removal_policy, key=key, senders=[_EVENTS]
+        )
         self.queue = message_queue(
             self,
             "Queue",
@@ -101,9 +109,15 @@ class ObjectTrigger(Construct):
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letter_queue, max_receive_count=_MAX_RECEIVES
             ),
+            key=key,
+            senders=[_EVENTS],
         )
         logs = log_group(
-            self, "FunctionLogGroup", retention_days=log_retention_days, removal_policy=removal_policy
+            self,
+            "FunctionLogGroup",
+            retention_days=log_retention_days,
+            removal_policy=removal_policy,
+            key=key,
         )
         environment = {
             "JOB_QUEUE": tier.queue.job_queue_arn,
@@ -115,6 +129,7 @@ class ObjectTrigger(Construct):
         role = function_role(self, "FunctionRole", description="Submits jobs for new objects")
         job.grant_submit(role, tier, shares=[share] if share is not None else [])
         logs.grant_write(role)
+        grant_key(role, key, actions=READ, service="sqs")
         self.function = self._function(role, environment, logs)
         self.rule = self._rule(bucket, prefix)
 

@@ -57,8 +57,9 @@ class StorageSettings(SettingsModel):
     """A bucket for what need not outlive a workflow, whose objects are deleted after so many days; by default
     there is none. It is for jobs whose `uses` has `scratch_bucket`."""
     kms: bool = False
-    """A KMS key of the platform's own, instead of the keys that AWS's services own. It costs a dollar a
-    month, and its use.
+    """A KMS key of the platform's own, instead of the keys that AWS's services own, for all that keeps data
+    or messages: buckets, the file system, the table, the database, queues, topics and log groups. It costs a
+    dollar a month, and its use. Disks of instances, the event bus and access logs keep AWS's keys.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
     access_logs: bool = False
     """S3's server access logs, in a bucket of their own.

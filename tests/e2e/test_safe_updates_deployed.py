@@ -43,7 +43,7 @@ SEQUENCE: tuple[tuple[str, set[str]], ...] = (
     ("another order of compute environments", set()),
     ("another compute environment", set()),
     ("another tier", set()),
-    ("buckets under a key of one's own", set()),
+    ("all data under a key of one's own", set()),
     ("private subnets", {SPOT, ON_DEMAND}),
     ("a tier that takes no more jobs", set()),
 )

@@ -24,20 +24,16 @@ def test_one_key_is_rotated_kept_and_encrypts_all_data(everything: Template, pla
     users = {
         other
         for other, one in everything.resources.items()
-        if one["Type"] in ("AWS::S3::Bucket", "AWS::SQS::Queue", "AWS::SNS::Topic")
-        or one["Type"].startswith(("AWS::EFS::F", "AWS::DynamoDB", "AWS::RDS::DBCluster"))
+        if one["Type"].startswith(("AWS::S3::B", "AWS::EFS::F", "AWS::DynamoDB", "AWS::RDS::DBCluster"))
         if f'"{name}"' in json.dumps(one.get("Properties"))
     }
     assert sorted(user[:-8] for user in users) == [
         "DatabaseCluster",
         "FilesFileSystem",
         "JobTable",
-        "LowTierBudgetTopic",
         "StorageInput",
         "StorageOutput",
         "StorageScratch",
-        "WorkDeadLetterQueue",
-        "WorkQueue",
     ]
     assert not plain.of("KMS::Key")
 
@@ -70,6 +66,8 @@ def test_roles_may_use_the_key_through_one_service_and_by_two_actions(everything
         assert uses.pop(("WorkJobJobRole", service)) == write
     assert uses.pop(("WorkJobExecutionRole", "secretsmanager.")) == "kms:Decrypt"
     assert uses.pop(("SmallJobJobRole", "s3.")) == write
+    for service in ("sns.", "sqs."):
+        assert uses.pop(("LowTierBudgetFunctionRole", service)) == write
     assert uses == {}
 
 

@@ -89,7 +89,11 @@ def test_what_wakes_the_function_is_encrypted_and_budgets_may_use_the_key(everyt
         if s["Principal"] == {"Service": "budgets.amazonaws.com"}
     )
     assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
-    assert set(statement["Condition"]) == {"StringEquals", "ArnLike"}
+    assert {name for one in statement["Condition"].values() for name in one} == {
+        "aws:SourceAccount",
+        "aws:SourceArn",
+        "kms:EncryptionContext:aws:sns:topicArn",
+    }
 
 
 def test_the_function_may_disable_one_queue_see_one_budget_and_tell_people(everything: Template) -> None:
@@ -117,7 +121,7 @@ def test_the_function_may_disable_one_queue_see_one_budget_and_tell_people(every
         ('"sns:Publish"', people),
         ('"sqs:SendMessage"', dead),
     }
-    assert len(everything.statements(FUNCTION_ROLE)) == len(allowed) + 1  # and its log
+    assert len(everything.statements(FUNCTION_ROLE)) == len(allowed) + 3  # its log, the key by SNS and by SQS
 
 
 def test_a_notice_that_is_not_acted_on_ends_where_somebody_looks(everything: Template) -> None:
@@ -139,7 +143,7 @@ def test_a_budget_that_only_tells_makes_neither_function_nor_key(plain: Template
     assert not plain.of("KMS::Key")
 
 
-def test_a_budget_that_disables_makes_a_key_for_its_topic_only(
+def test_a_budget_that_disables_makes_a_key_for_its_notices_only(
     synth: Callable[[Mapping[str, Any]], dict[str, Any]],
 ) -> None:
     budget = {"usd_per_month": 5, "on_exceeded": "disable_queue"}
@@ -157,7 +161,12 @@ def test_a_budget_that_disables_makes_a_key_for_its_topic_only(
         for name, one in template.resources.items()
         if name != key and f'"{key}"' in json.dumps(one.get("Properties", {}))
     ]
-    assert [name[:-8] for name in users] == ["XTierBudgetTopic"]
+    assert sorted(name[:-8] for name in users) == [
+        "XTierBudgetDeadLetterQueue",
+        "XTierBudgetFunctionLogGroup",
+        "XTierBudgetFunctionRoleDefaultPolicy",
+        "XTierBudgetTopic",
+    ]
 
 
 def test_in_python_a_budget_that_disables_needs_a_key(cdk: Any, new_app: Callable[[], Any]) -> None:

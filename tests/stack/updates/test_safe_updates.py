@@ -165,7 +165,7 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
     ),
     "a tier that takes no more jobs": ({"tiers.low.state": "disabled"}, {"LowTierQueue": "in place"}),
     "other weights of a fair share": ({"tiers.shared.fair_share.shares": {"team": 2.0, "b": 1.0}}, {}),
-    "buckets under a key of one's own": ({"storage.kms": True}, {}),
+    "all data under a key of one's own": ({"storage.kms": True}, {}),
     "scratch space, a log of accesses": (
         {"storage.scratch_expiry_days": 7, "storage.access_logs": True},
         {WORK: "new revision", "SmallJobDefinition": "new revision"},
