@@ -19,6 +19,8 @@ _PRIVATE_ECR = re.compile(
     r"/(?P<name>[a-z0-9._/-]+)(:(?P<tag>[\w.-]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 
+_REPOSITORY_ARN = re.compile(r"arn:[a-z-]+:ecr:[a-z0-9-]+:\d{12}:repository/(?P<name>.+)")
+
 _NOT_IN_IMAGES = [
     "**/__pycache__",
     "**/*.pyc",
@@ -66,7 +68,7 @@ def job_image(
             )
         return _built_image(scope, name, settings.folder, containers_dir, architecture)
     if settings.ecr_repository is not None:
-        repository = ecr.Repository.from_repository_name(scope, "Repository", settings.ecr_repository)
+        repository = _repository(scope, settings.ecr_repository)
         return ecs.ContainerImage.from_ecr_repository(repository, settings.tag)
     return _named_image(scope, cast(str, settings.image))
 
@@ -83,10 +85,21 @@ def _named_image(scope: Construct, image: str) -> ecs.ContainerImage:
         resource="repository",
         resource_name=found["name"],
     )
-    repository = ecr.Repository.from_repository_attributes(
-        scope, "Repository", repository_arn=arn, repository_name=found["name"]
-    )
+    repository = _repository_elsewhere(scope, arn, found["name"])
     return ecs.ContainerImage.from_ecr_repository(repository, found["digest"] or found["tag"] or "latest")
+
+
+def _repository(scope: Construct, name_or_arn: str) -> ecr.IRepository:
+    found = _REPOSITORY_ARN.fullmatch(name_or_arn)
+    if found is None:
+        return ecr.Repository.from_repository_name(scope, "Repository", name_or_arn)
+    return _repository_elsewhere(scope, name_or_arn, found["name"])
+
+
+def _repository_elsewhere(scope: Construct, arn: str, name: str) -> ecr.IRepository:
+    return ecr.Repository.from_repository_attributes(
+        scope, "Repository", repository_arn=arn, repository_name=name
+    )
 
 
 def _built_image(

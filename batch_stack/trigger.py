@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from batch_stack.log_group import log_group
 from batch_stack.permissions import function_role
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.queue import message_queue
+from batch_stack.settings.trigger_options import check_parameters_fit, trigger_options
 
 _EVENTS = "events.amazonaws.com"
 # From EventBridge to SQS: what EventBridge itself does unless told otherwise.
@@ -94,7 +94,8 @@ class ObjectTrigger(Construct):
                 Logs use their own.
 
         Raises:
-            ValueError: the job is for another platform or CPU architecture than the tier.
+            ValueError: the job is for another platform or CPU architecture than the tier, or the parameters
+                do not fit the function's environment, of which Lambda takes 4 KB.
         """
         super().__init__(scope, construct_id)
         job.check_tier(tier, at=self.node.path)
@@ -124,7 +125,7 @@ class ObjectTrigger(Construct):
             # Without a revision: SubmitJob takes the latest, so a new revision needs no new function.
             "JOB_DEFINITION": job.unversioned_arn,
             "OUTPUT_BUCKET": output_bucket.bucket_name,
-            **_options(job, share, parameters or {}, output_prefix),
+            **self._options(job, share, parameters or {}, output_prefix),
         }
         role = function_role(self, "FunctionRole", description="Submits jobs for new objects")
         job.grant_submit(role, tier, shares=[share] if share is not None else [])
@@ -132,6 +133,17 @@ class ObjectTrigger(Construct):
         grant_key(role, key, actions=READ, service="sqs")
         self.function = self._function(role, environment, logs)
         self.rule = self._rule(bucket, prefix)
+
+    def _options(
+        self, job: ContainerJob, share: str | None, parameters: Mapping[str, str], output_prefix: str
+    ) -> dict[str, str]:
+        try:
+            check_parameters_fit(share, parameters, output_prefix)
+        except ValueError as error:
+            raise ValueError(f"{error} at {self.node.path}") from None
+        return trigger_options(
+            array_size=job.array_size, share=share, parameters=parameters, output_prefix=output_prefix
+        )
 
     def _rule(self, bucket: s3.IBucket, prefix: str) -> events.Rule:
         return events.Rule(
@@ -174,19 +186,6 @@ class ObjectTrigger(Construct):
         )
         drop_redundant_dependency(function, role)
         return function
-
-
-def _options(
-    job: ContainerJob, share: str | None, parameters: Mapping[str, str], output_prefix: str
-) -> dict[str, str]:
-    """What the function is told beyond the ordinary; its handler.py reads these."""
-    given = {
-        "OUTPUT_PREFIX": output_prefix,
-        "SHARE_IDENTIFIER": share,
-        "ARRAY_SIZE": str(job.array_size) if job.array_size is not None else None,
-        "PARAMETERS": json.dumps(parameters, sort_keys=True) if parameters else None,
-    }
-    return {name: value for name, value in given.items() if value}
 
 
 def _detail(bucket: s3.IBucket, prefix: str) -> dict[str, Any]:

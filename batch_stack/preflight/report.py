@@ -14,7 +14,7 @@ from batch_stack.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from batch_stack.platform import BatchPlatform
 
-_MENDED_BY_ADDITIONS = ("noJobs", "unusedService")
+_MENDED_BY_ADDITIONS = ("arraySize", "noJobs", "unusedService")
 
 
 class Checks:

@@ -18,6 +18,7 @@ from batch_stack.settings.services import SETTING_OF, services_of, users_of
 
 _HANDED_OVER: dict[str, DataService] = {"input": "input_bucket", "output": "output_bucket"}
 _FEW_SPOT_TYPES = 5
+_FARGATE_S = 14 * 24 * 3600
 _CONTAINER_SOCKETS = ("/docker.sock", "/containerd.sock")
 
 
@@ -32,6 +33,9 @@ def check_use(settings: Settings) -> Iterator[Finding]:
     yield from _check_scheduling_priorities(settings)
     yield from _check_host_volumes(settings)
     yield from _check_services(settings)
+    yield from _check_parameters(settings)
+    yield from _check_arrays(settings)
+    yield from _check_fargate_timeouts(settings)
     for name, trigger in settings.triggers.items():
         if trigger.prefix.startswith("/"):
             yield warning(
@@ -63,6 +67,43 @@ def _check_services(settings: Settings) -> Iterator[Finding]:
                     f"Ref::{parameter}, an address in that bucket, got {trigger.job!r}, which uses "
                     f"{', '.join(job.uses) or 'nothing'}",
                 )
+
+
+def _check_parameters(settings: Settings) -> Iterator[Finding]:
+    """https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html."""
+    given = {f"jobs.{name}": (name, job.parameters) for name, job in settings.jobs.items()}
+    given |= {f"triggers.{name}": (one.job, one.parameters) for name, one in settings.triggers.items()}
+    for place, (job, parameters) in given.items():
+        for name, value in parameters.items():
+            if name not in settings.jobs[job].placeholders:
+                yield warning(
+                    "unusedParameter",
+                    f"{place}.parameters.{name} has no effect, because jobs.{job}.command has no "
+                    f"Ref::{name}, got {value!r}",
+                )
+
+
+def _check_arrays(settings: Settings) -> Iterator[Finding]:
+    triggered = {trigger.job for trigger in settings.triggers.values()}
+    for name, job in settings.jobs.items():
+        if job.array_size is not None and name not in triggered:
+            yield warning(
+                "arraySize",
+                f"jobs.{name}.array_size has no effect, because no trigger submits the job, got "
+                f"{job.array_size}: a job definition has no array size, whoever submits it gives "
+                f"--array-properties size={job.array_size}",
+            )
+
+
+def _check_fargate_timeouts(settings: Settings) -> Iterator[Finding]:
+    """https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html."""
+    for name, job in settings.jobs.items():
+        if job.platform == "fargate" and job.timeout_s > _FARGATE_S:
+            yield warning(
+                "fargateTimeout",
+                f"jobs.{name}.timeout_s should be at most {_FARGATE_S} on fargate, which may end a job after "
+                f"14 days, got {job.timeout_s}",
+            )
 
 
 def _check_multi_node(settings: Settings) -> Iterator[Finding]:

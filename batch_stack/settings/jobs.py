@@ -9,6 +9,13 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from batch_stack.settings.base import LogRetentionDays, NonEmpty, PolicyArn, SettingsModel
+from batch_stack.settings.images import (
+    LARGEST_ID,
+    ContainerUser,
+    ImageReference,
+    ImageTag,
+    Repository,
+)
 from batch_stack.settings.secrets import SecretSettings
 from batch_stack.settings.services import DataService
 from batch_stack.settings.tiers import RetrySettings
@@ -125,11 +132,11 @@ class JobSettings(SettingsModel):
     ) = None
     """A folder of containers/ whose Dockerfile the image is built from. One of `folder`, `image` and
     `ecr_repository` is given."""
-    image: NonEmpty | None = None
+    image: ImageReference | None = None
     """An image of any registry, with its tag or digest: `public.ecr.aws/docker/library/busybox:1.37`."""
-    ecr_repository: NonEmpty | None = None
-    """The name of an Amazon ECR repository of this account and Region."""
-    tag: NonEmpty = "latest"
+    ecr_repository: Repository | None = None
+    """The name of an Amazon ECR repository of this account and Region, or the ARN of any."""
+    tag: ImageTag = "latest"
     """The tag of the ECR repository's image, or its digest (`sha256:...`)."""
 
     platform: JobPlatform = "ec2"
@@ -154,8 +161,8 @@ class JobSettings(SettingsModel):
     ephemeral_storage_gib: Annotated[int, Field(ge=21, le=200)] | None = None
     """Size in GiB of the job's disk, on Fargate only, where it is 20 by default.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_EphemeralStorage.html"""
-    timeout_s: Annotated[int, Field(ge=60)] = 3600
-    """Seconds after which an attempt that still runs is ended.
+    timeout_s: Annotated[int, Field(ge=60, le=2**31 - 1)] = 3600
+    """Seconds after which an attempt that still runs is ended. On Fargate it may be ended after 14 days.
     https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html"""
     retry: RetrySettings | None = None
     """How often it is tried again; by default as its tier says."""
@@ -177,12 +184,14 @@ class JobSettings(SettingsModel):
     jobs that run already."""
     volumes: dict[str, VolumeSettings] = {}
     """What is mounted, by names of your own. /scratch is always there."""
-    user: NonEmpty | None = None
-    """The user, or user and group (`1000:1000`), that runs it; by default the image's."""
+    user: ContainerUser | None = None
+    """The user, or user and group (`1000:1000`), that runs it, by names of the image or by numbers; by
+    default the image's."""
     read_only_root: bool = True
     """Nothing but volumes and /scratch can be written to."""
     array_size: Annotated[int, Field(ge=2, le=10_000)] | None = None
-    """With how many children a trigger submits it; by default it is no array.
+    """With how many children a trigger submits it; by default it is no array. Whoever else submits it says
+    so: `--array-properties size=100`.
     https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html"""
     nodes: NodesSettings | None = None
     """Makes it a multi-node parallel job: on EC2, On-Demand only."""
@@ -215,6 +224,13 @@ class JobSettings(SettingsModel):
             )
         if "tag" in self.model_fields_set and self.ecr_repository is None:
             raise ValueError(f"tag must not be given without ecr_repository, got {self.tag!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _ids_of_users(self) -> JobSettings:
+        ids = [one for one in (self.user or "").split(":") if one.isdecimal()]
+        if any(int(one) > LARGEST_ID for one in ids):
+            raise ValueError(f"user must have numbers between 0 and {LARGEST_ID}, got {self.user!r}")
         return self
 
     @model_validator(mode="after")

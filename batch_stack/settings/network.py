@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +14,15 @@ _DOCKER_BRIDGE = ipaddress.IPv4Network("172.17.0.0/16")
 _ID = r"-([0-9a-f]{8}|[0-9a-f]{17})$"
 _SubnetId = Annotated[
     str, Field(pattern=f"^subnet{_ID}", description="a subnet id: subnet- and 8 or 17 hexadecimal digits")
+]
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
+_ZoneName = Annotated[
+    str,
+    Field(
+        # Of a Region (eu-west-1a), a Local Zone (us-west-2-lax-1a) or Wavelength (us-east-1-wl1-bos-wlz-1).
+        pattern=rf"^{_REGION.pattern}([a-z]|-[a-z0-9]+(-[a-z0-9]+)+)$",
+        description="the name of an Availability Zone, such as eu-west-1a (not its id, such as euw1-az1)",
+    ),
 ]
 _BucketName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="a bucket's name (not an ARN)")
@@ -105,7 +115,7 @@ class ExistingNetworkSettings(SettingsModel):
         str, Field(pattern=f"^vpc{_ID}", description="a VPC id: vpc- and 8 or 17 hexadecimal digits")
     ]
     """The VPC's id."""
-    availability_zones: Annotated[list[str], Field(min_length=1)]
+    availability_zones: Annotated[list[_ZoneName], Field(min_length=1)]
     """The Availability Zones that jobs run in, such as `eu-west-1a`."""
     subnet_ids: Annotated[list[_SubnetId], Field(min_length=1)]
     """A subnet's id for each Availability Zone, in their order."""
@@ -121,6 +131,27 @@ class ExistingNetworkSettings(SettingsModel):
                 f"subnet_ids must be one for each of the {zones} availability_zones, got {subnets}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _different_subnets_of_one_region(self) -> ExistingNetworkSettings:
+        for index, subnet in enumerate(self.subnet_ids):
+            if subnet in self.subnet_ids[:index]:
+                raise ValueError(
+                    f"subnet_ids[{index}] must differ from those before it, got {subnet!r} again"
+                )
+        first, *others = [_region(zone) for zone in self.availability_zones]
+        for index, region in enumerate(others, start=1):
+            if region != first:
+                raise ValueError(
+                    f"availability_zones[{index}] must be of {first} like those before it, got "
+                    f"{self.availability_zones[index]!r}"
+                )
+        return self
+
+
+def _region(zone: str) -> str:
+    found = _REGION.match(zone)
+    return found[0] if found else ""
 
 
 NetworkSettings = Annotated[

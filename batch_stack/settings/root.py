@@ -13,6 +13,7 @@ from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.network import NetworkSettings, PublicNetworkSettings
 from batch_stack.settings.storage import MessagingSettings, ResultsSettings, StorageSettings
 from batch_stack.settings.tiers import DEFAULT_TIERS, RetrySettings, TierSettings
+from batch_stack.settings.trigger_options import check_parameters_fit
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", description="an e-mail address")]
 
@@ -51,6 +52,7 @@ class TriggerSettings(SettingsModel):
         for name in ("input", "output"):
             if name in self.parameters:
                 raise ValueError(f"parameters must not set {name!r}, which the trigger sets")
+        check_parameters_fit(self.share, self.parameters, self.output_prefix)
         return self
 
 

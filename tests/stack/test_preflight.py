@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import JobSettings, SettingsError, parse_settings
+from batch_stack.settings import JobSettings, SettingsError, TriggerSettings, parse_settings
 
 pytestmark = pytest.mark.stack
 
@@ -83,3 +83,16 @@ def test_a_service_that_no_job_uses_is_warned_of_unless_python_adds_one(
     (text,) = _warnings(stack)
     assert text.startswith("messaging.work_queue has no job that may use it: name work_queue in jobs.<name>")
     assert "[ack: batch-stack:unusedService:messaging.work_queue]" in text
+
+
+def test_an_array_is_warned_of_unless_python_adds_what_submits_it(
+    new_app: Callable[[], Any], cdk: Any
+) -> None:
+    stack = _platform(new_app, cdk, {"jobs": {"a": JOB}})
+    platform = stack.node.find_child("Batch")
+    for name in ("b", "c"):
+        platform.add_job(name, JobSettings(**JOB, array_size=9))
+    platform.add_trigger("x", TriggerSettings(job="b"))
+    (text,) = _warnings(stack)
+    assert text.startswith("jobs.c.array_size has no effect, because no trigger submits the job, got 9")
+    assert "[ack: batch-stack:arraySize:jobs.c.array_size]" in text

@@ -44,6 +44,9 @@ JOBS = {
     ),
     "tagged": JobSettings(ecr_repository="team/tool", tag="1.4"),
     "digest": JobSettings(ecr_repository="team/tool", tag="sha256:" + "ab" * 32),
+    "theirs": JobSettings(
+        ecr_repository="arn:aws:ecr:eu-west-1:210987654321:repository/team/tool", tag="1.4"
+    ),
     "private": JobSettings(image="210987654321.dkr.ecr.eu-west-1.amazonaws.com/team/tool:1.4"),
     "pinned": JobSettings(image="210987654321.dkr.ecr.eu-west-1.amazonaws.com/team/tool@sha256:" + "cd" * 32),
     "nvme": JobSettings(

@@ -279,6 +279,21 @@ def test_a_trigger_that_does_not_fit_is_refused(
     assert list(added.platform.triggers) == ["second"]
 
 
+def test_a_trigger_of_ones_own_making_hands_on_what_fits_its_function(added: Added) -> None:
+    with pytest.raises(ValueError, match=r"^parameters must take at most \d+ bytes .* at added/Wordy$"):
+        batch_stack.ObjectTrigger(
+            added.stack,
+            "Wordy",
+            bucket=added.platform.storage.input_bucket,
+            prefix="",
+            output_bucket=added.platform.storage.output_bucket,
+            tier=added.platform.tiers["bulk"],
+            job=added.job,
+            log_retention_days=7,
+            parameters={"text": "x" * 4096},
+        )
+
+
 def test_a_job_by_itself_needs_no_more_than_its_settings(cdk: Any, new_app: Callable[[], Any]) -> None:
     stack = cdk.Stack(new_app(), "alone")
     settings = {

@@ -96,6 +96,13 @@ def test_a_private_image_named_in_full_may_be_pulled_and_no_other(
     assert allowed(kinds, role, "ecr:GetAuthorizationToken") == {"*"}
 
 
+def test_a_repository_of_another_account_is_named_by_its_arn(kinds: dict[str, Any]) -> None:
+    image = flat(container(kinds, "theirs")["Image"])
+    assert image == "210987654321.dkr.ecr.eu-west-1.{AWS::URLSuffix}/team/tool:1.4"
+    repository = "arn:aws:ecr:eu-west-1:210987654321:repository/team/tool"
+    assert allowed(kinds, "TheirsExecutionRole", "ecr:BatchGetImage") == {repository}
+
+
 def test_an_image_of_a_registry_needs_no_permission(kinds: dict[str, Any]) -> None:
     assert not [s for s in statements(kinds, "PlainExecutionRole") if "ecr:" in json.dumps(s)]
 

@@ -86,3 +86,53 @@ def test_a_trigger_hands_its_job_no_address_that_it_may_not_use(uses: list[str],
     assert _findings(command, triggers, t={}) == []
     assert _findings({"command": ["run", "Ref::other"], "uses": uses}, triggers, t={}) == []
     assert _findings({**command, "uses": uses}, t={}) == []
+
+
+def test_parameters_that_no_command_has_are_warned_of() -> None:
+    job = {
+        "command": ["run", "--quality=Ref::quality"],
+        "parameters": {"quality": "high", "depth": "3"},
+        "nodes": {"count": 2, "groups": [{"nodes": "1", "command": ["lead", "Ref::lead"]}]},
+    }
+    triggers = {"triggers": {"x": {"job": "j", "tier": "t", "parameters": {"lead": "1", "mode": "fast"}}}}
+    found = _findings(job, triggers, t={})
+    assert [(one.level, one.message) for one in found if one.check == "unusedParameter"] == [
+        (
+            "warning",
+            "jobs.j.parameters.depth has no effect, because jobs.j.command has no Ref::depth, got '3'",
+        ),
+        (
+            "warning",
+            "triggers.x.parameters.mode has no effect, because jobs.j.command has no Ref::mode, got 'fast'",
+        ),
+    ]
+
+
+def test_an_array_that_no_trigger_submits_is_warned_of() -> None:
+    (finding,) = _findings({"array_size": 40}, t={})
+    assert (finding.level, finding.check) == ("warning", "arraySize")
+    assert finding.message == (
+        "jobs.j.array_size has no effect, because no trigger submits the job, got 40: a job definition has "
+        "no array size, whoever submits it gives --array-properties size=40"
+    )
+    assert _findings({"array_size": 40}, {"triggers": {"x": {"job": "j", "tier": "t"}}}, t={}) == []
+
+
+def test_a_timeout_that_fargate_may_not_keep_is_warned_of() -> None:
+    def found(**job: Any) -> list[Finding]:
+        content = {
+            "compute": {"c": {"type": "fargate"}, "e": {"type": "on_demand"}},
+            "tiers": {"t": {"priority": 1, "compute": ["c"]}, "u": {"priority": 1, "compute": ["e"]}},
+            "jobs": {"j": {"image": IMAGE, **job}},
+        }
+        findings = preflight(Settings.model_validate(content))
+        return [one for one in findings if one.check == "fargateTimeout"]
+
+    (finding,) = found(platform="fargate", timeout_s=1_209_601)
+    assert finding.level == "warning"
+    assert finding.message == (
+        "jobs.j.timeout_s should be at most 1209600 on fargate, which may end a job after 14 days, got "
+        "1209601"
+    )
+    assert found(platform="fargate", timeout_s=1_209_600) == []
+    assert found(platform="ec2", timeout_s=1_209_601) == []

@@ -133,7 +133,7 @@ def _spot(**settings: Any) -> dict[str, Any]:
         ({"jobs": {"media": {"folder": "../x"}}},
          "jobs.media.folder must be the name of a folder of containers/, got '../x'"),
         ({"jobs": {"media": {**JOB, "timeout_s": 59}}},
-         "jobs.media.timeout_s must be a whole number of at least 60, got 59"),
+         "jobs.media.timeout_s must be a whole number between 60 and 2147483647, got 59"),
         ({"jobs": {"media": {**JOB, "vcpu": 0.5}}},
          "jobs.media.vcpu must be a whole number of at least 1 on ec2, got 0.5"),
         ({"jobs": {"media": {**JOB, "platform": "fargate", "vcpu": 3}}},

@@ -63,9 +63,39 @@ def test_every_mode_is_accepted_with_little() -> None:
             {**EXISTING, "subnet_ids": ["subnet-0a000001"]},
             "network.subnet_ids must be one for each of the 2 availability_zones, got 1",
         ),
+        (
+            {**EXISTING, "subnet_ids": ["subnet-0a000001", "subnet-0a000001"]},
+            "network.subnet_ids[1] must differ from those before it, got 'subnet-0a000001' again",
+        ),
+        *(
+            (
+                {**EXISTING, "availability_zones": ["eu-west-1a", zone]},
+                "network.availability_zones[1] must be the name of an Availability Zone, such as eu-west-1a "
+                f"(not its id, such as euw1-az1), got {zone!r}",
+            )
+            for zone in ("euw1-az2", "eu-west-1", "eu-west-1A", "EU-WEST-1b", "zone b", "b", "eu-west-1bb")
+        ),
+        (
+            {**EXISTING, "availability_zones": ["eu-west-1a", "eu-central-1b"]},
+            "network.availability_zones[1] must be of eu-west-1 like those before it, got 'eu-central-1b'",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(network: dict[str, Any], problem: str) -> None:
     with pytest.raises(SettingsError) as raised:
         _network(**network)
     assert str(raised.value).startswith(f"batch.yaml: {problem}")
+
+
+@pytest.mark.parametrize(
+    "zones",
+    [
+        ["us-gov-west-1a", "us-gov-west-1b"],
+        ["us-west-2a", "us-west-2-lax-1a"],
+        ["us-east-1a", "us-east-1-wl1-bos-wlz-1"],
+        ["eusc-de-east-1a", "eusc-de-east-1c"],
+        ["ap-southeast-1a", "ap-southeast-1a"],
+    ],
+)
+def test_zones_of_every_kind_are_taken(zones: list[str]) -> None:
+    assert _network(**{**EXISTING, "availability_zones": zones}).availability_zones == zones

@@ -1,0 +1,58 @@
+"""How images, their repositories and tags, and the users of containers are written."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+_TOKEN = r"^\S*\$\{Token\[[^\]\s]+\]\}\S*$"  # noqa: S105 - what only the deployment knows, in Python
+_PART = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_PATH = rf"{_PART}(/{_PART})*"
+_HOST = r"((localhost|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)(:\d+)?|[A-Za-z0-9-]+:\d+)"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST = r"sha256:[0-9a-f]{64}"
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+
+ImageReference = Annotated[
+    str,
+    Field(
+        # https://pkg.go.dev/github.com/distribution/reference, which Docker and containerd read it with.
+        pattern=rf"^({_HOST}/)?{_PATH}(:{_TAG})?(@{_DIGEST})?$|{_TOKEN}",
+        max_length=255,
+        description=(
+            "an image of at most 255 characters, with a tag or a digest: busybox:1.37, "
+            "quay.io/team/tool:2, team/tool@sha256:..."
+        ),
+    ),
+]
+Repository = Annotated[
+    str,
+    Field(
+        pattern=rf"^{_PATH}$|^arn:[a-z-]+:ecr:[a-z0-9-]+:\d{{12}}:repository/{_PATH}$|{_TOKEN}",
+        min_length=2,
+        max_length=320,
+        description=(
+            "the name of an ECR repository (lower-case letters, digits and -_./, such as team/tool; its tag "
+            "goes under `tag`) or its ARN"
+        ),
+    ),
+]
+ImageTag = Annotated[
+    str,
+    Field(
+        pattern=rf"^({_TAG}|{_DIGEST})$|{_TOKEN}",
+        description=(
+            "a tag of at most 128 letters, digits and _.-, or a digest (sha256: and 64 hexadecimal digits)"
+        ),
+    ),
+]
+ContainerUser = Annotated[
+    str,
+    Field(
+        pattern=rf"^{_NAME}(:{_NAME})?$",
+        description="user or user:group, each a name or a number: app, 1000, 1000:1000",
+    ),
+]
+LARGEST_ID = 2**31 - 1
+"""Of users and groups, as container runtimes count them."""

@@ -1,0 +1,67 @@
+"""What a trigger's function is told by its environment, of which Lambda takes 4 KB."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+MAX_ENVIRONMENT_BYTES = 4096
+"""https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+# As long as they can be once deployed: ARNs of the longest Region's name, a bucket's and generated names.
+_BATCH_ARN = "arn:aws-us-gov:batch:ap-southeast-99:123456789012:"
+_DEPLOYED = {
+    "JOB_QUEUE": f"{_BATCH_ARN}job-queue/{'x' * 128}",
+    "JOB_DEFINITION": f"{_BATCH_ARN}job-definition/{'x' * 128}",
+    "OUTPUT_BUCKET": "x" * 63,
+    "ARRAY_SIZE": "10000",
+}
+
+
+def trigger_options(
+    *, array_size: int | None, share: str | None, parameters: Mapping[str, str], output_prefix: str
+) -> dict[str, str]:
+    """What the function is told beyond the ordinary; its handler.py reads these variables.
+
+    Args:
+        array_size: with how many children a job is submitted; None for a job that is no array.
+        share: the share identifier of its jobs, if any.
+        parameters: more of the job's parameters, by their names.
+        output_prefix: begins the folder in the output bucket.
+    """
+    given = {
+        "OUTPUT_PREFIX": output_prefix,
+        "SHARE_IDENTIFIER": share,
+        "ARRAY_SIZE": str(array_size) if array_size is not None else None,
+        "PARAMETERS": json.dumps(parameters, sort_keys=True) if parameters else None,
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def check_parameters_fit(share: str | None, parameters: Mapping[str, str], output_prefix: str) -> None:
+    """Make sure that what a trigger is told fits the function's environment.
+
+    Args:
+        share: the share identifier of its jobs, if any.
+        parameters: more of the job's parameters, by their names.
+        output_prefix: begins the folder in the output bucket.
+
+    Raises:
+        ValueError: there are too many parameters, or they are too long.
+    """
+    without = _environment_bytes(share, {}, output_prefix)
+    takes = _environment_bytes(share, parameters, output_prefix) - without
+    if without + takes > MAX_ENVIRONMENT_BYTES:
+        raise ValueError(
+            f"parameters must take at most {MAX_ENVIRONMENT_BYTES - without} bytes as JSON in JSON, for they "
+            f"are handed to a function whose environment is of {MAX_ENVIRONMENT_BYTES} bytes, got {takes}"
+        )
+
+
+def _environment_bytes(share: str | None, parameters: Mapping[str, str], output_prefix: str) -> int:
+    """As Lambda measures it: the variables as one JSON object."""
+    options = trigger_options(
+        array_size=None, share=share, parameters=parameters, output_prefix=output_prefix
+    )
+    text = json.dumps({**_DEPLOYED, **options}, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode())
