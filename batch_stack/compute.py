@@ -34,6 +34,7 @@ def compute_environment(
         settings: one entry of `compute`.
 
     Raises:
+        SettingsError: the network has public subnets for instances with several network interfaces.
         ValueError: the network has no subnet for its placement group.
     """
     if isinstance(settings, ExistingComputeSettings):

@@ -30,12 +30,14 @@ class ComputeEnvironment(Construct):
         architecture: the CPU architecture; a queue has one only.
         cost_tag: by which value of a tag the costs of its instances are told apart; None for those that are
             not launched from a template of ours.
+        efa_interfaces: how many Elastic Fabric Adapters each instance has for the nodes of its jobs.
     """
 
     resource: batch.IComputeEnvironment
     platform: Platform
     architecture: Architecture
     cost_tag: str | None = None
+    efa_interfaces: int = 0
 
     def _outlived_by(self, network: Network) -> None:
         """Delete this before its way to AWS's endpoints, without which instances cannot say that they end."""

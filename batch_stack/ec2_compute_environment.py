@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from aws_cdk import Annotations, Duration, Stack, Tags
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
@@ -9,9 +11,10 @@ from constructs import Construct
 
 from batch_stack.compute_environment import ComputeEnvironment
 from batch_stack.compute_roles import instance_role
+from batch_stack.efa import network_interfaces
 from batch_stack.instance_user_data import instance_user_data
 from batch_stack.network import Network
-from batch_stack.settings import Ec2Settings, OnDemandSettings, SpotSettings
+from batch_stack.settings import Ec2Settings, OnDemandSettings, SettingsError, SpotSettings
 
 COST_TAG = "batch-stack-compute-environment"
 """The tag of instances and their volumes by which their costs are told apart; a user-defined one."""
@@ -25,9 +28,10 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
     https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
 
     With a placement group it is made for multi-node parallel jobs: all instances close together in one
-    Availability Zone, and a security group that lets them, and nobody else, speak to each other. Their
-    network is ENA's: no EFA interfaces, for which AWS Batch needs an image of the user's own.
-    https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html
+    Availability Zone, and a security group that lets them, and nobody else, speak to each other. With EFA
+    the launch template has their network interfaces, and with these the security groups, which AWS Batch
+    takes from one place only. The kernel of Amazon Linux 2023 has the driver; a job's image brings libfabric.
+    https://docs.aws.amazon.com/batch/latest/userguide/efa.html
 
     Attributes:
         launch_template: its instances' launch template.
@@ -52,15 +56,17 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             scope: the parent construct.
             construct_id: this construct's id within it.
             network: where its instances run.
-            settings: Spot or On-Demand, instance types, vCPU limits, disks and placement group.
+            settings: Spot or On-Demand, instance types, vCPU limits, disks, placement group and EFA.
 
         Raises:
+            SettingsError: instances with several network interfaces are to be in public subnets.
             ValueError: the network has no subnet in the placement group's Availability Zone.
         """
         super().__init__(scope, construct_id)
         spot = settings.type == "spot"
         self.platform = settings.platform
         self.architecture = settings.architecture
+        self.efa_interfaces = settings.efa_interfaces
         self.instance_role = instance_role(self, "InstanceRole", drains=spot)
         self.launch_template = self._launch_template(settings, spot)
         self.cost_tag = self._cost_tag()
@@ -97,6 +103,8 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             update_timeout=Duration.minutes(settings.update_timeout_minutes),
         )
         self._override(settings)
+        if self.node_security_group is not None and self.efa_interfaces:
+            self._use_efa(network, self.node_security_group)
         self._never_replace_for_tags()
         self._outlived_by(network)
 
@@ -113,6 +121,37 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             "ComputeResources.LaunchTemplate.Version", self.launch_template.latest_version_number
         )
 
+    def _use_efa(self, network: Network, nodes: ec2.SecurityGroup) -> None:
+        if network.assigns_public_ip and self.efa_interfaces > 1:
+            raise SettingsError(
+                f"subnets must be private for instances with {self.efa_interfaces} EFA interfaces, because "
+                "EC2 gives a public address to a sole interface only, and without one they never join their "
+                f"cluster (network.mode private_with_nat or isolated), got public ones at {self.node.path}"
+            )
+        # Traffic of EFA is not IP: a rule for all addresses does not let it out. The L2 would take away the
+        # group's only rule of its own, and CloudFormation then leaves it EC2's, which allows everything.
+        ec2.CfnSecurityGroupEgress(
+            self,
+            "ToOtherNodes",
+            group_id=nodes.security_group_id,
+            destination_security_group_id=nodes.security_group_id,
+            ip_protocol="-1",
+            description="EFA to the other nodes",
+        )
+        template = cast(ec2.CfnLaunchTemplate, self.launch_template.node.default_child)
+        template.add_property_override(
+            "LaunchTemplateData.NetworkInterfaces",
+            network_interfaces(
+                self.efa_interfaces,
+                security_groups=[network.security_group.security_group_id, nodes.security_group_id],
+                node_security_group=nodes.security_group_id,
+                public_address=network.assigns_public_ip,
+            ),
+        )
+        # "Either compute environment Security Groups or Network Interfaces in Launch template are exclusively
+        # allowed", says AWS Batch.
+        self._cfn.add_property_deletion_override("ComputeResources.SecurityGroupIds")
+
     def _launch_template(self, settings: Ec2Settings, spot: bool) -> ec2.LaunchTemplate:
         volume = ec2.BlockDeviceVolume.ebs(
             settings.ebs_gib,
@@ -128,7 +167,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             # jobs share the host's network, where every process is one hop away: see instance_user_data.
             http_put_response_hop_limit=1,
             block_devices=[ec2.BlockDevice(device_name=_ROOT_DEVICE, volume=volume)],
-            user_data=instance_user_data(spot=spot, nvme_scratch=settings.nvme_scratch),
+            user_data=instance_user_data(spot=spot, nvme_scratch=settings.nvme_scratch, efa=settings.efa),
         )
 
     def _placement_group(self, network: Network) -> ec2.PlacementGroup:

@@ -25,6 +25,8 @@ _METADATA_FOR_ROOT_ONLY = (
     "iptables --wait --insert OUTPUT --destination 169.254.169.254"
     " --match owner ! --uid-owner 0 --jump REJECT"
 )
+# The kernel of Amazon Linux 2023 brings the driver along; nothing has to be installed on the host.
+_EFA = "modprobe efa || echo 'batch-stack: no EFA driver in this image: jobs that need it will not start' >&2"
 # Amazon Linux has no mdadm until it is asked for, from a repository that is in S3. A second run, or one after
 # a restart, finds the volume by its label or mounted, and leaves what is on it. Without any disk, which a
 # type that the project's table does not know may lack, the folders stay on the root volume. Docker, which may
@@ -56,7 +58,7 @@ if ! mountpoint --quiet {DOCKER_VOLUMES}; then
 fi"""
 
 
-def instance_user_data(*, spot: bool, nvme_scratch: bool = False) -> ec2.MultipartUserData:
+def instance_user_data(*, spot: bool, nvme_scratch: bool = False, efa: bool = False) -> ec2.MultipartUserData:
     """Make user data, in the MIME format that AWS Batch requires.
 
     Jobs share the host's network, and could take the instance's role from the instance metadata service:
@@ -76,11 +78,14 @@ def instance_user_data(*, spot: bool, nvme_scratch: bool = False) -> ec2.Multipa
     Args:
         spot: whether the instances are Spot instances.
         nvme_scratch: whether all their instance store volumes become one file system, at `DOCKER_VOLUMES`.
+        efa: whether they have Elastic Fabric Adapters, whose driver is then loaded.
     """
     agent: Mapping[str, str] = {**_AGENT, **(_AGENT_ON_SPOT if spot else {})}
     commands = ec2.UserData.for_linux()
     commands.add_commands(_METADATA_FOR_ROOT_ONLY)
     commands.add_commands(*(f"echo {name}={value} >> /etc/ecs/ecs.config" for name, value in agent.items()))
+    if efa:
+        commands.add_commands(_EFA)
     if nvme_scratch:
         # Last: what fails here leaves an instance that is safe, and jobs with the root volume's room.
         commands.add_commands(_SCRATCH)

@@ -116,6 +116,7 @@ class ContainerJob(Construct):
             consumables=_consumables(name, settings, consumable_resources or {}),
             architecture=architecture,
             assign_public_ip=assign_public_ip,
+            efa_interfaces=_efa_interfaces(settings, self.tiers),
         )
         policy = retry or settings.retry or RetrySettings()
         self.definition = job_definition(self, "Definition", settings=settings, retry=policy, parts=parts)
@@ -199,6 +200,11 @@ class ContainerJob(Construct):
             self.definition.job_definition_arn, ArnFormat.SLASH_RESOURCE_NAME
         ).resource_name
         return stack.format_arn(service="batch", resource="job-definition", resource_name=name)
+
+
+def _efa_interfaces(settings: JobSettings, tiers: Sequence[PriorityTier]) -> int:
+    """As many as there are wherever it may run: a container does not start without a device that it names."""
+    return min((tier.efa_interfaces for tier in tiers), default=0) if settings.nodes is not None else 0
 
 
 def _consumables(job: str, settings: JobSettings, known: Mapping[str, ConsumableResource]) -> dict[str, int]:

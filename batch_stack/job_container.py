@@ -11,6 +11,7 @@ from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from batch_stack.efa import devices, memory_to_pin
 from batch_stack.job_volumes import JobVolumes
 from batch_stack.settings import Architecture, JobSettings
 
@@ -30,6 +31,7 @@ class JobParts:
         consumables: quantities of consumable resources, by their ARNs.
         architecture: the CPU architecture of the image.
         assign_public_ip: on Fargate, whether the task gets a public address.
+        efa_interfaces: how many Elastic Fabric Adapters of its instance a node reaches.
     """
 
     image: ecs.ContainerImage
@@ -42,6 +44,7 @@ class JobParts:
     consumables: Mapping[str, int]
     architecture: Architecture
     assign_public_ip: bool
+    efa_interfaces: int = 0
 
 
 def ec2_container(
@@ -67,7 +70,8 @@ def ec2_container(
         secrets=parts.secrets or None,
         job_role=parts.job_role,
         execution_role=parts.execution_role,
-        linux_parameters=_linux_parameters(scope, construct_id, settings),
+        linux_parameters=_linux_parameters(scope, construct_id, settings, parts.efa_interfaces),
+        ulimits=memory_to_pin() if parts.efa_interfaces else None,
         logging=parts.logging,
         readonly_root_filesystem=settings.read_only_root,
         privileged=False,
@@ -125,12 +129,17 @@ def _environment(settings: JobSettings, parts: JobParts) -> dict[str, str]:
     }
 
 
-def _linux_parameters(scope: Construct, container_id: str, settings: JobSettings) -> batch.LinuxParameters:
+def _linux_parameters(
+    scope: Construct, container_id: str, settings: JobSettings, efa_interfaces: int = 0
+) -> batch.LinuxParameters:
     shared_mib = settings.shared_memory_mib
-    return batch.LinuxParameters(
+    parameters = batch.LinuxParameters(
         scope,
         # The one container of most jobs keeps the short id.
         "LinuxParameters" if container_id == "Container" else f"{container_id}LinuxParameters",
         init_process_enabled=True,
         shared_memory_size=Size.mebibytes(shared_mib) if shared_mib is not None else None,
     )
+    if efa_interfaces:
+        parameters.add_devices(*devices(efa_interfaces))
+    return parameters

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from batch_stack.settings import (
     ComputeEnvironmentSettings,
     ManagedInstancesSettings,
+    OnDemandSettings,
     Settings,
     SettingsError,
     State,
@@ -22,6 +23,7 @@ from batch_stack.settings import (
 
 # https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
 _CHANGED_IN_PLACE = {"spot", "on_demand"}
+_WITH_EFA = " (efa)"
 
 
 class _Model(BaseModel):
@@ -107,7 +109,8 @@ def _data(settings: Settings) -> LockedData:
 def _kind(settings: ComputeEnvironmentSettings) -> str:
     # Whether managed instances are Spot capacity cannot be changed, as the type cannot.
     spot = isinstance(settings, ManagedInstancesSettings) and settings.spot
-    return f"{settings.type} (spot)" if spot else settings.type
+    efa = isinstance(settings, OnDemandSettings) and settings.efa
+    return f"{settings.type}{' (spot)' if spot else _WITH_EFA if efa else ''}"
 
 
 def _lost_tiers(settings: Settings, lock: Lock) -> Iterator[str]:
@@ -190,7 +193,13 @@ def _lost_compute(settings: Settings, lock: Lock) -> Iterator[str]:
     for name, kind in lock.compute.items():
         if name in settings.compute:
             now = _kind(settings.compute[name])
-            if now != kind and {now, kind} != _CHANGED_IN_PLACE:
+            if now.endswith(_WITH_EFA) != kind.endswith(_WITH_EFA):
+                yield (
+                    f"compute.{name}.efa must be {str(kind.endswith(_WITH_EFA)).lower()}, as it is deployed: "
+                    "a compute environment has its security groups either from its launch template or of its "
+                    "own. Add one under another name, give it to the tiers, and retire this one"
+                )
+            elif now != kind and {now, kind} != _CHANGED_IN_PLACE:
                 yield (
                     f"compute.{name}.type must be {kind}, got {now!r}: CloudFormation would replace the "
                     "compute environment and end what runs on it. Add one of the new type under another "

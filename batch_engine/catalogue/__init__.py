@@ -1,13 +1,16 @@
 """The instance types that this project knows: shapes and prices of us-east-1, one row a type.
 
 The table is the project's own; each row names its source and date. Prices order instance types and estimate
-costs: they are not a quotation.
+costs: they are not a quotation. A second table has the types with EFA
+interfaces, of all Regions.
 """
 
 import csv
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 
 BANDS = ("<5%", "5-10%", "10-15%", "15-20%", ">20%")
 """How often Spot capacity of a type was reclaimed in a month, as the Spot Instance Advisor says it."""
@@ -34,8 +37,21 @@ class InstanceFacts:
 @cache
 def instance_types() -> tuple[InstanceFacts, ...]:
     """Every instance type of the table that travels with this package."""
-    table = files(__name__).joinpath("instances.csv").read_text(encoding="utf-8")
-    return tuple(_read(row) for row in csv.DictReader(table.splitlines()))
+    return tuple(_read(row) for row in _rows("instances.csv"))
+
+
+@cache
+def efa_interfaces() -> Mapping[str, int]:
+    """How many EFA interfaces an instance of a type can have, one on each network card; types with none lack.
+
+    Types whose first network card takes none are left out: their interfaces are laid out otherwise.
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa.html#efa-instance-types
+    """
+    return MappingProxyType({row["instance_type"]: int(row["efa_interfaces"]) for row in _rows("efa.csv")})
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    return csv.DictReader(files(__name__).joinpath(name).read_text(encoding="utf-8").splitlines())
 
 
 def _read(row: dict[str, str]) -> InstanceFacts:

@@ -18,6 +18,7 @@ MIN_MEMORY_MIB = 6
 MAX_CPU_SHARES = 262_144
 """The kernel takes no more."""
 JOB_LABEL = "batch-stack.job"
+EFA_DEVICES = "/dev/infiniband/"
 _PERMISSIONS = {"READ": "r", "WRITE": "w", "MKNOD": "m"}
 
 
@@ -169,6 +170,9 @@ def _linux_options(linux: Mapping[str, Any]) -> list[str]:
     if size_mib := linux.get("sharedMemorySize"):
         options += ["--shm-size", f"{size_mib}m"]
     for device in linux.get("devices") or []:
+        # This machine has no Elastic Fabric Adapter; what would use one goes over TCP instead.
+        if device["hostPath"].startswith(EFA_DEVICES) and not os.path.exists(device["hostPath"]):
+            continue
         place = device.get("containerPath") or device["hostPath"]
         permissions = device.get("permissions") or list(_PERMISSIONS)
         letters = "".join(_PERMISSIONS[permission] for permission in permissions)

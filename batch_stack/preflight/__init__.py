@@ -7,6 +7,7 @@ takes more: facts about instance types, and several parts of the settings togeth
 from __future__ import annotations
 
 from batch_stack.preflight.capacity import check_capacity
+from batch_stack.preflight.efa import check_efa
 from batch_stack.preflight.finding import Finding
 from batch_stack.preflight.network import check_network
 from batch_stack.preflight.quotas import check_quotas
@@ -17,7 +18,15 @@ from batch_stack.settings import Settings
 
 __all__ = ["Finding", "preflight"]
 
-_CHECKS = (check_quotas, check_capacity, check_retry_policies, check_network, check_updates, check_use)
+_CHECKS = (
+    check_quotas,
+    check_capacity,
+    check_retry_policies,
+    check_network,
+    check_efa,
+    check_updates,
+    check_use,
+)
 
 
 def preflight(settings: Settings) -> list[Finding]:

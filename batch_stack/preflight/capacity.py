@@ -9,7 +9,7 @@ from batch_engine.catalogue import InstanceFacts, instance_types
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import AGENT_MEMORY_MIB, Request, known_types
 from batch_stack.settings import ComputeEnvironmentSettings, JobSettings, Settings
-from batch_stack.settings.instance_types import BUNDLES, facts_of, family_of
+from batch_stack.settings.instance_types import BUNDLES, efa_interfaces_of, facts_of, family_of
 
 
 def check_capacity(settings: Settings) -> Iterator[Finding]:
@@ -27,6 +27,13 @@ def _check_types(name: str, compute: ComputeEnvironmentSettings) -> Iterator[Fin
     families = {family_of(item.name) for item in instance_types()}
     for index, instance_type in enumerate(types):
         if facts_of(instance_type):
+            continue
+        if efa_interfaces_of(instance_type):
+            yield warning(
+                "unknownInstanceType",
+                f"compute.{name}.instance_types[{index}] is no type whose vCPUs and memory are known here, "
+                f"got {instance_type!r}: whether jobs fit it cannot be checked",
+            )
             continue
         known = sorted(
             {item.name for item in instance_types()} if "." in instance_type else families | set(BUNDLES)

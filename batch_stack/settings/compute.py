@@ -18,6 +18,7 @@ from batch_stack.settings.base import (
 )
 from batch_stack.settings.instance_types import (
     architecture_of,
+    efa_interfaces_of,
     family_of,
     has_gpu,
     without_local_disk,
@@ -91,6 +92,11 @@ class Ec2Settings(_InstanceTypes):
     https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html"""
     placement_zone: Annotated[int, Field(ge=1, le=6)] = 1
     """Which of the network's Availability Zones the placement group is in, counted from 1."""
+    efa: bool = False
+    """Elastic Fabric Adapters for the nodes of multi-node parallel jobs, one on each network card. It takes a
+    placement group, and instance types by their full names, all with as many adapters. The jobs' images bring
+    libfabric. It cannot be changed: add another compute environment.
+    https://docs.aws.amazon.com/batch/latest/userguide/efa.html"""
     update_timeout_minutes: Annotated[int, Field(ge=1, le=7200)] = 60
     """How many minutes jobs on old instances have left when an edit brings new ones (types, disks, subnets).
     Then they are ended, and tried again from their beginning. With more, old instances stay longer.
@@ -100,6 +106,11 @@ class Ec2Settings(_InstanceTypes):
     def platform(self) -> Platform:
         """EC2."""
         return "ec2"
+
+    @property
+    def efa_interfaces(self) -> int:
+        """How many EFA interfaces each instance has."""
+        return efa_interfaces_of(self.instance_types[0]) if self.efa else 0
 
     @property
     def has_gpu(self) -> bool:
@@ -116,6 +127,8 @@ class Ec2Settings(_InstanceTypes):
         self._refuse(_without_image)
         if self.nvme_scratch:
             self._refuse(_without_scratch)
+        if self.efa:
+            self._check_efa()
         if self.placement_group:
             self._refuse(_without_placement)
         elif "placement_zone" in self.model_fields_set:
@@ -123,6 +136,26 @@ class Ec2Settings(_InstanceTypes):
                 f"placement_zone must not be given without placement_group, got {self.placement_zone}"
             )
         return self
+
+    def _check_efa(self) -> None:
+        if not self.placement_group:
+            raise ValueError(
+                "placement_group must be true with efa, whose traffic does not leave an Availability Zone, "
+                "got False"
+            )
+        self._refuse(self._without_efa)
+
+    def _without_efa(self, name: str) -> str | None:
+        count, first = efa_interfaces_of(name), self.efa_interfaces
+        if not count:
+            whole = "" if "." in name else " by its full name, for not all sizes of a family have it,"
+            return f"be an instance type with EFA{whole} because efa is true"
+        if count != first:
+            return (
+                f"have {first} EFA interfaces like {self.instance_types[0]}, because one launch template is "
+                f"for all, and it has {count}"
+            )
+        return None
 
     @model_validator(mode="after")
     def _range_of_vcpus(self) -> Ec2Settings:
@@ -171,6 +204,11 @@ class SpotSettings(Ec2Settings):
     )
     """Instance families, instance types or bundles, as elsewhere: the more there are, the more rarely Spot
     runs dry."""
+
+    def _check_efa(self) -> None:
+        raise ValueError(
+            "efa must be false on Spot, where AWS Batch runs no multi-node parallel jobs, got True"
+        )
 
     @model_validator(mode="after")
     def _no_nodes(self) -> SpotSettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from batch_engine.catalogue import InstanceFacts, instance_types
+from batch_engine.catalogue import InstanceFacts, efa_interfaces, instance_types
 from batch_stack.settings.base import Architecture
 
 BUNDLES: dict[str, tuple[str, ...]] = {
@@ -45,3 +45,8 @@ def has_gpu(name: str) -> bool:
 def without_local_disk(name: str) -> str | None:
     """A type among those the name stands for that has no NVMe disk of its own; none of unknown types."""
     return next((item.name for item in facts_of(name) if not item.local_disk_gb), None)
+
+
+def efa_interfaces_of(name: str) -> int:
+    """How many EFA interfaces an instance of this type can have; none of a family, whose sizes differ."""
+    return efa_interfaces().get(name, 0)

@@ -148,10 +148,21 @@ def test_every_kind_of_compute_environment_becomes_usable(cloud: LocalCloud) -> 
         "PlacementGroup": {"Ref": "Placement"},
         "Subnets": ["subnet-1"],
         "InstanceRole": "ecsInstanceRole",
+        # With EFA the launch template has the security groups.
+        "LaunchTemplate": {
+            "LaunchTemplateId": {"Ref": "Fabric"},
+            "Version": _attribute("Fabric", "LatestVersionNumber"),
+        },
     }
+    interface = {"DeleteOnTermination": True, "Groups": ["sg-1"]}
+    interfaces = [
+        {**interface, "NetworkCardIndex": 0, "DeviceIndex": 0, "InterfaceType": "efa"},
+        {**interface, "NetworkCardIndex": 1, "DeviceIndex": 1, "InterfaceType": "efa-only"},
+    ]
     ce = "Batch::ComputeEnvironment"
     resources = {
         "Placement": _resource("EC2::PlacementGroup", Strategy="cluster"),
+        "Fabric": _resource("EC2::LaunchTemplate", LaunchTemplateData={"NetworkInterfaces": interfaces}),
         "Managed": _resource(ce, Type="managed", ReplaceComputeEnvironment=False, ComputeResources=managed),
         "Nodes": _resource(ce, Type="managed", ReplaceComputeEnvironment=False, ComputeResources=nodes),
         "Mine": _resource(
@@ -172,6 +183,9 @@ def test_every_kind_of_compute_environment_becomes_usable(cloud: LocalCloud) -> 
     assert {found[out[name]]["status"] for name in ("Managed", "Nodes", "Mine")} == {"VALID"}
     provider = found[out["Managed"]]["computeResources"]["managedInstancesProvider"]
     assert provider["instanceLaunchTemplate"]["storageConfiguration"] == {"storageSizeGiB": 80}
-    assert found[out["Nodes"]]["computeResources"]["placementGroup"] == out["Placement"]
+    fabric = found[out["Nodes"]]["computeResources"]
+    assert fabric["placementGroup"] == out["Placement"]
+    assert fabric["launchTemplate"]["launchTemplateId"] == out["Fabric"]
+    assert not fabric.get("securityGroupIds")
     assert found[out["Mine"]]["unmanagedvCpus"] == 9
     stack.delete()

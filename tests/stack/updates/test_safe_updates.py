@@ -273,6 +273,15 @@ REFUSED: dict[str, tuple[Edit, str]] = {
         {"tiers.high.compute": ["spot", "fargate"]},
         "tiers.high.compute[1] must have the platform ec2 like spot",
     ),
+    "EFA for a compute environment that has none": (
+        {
+            "compute.on_demand.instance_types": ["c6in.32xlarge"],
+            "compute.on_demand.max_vcpus": 256,
+            "compute.on_demand.placement_group": True,
+            "compute.on_demand.efa": True,
+        },
+        "compute.on_demand.efa must be false, as it is deployed",
+    ),
     "another architecture for one of two": (
         {"compute.on_demand.instance_types": ["m7g"]},
         "tiers.high.compute[1] must have the architecture x86_64 like spot",

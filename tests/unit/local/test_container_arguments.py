@@ -1,12 +1,14 @@
 """From a job to the command line that makes its container."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from batch_engine.core.model import Platform
+from batch_engine.local import container_arguments
 from batch_engine.local.container import environment_options
 from batch_engine.local.container_arguments import container_launch
 from batch_engine.local.image import ImageAsset
@@ -116,6 +118,18 @@ def test_nothing_is_asked_for_that_the_job_does_not_ask(tmp_path):
     made = launch(tmp_path, privileged=False, readonlyRootFilesystem=False, linuxParameters={}).options
     for option in ("--privileged", "--read-only", "--init", "--user", "--mount", "--security-opt"):
         assert option not in made
+
+
+def test_elastic_fabric_adapters_are_left_out_where_there_are_none(tmp_path, monkeypatch):
+    def devices():
+        given = [{"hostPath": path} for path in ("/dev/infiniband/uverbs0", "/dev/fuse")]
+        made = list(launch(tmp_path, linuxParameters={"devices": given}).options)
+        return [word.partition(":")[0] for option, word in pairwise(made) if option == "--device"]
+
+    monkeypatch.setattr(container_arguments, "EFA_DEVICES", f"{tmp_path}/")
+    assert devices() == ["/dev/infiniband/uverbs0", "/dev/fuse"]
+    monkeypatch.undo()
+    assert devices() == ["/dev/fuse"], "what else is missing is the container engine's to refuse"
 
 
 def mount(tmp_path, volume, dialect="docker", **point):

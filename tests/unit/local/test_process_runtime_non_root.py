@@ -19,11 +19,12 @@ WITHOUT_NAMESPACES = [
     "sh",
 ]
 SCRIPT = """
-import json, os, sys
+import json, os, resource, sys
 from pathlib import Path
 from tests.unit.local.test_process_runtime import Bench, shell
 
 assert os.geteuid() != 0
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
 folder = Path(sys.argv[1])
 (folder / "source").mkdir()
 (folder / "source" / "given").write_text("hello\\n")
@@ -34,8 +35,9 @@ script = f"cat {target}/given; echo back > {target}/made"
 bench.start("writes", shell(script), mounts=[(*mount, False, False)])
 bench.start("reads", shell(f"touch {target}/x || echo refused"), mounts=[(*mount, True, False)])
 bench.start("comfort", shell("echo ran"), mounts=[(*mount, False, True)])
+bench.start("pins", shell("ulimit -l"), limits=[("memlock", -1, -1)])
 told = {}
-for name in ("writes", "reads", "comfort"):
+for name in ("writes", "reads", "comfort", "pins"):
     over = lambda: [item for item in bench.reports if item[1] == (name, 1) and item[0] in ("ended", "failed")]
     with bench.changed:
         assert bench.changed.wait_for(over, 30), bench.reports
@@ -68,6 +70,7 @@ def test_volumes_are_mounted_without_being_root(tmp_path):
     assert (told["writes"], told["made"]) == (["hello"], "back\n")
     assert told["reads"][-1] == "refused"
     assert told["comfort"] == ["ran"]
+    assert told["pins"] == ["64"], "as much as the system allows: this is no machine with EFA"
     assert not Path("/mnt/batch-stack-test").exists()
 
 
