@@ -91,6 +91,16 @@ class Clients:
         finally:
             os.close(descriptor)
 
+    def kill(self, client: subprocess.Popen[bytes]) -> None:
+        """Kill a command that is under way; nothing happens where it has ended.
+
+        Args:
+            client: what ``attach`` gave.
+        """
+        with self._lock:
+            if client.pid in self._running and client.poll() is None:
+                _kill(client)
+
     def ended(self, client: subprocess.Popen[bytes]) -> None:
         """Forget a command; one that has not ended is killed."""
         if client.poll() is None:

@@ -12,6 +12,7 @@ from functools import partial
 from batch_engine.local.container import Container
 from batch_engine.local.container_clients import Clients, ClosedError
 from batch_engine.local.container_images import ContainerImages
+from batch_engine.local.container_roll_call import INTERVAL_S, RollCall
 from batch_engine.local.container_state import ContainerState, kernel_oom_kills, ran_out_of_memory
 from batch_engine.local.image import ImageError
 from batch_engine.local.launch import StartError
@@ -49,16 +50,22 @@ class ContainerRunner:
 
     Args:
         clients: run the container command line.
-        labels: ``name=value``s on every container and volume.
+        labels: ``name=value``s on every container and volume; the last is this server's own.
         reported: takes its reports.
+        roll_call_s: how often all containers are listed, to find those whose end was overlooked.
     """
 
     def __init__(
-        self, clients: Clients, labels: tuple[str, ...], reported: Callable[[list[Message]], None]
+        self,
+        clients: Clients,
+        labels: tuple[str, ...],
+        reported: Callable[[list[Message]], None],
+        roll_call_s: float = INTERVAL_S,
     ) -> None:
         self._clients = clients
         self._labels = labels
         self._images = ContainerImages(clients)
+        self._roll_call = RollCall(clients, labels[-1], roll_call_s)
         self._reported = reported
         self._running: dict[Key, _Running] = {}
         self._threads: set[threading.Thread] = set()
@@ -92,6 +99,7 @@ class ContainerRunner:
                     partial(getattr, one, "is_over"), max(0.0, deadline_s - time.monotonic())
                 )
         self._clients.close()
+        self._roll_call.close(_JOIN_TIMEOUT_S)
         with self._lock:
             threads = list(self._threads)
         for thread in threads:
@@ -156,8 +164,9 @@ class ContainerRunner:
         killed_before = kernel_oom_kills()
         client = container.start()
         try:
-            self._await_start(running, client)
-            client.wait()
+            with self._roll_call.watched(launch.name, client):
+                self._await_start(running, client)
+                client.wait()
         finally:
             self._clients.ended(client)
         state = self._final_state(running)
@@ -203,7 +212,8 @@ class ContainerRunner:
             self._is_up(running, 0)
             client = running.container.attach()
             try:
-                client.wait()
+                with self._roll_call.watched(running.container.launch.name, client):
+                    client.wait()
             finally:
                 self._clients.ended(client)
             with running.changed:
