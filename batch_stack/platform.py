@@ -161,6 +161,7 @@ class BatchPlatform(Construct):
         self._checks.run(whole)
         self.settings = whole
         self._jobs[name] = self._job(name, settings, containers_dir, resources)
+        self._has_grown()
         return self._jobs[name]
 
     def add_trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
@@ -180,7 +181,11 @@ class BatchPlatform(Construct):
         self._checks.run(whole)
         self.settings = whole
         self._triggers[name] = self._trigger(name, settings)
+        self._has_grown()
         return self._triggers[name]
+
+    def _has_grown(self) -> None:
+        """Whatever a subclass does when a job or a trigger has been added."""
 
     def grant_read_jobs(self, grantee: iam.IGrantable) -> None:
         """Allow asking how jobs are doing: those of every queue, for AWS knows no narrower permission.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from aws_cdk import CfnOutput, Environment, Stack
@@ -15,6 +16,9 @@ from batch_stack.settings.checks import construct_id as pascal
 
 class BatchStack(Stack):
     """A stack that holds one batch platform, with outputs for the names that others need.
+
+    A job or a trigger that is added to the platform in Python has its output, too, like those of the
+    settings: ``<Name>JobDefinitionArn`` and ``<Name>FunctionName``.
 
     Attributes:
         platform: the platform.
@@ -55,27 +59,47 @@ class BatchStack(Stack):
             description="Batch platform: queues, compute environments, jobs and triggers on AWS Batch",
         )
         # An id that CDK leaves out of logical ids: they are as short as if this stack held all directly.
-        self.platform = BatchPlatform(
+        self.platform: BatchPlatform = _PlatformWithOutputs(
             self, "Default", settings=settings, containers_dir=containers_dir, vpc=vpc, subnets=subnets
         )
-        self._outputs()
+        _write_outputs(self, _of_platform(self.platform))
 
-    def _outputs(self) -> None:
-        platform = self.platform
-        values = {
-            "InputBucketName": platform.storage.input_bucket.bucket_name,
-            "OutputBucketName": platform.storage.output_bucket.bucket_name,
-            "NotificationTopicArn": platform.notification.topic.topic_arn,
-        }
-        values |= _of_data(platform)
-        for tier_name, tier in platform.tiers.items():
-            values[f"{pascal(tier_name)}QueueArn"] = tier.queue.job_queue_arn
-        for job_name, job in platform.jobs.items():
-            values[f"{pascal(job_name)}JobDefinitionArn"] = job.definition.job_definition_arn
-        for trigger_name, trigger in platform.triggers.items():
-            values[f"{pascal(trigger_name)}FunctionName"] = trigger.function.function_name
-        for name, value in values.items():
-            CfnOutput(self, name, value=value)
+
+class _PlatformWithOutputs(BatchPlatform):
+    """Tells its stack's users of what is added to it."""
+
+    def _has_grown(self) -> None:
+        _write_outputs(Stack.of(self), _of_jobs(self))
+
+
+def _write_outputs(stack: Stack, values: Mapping[str, str]) -> None:
+    for name, value in values.items():
+        if stack.node.try_find_child(name) is None:
+            CfnOutput(stack, name, value=value)
+
+
+def _of_platform(platform: BatchPlatform) -> dict[str, str]:
+    values = {
+        "InputBucketName": platform.storage.input_bucket.bucket_name,
+        "OutputBucketName": platform.storage.output_bucket.bucket_name,
+        "NotificationTopicArn": platform.notification.topic.topic_arn,
+    }
+    values |= _of_data(platform)
+    for name, tier in platform.tiers.items():
+        values[f"{pascal(name)}QueueArn"] = tier.queue.job_queue_arn
+    return values | _of_jobs(platform)
+
+
+def _of_jobs(platform: BatchPlatform) -> dict[str, str]:
+    """What others need of that which `BatchPlatform.add_job` and `BatchPlatform.add_trigger` can add to."""
+    jobs = {
+        f"{pascal(name)}JobDefinitionArn": job.definition.job_definition_arn
+        for name, job in platform.jobs.items()
+    }
+    return jobs | {
+        f"{pascal(name)}FunctionName": trigger.function.function_name
+        for name, trigger in platform.triggers.items()
+    }
 
 
 def _of_data(platform: BatchPlatform) -> dict[str, str]:
