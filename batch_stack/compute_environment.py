@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from aws_cdk import Stack
 from aws_cdk import aws_batch as batch
 from constructs import Construct
 
@@ -17,6 +18,10 @@ from batch_stack.settings import (
     UnmanagedSettings,
 )
 
+COST_TAG = "batch-stack-compute-environment"
+"""The tag of instances, and of volumes of our launch templates, by which costs are told apart; a user-defined
+one."""
+
 
 class ComputeEnvironment(Construct):
     """What a queue has to know of a compute environment.
@@ -28,8 +33,8 @@ class ComputeEnvironment(Construct):
         resource: the compute environment, of aws-cdk-lib.
         platform: ``ec2``, ``fargate``, ``managed_instances`` or ``eks``; a queue has one only.
         architecture: the CPU architecture; a queue has one only.
-        cost_tag: by which value of a tag the costs of its instances are told apart; None for those that are
-            not launched from a template of ours.
+        cost_tag: by which value of `COST_TAG` the costs of its instances are told apart, the stack's name and
+            the path in it; None for those that are not tagged by us.
         efa_interfaces: how many Elastic Fabric Adapters each instance has for the nodes of its jobs.
     """
 
@@ -38,6 +43,11 @@ class ComputeEnvironment(Construct):
     architecture: Architecture
     cost_tag: str | None = None
     efa_interfaces: int = 0
+
+    def _own_cost_tag(self) -> str:
+        stack = Stack.of(self)
+        path = self.node.path.removeprefix(f"{stack.node.path}/").removeprefix("Default/")
+        return f"{stack.stack_name}/{path}"
 
     def _outlived_by(self, network: Network) -> None:
         """Delete this before its way to AWS's endpoints, without which instances cannot say that they end."""

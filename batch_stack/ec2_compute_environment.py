@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import cast
 
-from aws_cdk import Annotations, Duration, Stack, Tags
+from aws_cdk import Annotations, Duration, Tags
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from batch_stack.compute_environment import ComputeEnvironment
+from batch_stack.compute_environment import COST_TAG, ComputeEnvironment
 from batch_stack.compute_roles import instance_role
 from batch_stack.efa import network_interfaces
 from batch_stack.instance_user_data import instance_user_data
 from batch_stack.network import Network
 from batch_stack.settings import Ec2Settings, OnDemandSettings, SettingsError, SpotSettings
 
-COST_TAG = "batch-stack-compute-environment"
-"""The tag of instances and their volumes by which their costs are told apart; a user-defined one."""
 _ROOT_DEVICE = "/dev/xvda"  # of the ECS-optimized Amazon Linux 2023 AMIs
 
 
@@ -69,7 +67,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         self.efa_interfaces = settings.efa_interfaces
         self.instance_role = instance_role(self, "InstanceRole", drains=spot)
         self.launch_template = self._launch_template(settings, spot)
-        self.cost_tag = self._cost_tag()
+        self.cost_tag = self._own_cost_tag()
         # Of its instances: a tag of the compute environment itself could not be changed without replacing it.
         Tags.of(self.launch_template).add(COST_TAG, self.cost_tag)
         nodes = settings.placement_group
@@ -107,11 +105,6 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             self._use_efa(network, self.node_security_group)
         self._never_replace_for_tags()
         self._outlived_by(network)
-
-    def _cost_tag(self) -> str:
-        stack = Stack.of(self)
-        path = self.node.path.removeprefix(f"{stack.node.path}/").removeprefix("Default/")
-        return f"{stack.stack_name}/{path}"
 
     def _override(self, settings: Ec2Settings) -> None:
         # The L2 takes families only as members of an enum, which knows none that is newer than itself.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import jsii
+from aws_cdk import IStableAnyProducer, Lazy
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from batch_stack.compute_environment import ComputeEnvironment
+from batch_stack.compute_environment import COST_TAG, ComputeEnvironment
 from batch_stack.compute_roles import infrastructure_role, managed_instance_role
 from batch_stack.network import Network
 from batch_stack.settings import ManagedInstancesSettings
@@ -18,7 +22,8 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
     """A managed compute environment on EC2 instances that Amazon ECS launches, patches and ends.
 
     There is neither an image nor a launch template to look after; jobs share instances, and need definitions
-    of their own (``platform: managed_instances``).
+    of their own (``platform: managed_instances``). Instances have the tags that `Tags.of` gives this
+    construct, for which whoever deploys needs ``batch:SetCapacityTags``.
     https://docs.aws.amazon.com/batch/latest/userguide/ecs-managed-instances-compute-environments.html
 
     Attributes:
@@ -46,6 +51,7 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
         )
         profile = iam.InstanceProfile(self, "InstanceProfile", role=self.instance_role)
         # aws-cdk-lib has no L2 for this kind.
+        self.cost_tag = self._own_cost_tag()
         self._environment = _Cfn(
             self,
             "Environment",
@@ -55,6 +61,7 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
             compute_resources=_Cfn.ComputeResourcesProperty(
                 type="ECS_MANAGED_INSTANCES",
                 maxv_cpus=settings.max_vcpus,
+                capacity_tags=Lazy.any(_CapacityTags(self, self.cost_tag)),
                 managed_instances_provider=self._provider(network, settings, profile.instance_profile_arn),
             ),
         )
@@ -73,6 +80,7 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
     ) -> batch.CfnComputeEnvironment.ManagedInstancesProviderProperty:
         return _Cfn.ManagedInstancesProviderProperty(
             infrastructure_role_arn=self.infrastructure_role.role_arn,
+            propagate_tags="CAPACITY_PROVIDER",
             instance_launch_template=_Cfn.InstanceLaunchTemplateProperty(
                 ec2_instance_profile_arn=instance_profile_arn,
                 network_configuration=_Cfn.ManagedInstancesNetworkConfigurationProperty(
@@ -92,3 +100,19 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
                 ),
             ),
         )
+
+
+@jsii.implements(IStableAnyProducer)
+class _CapacityTags:
+    """The tags of instances: those of the compute environment, which it must not have itself, and its own.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/capacity-tags-access-policy.html
+    """
+
+    def __init__(self, environment: ManagedInstancesComputeEnvironment, cost_tag: str) -> None:
+        self._environment = environment
+        self._cost_tag = cost_tag
+
+    def produce(self) -> Any:
+        """Tell them when the template is written, and all of them are known."""
+        return {**self._environment._cfn.tags.tag_values(), COST_TAG: self._cost_tag}

@@ -14,7 +14,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from batch_stack.ec2_compute_environment import COST_TAG
+from batch_stack.compute_environment import COST_TAG
 from batch_stack.encryption import WRITE, admit_to_topics, grant_key
 from batch_stack.function import drop_redundant_dependency, python_function
 from batch_stack.log_group import log_group

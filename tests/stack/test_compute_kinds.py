@@ -158,7 +158,7 @@ def test_managed_instances_are_described_to_ecs(kinds: dict[str, Any], name: str
     infrastructure = kinds[provider["InfrastructureRoleArn"]["Fn::GetAtt"][0]]
     passing = [s for s in _statements(infrastructure) if s["Action"] == "iam:PassRole"]
 
-    assert set(resources) == {"ManagedInstancesProvider", "MaxvCpus", "Type"}
+    assert set(resources) == {"CapacityTags", "ManagedInstancesProvider", "MaxvCpus", "Type"}
     assert resources["Type"] == "ECS_MANAGED_INSTANCES"
     assert resources["MaxvCpus"] == settings.get("max_vcpus", 64)
     assert launch["CapacityOptionType"] == option
@@ -174,6 +174,16 @@ def test_managed_instances_are_described_to_ecs(kinds: dict[str, Any], name: str
     linked = [s for s in _statements(infrastructure) if s["Action"] == "iam:CreateServiceLinkedRole"]
     assert len(linked) == (1 if option == "SPOT" else 0)
     assert any("DefaultRoute" in needed for needed in _environment(kinds, name)["DependsOn"])
+
+
+@pytest.mark.parametrize("name", ["managed", "managed_spot"])
+def test_instances_of_ecs_have_the_tags_that_the_environment_must_not_have(
+    kinds: dict[str, Any], name: str
+) -> None:
+    resources = _resources(kinds, name)
+    path = f"Kinds/{name.replace('_', '')}"
+    assert resources["CapacityTags"] == {"team": "video", "batch-stack-compute-environment": path}
+    assert resources["ManagedInstancesProvider"]["PropagateTags"] == "CAPACITY_PROVIDER"
 
 
 def test_what_ecs_launches_is_marked_as_its_own(kinds: dict[str, Any]) -> None:

@@ -136,7 +136,12 @@ def test_every_kind_of_compute_environment_becomes_usable(cloud: LocalCloud) -> 
     managed = {
         "Type": "ECS_MANAGED_INSTANCES",
         "MaxvCpus": 4,
-        "ManagedInstancesProvider": {"InfrastructureRoleArn": role, "InstanceLaunchTemplate": launch},
+        "CapacityTags": {"team": "video"},
+        "ManagedInstancesProvider": {
+            "InfrastructureRoleArn": role,
+            "InstanceLaunchTemplate": launch,
+            "PropagateTags": "CAPACITY_PROVIDER",
+        },
     }
     nodes = {
         "Type": "EC2",
@@ -183,9 +188,17 @@ def test_every_kind_of_compute_environment_becomes_usable(cloud: LocalCloud) -> 
     assert {found[out[name]]["status"] for name in ("Managed", "Nodes", "Mine")} == {"VALID"}
     provider = found[out["Managed"]]["computeResources"]["managedInstancesProvider"]
     assert provider["instanceLaunchTemplate"]["storageConfiguration"] == {"storageSizeGiB": 80}
+    assert found[out["Managed"]]["computeResources"]["capacityTags"] == {"team": "video"}
+    assert provider["propagateTags"] == "CAPACITY_PROVIDER"
     fabric = found[out["Nodes"]]["computeResources"]
     assert fabric["placementGroup"] == out["Placement"]
     assert fabric["launchTemplate"]["launchTemplateId"] == out["Fabric"]
     assert not fabric.get("securityGroupIds")
     assert found[out["Mine"]]["unmanagedvCpus"] == 9
+
+    managed["CapacityTags"] = {"team": "audio"}
+    assert stack.deploy({"Resources": resources, "Outputs": outputs}, update=True) == "UPDATE_COMPLETE"
+    assert stack.outputs() == out, "tags of instances replace nothing"
+    found = {ce["computeEnvironmentArn"]: ce for ce in stack.environments()}
+    assert found[out["Managed"]]["computeResources"]["capacityTags"] == {"team": "audio"}
     stack.delete()
