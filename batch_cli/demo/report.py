@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from batch_cli.demo.scenario import Result
 from batch_cli.demo.stages import Stage
@@ -13,48 +14,69 @@ LOG_LINES_SHOWN = 12
 SHOWN = ("attempt", "kind", "duration_s", "bytes", "exit_code")
 """Of a worker's JSON line, what is shown beside its message."""
 
+_INDENT = "  "
+_FURTHER = " " * 6
+
 COLOURS = {"SUCCEEDED": "green", "FAILED": "red"}
 
 
 def show(console: Console, results: list[Result], messages: list[str], output: Path) -> None:
-    """Print jobs, log lines, objects and messages."""
+    """Print jobs, log lines, objects and messages, in lines that fit where that breaks no id and no ARN."""
 
-    def line(text: str) -> None:
-        # Soft wrap: ids and ARNs stay in one piece, to be copied.
-        console.print(f"  {text}", highlight=False, soft_wrap=True)
+    def line(text: Text | str) -> None:
+        _fitted(console, text if isinstance(text, Text) else Text(text))
 
-    console.print("\n[bold]Jobs[/bold]")
+    _heading(console, "Jobs")
     for result in results:
         codes = [str(attempt["container"].get("exitCode", "-")) for attempt in result.job["attempts"]]
         status, allowed = result.job["status"], result.job["retryStrategy"]["attempts"]
-        line(f"[{COLOURS[status]}]{status:<9}[/]  {result.job['jobId']}  {escape(result.sample.key)}")
+        line(Text.assemble((f"{status:<9}", COLOURS[status]), f"  {result.sample.key}"))
+        line(f"           job {result.job['jobId']}")
         line(f"           attempts {len(codes)} of {allowed}, exit codes {', '.join(codes)}")
     for result in results:
-        console.print(f"\n[bold]Log of {escape(result.sample.key)}[/bold] (CloudWatch Logs)")
+        _heading(console, f"Log of {result.sample.key}", " (CloudWatch Logs)")
         for text in result.log_lines[:LOG_LINES_SHOWN]:
             line(_readable(text))
         if len(result.log_lines) > LOG_LINES_SHOWN:
-            line(f"[dim]... {len(result.log_lines) - LOG_LINES_SHOWN} more[/dim]")
-    console.print("\n[bold]Messages of the SNS topic[/bold]")
+            line(Text(f"... {len(result.log_lines) - LOG_LINES_SHOWN} more", "dim"))
+    _heading(console, "Messages of the SNS topic")
     for message in messages:
         for text in message.splitlines():
-            line(escape(text))
-    console.print(f"\n[bold]Objects made[/bold], now in {escape(str(output))}", soft_wrap=True)
+            line(text)
+    _heading(console, "Objects made", f", now in {output}")
     for result in results:
         for key in result.objects:
             size = (output / key).stat().st_size
-            line(f"{escape(key):<64} {size:>9,} bytes")
+            line(f"{set_cell_size(key, max(60, cell_len(key)))} {size:>9,} bytes")
 
 
-def _readable(line: str) -> str:
+def _heading(console: Console, text: str, more: str = "") -> None:
+    console.print(Text.assemble("\n", (text, "bold"), more), soft_wrap=True)
+
+
+def _fitted(console: Console, text: Text) -> None:
+    """Print a line with an indent, broken between words unless one of them is too long all the same."""
+    width = console.width - len(_FURTHER)
+    lines = [text]
+    if len(_INDENT) + text.cell_len > console.width and all(
+        cell_len(word) <= width for word in text.plain.split()
+    ):
+        lines = list(text.wrap(console, width))
+    for index, one in enumerate(lines):
+        one.rstrip()
+        # Soft wrap: what does not fit stays in one piece, to be copied.
+        console.print(Text(_FURTHER if index else _INDENT).append_text(one), soft_wrap=True)
+
+
+def _readable(line: str) -> Text:
     """A worker's JSON line as a person reads it; any other line as it is."""
     try:
         record = json.loads(line)
         facts = " ".join(f"{name}={record[name]}" for name in SHOWN if name in record)
         text = f"{record['time'][11:23]} {record['level']:<5} {record['message']}"
     except (ValueError, KeyError, TypeError):
-        return escape(line)
-    return f"{escape(text)}  [dim]{escape(facts)}[/dim]"
+        return Text(line)
+    return Text.assemble(text, "  ", (facts, "dim"))
 
 
 def write(output: Path, stages: list[Stage], results: list[Result], messages: list[str]) -> None:

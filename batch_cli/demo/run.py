@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from batch_cli.demo import report
 from batch_cli.demo.children import Children
@@ -52,7 +53,9 @@ def run_demo(*, output: Path, data_dir: Path) -> None:
             platform.stop()
             stage.result = "no process is left"
     console.print(
-        f"\n[bold]{time.monotonic() - start:.1f} s[/bold] in all. Logs: {data_dir}", highlight=False
+        f"\n[bold]{time.monotonic() - start:.1f} s[/bold] in all. Logs: {escape(str(data_dir))}",
+        highlight=False,
+        soft_wrap=True,
     )
 
 

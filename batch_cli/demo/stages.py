@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
 
 
 @dataclass(slots=True)
@@ -44,8 +45,12 @@ class Stages:
         self._status = None
         stage.seconds = time.monotonic() - start
         self.done.append(stage)
-        result = f"  [dim]{stage.result}[/dim]" if stage.result else ""
-        self.console.print(f"[green]✓[/green] {name:<44} {stage.seconds:5.1f} s{result}", highlight=False)
+        line = Text.assemble(("✓", "green"), f" {name:<45} {stage.seconds:5.1f} s")
+        result = Text(stage.result, "dim")
+        fits = line.cell_len + 2 + result.cell_len <= self.console.width
+        line.append_text(Text("  " if fits else "\n    ")).append_text(result)
+        line.rstrip()
+        self.console.print(line, soft_wrap=True)
 
     def update(self, text: str) -> None:
         """Say more about the stage under way."""

@@ -23,6 +23,19 @@ def running_server(data_dir: Path) -> ServerRecord:
     """
     record = read_record(data_dir)
     if record is None:
-        starting = " yet" if holder_pid(data_dir) is not None else ""
-        raise click.ClickException(f"no local cloud is running on {data_dir}{starting}")
+        if holder_pid(data_dir) is not None:
+            raise click.ClickException(f"no local cloud is running on {data_dir} yet: it is starting")
+        raise none_is_running(data_dir)
     return record
+
+
+def none_is_running(data_dir: Path) -> click.ClickException:
+    """What to say of a data folder without a server.
+
+    Args:
+        data_dir: the folder.
+    """
+    text = f"no local cloud is running on {data_dir}"
+    if data_dir == DEFAULT_DATA_DIR:
+        text += f" (in {Path.cwd()}): start one, or name the folder of another with --data-dir"
+    return click.ClickException(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from batch_cli.local.options import data_dir_option
+from batch_cli.local.options import data_dir_option, none_is_running
 from batch_engine.local.server_state import holder_pid
 
 _POLL_S = 0.05
@@ -28,7 +28,7 @@ def stop(data_dir: Path, timeout_s: float) -> None:
     """Stop the local cloud; its data stays."""
     pid = holder_pid(data_dir)
     if pid is None:
-        raise click.ClickException(f"no local cloud is running on {data_dir}")
+        raise none_is_running(data_dir)
     if pid == 0:
         raise click.ClickException(f"the local cloud on {data_dir} is just starting: try again")
     with contextlib.suppress(ProcessLookupError):

@@ -46,8 +46,29 @@ def placed_jobs(registry: Registry, target: str, name: str) -> list[Job]:
     else:
         found = [job for job in placed if job.attempt.compute_environment == bare]
     if not found:
-        raise InterruptError(f"no job is STARTING or RUNNING on {target} {name}")
+        raise InterruptError(_why_none(registry, target, bare))
     return found
+
+
+def _why_none(registry: Registry, target: str, name: str) -> str:
+    if target == "job":
+        job = registry.jobs.get(name)
+        if job is None and not _is_untouched_child(registry, name):
+            return f"there is no job with the id {name}"
+        state = "has not started" if job is None else f"is {job.status}"
+        return f"the job {name} {state}: only one that is STARTING or RUNNING has an instance to lose"
+    if target == "computeEnvironment" and name not in registry.compute_environments:
+        known = ", ".join(registry.compute_environments) or "(none defined)"
+        return f"the compute environment must be one of {known}, got {name}"
+    place = "compute environment" if target == "computeEnvironment" else target
+    return f"no job is STARTING or RUNNING on the {place} {name}"
+
+
+def _is_untouched_child(registry: Registry, name: str) -> bool:
+    """Children of an array have no entry of their own before something happens to them."""
+    parent, _, index = name.rpartition(":")
+    array = registry.arrays.get(parent)
+    return array is not None and index.isdecimal() and int(index) < array.size
 
 
 def events_for(jobs: list[Job], notice_s: float) -> list[Event]:

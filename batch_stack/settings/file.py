@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -26,8 +27,8 @@ def load_settings(path: Path) -> Settings:
         path: the YAML file.
 
     Raises:
-        SettingsError: the file is missing, is not YAML, or a setting is unknown or out of range. All that is
-            wrong is in the one message, a line each.
+        SettingsError: the file is missing, is not YAML or has no setting at all, or a setting is unknown or
+            out of range. All that is wrong is in the one message, a line each.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -42,7 +43,12 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: not valid YAML: {error}") from error
     finally:
         loader.dispose()
-    return parse_settings({} if content is None else content, source=str(path))
+    if content is None:
+        # An editor that was cut off, or a file that is still to be written: not a platform of defaults.
+        raise SettingsError(
+            f"{path}: must have at least one setting, got none: for a platform with every default, write {{}}"
+        )
+    return parse_settings(content, source=str(path))
 
 
 def parse_settings(content: object, *, source: str) -> Settings:
@@ -102,7 +108,21 @@ def _must(details: ErrorDetails, schema: Mapping[str, Any]) -> str:
         return f"have at most {details['ctx']['max_length']} entries, got {len(given)}"
     if details["type"] == "multiple_of":
         return f"be a multiple of {details['ctx']['multiple_of']:g}, got {given!r}"
-    return f"be {_allowed(schema)}, got {given!r}"
+    return f"be {_allowed(schema)}, got {given!r}{_as_a_list(details)}"
+
+
+def _as_a_list(details: ErrorDetails) -> str:
+    """What to write in place of a single value where a list belongs."""
+    given = details["input"]
+    if details["type"] != "list_type" or not isinstance(given, str | int | float):
+        return ""
+    entries: list[object] = [given]
+    if details["loc"][-1] == "command" and isinstance(given, str):
+        entries = [*given.split()]
+    elif isinstance(given, str):
+        entries = [entry.strip() for entry in given.split(",")]
+    flow = yaml.safe_dump(entries, default_flow_style=True, width=math.inf, allow_unicode=True)
+    return f": write {flow.strip()}"
 
 
 def _unknown_field(place: Sequence[int | str]) -> str:

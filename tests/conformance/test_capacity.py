@@ -69,7 +69,9 @@ def test_job_that_ignores_the_warning_is_killed_with_its_instance(endpoint: Endp
     ("request_", "message"),
     [
         ({}, "exactly one of job, instance, computeEnvironment must be given, got 0"),
-        ({"job": "none"}, "no job is STARTING or RUNNING on job none"),
+        ({"job": "nope"}, "there is no job with the id nope"),
+        ({"instance": "i-1"}, "no job is STARTING or RUNNING on the instance i-1"),
+        ({"computeEnvironment": "ce"}, "the compute environment must be one of (none defined), got ce"),
         ({"job": "none", "noticeSeconds": -1}, "noticeSeconds must be between 0 and 3600, got -1"),
     ],
 )
@@ -78,6 +80,36 @@ def test_interruptions_that_make_no_sense(endpoint: Endpoint, request_: dict[str
         interrupt(endpoint, **request_)
     assert caught.value.code == 400
     assert json.load(caught.value)["message"] == message
+
+
+def _why_not_interrupted(endpoint: Endpoint, **request: Any) -> str:
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        interrupt(endpoint, **request)
+    return str(json.load(caught.value)["message"])
+
+
+def test_what_has_no_instance_to_lose_is_told_why(endpoint: Endpoint) -> None:
+    queue = endpoint.queue("q", endpoint.environment("spot", kind="SPOT"))
+    only = "only one that is STARTING or RUNNING has an instance to lose"
+    done = endpoint.submit(queue, endpoint.definition("done", ["true"]))
+    endpoint.wait(done)
+    assert _why_not_interrupted(endpoint, job=done) == f"the job {done} is SUCCEEDED: {only}"
+    assert _why_not_interrupted(endpoint, job=f"{done}:7") == f"there is no job with the id {done}:7"
+    # More memory than any instance has: its children wait.
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "20000000"}]
+    waits = endpoint.definition("waits", ["true"], container={"resourceRequirements": needs})
+    array = endpoint.submit(queue, waits, arrayProperties={"size": 5})
+    assert _why_not_interrupted(endpoint, job=f"{array}:5") == f"there is no job with the id {array}:5"
+    child = _why_not_interrupted(endpoint, job=f"{array}:4")
+    assert child in (
+        f"the job {array}:4 {state}: {only}" for state in ("has not started", "is PENDING", "is RUNNABLE")
+    )
+    assert _why_not_interrupted(endpoint, computeEnvironment="spot") == (
+        "no job is STARTING or RUNNING on the compute environment spot"
+    )
+    assert _why_not_interrupted(endpoint, computeEnvironment="sopt") == (
+        "the compute environment must be one of spot, got sopt"
+    )
 
 
 def test_job_waits_for_instance_types_that_ec2_has_run_out_of(endpoint: Endpoint) -> None:

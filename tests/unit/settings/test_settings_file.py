@@ -104,7 +104,15 @@ def _spot(**settings: Any) -> dict[str, Any]:
         (_spot(instance_types=[]),
          "compute.spot.instance_types must have at least one entry, got []"),
         (_spot(instance_types="m5"),
-         "compute.spot.instance_types must be a list, got 'm5'"),
+         "compute.spot.instance_types must be a list, got 'm5': write [m5]"),
+        (_spot(instance_types="m5, c5,r5"),
+         "compute.spot.instance_types must be a list, got 'm5, c5,r5': write [m5, c5, r5]"),
+        (_spot(instance_types=5), "compute.spot.instance_types must be a list, got 5: write [5]"),
+        (_spot(instance_types={"m5": 1}), "compute.spot.instance_types must be a list, got {'m5': 1}"),
+        ({"tiers": {"t": {"priority": 1, "compute": "on_demand"}}},
+         "tiers.t.compute must be a list, got 'on_demand': write [on_demand]"),
+        ({"jobs": {"j": {"image": "i", "command": "run --in Ref::input 3"}}},
+         "jobs.j.command must be a list, got 'run --in Ref::input 3': write [run, --in, 'Ref::input', '3']"),
         (
             _spot(instance_types=["m5", "Big One"]),
             "compute.spot.instance_types[1] must be an instance family (m6i), an instance type (m6i.large), "
@@ -259,9 +267,20 @@ def test_yaml_cannot_run_code(tmp_path: Path) -> None:
         load_settings(path)
 
 
-def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", "\n", "# name: mine\n", "---\n", "null\n"])
+def test_a_file_that_says_nothing_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "batch.yaml"
-    path.write_text("# nothing\n", encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as raised:
+        load_settings(path)
+    assert str(raised.value) == (
+        f"{path}: must have at least one setting, got none: for a platform with every default, write {{}}"
+    )
+
+
+def test_every_default_is_had_by_asking_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "batch.yaml"
+    path.write_text("{} # all of them\n", encoding="utf-8")
     settings = load_settings(path)
     assert (settings.name, settings.jobs, settings.storage.on_delete) == ("batch-stack", {}, "retain")
 
