@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -118,11 +119,18 @@ def _as_a_list(details: ErrorDetails) -> str:
         return ""
     entries: list[object] = [given]
     if details["loc"][-1] == "command" and isinstance(given, str):
-        entries = [*given.split()]
+        entries = [*_words(given)]
     elif isinstance(given, str):
         entries = [entry.strip() for entry in given.split(",")]
     flow = yaml.safe_dump(entries, default_flow_style=True, width=math.inf, allow_unicode=True)
     return f": write {flow.strip()}"
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quotation mark without its pair
+        return command.split()
 
 
 def _unknown_field(place: Sequence[int | str]) -> str:

@@ -113,6 +113,10 @@ def _spot(**settings: Any) -> dict[str, Any]:
          "tiers.t.compute must be a list, got 'on_demand': write [on_demand]"),
         ({"jobs": {"j": {"image": "i", "command": "run --in Ref::input 3"}}},
          "jobs.j.command must be a list, got 'run --in Ref::input 3': write [run, --in, 'Ref::input', '3']"),
+        ({"jobs": {"j": {"image": "i", "command": "sh -c 'a b'"}}},
+         "jobs.j.command must be a list, got \"sh -c 'a b'\": write [sh, -c, a b]"),
+        ({"jobs": {"j": {"image": "i", "command": "it's"}}},
+         'jobs.j.command must be a list, got "it\'s": write [it\'s]'),
         (
             _spot(instance_types=["m5", "Big One"]),
             "compute.spot.instance_types[1] must be an instance family (m6i), an instance type (m6i.large), "
