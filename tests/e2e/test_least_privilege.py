@@ -1,18 +1,15 @@
 """The deployed stack with IAM enforced: everything works, and no role can do what is not its own."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from batch_cli.demo.children import Children
 from batch_cli.demo.platform import Platform
 from batch_cli.demo.run import ROOT
+from tests.acting import acting_as, outcome
 from tests.support import wait_for
 
 pytestmark = pytest.mark.cloud
@@ -113,36 +110,10 @@ def roles(platform: Platform) -> dict[str, str]:
     }
 
 
-def acting_as(platform: Platform, role_name: str) -> Callable[[str], Any]:
-    """Makes clients that sign as a role; whom it trusts is widened for it, what it may do is not."""
-    iam, sts = platform.client("iam"), platform.client("sts")
-    role = iam.get_role(RoleName=role_name)["Role"]
-    trust = role["AssumeRolePolicyDocument"]
-    root = {"AWS": "arn:aws:iam::000000000000:root"}
-    trust["Statement"] += [{"Effect": "Allow", "Principal": root, "Action": "sts:AssumeRole"}]
-    iam.update_assume_role_policy(RoleName=role_name, PolicyDocument=json.dumps(trust))
-    granted = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="probe")["Credentials"]
+def acting(platform: Platform, role_name: str) -> Callable[[str], Any]:
+    """Makes clients that sign as a role."""
     assert platform.record is not None
-    endpoint = platform.record.endpoint_url
-    return lambda service: boto3.client(
-        service,
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=granted["AccessKeyId"],
-        aws_secret_access_key=granted["SecretAccessKey"],
-        aws_session_token=granted["SessionToken"],
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-
-
-def outcome(attempt: Callable[[], Any]) -> str:
-    try:
-        attempt()
-    except ClientError as error:
-        code = str(error.response["Error"]["Code"])
-        denied = "AccessDenied" in code or code in ("AuthorizationError", "UnauthorizedOperation")
-        return "denied" if denied else f"answered {code}"
-    return "allowed"
+    return acting_as(platform.client, platform.record.endpoint_url, role_name)
 
 
 def test_a_dropped_file_becomes_a_result_under_least_privilege(enforced: Platform) -> None:
@@ -172,9 +143,9 @@ def test_no_role_can_do_what_is_not_its_own(enforced: Platform) -> None:
     found = roles(enforced)
     assert len(found) >= 5, found
     results = {
-        (logical_id, probe): outcome(lambda aws=acting, attempt=attempt: attempt(aws))
+        (logical_id, probe): outcome(lambda aws=signed, attempt=attempt: attempt(aws))
         for logical_id, name in found.items()
-        for acting in [acting_as(enforced, name)]
+        for signed in [acting(enforced, name)]
         for probe, attempt in PROBES.items()
     }
     assert {pair: result for pair, result in results.items() if result != "denied"} == {}
@@ -197,7 +168,7 @@ def test_the_administrator_is_denied_none_of_it(enforced: Platform) -> None:
 
 def test_the_function_submits_to_its_queue_and_does_nothing_else_there(enforced: Platform) -> None:
     (name,) = [name for logical_id, name in roles(enforced).items() if "FunctionRole" in logical_id]
-    batch = acting_as(enforced, name)("batch")
+    batch = acting(enforced, name)("batch")
     outputs = enforced.outputs
     submission = {"jobName": "by-the-function", "jobQueue": outputs["StandardQueueArn"]}
     definition = outputs["MediaJobDefinitionArn"]
@@ -219,7 +190,7 @@ def test_the_function_submits_to_its_queue_and_does_nothing_else_there(enforced:
 
 def test_the_job_reads_its_input_and_writes_its_output_and_no_more(enforced: Platform) -> None:
     (name,) = [name for logical_id, name in roles(enforced).items() if "JobJobRole" in logical_id]
-    s3 = acting_as(enforced, name)("s3")
+    s3 = acting(enforced, name)("s3")
     source, results = enforced.outputs["InputBucketName"], enforced.outputs["OutputBucketName"]
     enforced.client("s3").put_object(Bucket=source, Key="other/seen", Body=b"x")
     s3.get_object(Bucket=source, Key="other/seen")

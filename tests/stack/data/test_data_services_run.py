@@ -12,10 +12,12 @@ import pytest
 
 import batch_stack
 from batch_stack.settings import parse_settings
+from tests.acting import acting_as, outcome
 from tests.conformance.cloud.conftest import LocalCloud
 from tests.conformance.cloud.test_server import finished
 from tests.conformance.cloud.test_stacks import Stack
 from tests.stack.everything import EVERYTHING
+from tests.support import wait_for
 
 pytestmark = pytest.mark.cloud
 
@@ -96,6 +98,16 @@ class Deployed:
         )
         assert stack.settled() == "CREATE_COMPLETE", stack.reasons()
         self.outputs = stack.outputs()
+        self._stack = stack
+
+    def physical_id(self, prefix: str) -> str:
+        """That of the one resource whose logical id is this and CDK's hash."""
+        pages = self._stack.cloudformation.get_paginator("list_stack_resources").paginate(
+            StackName="everything"
+        )
+        found = [one for page in pages for one in page["StackResourceSummaries"]]
+        (name,) = (one["PhysicalResourceId"] for one in found if one["LogicalResourceId"][:-8] == prefix)
+        return str(name)
 
 
 def _zipped(folder: Path) -> bytes:
@@ -177,3 +189,151 @@ def test_a_budget_is_described_and_the_queue_stays_enabled_while_nothing_is_spen
         "jobQueues"
     ]
     assert queue["state"] == "ENABLED"
+
+
+class Budget:
+    """The budget of the tier low, as those see it who pay, submit and are told."""
+
+    def __init__(self, deployed: Deployed) -> None:
+        self.cloud = deployed.cloud
+        self.queue = deployed.outputs["LowQueueArn"]
+        self.name = deployed.physical_id("LowTierBudget")
+        self.topic = deployed.physical_id("LowTierBudgetTopic")
+        self.function_log = deployed.physical_id("LowTierBudgetFunctionLogGroup")
+        self.function_role = deployed.physical_id("LowTierBudgetFunctionRole")
+        self.dead_letters = deployed.physical_id("LowTierBudgetDeadLetterQueue")
+        sqs = self.cloud.client("sqs")
+        self.inbox = sqs.create_queue(QueueName="people")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=self.inbox, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        people = deployed.outputs["NotificationTopicArn"]
+        self.cloud.client("sns").subscribe(TopicArn=people, Protocol="sqs", Endpoint=arn)
+        policy = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+        }
+        statement = {**policy, "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": people}}}
+        sqs.set_queue_attributes(
+            QueueUrl=self.inbox,
+            Attributes={"Policy": json.dumps({"Version": "2012-10-17", "Statement": [statement]})},
+        )
+
+    def limit(self, usd: str) -> None:
+        """Nothing costs money here: a budget of nothing is used up, and any other is not."""
+        budgets = self.cloud.client("budgets")
+        budget = budgets.describe_budget(AccountId="000000000000", BudgetName=self.name)["Budget"]
+        changed = {
+            "BudgetName": self.name,
+            "BudgetType": budget["BudgetType"],
+            "TimeUnit": budget["TimeUnit"],
+            "CostFilters": budget["CostFilters"],
+            "BudgetLimit": {"Amount": usd, "Unit": "USD"},
+        }
+        budgets.update_budget(AccountId="000000000000", NewBudget=changed)
+
+    def notify(self) -> None:
+        """Publish as AWS Budgets does, to the topic that the budget names for 100 percent."""
+        budgets = self.cloud.client("budgets")
+        asked = {"AccountId": "000000000000", "BudgetName": self.name}
+        told = [
+            subscriber["Address"]
+            for one in budgets.describe_notifications_for_budget(**asked)["Notifications"]
+            if one["Threshold"] == 100
+            for subscriber in budgets.describe_subscribers_for_notification(**asked, Notification=one)[
+                "Subscribers"
+            ]
+        ]
+        assert told == [self.topic]
+        self.cloud.client("sns").publish(
+            TopicArn=self.topic,
+            Subject=f"AWS Budgets: {self.name} has exceeded your alert threshold",
+            Message="You requested that we alert you when the ACTUAL Cost is greater than 100% ...",
+        )
+
+    def runs_ended(self) -> int:
+        """How often the function has run to its end."""
+        events = self.cloud.client("logs").filter_log_events(logGroupName=self.function_log)["events"]
+        return sum(event["message"].startswith("END ") for event in events)
+
+    def state(self) -> str:
+        (queue,) = self.cloud.client("batch").describe_job_queues(jobQueues=[self.queue])["jobQueues"]
+        return str(queue["state"])
+
+
+@pytest.fixture
+def budget(deployed: Deployed) -> Iterator[Budget]:
+    found = Budget(deployed)
+    yield found
+    found.limit("500")
+    deployed.cloud.client("batch").update_job_queue(jobQueue=found.queue, state="ENABLED")
+
+
+def test_a_budget_that_is_used_up_closes_the_queue_to_new_jobs_and_ends_none(
+    deployed: Deployed, budget: Budget, tmp_path: Path
+) -> None:
+    batch, gate = deployed.cloud.client("batch"), tmp_path / "gate"
+
+    def submit(name: str, **request: Any) -> str:
+        held = ["sh", "-c", f"until [ -e {gate} ]; do sleep 0.2; done"]
+        submitted = batch.submit_job(
+            jobName=name,
+            jobQueue=budget.queue,
+            jobDefinition=deployed.outputs["NosyJobDefinitionArn"],
+            containerOverrides={"command": held},
+            **request,
+        )
+        return str(submitted["jobId"])
+
+    def status(job_id: str) -> str:
+        return str(batch.describe_jobs(jobs=[job_id])["jobs"][0]["status"])
+
+    running = submit("runs")
+    waiting = submit("waits", dependsOn=[{"jobId": running}])
+    wait_for(lambda: status(running) == "RUNNING", "the job's start")
+
+    before = budget.runs_ended()
+    budget.notify()
+    wait_for(lambda: budget.runs_ended() > before, "the function's first look")
+    assert budget.state() == "ENABLED", "AWS Budgets publishes for other reasons, too"
+
+    budget.limit("0")
+    budget.notify()
+    wait_for(lambda: budget.state() == "DISABLED", "the end of the queue's intake")
+    with pytest.raises(batch.exceptions.ClientException, match="DISABLED"):
+        submit("late")
+    assert (status(running), status(waiting)) == ("RUNNING", "PENDING")
+    gate.touch()
+    for job_id in (running, waiting):
+        assert finished(deployed.cloud, job_id)["status"] == "SUCCEEDED", "what the queue has goes on"
+
+    sqs = deployed.cloud.client("sqs")
+    received = wait_for(
+        lambda: sqs.receive_message(QueueUrl=budget.inbox, WaitTimeSeconds=1).get("Messages"), "the message"
+    )
+    told = json.loads(received[0]["Body"])
+    assert told["Subject"] == "AWS Batch: the budget of tier low is used up"
+    assert budget.queue in told["Message"]
+    assert "Messages" not in sqs.receive_message(QueueUrl=budget.dead_letters)
+
+
+def test_the_function_closes_that_queue_and_no_other(deployed: Deployed, budget: Budget) -> None:
+    aws = acting_as(deployed.cloud.client, deployed.cloud.record.endpoint_url, budget.function_role)
+    others = deployed.physical_id("HighTierBudget")
+    assert (
+        outcome(lambda: aws("budgets").describe_budget(AccountId="000000000000", BudgetName=budget.name))
+        == "allowed"
+    )
+    assert (
+        outcome(lambda: aws("batch").update_job_queue(jobQueue=budget.queue, state="DISABLED")) == "allowed"
+    )
+    for refused in (
+        lambda: aws("batch").update_job_queue(jobQueue=deployed.outputs["HighQueueArn"], state="DISABLED"),
+        lambda: aws("batch").delete_job_queue(jobQueue=budget.queue),
+        lambda: aws("batch").describe_job_queues(),
+        lambda: aws("budgets").describe_budget(AccountId="000000000000", BudgetName=others),
+        lambda: aws("sns").publish(TopicArn=budget.topic, Message="again"),
+        lambda: aws("sqs").receive_message(QueueUrl=budget.dead_letters),
+    ):
+        assert outcome(refused) == "denied"
