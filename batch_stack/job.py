@@ -135,21 +135,30 @@ class ContainerJob(Construct):
         Args:
             grantee: who may submit.
             tiers: to these queues only; by default to all that the job is meant for.
-            shares: with these share identifiers only; by default with any. Fair-share tiers need one.
+            shares: with these share identifiers only, to tiers with fair share; one that ends in ``*`` stands
+                for all that begin so. By default with any. Jobs for other tiers have none.
             tags: what jobs may be tagged with when they are submitted; by default they cannot be tagged.
 
         Raises:
-            ValueError: a tier is for another platform or CPU architecture than the job, or there is no tier.
+            ValueError: a tier is for another platform or CPU architecture than the job, or there is no tier;
+                or there are shares, and one is not of letters and digits, or no tier has fair share.
         """
         chosen = tiers or self.tiers
         if not chosen:
             raise ValueError(f"tiers must be given, because the job has none of its own, at {self.node.path}")
         for tier in chosen:
             self.check_tier(tier, at=self.node.path)
+        shared = [tier for tier in chosen if shares and tier.scheduling_policy is not None]
+        if shares and not shared:
+            raise ValueError(
+                f"shares must not be given, because no tier has fair share, got {list(shares)} "
+                f"at {self.node.path}"
+            )
         grant_submit_job(
             grantee,
-            queues=[tier.queue for tier in chosen],
+            queues=[tier.queue for tier in chosen if tier not in shared],
             job_definition_arns=[self.unversioned_arn],
+            shared_queues=[tier.queue for tier in shared],
             shares=shares,
             tags=tags or {},
         )

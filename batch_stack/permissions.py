@@ -5,15 +5,18 @@ The trust policies follow https://docs.aws.amazon.com/AmazonECS/latest/developer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
-from aws_cdk import Aws, Stack
+from aws_cdk import Aws, Stack, Token
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IConstruct
 
 from batch_stack.encryption import READ, WRITE, grant_key
+
+_SHARE = re.compile(r"[A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*")
 
 
 def task_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:
@@ -61,6 +64,7 @@ def grant_submit_job(
     *,
     queues: Sequence[batch.IJobQueue],
     job_definition_arns: Sequence[str],
+    shared_queues: Sequence[batch.IJobQueue] = (),
     shares: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
 ) -> None:
@@ -70,29 +74,47 @@ def grant_submit_job(
 
     Args:
         grantee: who may submit.
-        queues: the only queues.
+        queues: the queues that no share is asked for.
         job_definition_arns: ARNs without a revision. Every revision is allowed, because each deployment makes
             a new one.
-        shares: the only share identifiers; by default a job may have any.
+        shared_queues: queues with fair share, for jobs of `shares` only.
+        shares: share identifiers, or prefixes that end in ``*``; at least one if there are `shared_queues`.
         tags: the only tags that a job may be given when it is submitted; by default it may have none.
+
+    Raises:
+        ValueError: a share is not of letters and digits.
     """
-    revisions = [f"{arn}:*" for arn in job_definition_arns]
-    iam.Grant.add_to_principal(
-        grantee=grantee,
-        actions=["batch:SubmitJob"],
-        resource_arns=[*(queue.job_queue_arn for queue in queues), *job_definition_arns, *revisions],
-        conditions={"StringEquals": {"batch:ShareIdentifier": list(shares)}} if shares else None,
-    )
+    definitions = [*job_definition_arns, *(f"{arn}:*" for arn in job_definition_arns)]
+    # A job for a queue without fair share must not name a share: one condition for all would deny it.
+    for some in (queues, shared_queues):
+        if some:
+            iam.Grant.add_to_principal(
+                grantee=grantee,
+                actions=["batch:SubmitJob"],
+                resource_arns=[*(queue.job_queue_arn for queue in some), *definitions],
+                conditions=_of_share(shares, at=some[0].node.path) if some is shared_queues else None,
+            )
     if tags:
         iam.Grant.add_to_principal(
             grantee=grantee,
             actions=["batch:TagResource"],
-            resource_arns=[_any_job(queues[0])],
+            resource_arns=[_any_job((*queues, *shared_queues)[0])],
             conditions={
                 "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()},
                 "ForAllValues:StringEquals": {"aws:TagKeys": list(tags)},
             },
         )
+
+
+def _of_share(shares: Sequence[str], *, at: str) -> dict[str, dict[str, list[str]]]:
+    for share in shares:
+        if not Token.is_unresolved(share) and not _SHARE.fullmatch(share):
+            raise ValueError(
+                f"shares must be 1 to 255 letters and digits, and may end in *, got {share!r} at {at}"
+            )
+    # Values of one key are alternatives within an operator only: one operator for names and for prefixes.
+    operator = "StringLike" if any(share.endswith("*") for share in shares) else "StringEquals"
+    return {operator: {"batch:ShareIdentifier": list(shares)}}
 
 
 def grant_read_jobs(grantee: iam.IGrantable) -> None:

@@ -9,10 +9,12 @@ import pytest
 
 import batch_stack
 from batch_stack.settings import (
+    FairShareSettings,
     JobSettings,
     RetrySettings,
     SecretSettings,
     SettingsError,
+    TierSettings,
     TriggerSettings,
     parse_settings,
 )
@@ -72,24 +74,35 @@ class Added:
                 job="extra", prefix="media/", parameters={"quality": "high"}, output_prefix="second/"
             ),
         )
+        self.fair = batch_stack.PriorityTier(
+            self.stack,
+            "Fair",
+            compute_environments=[self.platform.compute["spot"]],
+            settings=TierSettings(
+                priority=5, compute=["spot"], fair_share=FairShareSettings(shares={"video": 1, "audio*": 2})
+            ),
+        )
         batch_stack.ObjectTrigger(
             self.stack,
             "Shared",
             bucket=self.platform.storage.input_bucket,
             prefix="",
             output_bucket=self.platform.storage.output_bucket,
-            tier=self.platform.tiers["bulk"],
+            tier=self.fair,
             job=self.platform.jobs["fast"],
             log_retention_days=7,
             share="video",
         )
-        for name in ("Submitter", "OneTier", "Sharer", "Operator"):
+        for name in ("Submitter", "OneTier", "Sharer", "Prefixer", "Operator"):
             service = cdk.aws_iam.ServicePrincipal("lambda.amazonaws.com")
             setattr(self, name, cdk.aws_iam.Role(self.stack, name, assumed_by=service))
         tags = {"team": "video"}
         self.job.grant_submit(self.Submitter)
         self.job.grant_submit(self.OneTier, self.platform.tiers["critical"])
-        self.job.grant_submit(self.Sharer, self.platform.tiers["bulk"], shares=["video"], tags=tags)
+        self.job.grant_submit(
+            self.Sharer, self.platform.tiers["bulk"], self.fair, shares=["video"], tags=tags
+        )
+        self.job.grant_submit(self.Prefixer, self.fair, shares=["video", "audio*"])
         self.platform.grant_read_jobs(self.Operator)
         self.platform.grant_stop_jobs(self.Operator, tags=tags)
 
@@ -178,6 +191,10 @@ def test_an_added_triggers_dead_letters_raise_an_alarm_too(resources: dict[str, 
     assert f"{{{name}.Arn}}" in may_publish
 
 
+def _definitions(resources: dict[str, Any], role: str) -> set[str]:
+    return {arn for arn in allowed(resources, role, "batch:SubmitJob") if "job-definition" in arn}
+
+
 def _queues(resources: dict[str, Any], role: str) -> list[str]:
     found = allowed(resources, role, "batch:SubmitJob")
     return sorted(arn.strip("{").partition("TierQueue")[0] for arn in found if "TierQueue" in arn)
@@ -186,16 +203,50 @@ def _queues(resources: dict[str, Any], role: str) -> list[str]:
 def test_a_submitter_may_use_any_revision_and_the_jobs_own_tiers(resources: dict[str, Any]) -> None:
     assert _queues(resources, "Submitter") == ["Bulk", "Critical", "Standard"]
     assert _queues(resources, "OneTier") == ["Critical"]
-    definitions = [a for a in allowed(resources, "OneTier", "batch:SubmitJob") if "job-definition" in a]
-    without, with_revision = sorted(definitions, key=len)
+    without, with_revision = sorted(_definitions(resources, "OneTier"), key=len)
     assert without.partition("{ExtraJobDefinition")[2]
     assert with_revision == f"{without}:*"
     assert {a for s in statements(resources, "Submitter") for a in listed(s["Action"])} == {"batch:SubmitJob"}
 
 
-def test_a_share_and_tags_are_conditions(resources: dict[str, Any]) -> None:
+def test_a_share_is_asked_for_in_tiers_with_fair_share_only(resources: dict[str, Any]) -> None:
+    """A job for any other queue must not name one: AWS Batch refuses it."""
+    line, shared, _ = statements(resources, "Sharer")
+    assert line["Action"] == shared["Action"] == "batch:SubmitJob"
+    assert "Condition" not in line
+    assert shared["Condition"] == {"StringEquals": {"batch:ShareIdentifier": ["video"]}}
+    (of_line,), (of_shared,) = (
+        [flat(arn) for arn in s["Resource"] if "Queue" in flat(arn)] for s in (line, shared)
+    )
+    assert of_line.startswith("{BulkTierQueue")
+    assert of_shared.startswith("{FairQueue")
+    definitions = [{flat(arn) for arn in s["Resource"] if "Queue" not in flat(arn)} for s in (line, shared)]
+    assert definitions[0] == definitions[1] == _definitions(resources, "OneTier")
+
+
+def test_a_share_may_be_a_prefix(resources: dict[str, Any]) -> None:
+    (shared,) = statements(resources, "Prefixer")
+    # Within one operator, values are alternatives; two operators would both have to hold.
+    assert shared["Condition"] == {"StringLike": {"batch:ShareIdentifier": ["video", "audio*"]}}
+
+
+@pytest.mark.parametrize("share", ["a?", "a*b", "a b", "", "x" * 256])
+def test_a_share_that_no_job_can_have_is_refused(added: Added, share: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"shares must be 1 to 255 letters and digits, .* at added/Fair/Queue"
+    ):
+        added.job.grant_submit(added.Submitter, added.fair, shares=["fine", share])
+
+
+def test_shares_for_tiers_without_fair_share_are_refused(added: Added) -> None:
+    with pytest.raises(
+        ValueError, match=r"no tier has fair share, got \['video'\] at added/Default/ExtraJob"
+    ):
+        added.job.grant_submit(added.Submitter, added.platform.tiers["bulk"], shares=["video"])
+
+
+def test_tags_are_conditions(resources: dict[str, Any]) -> None:
     by_action = {s["Action"]: s for s in statements(resources, "Sharer")}
-    assert by_action["batch:SubmitJob"]["Condition"] == {"StringEquals": {"batch:ShareIdentifier": ["video"]}}
     assert by_action["batch:TagResource"]["Condition"] == {
         "StringEquals": {"aws:RequestTag/team": "video"},
         "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]},
