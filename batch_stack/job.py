@@ -137,7 +137,8 @@ class ContainerJob(Construct):
             tiers: to these queues only; by default to all that the job is meant for.
             shares: with these share identifiers only, to tiers with fair share; one that ends in ``*`` stands
                 for all that begin so. By default with any. Jobs for other tiers have none.
-            tags: what jobs may be tagged with when they are submitted; by default they cannot be tagged.
+            tags: what jobs may be tagged with, when they are submitted or later; by default they cannot be
+                tagged. See `BatchPlatform.grant_stop_jobs` for what that allows.
 
         Raises:
             ValueError: a tier is for another platform or CPU architecture than the job, or there is no tier;

@@ -79,7 +79,8 @@ def grant_submit_job(
             a new one.
         shared_queues: queues with fair share, for jobs of `shares` only.
         shares: share identifiers, or prefixes that end in ``*``; at least one if there are `shared_queues`.
-        tags: the only tags that a job may be given when it is submitted; by default it may have none.
+        tags: the only tags that a job may be given, when it is submitted or later; by default none. One that
+            has one of these keys with another value stays as it is.
 
     Raises:
         ValueError: a share is not of letters and digits.
@@ -102,6 +103,9 @@ def grant_submit_job(
             conditions={
                 "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()},
                 "ForAllValues:StringEquals": {"aws:TagKeys": list(tags)},
+                # TagResource alone allows tagging later, too, which no key of AWS Batch tells from tagging at
+                # submission. A job has no tags yet then; one that somebody has tagged otherwise stays theirs.
+                "StringEqualsIfExists": {f"aws:ResourceTag/{key}": value for key, value in tags.items()},
             },
         )
 
@@ -132,7 +136,9 @@ def grant_stop_jobs(grantee: iam.IGrantable, scope: Construct, *, tags: Mapping[
     """Allow cancelling and terminating the jobs that carry some tags, and no others.
 
     The ARN of a job tells neither its queue nor its definition: tags are the only way to tell jobs apart.
-    They have to be given when the job is submitted, which `ContainerJob.grant_submit` can allow.
+    They have to be given when the job is submitted, which `ContainerJob.grant_submit` can allow. AWS Batch
+    cannot allow that without allowing to tag later: whoever may do both can tag a job that has none of these
+    keys, and then stop it. A job that has to be safe from them needs the same keys with other values.
 
     Args:
         grantee: who may stop them.

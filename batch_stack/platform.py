@@ -198,6 +198,9 @@ class BatchPlatform(Construct):
     def grant_stop_jobs(self, grantee: iam.IGrantable, *, tags: Mapping[str, str]) -> None:
         """Allow cancelling and terminating the jobs that were submitted with some tags.
 
+        Who may tag jobs as well, by `ContainerJob.grant_submit`, can tag and then stop those that have none
+        of these keys; not those that have one with another value. So give every job a value of its own team.
+
         Args:
             grantee: who may stop them.
             tags: what a job must be tagged with, all of it; `ContainerJob.grant_submit` can allow that.

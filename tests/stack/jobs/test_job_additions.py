@@ -250,6 +250,7 @@ def test_tags_are_conditions(resources: dict[str, Any]) -> None:
     assert by_action["batch:TagResource"]["Condition"] == {
         "StringEquals": {"aws:RequestTag/team": "video"},
         "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]},
+        "StringEqualsIfExists": {"aws:ResourceTag/team": "video"},
     }
     assert flat(by_action["batch:TagResource"]["Resource"]).endswith(":job/*")
     (submit,) = statements(resources, "OneTier")

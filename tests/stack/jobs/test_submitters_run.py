@@ -130,3 +130,43 @@ def test_without_a_word_of_shares_any_will_do(deployed: Deployed) -> None:
     anyone = deployed.acting_as("AnyoneRole")
     deployed.submit(anyone, "Line")
     deployed.submit(anyone, "Shared", shareIdentifier="other")
+
+
+def test_a_team_stops_its_own_jobs_and_no_other_teams(deployed: Deployed) -> None:
+    team, admin = deployed.acting_as("TeamRole"), deployed.cloud.client("batch")
+    own = deployed.submit(team, "Line", tags=TAGS)
+    others = deployed.submit(admin, "Line", tags={"team": "sound"})
+    untagged = deployed.submit(admin, "Line")
+    for batch in (team, deployed.acting_as("OperatorRole")):
+        for job in (others, untagged):
+            with denied("batch:TerminateJob"):
+                batch.terminate_job(jobId=_id(job), reason="not theirs")
+            with denied("batch:CancelJob"):
+                batch.cancel_job(jobId=_id(job), reason="not theirs")
+    team.cancel_job(jobId=_id(own), reason="no more")
+    team.terminate_job(jobId=_id(own), reason="no more")
+
+
+def test_a_team_gives_jobs_its_own_tag_and_takes_none_from_another_team(deployed: Deployed) -> None:
+    team, admin = deployed.acting_as("TeamRole"), deployed.cloud.client("batch")
+    for tags in ({"team": "sound"}, {**TAGS, "cost": "1"}, {"cost": "1"}):
+        with denied("batch:TagResource"):
+            deployed.submit(team, "Line", tags=tags)
+    others = deployed.submit(admin, "Line", tags={"team": "sound"})
+    with denied("batch:TagResource"):
+        team.tag_resource(resourceArn=others, tags=TAGS)
+    with denied("batch:UntagResource"):
+        team.untag_resource(resourceArn=others, tagKeys=["team"])
+    assert admin.list_tags_for_resource(resourceArn=others)["tags"] == {"team": "sound"}
+
+
+def test_a_job_without_the_tag_has_no_owner(deployed: Deployed) -> None:
+    """What AWS Batch leaves open, and the documentation says."""
+    team, admin = deployed.acting_as("TeamRole"), deployed.cloud.client("batch")
+    untagged = deployed.submit(admin, "Line")
+    team.tag_resource(resourceArn=untagged, tags=TAGS)
+    team.terminate_job(jobId=_id(untagged), reason="taken")
+
+
+def _id(job_arn: str) -> str:
+    return job_arn.rpartition("/")[2]
