@@ -22,6 +22,7 @@ from batch_stack.log_group import log_group
 from batch_stack.permissions import grant_submit_job, task_role
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import Architecture, JobSettings, RetrySettings, SettingsError
+from batch_stack.settings.retry import most_attempts, retry_strategy
 
 _LOG_RETENTION_DAYS = 30
 
@@ -43,6 +44,7 @@ class ContainerJob(Construct):
         platform: ``ec2``, ``fargate`` or ``managed_instances``.
         architecture: the CPU architecture that it is made for; None for one whose image may be of several.
         tiers: the queues that it is meant for.
+        retry: how often it is tried again, as its definition says; see `retry_in`.
         array_size: with how many children a trigger submits it; None for a job that is no array.
     """
 
@@ -73,7 +75,8 @@ class ContainerJob(Construct):
             name: the job's name in the settings; it begins the names of log streams.
             settings: image, platform, vCPUs, memory in MiB, timeout in seconds, command and so on.
             containers_dir: the build context, which holds the folder with the Dockerfile, if there is one.
-            retry: when a failed attempt is followed by another; by default as its settings say.
+            retry: when a failed attempt is followed by another; by default as its settings say, else as its
+                tiers do, of several the one with the most attempts.
             log_retention_days: a period that CloudWatch Logs allows; by default its settings' own, else 30.
             architecture: the CPU architecture to build for, and to ask of Fargate.
             assign_public_ip: on Fargate, needed in public subnets.
@@ -118,8 +121,9 @@ class ContainerJob(Construct):
             assign_public_ip=assign_public_ip,
             efa_interfaces=_efa_interfaces(settings, self.tiers),
         )
-        policy = retry or settings.retry or RetrySettings()
-        self.definition = job_definition(self, "Definition", settings=settings, retry=policy, parts=parts)
+        self._own_retry = retry or settings.retry
+        self.retry = self._own_retry or most_attempts(tier.retry for tier in self.tiers)
+        self.definition = job_definition(self, "Definition", settings=settings, retry=self.retry, parts=parts)
         self.unversioned_arn = self._unversioned_arn()
         self._allow(given, settings.managed_policy_arns)
 
@@ -180,6 +184,18 @@ class ContainerJob(Construct):
             raise ValueError(
                 f"tier must be for {self.architecture}, like the job, got {tier.architecture} at {at}"
             )
+
+    def retry_in(self, tier: PriorityTier) -> RetrySettings | None:
+        """What a submission to a tier has to say instead of the definition's retry policy.
+
+        Args:
+            tier: where it is submitted to.
+
+        Returns:
+            The tier's policy; None if the job has a policy of its own, or that of its definition is the same.
+        """
+        same = retry_strategy(tier.retry, self.platform) == retry_strategy(self.retry, self.platform)
+        return None if self._own_retry is not None or same else tier.retry
 
     def _roles(self, name: str) -> tuple[iam.Role, iam.Role]:
         return (

@@ -265,7 +265,6 @@ class BatchPlatform(Construct):
             name=name,
             settings=settings,
             containers_dir=containers_dir or self._containers_dir,
-            retry=self.settings.retry(name),
             log_retention_days=settings.log_retention_days or self.settings.log_retention_days,
             architecture=self.settings.architecture(tiers[0]),
             assign_public_ip=self.network.assigns_public_ip,

@@ -29,6 +29,7 @@ class PriorityTier(Construct):
         queue: the job queue. It has no name of its own, so that it can be replaced.
         platform: ``ec2``, ``fargate`` ...: what a job definition for it must be made for.
         architecture: the CPU architecture that a job's image must have.
+        retry: how often its jobs are tried again: what a job definition made for it has, unless it has its own.
         efa_interfaces: how many Elastic Fabric Adapters every instance has, on each compute environment.
         scheduling_policy: how the queue is shared; None if it is first in, first out.
         job_failed_rule: the EventBridge rule on jobs that failed; None if nobody is to be told.
@@ -61,6 +62,7 @@ class PriorityTier(Construct):
         _check(self, compute_environments)
         self.platform = compute_environments[0].platform
         self.architecture = compute_environments[0].architecture
+        self.retry = settings.retry
         self.efa_interfaces = min(environment.efa_interfaces for environment in compute_environments)
         self.scheduling_policy = self._scheduling_policy(settings.fair_share)
         self.queue = batch.JobQueue(

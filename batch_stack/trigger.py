@@ -24,12 +24,13 @@ from batch_stack.log_group import log_group
 from batch_stack.permissions import function_role
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.queue import message_queue
+from batch_stack.settings.retry import retry_text
 from batch_stack.settings.trigger_options import check_parameters_fit, trigger_options
 
 _EVENTS = "events.amazonaws.com"
 # From EventBridge to SQS: what EventBridge itself does unless told otherwise.
 _DELIVERY_ATTEMPTS = 185
-_MAX_EVENT_AGE = Duration.hours(24)
+_MAX_EVENT_AGE_H = 24
 
 _FUNCTION_TIMEOUT_S = 60
 # Six times the function's timeout, as Lambda asks, so that no message is handed out twice while in work.
@@ -81,7 +82,7 @@ class ObjectTrigger(Construct):
             bucket: where objects are created; its EventBridge notifications must be on.
             prefix: which keys; an empty prefix means all.
             output_bucket: the job is told to write here, into the folder that the key has in `bucket`.
-            tier: the queue to submit to.
+            tier: the queue to submit to, and whose retry policy its jobs have, unless the job has its own.
             job: what to submit; it receives the parameters ``input`` and ``output``. A job with an array size
                 is submitted as an array.
             log_retention_days: one of the periods that CloudWatch Logs allows.
@@ -95,7 +96,7 @@ class ObjectTrigger(Construct):
 
         Raises:
             ValueError: the job is for another platform or CPU architecture than the tier, or the parameters
-                do not fit the function's environment, of which Lambda takes 4 KB.
+                or the tier's retry policy do not fit the function's environment, of which Lambda takes 4 KB.
         """
         super().__init__(scope, construct_id)
         job.check_tier(tier, at=self.node.path)
@@ -125,7 +126,7 @@ class ObjectTrigger(Construct):
             # Without a revision: SubmitJob takes the latest, so a new revision needs no new function.
             "JOB_DEFINITION": job.unversioned_arn,
             "OUTPUT_BUCKET": output_bucket.bucket_name,
-            **self._options(job, share, parameters or {}, output_prefix),
+            **self._options(job, tier, share, parameters or {}, output_prefix),
         }
         role = function_role(self, "FunctionRole", description="Submits jobs for new objects")
         job.grant_submit(role, tier, shares=[share] if share is not None else [])
@@ -135,14 +136,25 @@ class ObjectTrigger(Construct):
         self.rule = self._rule(bucket, prefix)
 
     def _options(
-        self, job: ContainerJob, share: str | None, parameters: Mapping[str, str], output_prefix: str
+        self,
+        job: ContainerJob,
+        tier: PriorityTier,
+        share: str | None,
+        parameters: Mapping[str, str],
+        output_prefix: str,
     ) -> dict[str, str]:
+        policy = job.retry_in(tier)
+        retry = retry_text(policy, job.platform) if policy is not None else None
         try:
-            check_parameters_fit(share, parameters, output_prefix)
+            check_parameters_fit(share, parameters, output_prefix, retry)
         except ValueError as error:
             raise ValueError(f"{error} at {self.node.path}") from None
         return trigger_options(
-            array_size=job.array_size, share=share, parameters=parameters, output_prefix=output_prefix
+            array_size=job.array_size,
+            share=share,
+            parameters=parameters,
+            output_prefix=output_prefix,
+            retry=retry,
         )
 
     def _rule(self, bucket: s3.IBucket, prefix: str) -> events.Rule:
@@ -158,7 +170,7 @@ class ObjectTrigger(Construct):
                     self.queue,
                     dead_letter_queue=self.dead_letter_queue,
                     retry_attempts=_DELIVERY_ATTEMPTS,
-                    max_event_age=_MAX_EVENT_AGE,
+                    max_event_age=Duration.hours(_MAX_EVENT_AGE_H),
                 )
             ],
         )

@@ -6,9 +6,11 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.settings import RetryRule, RetrySettings, Settings
+from batch_stack.settings.retry import retry_strategy
 
 _CONDITIONS = ("on_reason", "on_status_reason", "on_exit_code")
 _MAX_EXIT_CODE = 255
@@ -22,6 +24,7 @@ def check_retry_policies(settings: Settings) -> Iterator[Finding]:
         yield from _check_policy(place, policy)
     for name in settings.jobs:
         yield from _check_lost_hosts(settings, name)
+        yield from _check_tiers_agree(settings, name)
 
 
 def _check_policy(place: str, policy: RetrySettings) -> Iterator[Finding]:
@@ -94,20 +97,51 @@ def _covers(rule: RetryRule, other: RetryRule) -> bool:
 
 
 def _check_lost_hosts(settings: Settings, name: str) -> Iterator[Finding]:
-    tiers = [
-        tier
-        for tier in settings.tiers_of(name)
-        if any(_reclaimed(settings.compute[one].type) for one in settings.tiers[tier].compute)
-    ]
-    policy = settings.retry(name)
+    job = settings.jobs[name]
     triggered = {trigger.tier for trigger in settings.triggers.values() if trigger.job == name}
-    meant = [tier for tier in tiers if tier in (triggered or set(settings.jobs[name].tiers or []))]
-    if meant and policy.attempts == 1:
+    for tier in settings.tiers_of(name):
+        if not any(_reclaimed(settings.compute[one].type) for one in settings.tiers[tier].compute):
+            continue
+        sent = settings.retry_in(name, tier) if tier in triggered else None
+        policy = sent or settings.retry(name)
+        if policy.attempts == 1 and tier in (triggered or set(job.tiers or [])):
+            place = f"jobs.{name}" if job.retry is not None else f"tiers.{tier}"
+            yield warning(
+                "spotRetry",
+                f"{place}.retry.attempts is 1, and tiers.{tier} uses Spot capacity: a job"
+                f"{'' if job.retry is not None else f', such as jobs.{name},'} whose host is reclaimed is "
+                "lost. Allow at least 2",
+            )
+            return
+
+
+def _check_tiers_agree(settings: Settings, name: str) -> Iterator[Finding]:
+    """A job definition has one policy, and a queue none.
+
+    Tiers may differ in how often they try again, of which all get the most; not in what, or in whether.
+    """
+    if settings.jobs[name].retry is not None:
+        return
+    tiers = settings.tiers_of(name)
+    taken = max(tiers, key=lambda tier: settings.tiers[tier].retry.attempts)
+    tried_again = {tier: _tried_again(settings, name, tier) for tier in tiers}
+    others = [f"tiers.{tier}" for tier in tiers if tried_again[tier] != tried_again[taken]]
+    if others:
         yield warning(
-            "spotRetry",
-            f"jobs.{name}.retry.attempts is 1, and tiers.{meant[0]} uses Spot capacity: a job whose host is "
-            "reclaimed is lost. Allow at least 2",
+            "tierRetry",
+            f"jobs.{name}.tiers should lead to one retry policy, for a job definition has one: that of "
+            f"tiers.{taken}, got another for {' and '.join(others)}, with which triggers submit and nobody "
+            f"else. Give jobs.{name}.retry, or pass --retry-strategy",
         )
+
+
+def _tried_again(settings: Settings, job: str, tier: str) -> list[Any]:
+    """After which failures, so that policies can be compared."""
+    policy = settings.tiers[tier].retry
+    if policy.attempts == 1:
+        return []
+    entries: list[Any] = retry_strategy(policy, settings.jobs[job].platform)["evaluateOnExit"]
+    return entries
 
 
 def _reclaimed(compute_type: str) -> bool:

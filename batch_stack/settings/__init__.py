@@ -25,6 +25,7 @@ from batch_stack.settings.network import (
     PrivateNetworkSettings,
     PublicNetworkSettings,
 )
+from batch_stack.settings.retry import EX_TEMPFAIL, RetryRule, RetrySettings
 from batch_stack.settings.root import (
     ConsumableResourceSettings,
     NotificationSettings,
@@ -43,12 +44,9 @@ from batch_stack.settings.storage import (
     StorageSettings,
 )
 from batch_stack.settings.tiers import (
-    EX_TEMPFAIL,
     AlarmSettings,
     BudgetSettings,
     FairShareSettings,
-    RetryRule,
-    RetrySettings,
     TierSettings,
     TimeLimitSettings,
 )

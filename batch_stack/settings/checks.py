@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from batch_stack.settings.retry import retry_text
 from batch_stack.settings.services import SETTING_OF, services_of
 
 if TYPE_CHECKING:
@@ -185,6 +186,13 @@ def _check_triggers(settings: Settings) -> None:
                 f"triggers.{name}.share must {needed}, because tiers.{trigger.tier} {has} fair_share"
             )
 
+        retry = settings.retry_in(trigger.job, trigger.tier)
+        if retry is not None:
+            text = retry_text(retry, settings.jobs[trigger.job].platform)
+            try:
+                check_parameters_fit(trigger.share, trigger.parameters, trigger.output_prefix, text)
+            except ValueError as error:
+                raise ValueError(f"triggers.{name}.{error}") from None
 
 def _check_vcpus(settings: Settings) -> None:
     """A job larger than every compute environment it may run in would wait until it is cancelled."""

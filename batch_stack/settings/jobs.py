@@ -16,9 +16,9 @@ from batch_stack.settings.images import (
     ImageTag,
     Repository,
 )
+from batch_stack.settings.retry import RetrySettings
 from batch_stack.settings.secrets import SecretSettings
 from batch_stack.settings.services import DataService
-from batch_stack.settings.tiers import RetrySettings
 from batch_stack.settings.volumes import SCRATCH, VolumeSettings
 
 JobPlatform = Literal["ec2", "fargate", "managed_instances"]
@@ -165,7 +165,7 @@ class JobSettings(SettingsModel):
     """Seconds after which an attempt that still runs is ended. On Fargate it may be ended after 14 days.
     https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html"""
     retry: RetrySettings | None = None
-    """How often it is tried again; by default as its tier says."""
+    """How often it is tried again; by default as its tier says, of several the one with the most attempts."""
     scheduling_priority: Annotated[int, Field(ge=0, le=9999)] | None = None
     """In a tier with fair share: among jobs of one share the higher is served first."""
 

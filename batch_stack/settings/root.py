@@ -11,8 +11,9 @@ from batch_stack.settings.base import Architecture, LogRetentionDays, Platform, 
 from batch_stack.settings.compute import DEFAULT_COMPUTE, ComputeEnvironmentSettings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.network import NetworkSettings, PublicNetworkSettings
+from batch_stack.settings.retry import RetrySettings, most_attempts, retry_strategy
 from batch_stack.settings.storage import MessagingSettings, ResultsSettings, StorageSettings
-from batch_stack.settings.tiers import DEFAULT_TIERS, RetrySettings, TierSettings
+from batch_stack.settings.tiers import DEFAULT_TIERS, TierSettings
 from batch_stack.settings.trigger_options import check_parameters_fit
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", description="an e-mail address")]
@@ -189,16 +190,15 @@ class Settings(SettingsModel):
         return {path: limit for path, limit in limits.items() if limit is not None}
 
     def retry(self, job: str) -> RetrySettings:
-        """A job's retry policy: its own, else that of its triggers' tiers or its only tier, else the default.
-
-        Of several tiers the one with the most attempts is taken.
-        """
+        """The policy of a job's definition: its own, else that of its tiers with the most attempts."""
         own = self.jobs[job].retry
-        if own is not None:
-            return own
-        tiers = [trigger.tier for trigger in self.triggers.values() if trigger.job == job]
-        policies = [self.tiers[name].retry for name in tiers or self.jobs[job].tiers or []]
-        return max(policies, key=lambda policy: policy.attempts, default=RetrySettings())
+        return own or most_attempts(self.tiers[tier].retry for tier in self.tiers_of(job))
+
+    def retry_in(self, job: str, tier: str) -> RetrySettings | None:
+        """What a submission to a tier has to say instead of the definition's policy; None if that is it."""
+        theirs, platform = self.tiers[tier].retry, self.jobs[job].platform
+        same = retry_strategy(theirs, platform) == retry_strategy(self.retry(job), platform)
+        return None if self.jobs[job].retry is not None or same else theirs
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Settings:

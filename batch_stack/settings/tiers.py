@@ -6,55 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import Attempts, SettingsModel, State
+from batch_stack.settings.base import SettingsModel, State
+from batch_stack.settings.retry import RetrySettings
 
 # The range of the jobStateTimeLimitActions of a queue: CreateJobQueue, maxTimeSeconds.
 TimeLimit = Annotated[int, Field(ge=600, le=86_400)]
 Priority = Annotated[int, Field(ge=0, le=1000)]
-Pattern = Annotated[str, Field(min_length=1, max_length=512, description="text of 1 to 512 characters")]
-
-EX_TEMPFAIL = 75
-"""The exit code with which a worker asks for another attempt; any other failure would only repeat itself."""
-
-
-class RetryRule(SettingsModel):
-    """One entry of `evaluateOnExit`: all conditions that are given must match, the first rule decides.
-
-    https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html
-    """
-
-    action: Literal["retry", "exit"]
-    """What is done when all its conditions match."""
-    on_reason: Pattern | None = None
-    """What the container's reason is; an asterisk at its end stands for any rest."""
-    on_status_reason: Pattern | None = None
-    """What the job's status reason is, such as `Host EC2*`; an asterisk at its end stands for any rest."""
-    on_exit_code: Pattern | None = None
-    """What the exit code is: a number from 0 to 255, or its first digits and an asterisk."""
-
-    @model_validator(mode="after")
-    def _has_a_condition(self) -> RetryRule:
-        if not (self.on_reason or self.on_status_reason or self.on_exit_code):
-            raise ValueError(
-                "on_reason, on_status_reason or on_exit_code must be given: a rule needs a condition"
-            )
-        return self
-
-
-class RetrySettings(SettingsModel):
-    """How often a failed job is tried again, and after which failures.
-
-    Without rules of its own: what the platform did (a lost host, an image that could not be pulled, a task
-    that failed to start) and the exit code given are retried, whatever else the code did is not.
-    """
-
-    attempts: Attempts = 3
-    """Attempts in all, the first included.
-    https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html"""
-    exit_code: Annotated[int, Field(ge=1, le=255)] | None = EX_TEMPFAIL
-    """The exit code with which code asks for another attempt; null for none."""
-    rules: Annotated[list[RetryRule], Field(min_length=1, max_length=5)] | None = None
-    """Instead of all that: `evaluateOnExit` as it stands here."""
 
 
 class TimeLimitSettings(SettingsModel):
@@ -128,7 +85,9 @@ class TierSettings(SettingsModel):
     compute: Annotated[list[str], Field(min_length=1, max_length=3)]
     """Names of `compute`, tried in this order; of one platform and one CPU architecture."""
     retry: RetrySettings = RetrySettings()
-    """How often its jobs are tried again; a job's own setting wins."""
+    """How often its jobs are tried again; a job's own setting wins. A job definition has one policy: that of
+    several tiers with the most attempts. Triggers submit with that of their tier; who else submits to several
+    tiers may pass `--retry-strategy`."""
     time_limits: TimeLimitSettings = TimeLimitSettings()
     """How long a job that cannot start may hold up the others."""
     alarms: AlarmSettings | None = AlarmSettings()

@@ -19,7 +19,12 @@ _DEPLOYED = {
 
 
 def trigger_options(
-    *, array_size: int | None, share: str | None, parameters: Mapping[str, str], output_prefix: str
+    *,
+    array_size: int | None,
+    share: str | None,
+    parameters: Mapping[str, str],
+    output_prefix: str,
+    retry: str | None = None,
 ) -> dict[str, str]:
     """What the function is told beyond the ordinary; its handler.py reads these variables.
 
@@ -28,40 +33,55 @@ def trigger_options(
         share: the share identifier of its jobs, if any.
         parameters: more of the job's parameters, by their names.
         output_prefix: begins the folder in the output bucket.
+        retry: the `retryStrategy` of its jobs as JSON; by default the job definition's.
     """
     given = {
         "OUTPUT_PREFIX": output_prefix,
         "SHARE_IDENTIFIER": share,
         "ARRAY_SIZE": str(array_size) if array_size is not None else None,
         "PARAMETERS": json.dumps(parameters, sort_keys=True) if parameters else None,
+        "RETRY_STRATEGY": retry,
     }
     return {name: value for name, value in given.items() if value}
 
 
-def check_parameters_fit(share: str | None, parameters: Mapping[str, str], output_prefix: str) -> None:
+def check_parameters_fit(
+    share: str | None, parameters: Mapping[str, str], output_prefix: str, retry: str | None = None
+) -> None:
     """Make sure that what a trigger is told fits the function's environment.
 
     Args:
         share: the share identifier of its jobs, if any.
         parameters: more of the job's parameters, by their names.
         output_prefix: begins the folder in the output bucket.
+        retry: the `retryStrategy` of its jobs as JSON; by default the job definition's.
 
     Raises:
-        ValueError: there are too many parameters, or they are too long.
+        ValueError: there are too many parameters, or they are too long, or the retry policy is.
     """
-    without = _environment_bytes(share, {}, output_prefix)
-    takes = _environment_bytes(share, parameters, output_prefix) - without
-    if without + takes > MAX_ENVIRONMENT_BYTES:
+    bare = _environment_bytes(share, {}, output_prefix, None)
+    policy = _environment_bytes(share, {}, output_prefix, retry) - bare
+    if bare + policy > MAX_ENVIRONMENT_BYTES:
         raise ValueError(
-            f"parameters must take at most {MAX_ENVIRONMENT_BYTES - without} bytes as JSON in JSON, for they "
-            f"are handed to a function whose environment is of {MAX_ENVIRONMENT_BYTES} bytes, got {takes}"
+            f"tier must be one whose retry policy takes at most {MAX_ENVIRONMENT_BYTES - bare} bytes as JSON "
+            f"in JSON, for it is handed to a function whose environment is of {MAX_ENVIRONMENT_BYTES} bytes, "
+            f"got {policy}: the job may have it as its own instead"
+        )
+    takes = _environment_bytes(share, parameters, output_prefix, retry) - bare - policy
+    if bare + policy + takes > MAX_ENVIRONMENT_BYTES:
+        raise ValueError(
+            f"parameters must take at most {MAX_ENVIRONMENT_BYTES - bare - policy} bytes as JSON in JSON, "
+            f"for they are handed to a function whose environment is of {MAX_ENVIRONMENT_BYTES} bytes, "
+            f"got {takes}"
         )
 
 
-def _environment_bytes(share: str | None, parameters: Mapping[str, str], output_prefix: str) -> int:
+def _environment_bytes(
+    share: str | None, parameters: Mapping[str, str], output_prefix: str, retry: str | None
+) -> int:
     """As Lambda measures it: the variables as one JSON object."""
     options = trigger_options(
-        array_size=None, share=share, parameters=parameters, output_prefix=output_prefix
+        array_size=None, share=share, parameters=parameters, output_prefix=output_prefix, retry=retry
     )
     text = json.dumps({**_DEPLOYED, **options}, ensure_ascii=False, separators=(",", ":"))
     return len(text.encode())

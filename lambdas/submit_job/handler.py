@@ -36,6 +36,7 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         share_identifier=os.environ.get("SHARE_IDENTIFIER", ""),
         array_size=int(os.environ.get("ARRAY_SIZE", "0")),
         parameters=json.loads(os.environ.get("PARAMETERS", "{}")),
+        retry_strategy=json.loads(os.environ.get("RETRY_STRATEGY", "{}")),
     )
     failed = []
     for record in event["Records"]:

@@ -42,6 +42,7 @@ class Target:
         share_identifier: for a queue with a fair-share policy; empty for one without.
         array_size: so many children; 0 for a job that is no array.
         parameters: further parameters of the job.
+        retry_strategy: instead of the job definition's; empty for that.
     """
 
     job_queue: str
@@ -51,6 +52,7 @@ class Target:
     share_identifier: str = ""
     array_size: int = 0
     parameters: Mapping[str, str] = field(default_factory=dict)
+    retry_strategy: Mapping[str, Any] = field(default_factory=dict)
 
 
 def event_in(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,6 +123,8 @@ def submit_job_request(item: CreatedObject, target: Target) -> dict[str, Any]:
         request["shareIdentifier"] = target.share_identifier
     if target.array_size:
         request["arrayProperties"] = {"size": target.array_size}
+    if target.retry_strategy:
+        request["retryStrategy"] = target.retry_strategy
     return request
 
 

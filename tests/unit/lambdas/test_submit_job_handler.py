@@ -85,6 +85,7 @@ def test_what_the_trigger_was_told_is_submitted(
         "SHARE_IDENTIFIER": "video",
         "ARRAY_SIZE": "40",
         "PARAMETERS": '{"quality": "high"}',
+        "RETRY_STRATEGY": '{"attempts": 2, "evaluateOnExit": [{"onExitCode": "75", "action": "RETRY"}]}',
     }
     for name, value in told.items():
         monkeypatch.setenv(name, value)
@@ -99,6 +100,10 @@ def test_what_the_trigger_was_told_is_submitted(
             "jobDefinition": "arn:aws:batch:us-east-1:123456789012:job-definition/media",
             "shareIdentifier": "video",
             "arrayProperties": {"size": 40},
+            "retryStrategy": {
+                "attempts": 2,
+                "evaluateOnExit": [{"onExitCode": "75", "action": "RETRY"}],
+            },
             "parameters": {
                 "quality": "high",
                 "input": "s3://in/media/a.png",

@@ -75,8 +75,10 @@ def test_share_array_size_and_parameters_are_passed_on(logic: ModuleType) -> Non
         array_size=12,
         parameters={"quality": "high", "input": "never"},
         output_prefix="thumbnails/",
+        retry_strategy={"attempts": 4},
     )
 
+    assert request["retryStrategy"] == {"attempts": 4}
     assert request["shareIdentifier"] == "video"
     assert request["arrayProperties"] == {"size": 12}
     assert request["parameters"] == {

@@ -12,38 +12,6 @@ from batch_stack.settings import JobSettings, ManagedInstancesSettings, Settings
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def _settings(job: dict[str, object], *tiers: str) -> Settings:
-    triggers = {f"t{number}": {"job": "j", "tier": tier} for number, tier in enumerate(tiers)}
-    return Settings.model_validate({"jobs": {"j": {"folder": "f", **job}}, "triggers": triggers})
-
-
-@pytest.mark.parametrize(
-    ("job", "tiers", "attempts"),
-    [
-        ({"retry": {"attempts": 1}}, ["bulk"], 1),
-        ({}, ["bulk"], 5),
-        ({}, ["standard", "bulk"], 5),
-        ({}, ["standard"], 3),
-        ({}, [], 3),
-    ],
-)
-def test_attempts_come_from_the_job_then_its_tiers_then_the_default(
-    job: dict[str, object], tiers: list[str], attempts: int
-) -> None:
-    assert _settings(job, *tiers).retry("j").attempts == attempts
-
-
-def test_attempts_of_a_fargate_job_come_from_the_fargate_tier() -> None:
-    settings = Settings.model_validate(
-        {
-            "tiers": {"fargate": {"priority": 1, "compute": ["fargate"], "retry": {"attempts": 7}}},
-            "jobs": {"j": {"folder": "f", "platform": "fargate"}},
-            "triggers": {"t": {"job": "j", "tier": "fargate"}},
-        }
-    )
-    assert settings.retry("j").attempts == 7
-
-
 @pytest.mark.parametrize(
     ("instance_type", "architecture"),
     [

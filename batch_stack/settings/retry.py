@@ -1,0 +1,123 @@
+"""Retry policies: how often a failed job is tried again, and after which failures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from batch_stack.settings.base import Attempts, Platform, SettingsModel
+
+Pattern = Annotated[str, Field(min_length=1, max_length=512, description="text of 1 to 512 characters")]
+
+EX_TEMPFAIL = 75
+"""The exit code with which a worker asks for another attempt; any other failure would only repeat itself."""
+
+
+class RetryRule(SettingsModel):
+    """One entry of `evaluateOnExit`: all conditions that are given must match, the first rule decides.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html
+    """
+
+    action: Literal["retry", "exit"]
+    """What is done when all its conditions match."""
+    on_reason: Pattern | None = None
+    """What the container's reason is; an asterisk at its end stands for any rest."""
+    on_status_reason: Pattern | None = None
+    """What the job's status reason is, such as `Host EC2*`; an asterisk at its end stands for any rest."""
+    on_exit_code: Pattern | None = None
+    """What the exit code is: a number from 0 to 255, or its first digits and an asterisk."""
+
+    @model_validator(mode="after")
+    def _has_a_condition(self) -> RetryRule:
+        if not (self.on_reason or self.on_status_reason or self.on_exit_code):
+            raise ValueError(
+                "on_reason, on_status_reason or on_exit_code must be given: a rule needs a condition"
+            )
+        return self
+
+
+class RetrySettings(SettingsModel):
+    """How often a failed job is tried again, and after which failures.
+
+    Without rules of its own: what the platform did (a lost host, an image that could not be pulled, a task
+    that failed to start) and the exit code given are retried, whatever else the code did is not.
+    """
+
+    attempts: Attempts = 3
+    """Attempts in all, the first included.
+    https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html"""
+    exit_code: Annotated[int, Field(ge=1, le=255)] | None = EX_TEMPFAIL
+    """The exit code with which code asks for another attempt; null for none."""
+    rules: Annotated[list[RetryRule], Field(min_length=1, max_length=5)] | None = None
+    """Instead of all that: `evaluateOnExit` as it stands here."""
+
+
+def retry_rules(settings: RetrySettings, platform: Platform) -> list[RetryRule]:
+    """The rules for another attempt: what the platform did is retried, what the code did is not.
+
+    The exception is the exit code by which a worker says that another attempt may succeed. The first rule
+    that matches decides; the last one is there because a failure that no rule matches would be retried.
+    https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
+
+    Args:
+        settings: the policy; rules of its own stand as they are.
+        platform: what the job runs on.
+    """
+    if settings.rules is not None:
+        return settings.rules
+    lost_host = "Your Spot Task was interrupted*" if platform == "fargate" else "Host EC2*"
+    code = settings.exit_code
+    return [
+        RetryRule(action="retry", on_status_reason=lost_host),
+        RetryRule(action="retry", on_reason="CannotPullContainerError:*"),
+        RetryRule(action="retry", on_status_reason="Task failed to start*"),
+        *([RetryRule(action="retry", on_exit_code=str(code))] if code is not None else []),
+        RetryRule(action="exit", on_reason="*"),
+    ]
+
+
+def retry_strategy(settings: RetrySettings, platform: Platform) -> dict[str, Any]:
+    """The policy as SubmitJob takes it, in place of the job definition's.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
+
+    Args:
+        settings: the policy.
+        platform: what the job runs on.
+    """
+    entries = []
+    for rule in retry_rules(settings, platform):
+        given = {
+            "onStatusReason": rule.on_status_reason,
+            "onReason": rule.on_reason,
+            "onExitCode": rule.on_exit_code,
+            "action": rule.action.upper(),
+        }
+        entries.append({name: value for name, value in given.items() if value is not None})
+    return {"attempts": settings.attempts, "evaluateOnExit": entries}
+
+
+def retry_text(settings: RetrySettings, platform: Platform) -> str:
+    """What `retry_strategy` says, as JSON with no character too many: a trigger's function is told so.
+
+    Args:
+        settings: the policy.
+        platform: what the job runs on.
+    """
+    return json.dumps(retry_strategy(settings, platform), ensure_ascii=False, separators=(",", ":"))
+
+
+def most_attempts(policies: Iterable[RetrySettings]) -> RetrySettings:
+    """The policy of a job that several tiers may run, for a job definition has one only.
+
+    Args:
+        policies: those of its tiers, in their order.
+
+    Returns:
+        The one with the most attempts, of equals the first; the default, where there is none.
+    """
+    return max(policies, key=lambda policy: policy.attempts, default=RetrySettings())
