@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from batch_stack.settings.retry import retry_text
 from batch_stack.settings.services import SETTING_OF, services_of
+from batch_stack.settings.trigger_options import check_parameters_fit
 
 if TYPE_CHECKING:
     from batch_stack.settings.root import Settings
@@ -185,7 +186,6 @@ def _check_triggers(settings: Settings) -> None:
             raise ValueError(
                 f"triggers.{name}.share must {needed}, because tiers.{trigger.tier} {has} fair_share"
             )
-
         retry = settings.retry_in(trigger.job, trigger.tier)
         if retry is not None:
             text = retry_text(retry, settings.jobs[trigger.job].platform)
@@ -193,6 +193,7 @@ def _check_triggers(settings: Settings) -> None:
                 check_parameters_fit(trigger.share, trigger.parameters, trigger.output_prefix, text)
             except ValueError as error:
                 raise ValueError(f"triggers.{name}.{error}") from None
+
 
 def _check_vcpus(settings: Settings) -> None:
     """A job larger than every compute environment it may run in would wait until it is cancelled."""
