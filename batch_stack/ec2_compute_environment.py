@@ -28,7 +28,8 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
     With a placement group it is made for multi-node parallel jobs: all instances close together in one
     Availability Zone, and a security group that lets them, and nobody else, speak to each other. With EFA
     the launch template has their network interfaces, and with these the security groups, which AWS Batch
-    takes from one place only. The kernel of Amazon Linux 2023 has the driver; a job's image brings libfabric.
+    takes from one place only: containers are then in the VPC's default group, and so are let connect to each
+    other. The kernel of Amazon Linux 2023 has the driver; a job's image brings libfabric.
     https://docs.aws.amazon.com/batch/latest/userguide/efa.html
 
     Attributes:
@@ -120,6 +121,13 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
                 f"subnets must be private for instances with {self.efa_interfaces} EFA interfaces, because "
                 "EC2 gives a public address to a sole interface only, and without one they never join their "
                 f"cluster (network.mode private_with_nat or isolated), got public ones at {self.node.path}"
+            )
+        if not network.admit_nodes_with_efa():
+            Annotations.of(self).add_warning_v2(
+                "batch-stack:nodesInDefaultGroup",
+                "AWS Batch puts nodes with EFA in the default security group of the VPC: it must let its "
+                "members connect to each other, as it does unless somebody changed it, and what they need in "
+                f"the VPC, endpoints or a database, must admit it. At {self.node.path}",
             )
         # Traffic of EFA is not IP: a rule for all addresses does not let it out. The L2 would take away the
         # group's only rule of its own, and CloudFormation then leaves it EC2's, which allows everything.

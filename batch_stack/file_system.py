@@ -76,7 +76,8 @@ class SharedFiles(Construct):
             description="File system: NFS from batch jobs",
             allow_all_outbound=False,
         )
-        self.security_group.add_ingress_rule(network.security_group, _NFS, "NFS from batch jobs")
+        for clients in network.clients:
+            self.security_group.add_ingress_rule(clients, _NFS, "NFS from batch jobs")
         days = settings.infrequent_access_days
         self.file_system = efs.FileSystem(
             self,

@@ -41,6 +41,7 @@ class Network(Construct):
         data_subnets: where a file system or a database is: subnets that stay when the mode changes, in the
             same Availability Zones as jobs; in a VPC that exists, those of the jobs.
         security_group: for instances and Fargate tasks; all egress, no ingress.
+        clients: all security groups from which jobs reach what the platform provides in this network.
         assigns_public_ip: whether Fargate tasks need a public address, as they do in public subnets.
         connectivity: the ways from these subnets to AWS's services; depend on it to be deleted before them.
         endpoints: the VPC endpoints of an isolated network of one's own; else none.
@@ -106,8 +107,30 @@ class Network(Construct):
             description="Batch jobs: all egress, no ingress",
             allow_all_outbound=True,
         )
+        self.clients: list[ec2.ISecurityGroup] = [self.security_group]
         if vpc is None and not isinstance(settings, ExistingNetworkSettings):
             self._furnish(own, settings, log_retention_days, removal_policy, key)
+
+    def admit_nodes_with_efa(self) -> bool:
+        """Let nodes reach what other jobs do although they are in the VPC's default security group.
+
+        AWS Batch puts the containers of multi-node parallel jobs there if the compute environment names no
+        group, as with EFA. That group lets its members connect to each other, unless it was changed.
+        https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html
+
+        Returns:
+            Whether the VPC's default group is known, as it is in a VPC of one's own.
+        """
+        if not isinstance(self.vpc, ec2.Vpc):
+            return False
+        if len(self.clients) == 1:
+            default = ec2.SecurityGroup.from_security_group_id(
+                self, "DefaultSecurityGroup", self.vpc.vpc_default_security_group, mutable=False
+            )
+            self.clients.append(default)
+            if self.endpoints is not None:
+                self.endpoints.admit(default)
+        return True
 
     def in_zone(self, number: int) -> ec2.SubnetSelection:
         """Select the subnet in one Availability Zone of those that jobs run in.
@@ -172,7 +195,7 @@ class Network(Construct):
             reserved_azs=_MAX_AZS - settings.max_azs,
             nat_gateways=nat_gateways,
             subnet_configuration=_subnet_configuration(settings, keeps_data),
-            # Emptying the default group takes a custom resource; nothing here uses that group.
+            # Emptying the default group takes a custom resource; nodes with EFA are in it, and nothing else.
             restrict_default_security_group=False,
         )
 

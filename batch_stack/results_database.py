@@ -73,9 +73,8 @@ class ResultsDatabase(Construct):
             description="Database: PostgreSQL from batch jobs",
             allow_all_outbound=False,
         )
-        self.security_group.add_ingress_rule(
-            network.security_group, ec2.Port.tcp(_PORT), "PostgreSQL from batch jobs"
-        )
+        for clients in network.clients:
+            self.security_group.add_ingress_rule(clients, ec2.Port.tcp(_PORT), "PostgreSQL from batch jobs")
         self.cluster = rds.DatabaseCluster(
             self,
             "Cluster",

@@ -143,7 +143,7 @@ class VpcEndpoints(Construct):
             description="VPC endpoints: HTTPS from batch jobs",
             allow_all_outbound=False,
         )
-        self.security_group.add_ingress_rule(clients, ec2.Port.tcp(443), "HTTPS from batch jobs")
+        self.admit(clients)
         optional = [
             _Endpoint(f"{name.capitalize()}Endpoint", name, _OPTIONAL[name]) for name in sorted(set(names))
         ]
@@ -163,6 +163,14 @@ class VpcEndpoints(Construct):
         self.connectivity = DependencyGroup(
             self.security_group, *self.interfaces.values(), *self.gateways.values()
         )
+
+    def admit(self, clients: ec2.ISecurityGroup) -> None:
+        """Let the members of a security group use the interface endpoints.
+
+        Args:
+            clients: the security group.
+        """
+        self.security_group.add_ingress_rule(clients, ec2.Port.tcp(443), "HTTPS from batch jobs")
 
     def _interface(
         self, endpoint: _Endpoint, vpc: ec2.Vpc, subnets: ec2.SubnetSelection

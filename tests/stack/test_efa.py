@@ -124,6 +124,57 @@ def test_all_traffic_passes_among_the_nodes_in_both_directions(
     assert none["CidrIp"] == "255.255.255.255/32"
 
 
+DATA = {
+    "network": {"mode": "isolated"},
+    "results": {"database": {}},
+    "storage": {"file_system": {"access_points": {"all": {"path": "/all"}}}},
+}
+
+
+def _admitted(template: dict[str, Any], port: int) -> list[Any]:
+    rules = [r for r in template["Resources"].values() if r["Type"] == "AWS::EC2::SecurityGroupIngress"]
+    return [
+        rule["Properties"]["SourceSecurityGroupId"]["Fn::GetAtt"][1]
+        for rule in rules
+        if rule["Properties"].get("FromPort") == port
+    ]
+
+
+@pytest.mark.parametrize("port", [443, 5432, 2049])
+def test_nodes_reach_what_other_jobs_do_although_they_are_in_the_default_group(
+    synth: Callable[..., dict[str, Any]], port: int
+) -> None:
+    """AWS Batch gives containers of nodes the group of the VPC where the environment names none."""
+    with_efa = _settings(["c6in.32xlarge"], **DATA)
+    assert sorted(_admitted(synth(with_efa), port)) == ["DefaultSecurityGroup", "GroupId"]
+    fabric = {**with_efa["compute"]["fabric"], "efa": False}
+    without = {**with_efa, "compute": {**with_efa["compute"], "fabric": fabric}}
+    assert _admitted(synth(without), port) == ["GroupId"]
+
+
+def test_of_a_vpc_that_exists_the_default_group_is_somebody_elses(
+    new_app: Callable[[], Any], cdk: Any
+) -> None:
+    from batch_stack import Ec2ComputeEnvironment, Network  # noqa: PLC0415 # loads aws_cdk
+    from batch_stack.settings import ExistingNetworkSettings, OnDemandSettings  # noqa: PLC0415
+
+    stack = cdk.Stack(new_app(), "Warned", env=cdk.Environment(region="eu-west-1"))
+    existing = ExistingNetworkSettings(
+        mode="existing",
+        vpc_id="vpc-0a000001",
+        availability_zones=["eu-west-1a"],
+        subnet_ids=["subnet-0a000001"],
+    )
+    settings = OnDemandSettings(instance_types=["c6in.32xlarge"], placement_group=True, efa=True)
+    Ec2ComputeEnvironment(
+        stack, "Nodes", network=Network(stack, "Network", settings=existing), settings=settings
+    )
+    warnings = cdk.assertions.Annotations.from_stack(stack).find_warning(
+        "*", cdk.assertions.Match.string_like_regexp("default security group of the VPC")
+    )
+    assert [warning.id for warning in warnings] == ["/Warned/Nodes"]
+
+
 def test_the_driver_is_loaded_where_there_is_a_device(resources: Resources) -> None:
     def says(prefix: str) -> bool:
         return "modprobe efa ||" in json.dumps(_only(resources, "AWS::EC2::LaunchTemplate", prefix))
