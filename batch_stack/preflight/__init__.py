@@ -10,6 +10,7 @@ from batch_stack.preflight.capacity import check_capacity
 from batch_stack.preflight.efa import check_efa
 from batch_stack.preflight.finding import Finding
 from batch_stack.preflight.network import check_network
+from batch_stack.preflight.nodes import check_nodes
 from batch_stack.preflight.quotas import check_quotas
 from batch_stack.preflight.retry_policies import check_retry_policies
 from batch_stack.preflight.updates import check_updates
@@ -21,6 +22,7 @@ __all__ = ["Finding", "preflight"]
 _CHECKS = (
     check_quotas,
     check_capacity,
+    check_nodes,
     check_retry_policies,
     check_network,
     check_efa,

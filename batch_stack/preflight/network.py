@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
-from batch_stack.settings import DataService, ExistingNetworkSettings, IsolatedNetworkSettings, Settings
+from batch_stack.settings import (
+    DataService,
+    ExistingNetworkSettings,
+    FargateSettings,
+    IsolatedNetworkSettings,
+    Settings,
+)
 from batch_stack.settings.network import EndpointName
 from batch_stack.settings.services import users_of
 
+_LOCAL_ZONE = re.compile(r"-\d+-")
 _ENDPOINTS = "ecs, ecs-agent, ecs-telemetry, ecr.api, ecr.dkr, logs and, as a gateway, s3"
 
 
@@ -25,6 +33,8 @@ def check_network(settings: Settings) -> Iterator[Finding]:
         )
     if isinstance(network, IsolatedNetworkSettings):
         yield from _check_endpoints(settings, network)
+    if isinstance(network, ExistingNetworkSettings):
+        yield from _check_local_zones(settings, network)
     for name, job in settings.jobs.items():
         if isolated and job.image is not None and ".dkr.ecr." not in job.image:
             yield warning(
@@ -32,6 +42,19 @@ def check_network(settings: Settings) -> Iterator[Finding]:
                 f"jobs.{name}.image should be of Amazon ECR in isolated subnets, which reach no other "
                 f"registry, got {job.image!r}: copy it into a repository of yours",
             )
+
+
+def _check_local_zones(settings: Settings, network: ExistingNetworkSettings) -> Iterator[Finding]:
+    """https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html (`subnets`)."""
+    for name, compute in settings.compute.items():
+        for index, zone in enumerate(network.availability_zones):
+            if isinstance(compute, FargateSettings) and _LOCAL_ZONE.search(zone):
+                yield error(
+                    "localZone",
+                    f"network.availability_zones[{index}] must be a zone of the Region itself for "
+                    f"compute.{name}, because AWS Batch has no Fargate in Local Zones, got {zone!r}",
+                )
+                break
 
 
 def _check_endpoints(settings: Settings, network: IsolatedNetworkSettings) -> Iterator[Finding]:

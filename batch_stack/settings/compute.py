@@ -32,8 +32,8 @@ InstanceType = Annotated[
     ),
 ]
 
-# The images of Amazon Linux 2023 leave these out: of GPUs, Graviton ones and those of P3 and G3.
-_NO_IMAGE = re.compile(r"a1|p3(dn)?|g3s?|g5g")
+# The images of Amazon Linux 2023 leave these out: of GPUs, those with ARM, of AMD, and NVIDIA's old ones.
+_NO_IMAGE = re.compile(r"a1|p[23](dn)?|p6e-.*|g[23]s?|g4ad|g5g|mac.*")
 # Of current types a cluster placement group takes neither burstable nor flexible ones.
 _NO_PLACEMENT_GROUP = re.compile(r"t\d.*|.*-flex")
 
@@ -60,6 +60,10 @@ class _InstanceTypes(_Switchable):
     @model_validator(mode="after")
     def _one_architecture(self) -> _InstanceTypes:
         for index, name in enumerate(self.instance_types):
+            if name in self.instance_types[:index]:
+                raise ValueError(
+                    f"instance_types[{index}] must differ from those before it, got {name!r} again"
+                )
             if architecture_of(name) != self.architecture:
                 raise ValueError(
                     f"instance_types[{index}] must be {self.architecture} like {self.instance_types[0]}, "
@@ -310,6 +314,18 @@ class ExistingComputeSettings(SettingsModel):
     """Its vCPU limit, for the checks at synthesis: without it a job that is too large is not noticed."""
     instance_types: list[InstanceType] = []
     """Its instance types, for the checks at synthesis likewise."""
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> ExistingComputeSettings:
+        if self.instance_types and self.platform == "fargate":
+            raise ValueError(f"instance_types must not be given on fargate, got {self.instance_types[0]!r}")
+        for index, name in enumerate(self.instance_types):
+            if architecture_of(name) != self.architecture:
+                raise ValueError(
+                    f"instance_types[{index}] must be {self.architecture}, as architecture says, got "
+                    f"{name!r}, which is {architecture_of(name)}"
+                )
+        return self
 
 
 ComputeEnvironmentSettings = Annotated[

@@ -14,7 +14,9 @@ BUNDLES: dict[str, tuple[str, ...]] = {
 """Names of AWS Batch that stand for families:
 https://docs.aws.amazon.com/batch/latest/userguide/instance-type-compute-table.html"""
 
-_ARM_FAMILY = re.compile(r"(a1|[a-z]+\d+g[a-z]*)")
+_ARM_FAMILY = re.compile(r"(a1|[a-z]+\d+g[a-z]*|p6e-.*)")
+# Of an earlier generation, whose disks are not NVMe.
+_OLDER_DISKS = re.compile(r"c[13]|d2|g2|h1|i2|m[123]|r3|x1e?")
 # For types that are newer than the table: AWS names accelerated computing g and p, and nothing else so.
 _GPU_FAMILY = re.compile(r"(g|gr|p)\d.*")
 
@@ -44,6 +46,8 @@ def has_gpu(name: str) -> bool:
 
 def without_local_disk(name: str) -> str | None:
     """A type among those the name stands for that has no NVMe disk of its own; none of unknown types."""
+    if _OLDER_DISKS.fullmatch(family_of(name)):
+        return name
     return next((item.name for item in facts_of(name) if not item.local_disk_gb), None)
 
 

@@ -11,6 +11,11 @@ from pydantic import Field, model_validator
 from batch_stack.settings.base import SettingsModel
 
 _DOCKER_BRIDGE = ipaddress.IPv4Network("172.17.0.0/16")
+_NO_VPC = tuple(
+    ipaddress.IPv4Network(cidr) for cidr in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")
+)
+"""Which EC2 makes no VPC in: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
+_MAX_SUBNETS = 16
 _ID = r"-([0-9a-f]{8}|[0-9a-f]{17})$"
 _SubnetId = Annotated[
     str, Field(pattern=f"^subnet{_ID}", description="a subnet id: subnet- and 8 or 17 hexadecimal digits")
@@ -55,6 +60,9 @@ class _OwnNetwork(SettingsModel):
             raise ValueError(
                 f"cidr must begin with the first address of an IPv4 range, got {self.cidr!r}: {error}"
             ) from None
+        reserved = next((one for one in _NO_VPC if ipaddress.IPv4Network(self.cidr).overlaps(one)), None)
+        if reserved is not None:
+            raise ValueError(f"cidr must not be of {reserved}, where EC2 makes no VPC, got {self.cidr!r}")
         if ipaddress.IPv4Network(self.cidr).overlaps(_DOCKER_BRIDGE):
             raise ValueError(
                 f"cidr must not overlap {_DOCKER_BRIDGE}, which Docker uses on every container instance: "
@@ -117,11 +125,11 @@ class ExistingNetworkSettings(SettingsModel):
     """The VPC's id."""
     availability_zones: Annotated[list[_ZoneName], Field(min_length=1)]
     """The Availability Zones that jobs run in, such as `eu-west-1a`."""
-    subnet_ids: Annotated[list[_SubnetId], Field(min_length=1)]
+    subnet_ids: Annotated[list[_SubnetId], Field(min_length=1, max_length=_MAX_SUBNETS)]
     """A subnet's id for each Availability Zone, in their order."""
     subnets: Literal["public", "private", "isolated"] = "private"
     """Where the subnets' default route leads: an internet gateway (`public`), NAT (`private`), nowhere
-    (`isolated`)."""
+    (`isolated`). Public ones must assign public addresses by themselves: instances need them."""
 
     @model_validator(mode="after")
     def _a_subnet_for_each_zone(self) -> ExistingNetworkSettings:

@@ -8,6 +8,8 @@ from batch_engine.core.catalogue import BUNDLES as ENGINE_BUNDLES
 from batch_stack.settings import SettingsError, parse_settings
 from batch_stack.settings.instance_types import BUNDLES, facts_of, has_gpu, without_local_disk
 
+ARN = "arn:aws:batch:eu-west-1:111122223333:compute-environment/theirs"
+
 
 def _compute(**compute: Any) -> Any:
     content = {"compute": {"x": compute}, "tiers": {"only": {"priority": 1, "compute": ["x"]}}}
@@ -90,6 +92,27 @@ def test_a_placement_group_is_in_a_zone_of_the_network() -> None:
         ),
         ({"type": "spot", "instance_types": ["g5g"]}, "instance_types[0] must be of a family that"),
         ({"type": "spot", "instance_types": ["a1"]}, "instance_types[0] must be of a family that"),
+        *(
+            ({"type": "spot", "instance_types": [name]}, "instance_types[0] must be of a family that")
+            for name in ("p2.xlarge", "g2", "g4ad", "p6e-gb200", "mac2.metal", "mac2-m2pro.metal")
+        ),
+        (
+            {"type": "spot", "instance_types": ["m6i", "c6i", "m6i"]},
+            "instance_types[2] must differ from those before it, got 'm6i' again",
+        ),
+        (
+            {"type": "on_demand", "instance_types": ["d2"], "nvme_scratch": True},
+            "instance_types[0] must have NVMe disks of its own, because nvme_scratch is true, and it has "
+            "none, got 'd2'",
+        ),
+        (
+            {"type": "existing", "arn": ARN, "architecture": "arm64", "instance_types": ["m6g", "m6i"]},
+            "instance_types[1] must be arm64, as architecture says, got 'm6i', which is x86_64",
+        ),
+        (
+            {"type": "existing", "arn": ARN, "platform": "fargate", "instance_types": ["m6i"]},
+            "instance_types must not be given on fargate, got 'm6i'",
+        ),
         (
             {"type": "on_demand", "instance_types": ["c6i", "t3.large"], "placement_group": True},
             "instance_types[1] must be neither burstable (t3) nor flexible (m7i-flex), because "

@@ -41,6 +41,26 @@ def test_every_mode_is_accepted_with_little() -> None:
             {"mode": "isolated", "cidr": "10.0.300.0/20"},
             "network.cidr must begin with the first address of an IPv4 range, got '10.0.300.0/20'",
         ),
+        *(
+            (
+                {"mode": "public", "cidr": cidr},
+                f"network.cidr must not be of {reserved}, where EC2 makes no VPC, got {cidr!r}",
+            )
+            for cidr, reserved in [
+                ("0.0.0.0/16", "0.0.0.0/8"),
+                ("127.1.0.0/16", "127.0.0.0/8"),
+                ("169.254.16.0/20", "169.254.0.0/16"),
+                ("239.0.0.0/16", "224.0.0.0/4"),
+            ]
+        ),
+        (
+            {
+                **EXISTING,
+                "availability_zones": ["eu-west-1a"] * 17,
+                "subnet_ids": [f"subnet-0a0000{number:02x}" for number in range(17)],
+            },
+            "network.subnet_ids must have at most 16 entries, got 17",
+        ),
         (
             {"mode": "private_with_nat", "max_azs": 2, "nat_gateways": 3},
             "network.nat_gateways must be between 1 and max_azs, which is 2, got 3",

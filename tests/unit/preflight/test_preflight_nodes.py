@@ -1,0 +1,69 @@
+"""Checks at synthesis: nodes that never all have an instance, and zones without Fargate."""
+
+from typing import Any
+
+import pytest
+
+from batch_stack.preflight import preflight
+from batch_stack.settings import Settings
+
+IMAGE = "public.ecr.aws/docker/library/busybox:1"
+
+
+def _errors(nodes: dict[str, Any], max_vcpus: int, **job: Any) -> list[str]:
+    compute = {
+        "type": "on_demand",
+        "instance_types": ["c6i.8xlarge", "c6i.32xlarge"],
+        "placement_group": True,
+        "max_vcpus": max_vcpus,
+    }
+    content = {
+        "compute": {"c": compute, "spot": {"type": "spot"}},
+        "tiers": {"t": {"priority": 1, "compute": ["c"]}, "u": {"priority": 1, "compute": ["spot"]}},
+        "jobs": {"j": {"image": IMAGE, "nodes": nodes, "tiers": ["t"], **job}},
+    }
+    found = preflight(Settings.model_validate(content))
+    return [finding.message for finding in found if finding.level == "error"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "job", "max_vcpus", "most"),
+    [
+        ({"count": 4}, {"vcpu": 8}, 128, None),  # four of 32 vCPUs each
+        # AWS Batch may go over the limit by one instance.
+        ({"count": 5}, {"vcpu": 8}, 129, None),
+        ({"count": 5}, {"vcpu": 8}, 128, 4),
+        ({"count": 2, "instance_type": "c6i.32xlarge"}, {"vcpu": 8}, 128, 1),
+        ({"count": 2}, {"vcpu": 8, "memory_mib": 200_000}, 128, 1),  # only the larger has as much memory
+        ({"count": 2, "instance_type": "c6i.32xlarge"}, {"vcpu": 8}, 256, None),
+    ],
+)
+def test_each_node_needs_an_instance_within_the_limit(
+    nodes: dict[str, Any], job: dict[str, Any], max_vcpus: int, most: int | None
+) -> None:
+    expected = [
+        f"jobs.j.nodes.count must be at most {most} with the max_vcpus of compute.c, for each node has an "
+        f"instance to itself, got {nodes['count']}"
+    ]
+    assert _errors(nodes, max_vcpus, **job) == (expected if most is not None else [])
+
+
+@pytest.mark.parametrize(("zone", "refused"), [("us-west-2a", False), ("us-west-2-lax-1a", True)])
+@pytest.mark.parametrize("kind", ["fargate", "fargate_spot", "spot"])
+def test_fargate_is_not_in_local_zones(zone: str, refused: bool, kind: str) -> None:
+    content = {
+        "network": {
+            "mode": "existing",
+            "vpc_id": "vpc-0a1b2c3d",
+            "availability_zones": ["us-west-2b", zone],
+            "subnet_ids": ["subnet-0a000001", "subnet-0a000002"],
+        },
+        "compute": {"c": {"type": kind}},
+        "tiers": {"t": {"priority": 1, "compute": ["c"]}},
+    }
+    found = [one.message for one in preflight(Settings.model_validate(content)) if one.level == "error"]
+    expected = (
+        "network.availability_zones[1] must be a zone of the Region itself for compute.c, because AWS Batch "
+        "has no Fargate in Local Zones, got 'us-west-2-lax-1a'"
+    )
+    assert found == ([expected] if refused and kind != "spot" else [])
