@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +12,8 @@ from batch_stack.settings.retry import RetrySettings
 
 # The range of the jobStateTimeLimitActions of a queue: CreateJobQueue, maxTimeSeconds.
 TimeLimit = Annotated[int, Field(ge=600, le=86_400)]
+# What CreateSchedulingPolicy takes as a shareIdentifier.
+_SHARE = re.compile(r"[A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*")
 Priority = Annotated[int, Field(ge=0, le=1000)]
 
 
@@ -41,13 +44,35 @@ class FairShareSettings(SettingsModel):
     """
 
     decay_s: Annotated[int, Field(ge=0, le=604_800)] = 3600
-    """Seconds for which use in the past still counts."""
+    """Seconds for which use in the past still counts; 0 for AWS Batch's own 600. It is not switched off."""
     compute_reservation_percent: Annotated[int, Field(ge=0, le=99)] = 0
     """How much is kept for shares that have no job yet, in per cent."""
     shares: Annotated[
-        dict[str, Annotated[float, Field(ge=0.0001, le=999.9999)]], Field(min_length=1, max_length=500)
+        dict[str, Annotated[float, Field(ge=0.0001, le=999.9999)]],
+        Field(
+            min_length=1,
+            max_length=500,
+            json_schema_extra={"propertyNames": {"pattern": f"^({_SHARE.pattern})$"}},
+        ),
     ]
-    """Weights of share identifiers, or of prefixes that end in `*`; a lower weight gets more."""
+    """Weights of share identifiers, of letters and digits, or of prefixes of theirs that end in `*`; none
+    may stand for another, too. A lower weight gets more; a share that is not among them has the weight 1."""
+
+    @model_validator(mode="after")
+    def _shares_that_aws_takes(self) -> FairShareSettings:
+        for name in self.shares:
+            if not _SHARE.fullmatch(name):
+                raise ValueError(
+                    "shares must have names of letters and digits, at most 255 characters, of which the last "
+                    f"may be an asterisk, got {name!r}"
+                )
+        for prefix in (name for name in self.shares if name.endswith("*")):
+            for other in self.shares:
+                if other != prefix and other.startswith(prefix[:-1]):
+                    raise ValueError(
+                        f"shares must not overlap, got {other!r} and {prefix!r}, which stands for it, too"
+                    )
+        return self
 
 
 class BudgetSettings(SettingsModel):
