@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from batch_stack.settings import Settings, SettingsError, load_settings
     from batch_stack.stack import BatchStack
     from batch_stack.storage import Storage
+    from batch_stack.submitter import Submitter
     from batch_stack.tier_budget import TierBudget
     from batch_stack.trigger import ObjectTrigger
 
@@ -63,6 +64,7 @@ __all__ = [
     "SettingsError",
     "SharedFiles",
     "Storage",
+    "Submitter",
     "TierBudget",
     "UnmanagedComputeEnvironment",
     "WorkQueue",
@@ -92,6 +94,7 @@ _HOME_OF = {
     "SettingsError": "batch_stack.settings",
     "SharedFiles": "batch_stack.file_system",
     "Storage": "batch_stack.storage",
+    "Submitter": "batch_stack.submitter",
     "TierBudget": "batch_stack.tier_budget",
     "UnmanagedComputeEnvironment": "batch_stack.compute_environment",
     "WorkQueue": "batch_stack.messaging",

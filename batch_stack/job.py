@@ -12,6 +12,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from batch_stack.consumable_resource import ConsumableResource
+from batch_stack.grantees import warn_if_not_granted
 from batch_stack.job_container import JobParts
 from batch_stack.job_definition import job_definition
 from batch_stack.job_image import job_image
@@ -167,6 +168,7 @@ class ContainerJob(Construct):
             shares=shares,
             tags=tags or {},
         )
+        warn_if_not_granted(self, grantee, "submit the job")
 
     def check_tier(self, tier: PriorityTier, *, at: str) -> None:
         """Make sure that a tier runs jobs like this one.

@@ -18,6 +18,7 @@ from batch_stack.compute_environment import ComputeEnvironment
 from batch_stack.consumable_resource import ConsumableResource
 from batch_stack.data_services import DataServices, data_services
 from batch_stack.encryption import encryption_key
+from batch_stack.grantees import warn_if_not_granted
 from batch_stack.job import ContainerJob
 from batch_stack.job_resources import JobResources
 from batch_stack.network import Network
@@ -33,8 +34,10 @@ from batch_stack.settings import (
     with_trigger,
 )
 from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.settings.submitters import tiers_for
 from batch_stack.stack_tags import warn_of_stack_tags
 from batch_stack.storage import Storage, removal_policy
+from batch_stack.submitter import Submitter
 from batch_stack.trigger import ObjectTrigger
 
 if TYPE_CHECKING:
@@ -62,6 +65,7 @@ class BatchPlatform(Construct):
         consumable_resources: what jobs share and there is only so much of, by their names in the settings.
         jobs: the job definitions by their names in the settings, and those of `add_job`.
         triggers: what submits jobs, by their names in the settings, and those of `add_trigger`.
+        submitters: who else may submit jobs, by their names in the settings.
         notification: the topic, which hears of what the tiers and triggers watch.
     """
 
@@ -133,6 +137,7 @@ class BatchPlatform(Construct):
         self.jobs: Mapping[str, ContainerJob] = MappingProxyType(self._jobs)
         self._triggers = {name: self._trigger(name, one) for name, one in settings.triggers.items()}
         self.triggers: Mapping[str, ObjectTrigger] = MappingProxyType(self._triggers)
+        self.submitters: Mapping[str, Submitter] = MappingProxyType(self._submitters())
 
     def add_job(
         self,
@@ -161,6 +166,8 @@ class BatchPlatform(Construct):
         self._checks.run(whole)
         self.settings = whole
         self._jobs[name] = self._job(name, settings, containers_dir, resources)
+        for who, submitter in self.submitters.items():
+            self._allow(who, submitter, name)
         self._has_grown()
         return self._jobs[name]
 
@@ -194,6 +201,7 @@ class BatchPlatform(Construct):
             grantee: who may ask.
         """
         grant_read_jobs(grantee)
+        warn_if_not_granted(self, grantee, "ask how jobs are doing")
 
     def grant_stop_jobs(self, grantee: iam.IGrantable, *, tags: Mapping[str, str]) -> None:
         """Allow cancelling and terminating the jobs that were submitted with some tags.
@@ -209,6 +217,7 @@ class BatchPlatform(Construct):
             ValueError: no tag is given.
         """
         grant_stop_jobs(grantee, self, tags=tags)
+        warn_if_not_granted(self, grantee, "stop jobs")
 
     def _compute(self) -> dict[str, ComputeEnvironment]:
         return {
@@ -279,6 +288,20 @@ class BatchPlatform(Construct):
             consumable_resources=self.consumable_resources,
             key=self.key,
         )
+
+    def _submitters(self) -> dict[str, Submitter]:
+        made = {}
+        for name, settings in self.settings.submitters.items():
+            made[name] = Submitter(self, f"{pascal(name)}Submitter", settings=settings)
+            for job in self.jobs:
+                self._allow(name, made[name], job)
+        return made
+
+    def _allow(self, who: str, submitter: Submitter, job: str) -> None:
+        named = self.settings.submitters[who].jobs
+        tiers = tiers_for(self.settings, who, job)
+        if tiers and (named is None or job in named):
+            submitter.allow(self.jobs[job], *(self.tiers[tier] for tier in tiers))
 
     def _encryption_key(self) -> kms.Key | None:
         """The key of `storage.kms`; budgets that disable queues need one, too."""

@@ -96,10 +96,16 @@ def _of_jobs(platform: BatchPlatform) -> dict[str, str]:
         f"{pascal(name)}JobDefinitionArn": job.definition.job_definition_arn
         for name, job in platform.jobs.items()
     }
-    return jobs | {
+    functions = {
         f"{pascal(name)}FunctionName": trigger.function.function_name
         for name, trigger in platform.triggers.items()
     }
+    policies = {
+        f"{pascal(name)}SubmitterPolicyArn{number if number > 1 else ''}": policy.managed_policy_arn
+        for name, submitter in platform.submitters.items()
+        for number, policy in enumerate(submitter.policies, start=1)
+    }
+    return jobs | functions | policies
 
 
 def _of_data(platform: BatchPlatform) -> dict[str, str]:

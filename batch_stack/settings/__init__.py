@@ -43,6 +43,7 @@ from batch_stack.settings.storage import (
     ResultsSettings,
     StorageSettings,
 )
+from batch_stack.settings.submitters import SubmitterSettings
 from batch_stack.settings.tiers import (
     AlarmSettings,
     BudgetSettings,
@@ -100,6 +101,7 @@ __all__ = [
     "SpotSettings",
     "State",
     "StorageSettings",
+    "SubmitterSettings",
     "TierSettings",
     "TimeLimitSettings",
     "TriggerSettings",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from batch_stack.settings.retry import retry_text
 from batch_stack.settings.services import SETTING_OF, services_of
+from batch_stack.settings.submitters import check_submitters
 from batch_stack.settings.trigger_options import check_parameters_fit
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def check_all(settings: Settings) -> None:
     _check_priorities(settings)
     _check_jobs(settings)
     _check_triggers(settings)
+    check_submitters(settings)
     _check_vcpus(settings)
     _check_budgets(settings)
     _check_database(settings)
@@ -43,6 +45,7 @@ def _check_names(settings: Settings) -> None:
         "tiers": settings.tiers,
         "jobs": settings.jobs,
         "triggers": settings.triggers,
+        "submitters": settings.submitters,
     }
     if settings.storage.file_system is not None:
         sections["storage.file_system.access_points"] = settings.storage.file_system.access_points

@@ -13,6 +13,7 @@ from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.network import NetworkSettings, PublicNetworkSettings
 from batch_stack.settings.retry import RetrySettings, most_attempts, retry_strategy
 from batch_stack.settings.storage import MessagingSettings, ResultsSettings, StorageSettings
+from batch_stack.settings.submitters import SubmitterSettings
 from batch_stack.settings.tiers import DEFAULT_TIERS, TierSettings
 from batch_stack.settings.trigger_options import check_parameters_fit
 
@@ -127,6 +128,8 @@ class Settings(SettingsModel):
     https://docs.aws.amazon.com/batch/latest/userguide/job_definitions.html"""
     triggers: dict[str, TriggerSettings] = {}
     """What submits jobs by itself, by names of your own."""
+    submitters: dict[str, SubmitterSettings] = {}
+    """Who else may submit jobs, by names of your own: teams, services, pipelines."""
     storage: StorageSettings = StorageSettings()
     """Buckets and a file system."""
     results: ResultsSettings = ResultsSettings()

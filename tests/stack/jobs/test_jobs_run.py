@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 import batch_stack
 from batch_stack.settings import parse_settings
@@ -91,6 +93,7 @@ SETTINGS = {
             "secrets": {"TOKEN": {"parameter": "/team/token"}},
         },
     },
+    "submitters": {"team": {"jobs": ["managed"], "tags": {"team": "red"}, "roles": ["red-team"]}},
     "storage": {"on_delete": "destroy"},
 }
 
@@ -129,6 +132,10 @@ class Deployed:
             Name="team/db", SecretString=json.dumps({"password": "s3cret"})
         )
         cloud.client("ssm").put_parameter(Name="/team/token", Value="t0ken", Type="SecureString")
+        trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+        cloud.client("iam").create_role(
+            RoleName="red-team", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]})
+        )
         stack = Stack(cloud, "jobs")
         stack.cloudformation.create_stack(
             StackName="jobs", TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"]
@@ -187,3 +194,30 @@ def test_a_job_on_managed_instances_has_its_secret_its_variables_and_its_paramet
     assert job["status"] == "SUCCEEDED", f"{job}"
     (task,) = job["ecsProperties"]["taskProperties"]
     assert [one["name"] for one in task["containers"]] == ["main"]
+
+
+def test_a_role_of_a_submitter_submits_its_jobs_with_its_tags_and_stops_no_others(deployed: Deployed) -> None:
+    role = "arn:aws:iam::000000000000:role/red-team"
+    taken = deployed.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    batch = boto3.client(
+        "batch",
+        endpoint_url=deployed.cloud.record.endpoint_url,
+        region_name=deployed.cloud.record.region,
+        aws_access_key_id=taken["AccessKeyId"],
+        aws_secret_access_key=taken["SecretAccessKey"],
+        aws_session_token=taken["SessionToken"],
+    )
+    theirs = {"jobQueue": deployed.arns["RentedQueue"], "jobDefinition": deployed.arns["Managed"]}
+    untagged = deployed.batch.submit_job(jobName="untagged", **theirs)["jobId"]
+    tagged = batch.submit_job(jobName="tagged", tags={"team": "red"}, **theirs)["jobId"]
+    batch.terminate_job(jobId=tagged, reason="done")
+    assert batch.describe_jobs(jobs=[tagged, untagged])["jobs"]
+    for refused in (
+        lambda: batch.terminate_job(jobId=untagged, reason="not ours"),
+        lambda: batch.submit_job(jobName="blue", tags={"team": "blue"}, **theirs),
+        lambda: batch.submit_job(
+            jobName="n", jobQueue=deployed.arns["Queue"], jobDefinition=deployed.arns["Nodes"]
+        ),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            refused()

@@ -24,7 +24,7 @@ TYPES = "existing, fargate, fargate_spot, managed_instances, on_demand, spot, un
 SECTIONS = (
     "compute, consumable_resources, jobs, log_retention_days, messaging, name, network, notifications, "
     "results, "
-    "retired, storage, tiers, triggers"
+    "retired, storage, submitters, tiers, triggers"
 )
 
 
@@ -215,7 +215,8 @@ def _spot(**settings: Any) -> dict[str, Any]:
          "characters, got '2nd'"),
         (["jobs"], "must be a mapping with the fields name, network, compute, consumable_resources, "
          "tiers, jobs, "
-         "triggers, storage, results, messaging, notifications, log_retention_days, retired, got ['jobs']"),
+         "triggers, submitters, storage, results, messaging, notifications, log_retention_days, "
+         "retired, got ['jobs']"),
     ],
 )  # fmt: skip
 def test_the_message_says_where_what_was_given_and_what_is_allowed(content: Any, message: str) -> None:

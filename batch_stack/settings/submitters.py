@@ -1,0 +1,128 @@
+"""Settings of those who submit jobs: teams, services, pipelines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, model_validator
+
+from batch_stack.settings.base import NonEmpty, SettingsModel
+
+if TYPE_CHECKING:
+    from batch_stack.settings.root import Settings
+
+_Share = Annotated[
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*)$",
+        description="a share identifier of letters and digits, the last of which may be *",
+    ),
+]
+_RoleName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$|^\$\{Token\[.+\]\}$",
+        description="the name of an IAM role of this account, without its path (not an ARN)",
+    ),
+]
+_TagValue = Annotated[str, Field(max_length=256)]
+_OF_IDENTITY_CENTER = "AWSReservedSSO_"
+
+
+class SubmitterSettings(SettingsModel):
+    """Who may submit jobs: a managed policy, which anybody can be given.
+
+    It allows submitting its jobs, in any revision, to their queues; asking how jobs are doing, of every
+    queue, because AWS knows no narrower permission; and nothing else.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_manage-attach-detach.html
+    """
+
+    jobs: Annotated[list[str], Field(min_length=1)] | None = None
+    """The jobs that may be submitted; by default all."""
+    tiers: Annotated[list[str], Field(min_length=1)] | None = None
+    """The queues that they may be submitted to; by default all that each job is meant for."""
+    shares: list[_Share] = []
+    """The share identifiers that jobs may have in tiers with fair share; one that ends in `*` stands for all
+    that begin so. By default any."""
+    tags: Annotated[dict[NonEmpty, _TagValue], Field(max_length=50)] = {}
+    """Tags that jobs may be given, with these values only, when they are submitted or later. Jobs that have
+    them all may be cancelled and terminated, too; without tags no job may. A job that has one of them with
+    another value is safe from that, and one that has none is not: give each team a value of its own.
+    https://docs.aws.amazon.com/batch/latest/userguide/using-tags.html"""
+    roles: Annotated[list[_RoleName], Field(max_length=100)] = []
+    """Names of IAM roles of this account that are given the policy at once. Others are given it by its ARN,
+    an output of the stack: users, groups, permission sets of IAM Identity Center, and roles that are managed
+    elsewhere. Roles of other accounts have to take one of this account's."""
+
+    @model_validator(mode="after")
+    def _each_once(self) -> SubmitterSettings:
+        for section in ("jobs", "tiers", "shares", "roles"):
+            names: list[str] = getattr(self, section) or []
+            for index, name in enumerate(names):
+                if name in names[:index]:
+                    raise ValueError(
+                        f"{section}[{index}] must differ from those before it, got {name!r} again"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _roles_take_policies(self) -> SubmitterSettings:
+        for index, role in enumerate(self.roles):
+            if role.startswith(_OF_IDENTITY_CENTER):
+                raise ValueError(
+                    f"roles[{index}] must not be a role of IAM Identity Center, which only its permission "
+                    f"set can change, got {role!r}: name the policy, an output of the stack, there"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _tags_are_ones_own(self) -> SubmitterSettings:
+        for key in self.tags:
+            if len(key) > 128 or key.lower().startswith("aws:"):
+                raise ValueError(
+                    f"tags must have keys of 1 to 128 characters that do not begin with aws:, got {key!r}"
+                )
+        return self
+
+
+def tiers_for(settings: Settings, submitter: str, job: str) -> list[str]:
+    """The tiers that somebody may submit a job to.
+
+    Args:
+        settings: the settings as a whole.
+        submitter: who, by the name in the settings.
+        job: the job, by the name in the settings.
+    """
+    wanted = settings.submitters[submitter].tiers
+    return [tier for tier in settings.tiers_of(job) if wanted is None or tier in wanted]
+
+
+def check_submitters(settings: Settings) -> None:
+    """Make sure that what submitters name exists, and that jobs and tiers fit each other.
+
+    Args:
+        settings: the settings as a whole.
+
+    Raises:
+        ValueError: they do not; the message begins with the path.
+    """
+    for name, submitter in settings.submitters.items():
+        for section, known in (("jobs", settings.jobs), ("tiers", settings.tiers)):
+            for index, one in enumerate(getattr(submitter, section) or []):
+                if one not in known:
+                    raise ValueError(
+                        f"submitters.{name}.{section}[{index}] must be one of "
+                        f"{', '.join(known) or '(none defined)'}, got {one!r}"
+                    )
+        for index, job in enumerate(submitter.jobs or []):
+            if not tiers_for(settings, name, job):
+                raise ValueError(
+                    f"submitters.{name}.jobs[{index}] must be one for submitters.{name}.tiers, got {job!r}, "
+                    f"which is for {', '.join(settings.tiers_of(job))}"
+                )
+        tiers = submitter.tiers or settings.tiers
+        if submitter.shares and all(settings.tiers[tier].fair_share is None for tier in tiers):
+            raise ValueError(
+                f"submitters.{name}.shares must not be given, because none of {', '.join(tiers)} has "
+                f"fair_share, got {submitter.shares!r}"
+            )

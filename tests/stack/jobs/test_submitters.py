@@ -1,0 +1,134 @@
+"""Managed policies for those who submit jobs, and roles that a grant does not reach."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import batch_stack
+from batch_stack.settings import JobSettings, parse_settings
+
+pytestmark = pytest.mark.stack
+
+JOB = {"image": "public.ecr.aws/docker/library/busybox:1"}
+SETTINGS = {
+    "compute": {"spot": {"type": "spot"}},
+    "tiers": {
+        "shared": {"priority": 1, "compute": ["spot"], "fair_share": {"shares": {"red": 1, "blue": 1}}},
+        "plain": {"priority": 2, "compute": ["spot"]},
+    },
+    "jobs": {"a": {**JOB, "tiers": ["shared"]}, "b": {**JOB, "tiers": ["plain"]}},
+    "submitters": {
+        "red-team": {"shares": ["red"], "tags": {"team": "red"}, "roles": ["ci", "notebook"]},
+        "reports": {"jobs": ["b"]},
+    },
+}
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.fixture(scope="module")
+def made(cdk: Any, new_app: Callable[[], Any]) -> tuple[Any, batch_stack.BatchPlatform]:
+    """A stack in a known account, and eight more jobs that are added in Python."""
+    account = cdk.Environment(account="111111111111", region="eu-west-1")
+    stack = batch_stack.BatchStack(
+        new_app(), "submitters", settings=parse_settings(SETTINGS, source="test"), env=account
+    )
+    for number in range(7):
+        stack.platform.add_job(f"more{number}", JobSettings(**JOB, tiers=["plain"]))
+    iam = cdk.aws_iam
+    arn = "arn:aws:iam::{}:role/ci"
+    roles = {
+        "Foreign": iam.Role.from_role_arn(stack, "Foreign", arn.format("222222222222")),
+        "Fixed": iam.Role.from_role_arn(stack, "Fixed", arn.format("111111111111"), mutable=False),
+        "Imported": iam.Role.from_role_arn(stack, "Imported", arn.format("111111111111")),
+        "Own": iam.Role(stack, "Own", assumed_by=iam.AccountRootPrincipal()),
+        "User": iam.User(stack, "User"),
+    }
+    for role in roles.values():
+        stack.platform.jobs["b"].grant_submit(role)
+    stack.platform.grant_read_jobs(roles["Fixed"])
+    stack.platform.grant_stop_jobs(roles["Fixed"], tags={"team": "red"})
+    return stack, stack.platform
+
+
+@pytest.fixture(scope="module")
+def synthesised(made: tuple[Any, batch_stack.BatchPlatform]) -> Any:
+    stack, _ = made
+    return stack.node.root.synth().get_stack_by_name("submitters")
+
+
+def _policies(synthesised: Any, prefix: str) -> list[dict[str, Any]]:
+    return [
+        resource["Properties"]
+        for name, resource in synthesised.template["Resources"].items()
+        if resource["Type"] == "AWS::IAM::ManagedPolicy" and name.startswith(prefix)
+    ]
+
+
+def _allowed(policy: dict[str, Any], action: str) -> list[dict[str, Any]]:
+    statements = policy["PolicyDocument"]["Statement"]
+    return [one for one in statements if action in _as_list(one["Action"])]
+
+
+def test_a_submitter_is_a_managed_policy_whose_arn_is_an_output(synthesised: Any) -> None:
+    (reports,) = _policies(synthesised, "ReportsSubmitter")
+    assert "Roles" not in reports
+    (submit,) = _allowed(reports, "batch:SubmitJob")
+    named = json.dumps(submit["Resource"])
+    assert "Condition" not in submit
+    assert "BJobDefinition" in named
+    assert "AJobDefinition" not in named
+    assert "PlainTierQueue" in named
+    assert "SharedTierQueue" not in named
+    statements = reports["PolicyDocument"]["Statement"]
+    actions = {action for one in statements for action in _as_list(one["Action"])}
+    assert actions == {"batch:DescribeJobs", "batch:ListJobs", "batch:SubmitJob"}
+    outputs = synthesised.template["Outputs"]
+    assert outputs["ReportsSubmitterPolicyArn"]["Value"]["Ref"].startswith("ReportsSubmitterPolicy")
+
+
+def test_shares_tags_and_roles_are_what_the_settings_say(synthesised: Any) -> None:
+    first, _ = _policies(synthesised, "RedTeamSubmitter")
+    assert first["Roles"] == ["ci", "notebook"]
+    shared, plain = sorted(_allowed(first, "batch:SubmitJob"), key=lambda one: "Condition" not in one)
+    assert shared["Condition"] == {"StringEquals": {"batch:ShareIdentifier": ["red"]}}
+    assert "SharedTierQueue" in json.dumps(shared["Resource"])
+    # A job for a queue without fair share names no share: such a condition would deny it.
+    assert "Condition" not in plain
+    assert "SharedTierQueue" not in json.dumps(plain["Resource"])
+    (tag,) = _allowed(first, "batch:TagResource")
+    assert tag["Condition"]["StringEquals"] == {"aws:RequestTag/team": "red"}
+    (stop,) = _allowed(first, "batch:TerminateJob")
+    assert stop["Condition"] == {"StringEquals": {"aws:ResourceTag/team": "red"}}
+
+
+def test_a_policy_has_room_for_eight_jobs_and_all_belong_to_the_roles(synthesised: Any) -> None:
+    first, second = _policies(synthesised, "RedTeamSubmitter")
+    resources = [
+        json.dumps([one["Resource"] for one in _allowed(policy, "batch:SubmitJob")])
+        for policy in (first, second)
+    ]
+    assert "More5JobDefinition" in resources[0]
+    assert "More6JobDefinition" not in resources[0]
+    assert "More6JobDefinition" in resources[1]
+    assert second["Roles"] == first["Roles"]
+    assert "RedTeamSubmitterPolicyArn2" in synthesised.template["Outputs"]
+
+
+def test_a_role_that_a_grant_does_not_reach_is_warned_of(synthesised: Any) -> None:
+    warned = [
+        str(message.entry.data)
+        for message in synthesised.messages
+        if "batch-stack:notGranted" in str(message.entry.data)
+    ]
+    told = {text.partition(", because")[0] for text in warned}
+    assert told == {
+        "The role submitters/Foreign is not allowed to submit the job",
+        "The role submitters/Fixed is not allowed to submit the job",
+        "The role submitters/Fixed is not allowed to ask how jobs are doing",
+        "The role submitters/Fixed is not allowed to stop jobs",
+    }

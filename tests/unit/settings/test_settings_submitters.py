@@ -1,0 +1,82 @@
+"""Who may submit which jobs, as the settings say it."""
+
+from typing import Any
+
+import pytest
+
+from batch_stack.settings import JobSettings, Settings, SettingsError, parse_settings, with_job
+from batch_stack.settings.submitters import tiers_for
+
+JOBS = {
+    "small": {"image": "busybox:1", "platform": "fargate"},
+    "large": {"image": "busybox:1", "tiers": ["standard", "bulk"]},
+}
+
+
+def _settings(**submitter: Any) -> Settings:
+    return parse_settings({"jobs": JOBS, "submitters": {"team": submitter}}, source="f")
+
+
+def _refusal(**submitter: Any) -> str:
+    with pytest.raises(SettingsError) as raised:
+        _settings(**submitter)
+    return str(raised.value).removeprefix("f: submitters.team.")
+
+
+def test_a_submitter_may_use_the_queues_of_the_job_less_those_it_does_not_name() -> None:
+    anywhere, bulk = _settings(), _settings(tiers=["bulk"])
+    assert [tiers_for(anywhere, "team", job) for job in JOBS] == [["fargate"], ["standard", "bulk"]]
+    assert [tiers_for(bulk, "team", job) for job in JOBS] == [[], ["bulk"]]
+
+
+@pytest.mark.parametrize(
+    ("submitter", "message"),
+    [
+        ({"jobs": ["smal"]}, "jobs[0] must be one of small, large, got 'smal'"),
+        (
+            {"tiers": ["bulk", "fast"]},
+            "tiers[1] must be one of critical, standard, bulk, fargate, got 'fast'",
+        ),
+        (
+            {"jobs": ["large", "small"], "tiers": ["bulk"]},
+            "jobs[1] must be one for submitters.team.tiers, got 'small', which is for fargate",
+        ),
+        (
+            {"shares": ["red"], "tiers": ["bulk"]},
+            "shares must not be given, because none of bulk has fair_share, got ['red']",
+        ),
+        (
+            {"shares": ["re-d"]},
+            "shares[0] must be a share identifier of letters and digits, the last of which may be *, "
+            "got 're-d'",
+        ),
+        ({"jobs": ["small", "small"]}, "jobs[1] must differ from those before it, got 'small' again"),
+        (
+            {"roles": ["arn:aws:iam::123456789012:role/ci"]},
+            "roles[0] must be the name of an IAM role of this account, without its path (not an ARN), "
+            "got 'arn:aws:iam::123456789012:role/ci'",
+        ),
+        (
+            {"roles": ["AWSReservedSSO_Dev_0123456789abcdef"]},
+            "roles[0] must not be a role of IAM Identity Center, which only its permission set can change, "
+            "got 'AWSReservedSSO_Dev_0123456789abcdef': name the policy, an output of the stack, there",
+        ),
+        (
+            {"tags": {"aws:team": "video"}},
+            "tags must have keys of 1 to 128 characters that do not begin with aws:, got 'aws:team'",
+        ),
+    ],
+)
+def test_what_could_not_be_granted_is_refused(submitter: dict[str, Any], message: str) -> None:
+    assert _refusal(**submitter) == message
+
+
+def test_shares_are_for_tiers_with_fair_share() -> None:
+    tier = {"priority": 1, "compute": ["spot"], "fair_share": {"shares": {"red*": 1}}}
+    content = {"tiers": {"t": tier}, "submitters": {"team": {"shares": ["red1", "red*"]}}}
+    assert parse_settings(content, source="f").submitters["team"].shares == ["red1", "red*"]
+
+
+def test_a_job_that_is_added_is_for_those_who_may_submit_all() -> None:
+    added = with_job(_settings(tiers=["bulk"]), "more", JobSettings(image="busybox:1"))
+    assert tiers_for(added, "team", "more") == ["bulk"]
