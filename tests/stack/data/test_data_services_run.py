@@ -1,9 +1,7 @@
 """A job as it is provisioned, in the local cloud with IAM enforced: it uses all that it was given."""
 
-import io
 import json
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +11,9 @@ import pytest
 import batch_stack
 from batch_stack.settings import parse_settings
 from tests.acting import acting_as, outcome
+from tests.assemblies import bootstrap, deploy, physical_id
 from tests.conformance.cloud.conftest import LocalCloud
 from tests.conformance.cloud.test_server import finished
-from tests.conformance.cloud.test_stacks import Stack
 from tests.stack.everything import EVERYTHING
 from tests.support import wait_for
 
@@ -80,42 +78,13 @@ class Deployed:
 
     def __init__(self, cloud: LocalCloud, assembly: Path) -> None:
         self.cloud = cloud
-        bucket, s3 = "cdk-hnb659fds-assets-000000000000-us-east-1", cloud.client("s3")
-        s3.create_bucket(Bucket=bucket)
-        manifest = json.loads((assembly / "everything.assets.json").read_text())
-        for asset in manifest["files"].values():
-            path, (destination,) = assembly / asset["source"]["path"], asset["destinations"].values()
-            body = _zipped(path) if path.is_dir() else path.read_bytes()
-            s3.put_object(Bucket=bucket, Key=destination["objectKey"], Body=body)
-        # Longer than what a request of CloudFormation may hold.
-        s3.upload_file(str(assembly / "everything.template.json"), bucket, "template")
-        cloud.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
-        stack = Stack(cloud, "everything")
-        stack.cloudformation.create_stack(
-            StackName="everything",
-            TemplateURL=f"{cloud.record.endpoint_url}/{bucket}/template",
-            Capabilities=["CAPABILITY_IAM"],
-        )
-        assert stack.settled() == "CREATE_COMPLETE", stack.reasons()
-        self.outputs = stack.outputs()
-        self._stack = stack
+        bootstrap(cloud)
+        self.stack = deploy(cloud, assembly)
+        assert self.stack.settled() == "CREATE_COMPLETE", self.stack.reasons()
+        self.outputs = self.stack.outputs()
 
     def physical_id(self, prefix: str) -> str:
-        """That of the one resource whose logical id is this and CDK's hash."""
-        pages = self._stack.cloudformation.get_paginator("list_stack_resources").paginate(
-            StackName="everything"
-        )
-        found = [one for page in pages for one in page["StackResourceSummaries"]]
-        (name,) = (one["PhysicalResourceId"] for one in found if one["LogicalResourceId"][:-8] == prefix)
-        return str(name)
-
-
-def _zipped(folder: Path) -> bytes:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as packed:
-        for path in folder.iterdir():
-            packed.write(path, path.name)
-    return archive.getvalue()
+        return physical_id(self.stack, prefix)
 
 
 @pytest.fixture(scope="module")
