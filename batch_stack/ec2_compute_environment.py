@@ -164,8 +164,8 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             self,
             "LaunchTemplate",
             require_imdsv2=True,
-            # Keeps out containers with a network of their own: the nodes of multi-node parallel jobs. Other
-            # jobs share the host's network, where every process is one hop away: see instance_user_data.
+            # Keeps out containers behind a bridge. Jobs share the host's network, where every process is one
+            # hop away, and nodes of multi-node parallel jobs have interfaces: see instance_user_data.
             http_put_response_hop_limit=1,
             block_devices=[ec2.BlockDevice(device_name=_ROOT_DEVICE, volume=volume)],
             user_data=instance_user_data(spot=spot, nvme_scratch=settings.nvme_scratch, efa=settings.efa),

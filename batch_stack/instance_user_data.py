@@ -13,6 +13,9 @@ DOCKER_VOLUMES = "/var/lib/docker/volumes"
 _AGENT = {
     # The execution role writes logs: the instance's own role may not.
     "ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE": "true",
+    # Nodes of multi-node parallel jobs have interfaces of their own, by which the instance metadata service
+    # answers them directly: neither a hop limit nor a rule of the host's is in between.
+    "ECS_AWSVPC_BLOCK_IMDS": "true",
     # An instance runs one job after another, and stays while there are more. Their containers and images
     # would fill its disk: by default a container goes after three hours, and every half hour five images.
     "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION": "10m",

@@ -130,6 +130,8 @@ def test_only_root_reaches_the_instance_metadata_service(template: dict[str, Any
     assert words[words.index("--insert") + 1] == "OUTPUT"
     assert words[words.index("--destination") + 1] == "169.254.169.254"
     assert words[words.index("owner") :] == ["owner", "!", "--uid-owner", "0", "--jump", "REJECT"]
+    # Nodes of multi-node parallel jobs have interfaces of their own, past that rule.
+    assert "echo ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config" in commands
     # The instance's role cannot write logs, so the execution role has to.
     assert "echo ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE=true >> /etc/ecs/ecs.config" in commands
 
