@@ -119,7 +119,7 @@ class BatchPlatform(Construct):
         self.notification = self._notification()
         self.tiers: Mapping[str, PriorityTier] = MappingProxyType(self._tiers())
         self.budgets: Mapping[str, TierBudget] = MappingProxyType(
-            self._budgets() if any(tier.budget for tier in settings.tiers.values()) else {}
+            {name: tier.budget for name, tier in self.tiers.items() if tier.budget is not None}
         )
         self.storage = Storage(
             self,
@@ -242,9 +242,13 @@ class BatchPlatform(Construct):
             name: PriorityTier(
                 self,
                 f"{pascal(name)}Tier",
-                compute_environments=[self.compute[compute] for compute in tier.compute],
+                compute_environments=self.compute,
                 settings=tier,
+                name=name,
                 notification=self.notification,
+                log_retention_days=self.settings.log_retention_days,
+                removal_policy=removal_policy(self.settings.storage),
+                key=self._key,
             )
             for name, tier in self.settings.tiers.items()
         }
@@ -310,29 +314,6 @@ class BatchPlatform(Construct):
         if not self.settings.storage.kms and not disables:
             return None
         return encryption_key(self, "Key", removal_policy=removal_policy(self.settings.storage))
-
-    def _budgets(self) -> dict[str, TierBudget]:
-        # Here, because few platforms need what it imports, which takes time to load.
-        from batch_stack.tier_budget import TierBudget  # noqa: PLC0415
-
-        return {
-            name: TierBudget(
-                self.tiers[name],
-                "Budget",
-                name=name,
-                tier=self.tiers[name],
-                cost_tags=[
-                    tag for compute in tier.compute if (tag := self.compute[compute].cost_tag) is not None
-                ],
-                settings=tier.budget,
-                notification=self.notification,
-                log_retention_days=self.settings.log_retention_days,
-                removal_policy=removal_policy(self.settings.storage),
-                key=self._key,
-            )
-            for name, tier in self.settings.tiers.items()
-            if tier.budget is not None
-        }
 
     def _trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
         trigger = ObjectTrigger(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from aws_cdk import Duration
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from batch_stack.compute_environment import ComputeEnvironment
@@ -15,26 +17,37 @@ from batch_stack.notification import Notification
 from batch_stack.settings import AlarmSettings, FairShareSettings, TierSettings, TimeLimitSettings
 from batch_stack.tier_messages import job_failed_text, queue_blocked_text
 
+if TYPE_CHECKING:
+    from batch_stack.tier_budget import TierBudget
+
 _MAX_COMPUTE_ENVIRONMENTS = 3
+_LOG_RETENTION_DAYS = 30
 
 
 class PriorityTier(Construct):
-    """A job queue over one to three compute environments.
+    """A priority tier: a job queue over one to three compute environments, and the rules of its jobs.
+
+    All that its settings say is done here, but for the retry policy, which a queue cannot have: the
+    definitions of jobs that are made for it have it (`ContainerJob`), and triggers submit with it.
 
     A job at the head of the queue that can never start would block all behind it, so each reason that AWS
     Batch can detect has a time limit, after which that job is cancelled:
     https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 
     Attributes:
+        name: its name, for people.
+        settings: what it was made from.
         queue: the job queue. It has no name of its own, so that it can be replaced.
+        compute_environments: where its jobs run, in the order in which they are tried.
         platform: ``ec2``, ``fargate`` ...: what a job definition for it must be made for.
         architecture: the CPU architecture that a job's image must have.
-        retry: how often its jobs are tried again: what a job definition made for it has, unless it has its own.
+        retry: how often its jobs are tried again, unless they have a policy of their own.
         efa_interfaces: how many Elastic Fabric Adapters every instance has, on each compute environment.
         scheduling_policy: how the queue is shared; None if it is first in, first out.
         job_failed_rule: the EventBridge rule on jobs that failed; None if nobody is to be told.
         queue_blocked_rule: the EventBridge rule on a first job that cannot start; None likewise.
         failed_jobs_alarm: goes off when many jobs fail; None if the settings want none.
+        budget: what its instances may cost in a month; None if the settings set no limit.
     """
 
     def __init__(
@@ -42,28 +55,44 @@ class PriorityTier(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        compute_environments: Sequence[ComputeEnvironment],
+        compute_environments: Mapping[str, ComputeEnvironment],
         settings: TierSettings,
+        name: str | None = None,
         notification: Notification | None = None,
+        log_retention_days: int = _LOG_RETENTION_DAYS,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        key: kms.Key | None = None,
     ) -> None:
-        """Create the queue, what shares it and what watches it.
+        """Create the queue, what shares it, what watches it, and its budget.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            compute_environments: one to three, tried in this order; of one platform and one CPU architecture.
-            settings: priority, time limits, fair share, alarms.
-            notification: who is told of failed jobs, a blocked queue and alarms.
+            compute_environments: by the names that `compute` of the settings has for them: one to three of
+                these are taken, tried in the order there; of one platform and one CPU architecture.
+            settings: priority, compute environments, retry, time limits, alarms, fair share, budget, state.
+            name: its name, for people; by default its construct id.
+            notification: who is told of failed jobs, a blocked queue, alarms and the budget.
+            log_retention_days: for the log of the function that disables the queue when its budget is used
+                up; a period that CloudWatch Logs allows.
+            removal_policy: what becomes of that function's log group and dead-letter queue with the stack.
+            key: encrypts what that function is told, what it failed on, and its log; needed for it only.
 
         Raises:
-            ValueError: too many compute environments, or a mixture that AWS Batch refuses.
+            ValueError: the settings name a compute environment that is not given, too many of them, or a
+                mixture that AWS Batch refuses; or they have alarms or a budget, and nobody is to be told, or
+                the budget is to disable the queue, and there is no key.
         """
         super().__init__(scope, construct_id)
-        _check(self, compute_environments)
-        self.platform = compute_environments[0].platform
-        self.architecture = compute_environments[0].architecture
+        self.name, self.settings = name or construct_id, settings
+        self.compute_environments = _chosen(self, settings.compute, compute_environments)
+        _check(self, self.compute_environments)
+        if notification is None:
+            _check_told(self, settings)
+        first = self.compute_environments[0]
+        self.platform, self.architecture = first.platform, first.architecture
         self.retry = settings.retry
-        self.efa_interfaces = min(environment.efa_interfaces for environment in compute_environments)
+        self.efa_interfaces = min(one.efa_interfaces for one in self.compute_environments)
         self.scheduling_policy = self._scheduling_policy(settings.fair_share)
         self.queue = batch.JobQueue(
             self,
@@ -73,15 +102,17 @@ class PriorityTier(Construct):
             scheduling_policy=self.scheduling_policy,
             compute_environments=[
                 batch.OrderedComputeEnvironment(compute_environment=environment.resource, order=order)
-                for order, environment in enumerate(compute_environments, start=1)
+                for order, environment in enumerate(self.compute_environments, start=1)
             ],
             job_state_time_limit_actions=_time_limit_actions(settings.time_limits),
         )
         self.job_failed_rule: events.Rule | None = None
         self.queue_blocked_rule: events.Rule | None = None
         self.failed_jobs_alarm: cloudwatch.Alarm | None = None
+        self.budget: TierBudget | None = None
         if notification is not None:
             self._watch(notification, settings.alarms)
+            self.budget = self._budget(notification, log_retention_days, removal_policy, key)
 
     def _scheduling_policy(
         self, settings: FairShareSettings | None
@@ -124,6 +155,31 @@ class PriorityTier(Construct):
             self.failed_jobs_alarm = self._failed_jobs_alarm(self.job_failed_rule, alarms)
             notification.raise_alarm(self.failed_jobs_alarm)
 
+    def _budget(
+        self,
+        notification: Notification,
+        log_retention_days: int,
+        removal_policy: RemovalPolicy,
+        key: kms.Key | None,
+    ) -> TierBudget | None:
+        if self.settings.budget is None:
+            return None
+        # Here, because few tiers need what it imports, which takes time to load.
+        from batch_stack.tier_budget import TierBudget  # noqa: PLC0415
+
+        return TierBudget(
+            self,
+            "Budget",
+            name=self.name,
+            tier=self,
+            cost_tags=_cost_tags(self, self.compute_environments),
+            settings=self.settings.budget,
+            notification=notification,
+            log_retention_days=log_retention_days,
+            removal_policy=removal_policy,
+            key=key,
+        )
+
     def _failed_jobs_alarm(self, rule: events.Rule, settings: AlarmSettings) -> cloudwatch.Alarm:
         # AWS Batch has no metric of failed jobs; EventBridge counts how often a rule matched.
         metric = cloudwatch.Metric(
@@ -148,12 +204,24 @@ class PriorityTier(Construct):
         )
 
 
+def _chosen(
+    scope: Construct, names: Sequence[str], given: Mapping[str, ComputeEnvironment]
+) -> tuple[ComputeEnvironment, ...]:
+    for index, name in enumerate(names):
+        if name not in given:
+            raise ValueError(
+                f"settings.compute[{index}] must be one of compute_environments, "
+                f"{', '.join(given) or '(none given)'}, got {name!r} at {scope.node.path}"
+            )
+    return tuple(given[name] for name in names)
+
+
 def _check(scope: Construct, compute_environments: Sequence[ComputeEnvironment]) -> None:
-    count = len(compute_environments)
-    if not 1 <= count <= _MAX_COMPUTE_ENVIRONMENTS:
+    count = len(set(compute_environments))
+    if not 1 <= count == len(compute_environments) <= _MAX_COMPUTE_ENVIRONMENTS:
         raise ValueError(
-            f"compute_environments must have 1 to {_MAX_COMPUTE_ENVIRONMENTS} entries, got {count} "
-            f"at {scope.node.path}"
+            f"settings.compute must have 1 to {_MAX_COMPUTE_ENVIRONMENTS} compute environments, each once, "
+            f"got {len(compute_environments)} at {scope.node.path}"
         )
     for quality in ("platform", "architecture"):
         values = sorted({getattr(environment, quality) for environment in compute_environments})
@@ -162,6 +230,29 @@ def _check(scope: Construct, compute_environments: Sequence[ComputeEnvironment])
                 f"compute_environments of a queue must have one {quality}, "
                 f"got {' and '.join(values)} at {scope.node.path}"
             )
+
+
+def _check_told(scope: Construct, settings: TierSettings) -> None:
+    """Alarms are on by default: only those that were asked for count."""
+    asked = {
+        "alarms": settings.alarms is not None and "alarms" in settings.model_fields_set,
+        "budget": settings.budget is not None,
+    }
+    for name, wanted in asked.items():
+        if wanted:
+            raise ValueError(f"notification must be given for settings.{name}, got none at {scope.node.path}")
+
+
+def _cost_tags(scope: Construct, compute_environments: Sequence[ComputeEnvironment]) -> list[str]:
+    tags = []
+    for environment in compute_environments:
+        if environment.cost_tag is None:
+            raise ValueError(
+                "settings.budget must not be given for a compute environment whose instances have no tag of "
+                f"ours to count them by, got {environment.node.path} at {scope.node.path}"
+            )
+        tags.append(environment.cost_tag)
+    return tags
 
 
 def _time_limit_actions(time_limits: TimeLimitSettings) -> list[batch.JobStateTimeLimitAction]:

@@ -100,7 +100,7 @@ class CatalogueService(Stack):
         self.nightly = PriorityTier(
             self,
             "NightlyTier",
-            compute_environments=[compute],
+            compute_environments={"nightly": compute},
             settings=TierSettings(priority=10, compute=["nightly"]),
             notification=self.platform.notification,
         )

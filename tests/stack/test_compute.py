@@ -220,17 +220,21 @@ def test_a_queue_refuses_what_aws_batch_refuses(new_app: Callable[[], Any], cdk:
     arm_settings = OnDemandSettings(instance_types=["default_arm64"])
     arm = batch_stack.Ec2ComputeEnvironment(stack, "A", network=network, settings=arm_settings)
     fargate = batch_stack.FargateComputeEnvironment(stack, "F", network=network, settings=FargateSettings())
-    settings = TierSettings(priority=1, compute=["x"])
+    given = {"intel": intel, "again": intel, "arm": arm, "fargate": fargate}
 
-    for number, (environments, message) in enumerate(
+    for number, (names, message) in enumerate(
         [
-            ([], "must have 1 to 3 entries, got 0 at refused/T0"),
-            ([intel] * 4, "must have 1 to 3 entries, got 4 at refused/T1"),
-            ([intel, fargate], "must have one platform, got ec2 and fargate at refused/T2"),
-            ([intel, arm], "must have one architecture, got arm64 and x86_64 at refused/T3"),
+            ([], "must have 1 to 3 compute environments, each once, got 0 at refused/T0"),
+            (["intel", "again"], "must have 1 to 3 compute environments, each once, got 2 at refused/T1"),
+            (["intel", "fargate"], "must have one platform, got ec2 and fargate at refused/T2"),
+            (["intel", "arm"], "must have one architecture, got arm64 and x86_64 at refused/T3"),
+            (
+                ["intel", "nonsense"],
+                r"settings.compute\[1\] must be one of compute_environments, intel, again, arm, fargate, got "
+                "'nonsense' at refused/T4",
+            ),
         ]
     ):
+        settings = TierSettings.model_construct(priority=1, compute=names)
         with pytest.raises(ValueError, match=message):
-            batch_stack.PriorityTier(
-                stack, f"T{number}", compute_environments=environments, settings=settings
-            )
+            batch_stack.PriorityTier(stack, f"T{number}", compute_environments=given, settings=settings)

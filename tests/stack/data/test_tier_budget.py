@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import BudgetSettings, TierSettings
+from batch_stack.settings import (
+    AlarmSettings,
+    BudgetSettings,
+    FargateSettings,
+    RetrySettings,
+    SpotSettings,
+    TierSettings,
+)
 from tests.stack.data.conftest import Template
 
 pytestmark = pytest.mark.stack
@@ -169,31 +176,63 @@ def test_a_budget_that_disables_makes_a_key_for_its_notices_only(
     ]
 
 
-def test_in_python_a_budget_that_disables_needs_a_key(cdk: Any, new_app: Callable[[], Any]) -> None:
+def _alone(cdk: Any, new_app: Callable[[], Any], compute: str = "spot", **tier: Any) -> Any:
+    """A tier on constructs alone; the arguments are those of the construct, or else of its settings."""
     stack = cdk.Stack(new_app(), "alone")
     network = batch_stack.Network(stack, "Network")
-    settings = batch_stack.Settings()
-    compute = batch_stack.Ec2ComputeEnvironment(
-        stack, "Spot", network=network, settings=settings.compute["spot"]
-    )
-    assert compute.cost_tag == "alone/Spot"
-    tier = batch_stack.PriorityTier(
+    environments = {
+        "spot": batch_stack.Ec2ComputeEnvironment(stack, "Spot", network=network, settings=SpotSettings()),
+        "fargate": batch_stack.FargateComputeEnvironment(
+            stack, "Fargate", network=network, settings=FargateSettings()
+        ),
+    }
+    notification = batch_stack.Notification(stack, "People") if tier.pop("told", True) else None
+    key = cdk.aws_kms.Key(stack, "Key") if tier.pop("key", False) else None
+    return batch_stack.PriorityTier(
         stack,
-        "Tier",
-        compute_environments=[compute],
-        settings=TierSettings(priority=1, compute=["spot"]),
+        "Nightly",
+        compute_environments=environments,
+        settings=TierSettings(priority=1, compute=[compute], **tier),
+        notification=notification,
+        key=key,
     )
-    with pytest.raises(
-        ValueError, match="key must be given for on_exceeded disable_queue, got none at alone"
-    ):
-        batch_stack.TierBudget(
-            stack,
-            "Budget",
-            name="x",
-            tier=tier,
-            cost_tags=[compute.cost_tag],
-            settings=BudgetSettings(usd_per_month=1, on_exceeded="disable_queue"),
-            notification=batch_stack.Notification(stack, "People"),
-            log_retention_days=7,
-            removal_policy=cdk.RemovalPolicy.DESTROY,
-        )
+
+
+DISABLES = BudgetSettings(usd_per_month=1, on_exceeded="disable_queue")
+
+
+@pytest.mark.parametrize(
+    ("tier", "message"),
+    [
+        ({"budget": DISABLES}, "key must be given for on_exceeded disable_queue, got none at alone/Nightly"),
+        ({"budget": DISABLES, "told": False}, "notification must be given for settings.budget, got none at "),
+        ({"alarms": AlarmSettings(), "told": False}, "notification must be given for settings.alarms, got "),
+        (
+            {"budget": BudgetSettings(usd_per_month=1), "compute": "fargate"},
+            "settings.budget must not be given for a compute environment whose instances have no tag of ours "
+            "to count them by, got alone/Fargate at alone/Nightly",
+        ),
+    ],
+)
+def test_in_python_a_tier_refuses_settings_that_it_could_not_heed(
+    cdk: Any, new_app: Callable[[], Any], tier: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        _alone(cdk, new_app, **tier)
+
+
+def test_in_python_a_tier_has_the_budget_of_its_settings(cdk: Any, new_app: Callable[[], Any]) -> None:
+    tier = _alone(cdk, new_app, budget=DISABLES, key=True, retry=RetrySettings(attempts=9))
+    assert (tier.name, tier.retry.attempts, tier.settings.budget) == ("Nightly", 9, DISABLES)
+    assert tier.budget.function is not None
+    template = Template({"Outputs": {}, **cdk.assertions.Template.from_stack(cdk.Stack.of(tier)).to_json()})
+    _, budget = template.one("Budgets::Budget", "NightlyBudget")
+    filters = budget["Properties"]["Budget"]["CostFilters"]
+    assert filters == {"TagKeyValue": [f"user:{TAG}$alone/Spot"]}
+    _, function = template.one("Lambda::Function", "NightlyBudget")
+    assert function["Properties"]["Environment"]["Variables"]["TIER"] == "Nightly"
+
+
+def test_in_python_a_tier_without_anybody_to_tell_needs_none(cdk: Any, new_app: Callable[[], Any]) -> None:
+    tier = _alone(cdk, new_app, told=False)
+    assert (tier.budget, tier.failed_jobs_alarm) == (None, None)
