@@ -5,43 +5,61 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from batch_stack.preflight.finding import Finding, error, warning
-from batch_stack.settings import RetryRule, RetrySettings, Settings
+from batch_stack.settings import Platform, RetryRule, RetrySettings, Settings
 from batch_stack.settings.retry import retry_strategy
 
 _CONDITIONS = ("on_reason", "on_status_reason", "on_exit_code")
 _MAX_EXIT_CODE = 255
+_LOST_ON: dict[str, tuple[Platform, ...]] = {
+    "Host EC2": ("ec2", "managed_instances", "eks"),
+    "Your Spot Task was interrupted": ("fargate",),
+}
+"""How the status reason of a job begins whose host was lost, and on which platforms."""
 
 
 def check_retry_policies(settings: Settings) -> Iterator[Finding]:
     """Check the rules of tiers and jobs."""
-    policies = {f"tiers.{name}.retry": tier.retry for name, tier in settings.tiers.items()}
-    policies |= {f"jobs.{name}.retry": job.retry for name, job in settings.jobs.items() if job.retry}
-    for place, policy in policies.items():
-        yield from _check_policy(place, policy)
-    for name in settings.jobs:
+    for name, tier in settings.tiers.items():
+        yield from _check_policy(f"tiers.{name}.retry", tier.retry, settings.platform(name))
+    for name, job in settings.jobs.items():
+        if job.retry is not None:
+            yield from _check_policy(f"jobs.{name}.retry", job.retry, job.platform)
         yield from _check_lost_hosts(settings, name)
         yield from _check_tiers_agree(settings, name)
 
 
-def _check_policy(place: str, policy: RetrySettings) -> Iterator[Finding]:
+def _check_policy(place: str, policy: RetrySettings, platform: Platform) -> Iterator[Finding]:
     rules = policy.rules or []
     for index, rule in enumerate(rules):
         here = f"{place}.rules[{index}]"
         yield from _check_patterns(here, rule)
-        for earlier, other in enumerate(rules[:index]):
-            if _covers(other, rule):
-                yield error(
-                    "retryRule",
-                    f"{here} must be before rules[{earlier}], which matches all that it matches: the first "
-                    "rule that matches decides",
-                )
-                break
+        yield from _check_platform(here, rule, platform)
+        yield from _check_order(here, rule, rules[:index])
     if rules and policy.attempts == 1:
         yield warning("retryRule", f"{place}.rules has no effect, because attempts is 1")
+
+
+def _check_order(place: str, rule: RetryRule, before: Sequence[RetryRule]) -> Iterator[Finding]:
+    for index, earlier in enumerate(before):
+        if _covers(earlier, rule):
+            yield error(
+                "retryRule",
+                f"{place} must be before rules[{index}], which matches all that it matches: the first rule "
+                "that matches decides",
+            )
+            return
+    for index, earlier in enumerate(before):
+        if _covers(earlier, rule, has_exit_code=True):
+            yield warning(
+                "retryRule",
+                f"{place} should be before rules[{index}], which matches every failure with an exit code: "
+                "the first rule that matches decides, and leaves it those without one, such as a lost host's",
+            )
+            return
 
 
 def _check_patterns(place: str, rule: RetryRule) -> Iterator[Finding]:
@@ -60,11 +78,25 @@ def _check_patterns(place: str, rule: RetryRule) -> Iterator[Finding]:
                 f"{place}.{condition} must be a number between 0 and {_MAX_EXIT_CODE}, or the beginning of "
                 f"one and an asterisk, got {pattern!r}",
             )
-        elif condition == "on_exit_code" and pattern == "0" and rule.action == "retry":
+        # No other code begins with 0.
+        elif condition == "on_exit_code" and pattern in ("0", "0*"):
             yield error(
                 "retryPattern",
-                f"{place}.{condition} must not be '0': a job with this exit code has succeeded, and is not "
-                "tried again",
+                f"{place}.{condition} must not be {pattern!r}: a job with the exit code 0 has succeeded, and "
+                "is not tried again whatever the rules say",
+            )
+
+
+def _check_platform(place: str, rule: RetryRule, platform: Platform) -> Iterator[Finding]:
+    """What AWS says of a lost host differs; the other text is never said."""
+    never = [text for text, platforms in _LOST_ON.items() if platform not in platforms]
+    for text in never:
+        if (rule.on_status_reason or "").startswith(text):
+            instead = " or ".join(f"{one}*" for one, platforms in _LOST_ON.items() if platform in platforms)
+            yield error(
+                "retryPattern",
+                f"{place}.on_status_reason must not begin with {text!r} on {platform}, where a lost host is "
+                f"told of by {instead!r}, got {rule.on_status_reason!r}",
             )
 
 
@@ -77,15 +109,18 @@ def _may_be_exit_code(pattern: str) -> bool:
     )
 
 
-def _covers(rule: RetryRule, other: RetryRule) -> bool:
-    """Whether everything that the other rule matches is matched by this one."""
+def _covers(rule: RetryRule, other: RetryRule, *, has_exit_code: bool = False) -> bool:
+    """Whether everything that the other rule matches is matched by this one.
+
+    A failed job always has a reason for its status; a reason it may lack, which a bare asterisk matches, too.
+    Whether one matches a missing exit code AWS does not say: not, unless there is sure to be one.
+    """
     for condition in _CONDITIONS:
         pattern, narrower = getattr(rule, condition), getattr(other, condition)
         if pattern is None:
             continue
         if narrower is None:
-            # A failed job always has a reason for its status; an exit code or a reason it may lack.
-            if condition == "on_status_reason" and pattern == "*":
+            if pattern == "*" and (condition != "on_exit_code" or has_exit_code):
                 continue
             return False
         if pattern.endswith("*"):
