@@ -36,7 +36,7 @@ def _check_policy(place: str, policy: RetrySettings, platform: Platform) -> Iter
     rules = policy.rules or []
     for index, rule in enumerate(rules):
         here = f"{place}.rules[{index}]"
-        yield from _check_patterns(here, rule)
+        yield from _check_exit_code(here, rule)
         yield from _check_platform(here, rule, platform)
         yield from _check_order(here, rule, rules[:index])
     if rules and policy.attempts == 1:
@@ -62,29 +62,23 @@ def _check_order(place: str, rule: RetryRule, before: Sequence[RetryRule]) -> It
             return
 
 
-def _check_patterns(place: str, rule: RetryRule) -> Iterator[Finding]:
-    for condition in _CONDITIONS:
-        pattern: str | None = getattr(rule, condition)
-        if pattern is None:
-            continue
-        if "*" in pattern[:-1]:
-            yield error(
-                "retryPattern",
-                f"{place}.{condition} must have an asterisk at its end only, got {pattern!r}",
-            )
-        elif condition == "on_exit_code" and not _may_be_exit_code(pattern):
-            yield error(
-                "retryPattern",
-                f"{place}.{condition} must be a number between 0 and {_MAX_EXIT_CODE}, or the beginning of "
-                f"one and an asterisk, got {pattern!r}",
-            )
-        # No other code begins with 0.
-        elif condition == "on_exit_code" and pattern in ("0", "0*"):
-            yield error(
-                "retryPattern",
-                f"{place}.{condition} must not be {pattern!r}: a job with the exit code 0 has succeeded, and "
-                "is not tried again whatever the rules say",
-            )
+def _check_exit_code(place: str, rule: RetryRule) -> Iterator[Finding]:
+    pattern = rule.on_exit_code
+    if pattern is None:
+        return
+    if not _may_be_exit_code(pattern):
+        yield error(
+            "retryPattern",
+            f"{place}.on_exit_code must be a number between 0 and {_MAX_EXIT_CODE}, or the beginning of one "
+            f"and an asterisk, got {pattern!r}",
+        )
+    # No other code begins with 0.
+    elif pattern in ("0", "0*"):
+        yield error(
+            "retryPattern",
+            f"{place}.on_exit_code must not be {pattern!r}: a job with the exit code 0 has succeeded, and is "
+            "not tried again whatever the rules say",
+        )
 
 
 def _check_platform(place: str, rule: RetryRule, platform: Platform) -> Iterator[Finding]:
@@ -104,9 +98,7 @@ def _may_be_exit_code(pattern: str) -> bool:
     digits = pattern.removesuffix("*")
     if not digits:
         return pattern == "*"
-    return (
-        digits.isascii() and digits.isdigit() and str(int(digits)) == digits and int(digits) <= _MAX_EXIT_CODE
-    )
+    return str(int(digits)) == digits and int(digits) <= _MAX_EXIT_CODE
 
 
 def _covers(rule: RetryRule, other: RetryRule, *, has_exit_code: bool = False) -> bool:

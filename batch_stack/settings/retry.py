@@ -10,7 +10,25 @@ from pydantic import Field, model_validator
 
 from batch_stack.settings.base import Attempts, Platform, SettingsModel
 
-Pattern = Annotated[str, Field(min_length=1, max_length=512, description="text of 1 to 512 characters")]
+_Reason = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=512,
+        pattern=r"^[A-Za-z0-9.:\s]*\*?$",
+        description="1 to 512 letters, digits, periods, colons and white space, of which the last may be an "
+        "asterisk",
+    ),
+]
+_ExitCode = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=512,
+        pattern=r"^[0-9]*\*?$",
+        description="digits in quotes, of which the last may be an asterisk",
+    ),
+]
 
 EX_TEMPFAIL = 75
 """The exit code with which a worker asks for another attempt; any other failure would only repeat itself."""
@@ -24,11 +42,12 @@ class RetryRule(SettingsModel):
 
     action: Literal["retry", "exit"]
     """What is done when all its conditions match."""
-    on_reason: Pattern | None = None
-    """What the container's reason is; an asterisk at its end stands for any rest."""
-    on_status_reason: Pattern | None = None
+    on_reason: _Reason | None = None
+    """What the container's reason is; an asterisk at its end stands for any rest. AWS Batch takes no brackets,
+    slashes and the like: end before one, with an asterisk."""
+    on_status_reason: _Reason | None = None
     """What the job's status reason is, such as `Host EC2*`; an asterisk at its end stands for any rest."""
-    on_exit_code: Pattern | None = None
+    on_exit_code: _ExitCode | None = None
     """What the exit code is: a number from 0 to 255, or its first digits and an asterisk."""
 
     @model_validator(mode="after")
@@ -53,7 +72,16 @@ class RetrySettings(SettingsModel):
     exit_code: Annotated[int, Field(ge=1, le=255)] | None = EX_TEMPFAIL
     """The exit code with which code asks for another attempt; null for none."""
     rules: Annotated[list[RetryRule], Field(min_length=1, max_length=5)] | None = None
-    """Instead of all that: `evaluateOnExit` as it stands here."""
+    """Instead of all that, `exit_code` included: `evaluateOnExit` as it stands here."""
+
+    @model_validator(mode="after")
+    def _rules_stand_alone(self) -> RetrySettings:
+        if self.rules is not None and self.exit_code is not None and "exit_code" in self.model_fields_set:
+            raise ValueError(
+                f"exit_code must not be given with rules, which stand instead of it, got {self.exit_code}: "
+                f'give a rule with on_exit_code "{self.exit_code}"'
+            )
+        return self
 
 
 def retry_rules(settings: RetrySettings, platform: Platform) -> list[RetryRule]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from batch_engine.core.errors import ClientError
+from batch_engine.core.retry import parse_retry_strategy
 from batch_stack.settings import Settings, SettingsError, parse_settings
 from batch_stack.settings.retry import retry_strategy
 
@@ -99,3 +101,68 @@ def test_a_policy_leaves_less_room_for_parameters() -> None:
     assert message.startswith("f: triggers.t.parameters must take at most ")
     told = json.dumps(json.dumps({"p": "x" * 2600}))
     assert int(message.rpartition("got ")[2]) == len(',"PARAMETERS":' + told)
+
+
+REASON = (
+    "1 to 512 letters, digits, periods, colons and white space, of which the last may be an asterisk, got "
+)
+
+
+@pytest.mark.parametrize("condition", ["on_reason", "on_status_reason"])
+@pytest.mark.parametrize(
+    "pattern", ["", "*Error", "a*b", "Host EC2 (i-1) terminated", "a/b", "a**", "a_b", "é", "x" * 513]
+)
+def test_reasons_that_aws_batch_refuses_are_refused(condition: str, pattern: str) -> None:
+    rule = {"action": "retry", condition: pattern}
+    with pytest.raises(SettingsError) as raised:
+        _settings({"retry": {"rules": [rule]}})
+    assert str(raised.value) == f"f: jobs.j.retry.rules[0].{condition} must be {REASON}{pattern!r}"
+    _refused_by_aws_batch(condition, pattern)
+
+
+@pytest.mark.parametrize("pattern", ["", "x", "-1", "1.", "*1", "1 ", "1**"])
+def test_exit_codes_that_aws_batch_refuses_are_refused(pattern: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        _settings({"retry": {"rules": [{"action": "exit", "on_exit_code": pattern}]}})
+    assert str(raised.value) == (
+        "f: jobs.j.retry.rules[0].on_exit_code must be digits in quotes, of which the last may be an "
+        f"asterisk, got {pattern!r}"
+    )
+    _refused_by_aws_batch("on_exit_code", pattern)
+
+
+def _refused_by_aws_batch(condition: str, pattern: str) -> None:
+    """Unless a letter is a letter to the engine only."""
+    if pattern == "é":
+        return
+    first, *rest = condition.split("_")
+    name = first + "".join(word.capitalize() for word in rest)
+    with pytest.raises(ClientError):
+        parse_retry_strategy({"attempts": 2, "evaluateOnExit": [{name: pattern, "action": "RETRY"}]})
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"on_reason": "CannotPullContainerError:*"},
+        {"on_reason": "Docker Timeout\tError: v1.2"},
+        {"on_status_reason": "Host EC2*", "on_exit_code": "*"},
+        {"on_reason": "x" * 511 + "*", "on_exit_code": "13*"},
+    ],
+)
+def test_patterns_that_aws_batch_takes_are_taken(rule: dict[str, str]) -> None:
+    settings = _settings({"retry": {"rules": [{"action": "retry", **rule}]}})
+    policy = settings.jobs["j"].retry
+    assert policy is not None
+    assert parse_retry_strategy(retry_strategy(policy, "ec2")) is not None
+
+
+def test_an_exit_code_beside_rules_is_refused() -> None:
+    rules = [{"action": "retry", "on_exit_code": "1"}]
+    with pytest.raises(SettingsError) as raised:
+        _settings({"retry": {"exit_code": 9, "rules": rules}})
+    assert str(raised.value) == (
+        "f: jobs.j.retry.exit_code must not be given with rules, which stand instead of it, got 9: give a "
+        'rule with on_exit_code "9"'
+    )
+    assert _settings({"retry": {"exit_code": None, "rules": rules}}).retry("j").rules is not None
