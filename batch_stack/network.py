@@ -15,6 +15,7 @@ from batch_stack.settings import (
     PrivateNetworkSettings,
     PublicNetworkSettings,
 )
+from batch_stack.settings.network import NEEDED_ENDPOINTS
 from batch_stack.vpc_endpoints import VpcEndpoints
 
 _MAX_AZS = 5
@@ -99,6 +100,8 @@ class Network(Construct):
         self.subnet_ids = list(selected.subnet_ids)
         public_ids = {subnet.subnet_id for subnet in self.vpc.public_subnets}
         self.assigns_public_ip = not public_ids.isdisjoint(selected.subnet_ids)
+        if vpc is not None:
+            self._warn_of_isolated(vpc)
         self.connectivity: IDependable = selected.internet_connectivity_established
         self.security_group = ec2.SecurityGroup(
             self,
@@ -182,6 +185,16 @@ class Network(Construct):
         if not selected.subnet_ids:
             raise ValueError(f"{problem} at {self.node.path}")
         return selected
+
+    def _warn_of_isolated(self, vpc: ec2.IVpc) -> None:
+        isolated = {subnet.subnet_id for subnet in vpc.isolated_subnets}
+        if isolated.isdisjoint(self.subnet_ids):
+            return
+        Annotations.of(self).add_warning_v2(
+            "batch-stack:isolatedSubnets",
+            f"Some of the subnets are isolated: without the VPC endpoints {NEEDED_ENDPOINTS} in their VPC, "
+            f"which are not made here, no job leaves RUNNABLE or STARTING. At {self.node.path}",
+        )
 
     def _own_vpc(self, settings: _OwnNetworkSettings, keeps_data: bool) -> ec2.Vpc:
         nat_gateways = settings.nat_gateways if isinstance(settings, PrivateNetworkSettings) else 0

@@ -13,11 +13,10 @@ from batch_stack.settings import (
     IsolatedNetworkSettings,
     Settings,
 )
-from batch_stack.settings.network import EndpointName
+from batch_stack.settings.network import NEEDED_ENDPOINTS, EndpointName
 from batch_stack.settings.services import users_of
 
 _LOCAL_ZONE = re.compile(r"-\d+-")
-_ENDPOINTS = "ecs, ecs-agent, ecs-telemetry, ecr.api, ecr.dkr, logs and, as a gateway, s3"
 
 
 def check_network(settings: Settings) -> Iterator[Finding]:
@@ -28,7 +27,7 @@ def check_network(settings: Settings) -> Iterator[Finding]:
         isolated = True
         yield warning(
             "isolatedSubnets",
-            f"network.subnets is isolated: without the VPC endpoints {_ENDPOINTS} in {network.vpc_id}, "
+            f"network.subnets is isolated: without the VPC endpoints {NEEDED_ENDPOINTS} in {network.vpc_id}, "
             "which are not made here, no job leaves RUNNABLE or STARTING",
         )
     if isinstance(network, IsolatedNetworkSettings):

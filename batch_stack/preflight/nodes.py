@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from batch_stack.preflight.finding import Finding, error
+from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import Request, known_types
-from batch_stack.settings import JobSettings, Settings
+from batch_stack.settings import JobSettings, OnDemandSettings, Settings
 
 
 def check_nodes(settings: Settings) -> Iterator[Finding]:
@@ -16,6 +16,7 @@ def check_nodes(settings: Settings) -> Iterator[Finding]:
     AWS Batch may go over the limit by one instance, so the last one does not count.
     https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html
     """
+    yield from _check_warm(settings)
     for name, job in settings.jobs.items():
         if job.nodes is None:
             continue
@@ -35,6 +36,17 @@ def check_nodes(settings: Settings) -> Iterator[Finding]:
             f"jobs.{name}.nodes.count must be at most {count} with the max_vcpus of compute.{best}, for each "
             f"node has an instance to itself, got {job.nodes.count}",
         )
+
+
+def _check_warm(settings: Settings) -> Iterator[Finding]:
+    """https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html."""
+    for name, compute in settings.compute.items():
+        if isinstance(compute, OnDemandSettings) and compute.placement_group and compute.min_vcpus:
+            yield warning(
+                "warmNodes",
+                f"compute.{name}.min_vcpus should be 0 with placement_group, for multi-node parallel jobs do "
+                f"not run on instances that are kept warm, got {compute.min_vcpus}",
+            )
 
 
 def _most_nodes(settings: Settings, compute: str, job: JobSettings) -> int | None:

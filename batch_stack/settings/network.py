@@ -32,6 +32,8 @@ _ZoneName = Annotated[
 _BucketName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="a bucket's name (not an ARN)")
 ]
+NEEDED_ENDPOINTS = "ecs, ecs-agent, ecs-telemetry, ecr.api, ecr.dkr, logs and, as a gateway, s3"
+"""What every job in isolated subnets needs to start."""
 EndpointName = Literal["batch", "events", "kms", "monitoring", "secretsmanager", "sns", "sqs", "ssm", "sts"]
 """An AWS service that jobs may call through an interface endpoint, besides those every job needs to start."""
 

@@ -141,3 +141,23 @@ def test_a_choice_of_subnets_that_are_not_there_is_refused(
             batch_stack.Network(
                 cdk.Stack(app, f"S{len(app.node.children)}"), "Network", vpc=vpc, subnets=selection
             )
+
+
+@pytest.mark.parametrize(("kind", "warned"), [("isolated", True), ("private", False), ("public", False)])
+def test_isolated_subnets_that_are_given_are_warned_of(
+    imported: Callable[..., tuple[Any, Any]], cdk: Any, kind: str, warned: bool
+) -> None:
+    app, vpc = imported("isolated", "private", "public")
+    ec2 = cdk.aws_ec2
+    types = {
+        "isolated": ec2.SubnetType.PRIVATE_ISOLATED,
+        "private": ec2.SubnetType.PRIVATE_WITH_EGRESS,
+        "public": ec2.SubnetType.PUBLIC,
+    }
+    stack = cdk.Stack(app, "Ours")
+    batch_stack.Network(stack, "Network", vpc=vpc, subnets=ec2.SubnetSelection(subnet_type=types[kind]))
+    found = cdk.assertions.Annotations.from_stack(stack).find_warning(
+        "*",
+        cdk.assertions.Match.string_like_regexp("without the VPC endpoints ecs, ecs-agent, .* in their VPC"),
+    )
+    assert [entry.id for entry in found] == (["/Ours/Network"] if warned else [])

@@ -67,3 +67,20 @@ def test_fargate_is_not_in_local_zones(zone: str, refused: bool, kind: str) -> N
         "has no Fargate in Local Zones, got 'us-west-2-lax-1a'"
     )
     assert found == ([expected] if refused and kind != "spot" else [])
+
+
+def test_instances_that_nodes_do_not_use_are_not_kept_warm() -> None:
+    def said(**compute: Any) -> list[str]:
+        content = {
+            "compute": {"c": {"type": "on_demand", **compute}},
+            "tiers": {"t": {"priority": 1, "compute": ["c"]}},
+        }
+        return [
+            one.message for one in preflight(Settings.model_validate(content)) if one.check == "warmNodes"
+        ]
+
+    assert said(placement_group=True, min_vcpus=8) == [
+        "compute.c.min_vcpus should be 0 with placement_group, for multi-node parallel jobs do not run on "
+        "instances that are kept warm, got 8"
+    ]
+    assert said(placement_group=True) == said(min_vcpus=8) == []
