@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Annotations, Aws, RemovalPolicy, Stack
+from aws_cdk import Annotations, Aws, RemovalPolicy, Stack, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
@@ -83,7 +83,7 @@ def admit_to_topics(
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
 
     Args:
-        scope: warned if the key's policy cannot be changed from here.
+        scope: a construct of the stack. If the key's policy cannot be changed from here, a warning says so.
         key: encrypts the topics.
         service: its principal: ``events.amazonaws.com``.
         names: of the topics, with wildcards.
@@ -92,7 +92,7 @@ def admit_to_topics(
     topics = Stack.of(scope).format_arn(service="sns", resource=names)
     what = "Topics" if names == OF_THIS_STACK else "NamedTopics"
     context = {"aws:sns:topicArn": topics}
-    _admit(scope, key, service, WRITE, what=what, context=context, conditions=conditions)
+    _admit(key, service, WRITE, what=what, context=context, conditions=conditions)
 
 
 def admit_to_queues(scope: Construct, key: kms.IKey, service: str) -> None:
@@ -101,13 +101,13 @@ def admit_to_queues(scope: Construct, key: kms.IKey, service: str) -> None:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 
     Args:
-        scope: warned if the key's policy cannot be changed from here.
+        scope: a construct of the stack. If the key's policy cannot be changed from here, a warning says so.
         key: encrypts the queues.
         service: its principal: ``events.amazonaws.com``.
     """
     # A queue's name has 80 characters at most: CloudFormation leaves less than a stack's name of a long one.
     queues = Stack.of(scope).format_arn(service="sqs", resource="*")
-    _admit(scope, key, service, WRITE, what="Queues", context={"aws:sqs:arn": queues})
+    _admit(key, service, WRITE, what="Queues", context={"aws:sqs:arn": queues})
 
 
 def admit_logs(scope: Construct, key: kms.IKey, *, names: str = OF_THIS_STACK) -> None:
@@ -116,18 +116,17 @@ def admit_logs(scope: Construct, key: kms.IKey, *, names: str = OF_THIS_STACK) -
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 
     Args:
-        scope: warned if the key's policy cannot be changed from here.
+        scope: a construct of the stack. If the key's policy cannot be changed from here, a warning says so.
         key: encrypts the log groups.
         names: of the log groups, with wildcards.
     """
     groups = Stack.of(scope).format_arn(service="logs", resource=f"log-group:{names}")
     what = "LogGroups" if names == OF_THIS_STACK else "NamedLogGroups"
     service = f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}"
-    _admit(scope, key, service, _LOG, what=what, context={"aws:logs:arn": groups})
+    _admit(key, service, _LOG, what=what, context={"aws:logs:arn": groups})
 
 
 def _admit(
-    scope: Construct,
     key: kms.IKey,
     service: str,
     actions: Sequence[str],
@@ -148,8 +147,10 @@ def _admit(
         conditions={**more, "ArnLike": {**more.get("ArnLike", {}), **bound}},
     )
     if not key.add_to_resource_policy(statement).statement_added:
-        Annotations.of(scope).add_warning_v2(
+        # On the key, not on what it encrypts: once for each service, however many things there are.
+        shown = f"{name}.amazonaws.com" if not Token.is_unresolved(service) else f"{name} of the Region"
+        Annotations.of(key).add_warning_v2(
             f"batch-stack:keyPolicy:{name}",
-            f"The policy of the existing key must let {service} do {', '.join(actions)}: it cannot be "
-            f"changed from here. At {scope.node.path}",
+            f"The policy of the existing key must let {shown} do {', '.join(actions)}: it cannot be "
+            f"changed from here. At {key.node.path}",
         )

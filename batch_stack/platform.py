@@ -29,6 +29,7 @@ from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import (
     JobSettings,
     Settings,
+    SettingsError,
     TriggerSettings,
     with_job,
     with_trigger,
@@ -54,7 +55,7 @@ class BatchPlatform(Construct):
         network: where jobs run.
         compute: the compute environments by their names in the settings.
         tiers: the priority tiers by their names in the settings: ``platform.tiers["critical"]``.
-        key: the KMS key of its own, which encrypts its data; None unless the settings ask for one.
+        key: the KMS key, its own or an existing one, which encrypts its data; None unless asked for.
         storage: the buckets.
         file_system: the file system that jobs share; None unless the settings ask for one.
         job_table: the DynamoDB table of jobs; None likewise.
@@ -78,6 +79,7 @@ class BatchPlatform(Construct):
         containers_dir: Path | None = None,
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
+        key: kms.IKey | None = None,
     ) -> None:
         """Create the whole platform.
 
@@ -90,6 +92,8 @@ class BatchPlatform(Construct):
             vpc: an existing VPC; by default one is made, or named, as the settings say.
             subnets: where jobs run in an existing VPC; by default its private subnets with egress, else its
                 public ones.
+            key: an existing KMS key for all data, whose policy is amended where it can be; by default one is
+                made, or named, as the settings say.
 
         Raises:
             SettingsError: a check before deployment found what cannot work, or a job's folder has no
@@ -102,8 +106,8 @@ class BatchPlatform(Construct):
         warn_of_stack_tags(self)
         self.settings = settings
         self._containers_dir = containers_dir
-        self._key = self._encryption_key()
-        self.key = self._key if settings.storage.kms else None
+        self._key = self._encryption_key(key)
+        self.key = self._key if key is not None or settings.storage.has_key else None
         self.network = Network(
             self,
             "Network",
@@ -307,13 +311,23 @@ class BatchPlatform(Construct):
         if tiers and (named is None or job in named):
             submitter.allow(self.jobs[job], *(self.tiers[tier] for tier in tiers))
 
-    def _encryption_key(self) -> kms.Key | None:
-        """The key of `storage.kms`; budgets that disable queues need one, too."""
+    def _encryption_key(self, given: kms.IKey | None) -> kms.IKey | None:
+        """The key of `storage`; budgets that disable queues need one, too."""
+        storage = self.settings.storage
+        if given is not None and storage.has_key:
+            raise SettingsError(
+                "storage.kms and storage.kms_key_arn must not be given with key, an existing key, got "
+                f"{storage.kms_key_arn or storage.kms} at {self.node.path}"
+            )
+        if given is not None:
+            return given
+        if storage.kms_key_arn is not None:
+            return kms.Key.from_key_arn(self, "ExistingKey", storage.kms_key_arn)
         budgets = (tier.budget for tier in self.settings.tiers.values())
         disables = any(budget is not None and budget.on_exceeded == "disable_queue" for budget in budgets)
-        if not self.settings.storage.kms and not disables:
+        if not storage.kms and not disables:
             return None
-        return encryption_key(self, "Key", removal_policy=removal_policy(self.settings.storage))
+        return encryption_key(self, "Key", removal_policy=removal_policy(storage))
 
     def _trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
         trigger = ObjectTrigger(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aws_cdk import CfnOutput, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from batch_stack.platform import BatchPlatform
@@ -33,6 +34,7 @@ class BatchStack(Stack):
         containers_dir: Path | None = None,
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
+        key: kms.IKey | None = None,
         env: Environment | None = None,
     ) -> None:
         """Create the stack.
@@ -46,6 +48,8 @@ class BatchStack(Stack):
             vpc: an existing VPC; by default one is made, or named, as the settings say.
             subnets: where jobs run in an existing VPC; by default its private subnets with egress, else its
                 public ones.
+            key: an existing KMS key for all data, whose policy is amended where it can be; by default one is
+                made, or named, as the settings say.
             env: account and Region; by default those of the deployment.
 
         Raises:
@@ -60,7 +64,13 @@ class BatchStack(Stack):
         )
         # An id that CDK leaves out of logical ids: they are as short as if this stack held all directly.
         self.platform: BatchPlatform = _PlatformWithOutputs(
-            self, "Default", settings=settings, containers_dir=containers_dir, vpc=vpc, subnets=subnets
+            self,
+            "Default",
+            settings=settings,
+            containers_dir=containers_dir,
+            vpc=vpc,
+            subnets=subnets,
+            key=key,
         )
         _write_outputs(self, _of_platform(self.platform))
 

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from batch_stack.job_resources import JobResources
 from batch_stack.permissions import grant_read_objects, grant_write_objects
-from batch_stack.settings import DataService, StorageSettings
+from batch_stack.settings import DataService, ExistingBucketSettings, StorageSettings
 
 _ABANDONED_UPLOAD_DAYS = 7
 
@@ -21,10 +21,13 @@ _ABANDONED_UPLOAD_DAYS = 7
 class Storage(Construct):
     """An input and an output bucket, and a scratch bucket: encrypted, private, TLS only, with a life cycle.
 
+    Those that exist already are used as they are.
+
     Attributes:
-        input_bucket: tells EventBridge of each object created in it.
+        input_bucket: tells EventBridge of each object created in it; one that exists must do so already.
         output_bucket: where jobs put their results.
-        scratch_bucket: for what need not outlive a workflow; None unless the settings say when it expires.
+        scratch_bucket: for what need not outlive a workflow; None unless the settings name it, or say
+            when it expires.
         log_bucket: what is asked of the other buckets, by S3's server access logs; None unless asked for.
     """
 
@@ -42,28 +45,26 @@ class Storage(Construct):
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            settings: versioning, expiry in days, access logs, and what deleting the stack does.
-            key: encrypts what is written from now on; by default S3's own keys do.
+            settings: versioning, expiry in days, access logs, what deleting the stack does, and which buckets
+                exist already.
+            key: encrypts what is written to new buckets from now on; by default S3's own keys do.
             log_retention_days: how long access logs are kept, in days.
         """
         super().__init__(scope, construct_id)
         self._key = key
         self._removal_policy = removal_policy(settings)
         self.log_bucket = self._log_bucket(log_retention_days) if settings.access_logs else None
-        self.input_bucket = self._data_bucket("Input", settings, settings.input_expiry_days)
-        self.output_bucket = self._data_bucket("Output", settings, settings.output_expiry_days)
-        self.scratch_bucket: s3.Bucket | None = None
-        if settings.scratch_expiry_days is not None:
-            self.scratch_bucket = self._bucket(
-                "Scratch", _clean_up(settings.scratch_expiry_days), versioned=False
-            )
-        # The L2's `event_bridge_enabled` brings a custom resource; CloudFormation can do it by itself.
-        cfn = cast(s3.CfnBucket, self.input_bucket.node.default_child)
-        cfn.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
-            event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(
-                event_bridge_enabled=True
-            )
+        self.input_bucket: s3.IBucket = (
+            self._existing("Input", settings.input_bucket)
+            if settings.input_bucket is not None
+            else _with_events(self._data_bucket("Input", settings, settings.input_expiry_days))
         )
+        self.output_bucket: s3.IBucket = (
+            self._existing("Output", settings.output_bucket)
+            if settings.output_bucket is not None
+            else self._data_bucket("Output", settings, settings.output_expiry_days)
+        )
+        self.scratch_bucket = self._scratch_bucket(settings)
 
     def for_jobs(self) -> dict[DataService, JobResources]:
         """What a job gets of each bucket: its name, and leave to read and write as it is meant.
@@ -82,6 +83,19 @@ class Storage(Construct):
         if self.scratch_bucket is not None:
             given["scratch_bucket"] = _for_jobs("SCRATCH_BUCKET", self.scratch_bucket, reads, writes)
         return given
+
+    def _existing(self, construct_id: str, settings: ExistingBucketSettings) -> s3.IBucket:
+        arn = settings.kms_key_arn
+        key = kms.Key.from_key_arn(self, f"{construct_id}Key", arn) if arn is not None else None
+        return s3.Bucket.from_bucket_attributes(
+            self, construct_id, bucket_name=settings.name, encryption_key=key
+        )
+
+    def _scratch_bucket(self, settings: StorageSettings) -> s3.IBucket | None:
+        if settings.scratch_bucket is not None:
+            return self._existing("Scratch", settings.scratch_bucket)
+        days = settings.scratch_expiry_days
+        return self._bucket("Scratch", _clean_up(days), versioned=False) if days is not None else None
 
     def _data_bucket(
         self, construct_id: str, settings: StorageSettings, expiry_days: int | None
@@ -123,7 +137,16 @@ class Storage(Construct):
         )
 
 
-def _for_jobs(variable: str, bucket: s3.Bucket, *grants: Callable[..., None]) -> JobResources:
+def _with_events(bucket: s3.Bucket) -> s3.Bucket:
+    # The L2's `event_bridge_enabled` brings a custom resource; CloudFormation can do it by itself.
+    cfn = cast(s3.CfnBucket, bucket.node.default_child)
+    cfn.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
+        event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
+    )
+    return bucket
+
+
+def _for_jobs(variable: str, bucket: s3.IBucket, *grants: Callable[..., None]) -> JobResources:
     return JobResources(
         environment={variable: bucket.bucket_name},
         grants=[partial(grant, bucket=bucket) for grant in grants],

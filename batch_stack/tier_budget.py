@@ -58,7 +58,7 @@ class TierBudget(Construct):
         notification: Notification,
         log_retention_days: int,
         removal_policy: RemovalPolicy,
-        key: kms.Key | None = None,
+        key: kms.IKey | None = None,
     ) -> None:
         """Create the budget, and what disables the queue.
 
@@ -137,7 +137,7 @@ class TierBudget(Construct):
                 budget.node.add_dependency(policy)
         return budget
 
-    def _own_topic(self, key: kms.Key) -> sns.Topic:
+    def _own_topic(self, key: kms.IKey) -> sns.Topic:
         admit_to_topics(self, key, BUDGETS, conditions=OF_OWN_BUDGETS)
         topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
         topic.add_to_resource_policy(publishing_budgets(topic))
@@ -149,7 +149,7 @@ class TierBudget(Construct):
         tier: PriorityTier,
         log_retention_days: int,
         removal_policy: RemovalPolicy,
-        key: kms.Key,
+        key: kms.IKey,
     ) -> lambda_.Function:
         logs = log_group(
             self,

@@ -6,6 +6,7 @@ takes more: facts about instance types, and several parts of the settings togeth
 
 from __future__ import annotations
 
+from batch_stack.preflight.buckets import check_buckets
 from batch_stack.preflight.capacity import check_capacity
 from batch_stack.preflight.efa import check_efa
 from batch_stack.preflight.finding import Finding
@@ -25,6 +26,7 @@ _CHECKS = (
     check_nodes,
     check_retry_policies,
     check_network,
+    check_buckets,
     check_efa,
     check_updates,
     check_use,

@@ -53,9 +53,11 @@ def _check_services(settings: Settings) -> Iterator[Finding]:
     """Services that nothing may use, and what triggers hand to jobs that may not use it."""
     for service in services_of(settings):
         if service in SETTING_OF and not users_of(settings, service):
+            existing = service == "scratch_bucket" and settings.storage.scratch_bucket is not None
+            place = "storage.scratch_bucket" if existing else SETTING_OF[service]
             yield warning(
                 "unusedService",
-                f"{SETTING_OF[service]} has no job that may use it: name {service} in jobs.<name>.uses",
+                f"{place} has no job that may use it: name {service} in jobs.<name>.uses",
             )
     for name, trigger in settings.triggers.items():
         job = settings.jobs[trigger.job]

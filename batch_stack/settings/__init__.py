@@ -38,6 +38,7 @@ from batch_stack.settings.services import DataService
 from batch_stack.settings.storage import (
     AccessPointSettings,
     DatabaseSettings,
+    ExistingBucketSettings,
     FileSystemSettings,
     MessagingSettings,
     ResultsSettings,
@@ -70,6 +71,7 @@ __all__ = [
     "DatabaseSettings",
     "Ec2Settings",
     "EfsVolumeSettings",
+    "ExistingBucketSettings",
     "ExistingComputeSettings",
     "ExistingNetworkSettings",
     "FairShareSettings",

@@ -24,6 +24,7 @@ AbsolutePath = Annotated[
 # In Python an ARN may be one that only the deployment knows: a token of CDK.
 _DEPLOYED = r"^\$\{Token\[.+\]\}$"
 _IN_REGION = r"[a-z0-9-]+:\d{12}"
+_UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 Arn = Annotated[str, Field(pattern=rf"^arn:[a-z-]+:[^\s]+$|{_DEPLOYED}", description="an ARN")]
 ComputeEnvironmentArn = Annotated[
     str,
@@ -35,7 +36,7 @@ ComputeEnvironmentArn = Annotated[
 KeyArn = Annotated[
     str,
     Field(
-        pattern=rf"^arn:[a-z-]+:kms:{_IN_REGION}:key/[A-Za-z0-9-]+$|{_DEPLOYED}",
+        pattern=rf"^arn:[a-z-]+:kms:{_IN_REGION}:key/({_UUID}|mrk-[0-9a-f]{{32}})$|{_DEPLOYED}",
         description="the ARN of a KMS key (not of an alias)",
     ),
 ]

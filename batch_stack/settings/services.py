@@ -30,7 +30,7 @@ def services_of(settings: Settings) -> list[DataService]:
     """
     storage, results, messaging = settings.storage, settings.results, settings.messaging
     optional: dict[DataService, bool] = {
-        "scratch_bucket": storage.scratch_expiry_days is not None,
+        "scratch_bucket": storage.has_scratch_bucket,
         "job_table": results.job_table,
         "database": results.database is not None,
         "event_bus": messaging.event_bus,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import AbsolutePath, ExpiryDays, OnDelete, SettingsModel
+from batch_stack.settings.base import AbsolutePath, ExpiryDays, KeyArn, OnDelete, SettingsModel
 
 _PosixId = Annotated[int, Field(ge=0, le=4_294_967_295)]
 # Aurora Serverless v2 counts in half units.
@@ -41,9 +41,34 @@ class FileSystemSettings(SettingsModel):
     https://docs.aws.amazon.com/efs/latest/ug/lifecycle-management-efs.html"""
 
 
+class ExistingBucketSettings(SettingsModel):
+    """A bucket that exists, of the platform's account and Region. Nothing of it is changed."""
+
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$|^\$\{Token\[.+\]\}$",
+            description="a bucket's name (not an ARN)",
+        ),
+    ]
+    """Its name; in Python also a `bucket_name` of CDK."""
+    kms_key_arn: KeyArn | None = None
+    """The KMS key that it is encrypted with: jobs are allowed to use it through S3. Not needed for a bucket
+    under S3's own keys. The key's policy must leave to IAM who may use it, as KMS's default does."""
+
+
 class StorageSettings(SettingsModel):
     """The buckets for input and output, and, where asked for, scratch space and a file system."""
 
+    input_bucket: ExistingBucketSettings | None = None
+    """An existing bucket for input, instead of a new one. Triggers need its events: it must send them to
+    Amazon EventBridge, which is not switched on from here.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-event-notifications-eventbridge.html"""
+    output_bucket: ExistingBucketSettings | None = None
+    """An existing bucket for output, instead of a new one."""
+    scratch_bucket: ExistingBucketSettings | None = None
+    """An existing bucket for scratch space, whose own life cycle cleans up; by default there is none. It is
+    for jobs whose `uses` has `scratch_bucket`."""
     versioning: bool = True
     """Replaced and deleted objects of the input and output buckets can be had back."""
     noncurrent_expiry_days: ExpiryDays = 30
@@ -61,6 +86,10 @@ class StorageSettings(SettingsModel):
     or messages: buckets, the file system, the table, the database, queues, topics and log groups. It costs a
     dollar a month, and its use. Disks of instances, the event bus and access logs keep AWS's keys.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
+    kms_key_arn: KeyArn | None = None
+    """An existing KMS key of this Region for all that, instead of one of the platform's own. Its policy is
+    its owner's, who must admit the services of AWS that use it; warnings say which.
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html"""
     access_logs: bool = False
     """S3's server access logs, in a bucket of their own.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html"""
@@ -69,6 +98,45 @@ class StorageSettings(SettingsModel):
     on_delete: OnDelete = "retain"
     """What deleting the stack does to buckets, logs and undelivered events. `destroy` needs the buckets to be
     emptied first."""
+
+    @property
+    def has_scratch_bucket(self) -> bool:
+        """Whether there is a bucket for scratch space, new or existing."""
+        return self.scratch_expiry_days is not None or self.scratch_bucket is not None
+
+    @property
+    def has_key(self) -> bool:
+        """Whether data is under a KMS key of the platform's own, or under one that exists."""
+        return self.kms or self.kms_key_arn is not None
+
+    @model_validator(mode="after")
+    def _one_key(self) -> StorageSettings:
+        if self.kms and self.kms_key_arn is not None:
+            raise ValueError(
+                f"kms must be false with kms_key_arn, which is the key instead, got {self.kms_key_arn!r}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _existing_buckets_stay_as_they_are(self) -> StorageSettings:
+        for name in ("input", "output", "scratch"):
+            bucket, days = getattr(self, f"{name}_bucket"), getattr(self, f"{name}_expiry_days")
+            if bucket is not None and days is not None:
+                raise ValueError(
+                    f"{name}_expiry_days must not be given with {name}_bucket, an existing bucket whose life "
+                    f"cycle is its owner's, got {days}"
+                )
+        if self.input_bucket is None or self.output_bucket is None:
+            return self
+        for setting in ("versioning", "noncurrent_expiry_days"):
+            if setting in self.model_fields_set:
+                raise ValueError(
+                    f"{setting} must not be given with input_bucket and output_bucket, existing buckets of "
+                    f"which nothing is changed, got {getattr(self, setting)}"
+                )
+        if self.access_logs and self.scratch_expiry_days is None:
+            raise ValueError("access_logs must be false when all buckets exist: nothing is changed of those")
+        return self
 
 
 class DatabaseSettings(SettingsModel):

@@ -61,7 +61,7 @@ def test_a_secret_that_could_not_be_read_is_refused(secret: dict[str, str], mess
     [
         {"secret": "db", "field": "password"},
         {"secret": "team/db-main"},
-        {"secret": ARN, "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/1"},
+        {"secret": ARN, "kms_key_arn": "arn:aws:kms:eu-west-1:123456789012:key/mrk-{}".format("1" * 32)},
         {"parameter": "/team/db"},
         {"parameter": "arn:aws:ssm:eu-west-1:123456789012:parameter/team/db"},
     ],

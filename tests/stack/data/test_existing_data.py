@@ -1,0 +1,127 @@
+"""Buckets and a KMS key that exist already, in place of new ones."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import batch_stack
+from batch_stack.settings import ExistingBucketSettings, SettingsError, StorageSettings, parse_settings
+
+pytestmark = pytest.mark.stack
+
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
+OTHER_KEY = KEY.replace("12345678-", "abcdef00-")
+JOB = {"image": "public.ecr.aws/docker/library/busybox:1", "command": ["true", "Ref::input"]}
+SETTINGS = {
+    "compute": {"spot": {"type": "spot"}},
+    "tiers": {"standard": {"priority": 1, "compute": ["spot"]}},
+    "jobs": {"work": {**JOB, "uses": ["input_bucket", "output_bucket", "scratch_bucket"]}},
+    "triggers": {"films": {"job": "work"}},
+    "storage": {
+        "input_bucket": {"name": "films", "kms_key_arn": OTHER_KEY},
+        "output_bucket": {"name": "results"},
+        "scratch_bucket": {"name": "steps"},
+        "kms_key_arn": KEY,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def existing(new_app: Callable[[], Any]) -> Any:
+    """The stack with nothing of its own that keeps data."""
+    stack = batch_stack.BatchStack(new_app(), "existing", settings=parse_settings(SETTINGS, source="test"))
+    return stack.node.root.synth().get_stack_by_name("existing")
+
+
+def _of_type(template: dict[str, Any], kind: str) -> dict[str, Any]:
+    resources = template["Resources"].items()
+    return {name: one["Properties"] for name, one in resources if one["Type"] == kind}
+
+
+def _statements(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    return [
+        statement
+        for name, policy in _of_type(template, "AWS::IAM::Policy").items()
+        if name.startswith(role)
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def test_existing_buckets_are_what_jobs_and_triggers_are_given(existing: Any) -> None:
+    template = existing.template
+    assert _of_type(template, "AWS::S3::Bucket") == {}
+    assert template["Outputs"]["InputBucketName"]["Value"] == "films"
+    (definition,) = _of_type(template, "AWS::Batch::JobDefinition").values()
+    variables = {one["Name"]: one["Value"] for one in definition["ContainerProperties"]["Environment"]}
+    assert {name: variables[name] for name in variables if name.endswith("_BUCKET")} == {
+        "INPUT_BUCKET": "films",
+        "OUTPUT_BUCKET": "results",
+        "SCRATCH_BUCKET": "steps",
+    }
+    rules = _of_type(template, "AWS::Events::Rule")
+    (rule,) = (one for name, one in rules.items() if name.startswith("FilmsTrigger"))
+    assert rule["EventPattern"]["detail"]["bucket"]["name"] == ["films"]
+    reads = [one for one in _statements(template, "WorkJobJobRole") if "s3:GetObject" in one["Action"]]
+    assert {"films/*", "steps/*"} == {
+        word.rpartition(":::")[2]
+        for one in reads
+        for resource in one["Resource"]
+        for word in resource["Fn::Join"][1]
+        if ":::" in word
+    }
+
+
+def test_the_key_of_an_existing_bucket_may_be_used_through_s3_only(existing: Any) -> None:
+    of_key = [
+        one
+        for one in _statements(existing.template, "WorkJobJobRole")
+        if OTHER_KEY in json.dumps(one["Resource"])
+    ]
+    (statement,) = of_key
+    assert statement["Action"] == "kms:Decrypt"
+    assert "s3." in json.dumps(statement["Condition"]["StringEquals"]["kms:ViaService"])
+    assert KEY not in json.dumps(_statements(existing.template, "WorkJobJobRole")), "no new bucket has it"
+
+
+def test_an_existing_key_encrypts_everything_and_its_owner_is_told_whom_to_admit_once(existing: Any) -> None:
+    template = existing.template
+    assert _of_type(template, "AWS::KMS::Key") == {}
+    queues, groups = _of_type(template, "AWS::SQS::Queue"), _of_type(template, "AWS::Logs::LogGroup")
+    assert {one["KmsMasterKeyId"] for one in queues.values()} == {KEY}
+    assert {one["KmsKeyId"] for one in groups.values()} == {KEY}
+    assert {one["KmsMasterKeyId"] for one in _of_type(template, "AWS::SNS::Topic").values()} == {KEY}
+    assert template["Outputs"]["KeyArn"]["Value"] == KEY
+    texts = [str(message.entry.data) for message in existing.messages]
+    told = sorted(text.partition(" must let ")[2].split()[0] for text in texts if "keyPolicy" in text)
+    assert told == ["cloudwatch.amazonaws.com", "events.amazonaws.com", "logs"]
+
+
+def test_a_key_of_the_same_app_is_amended(cdk: Any, new_app: Callable[[], Any]) -> None:
+    stack = cdk.Stack(new_app(), "theirs")
+    key = cdk.aws_kms.Key(stack, "TeamKey")
+    bucket = cdk.aws_s3.Bucket(stack, "Films", encryption_key=key)
+    films = ExistingBucketSettings(name=bucket.bucket_name, kms_key_arn=key.key_arn)
+    settings = parse_settings({"jobs": {"work": JOB}}, source="test")
+    storage = StorageSettings(input_bucket=films)
+    settings = settings.model_copy(update={"storage": storage})
+    platform = batch_stack.BatchPlatform(stack, "Batch", settings=settings, key=key)
+    assert platform.key is key
+    template = cdk.assertions.Template.from_stack(stack).to_json()
+    ((name, own),) = _of_type(template, "AWS::KMS::Key").items()
+    principals = json.dumps([one["Principal"] for one in own["KeyPolicy"]["Statement"]])
+    assert all(f"{service}.amazonaws.com" in principals for service in ("events", "cloudwatch"))
+    (definition,) = _of_type(template, "AWS::Batch::JobDefinition").values()
+    variables = {one["Name"]: one["Value"] for one in definition["ContainerProperties"]["Environment"]}
+    assert variables["INPUT_BUCKET"]["Ref"].startswith("Films")
+    decrypts = [one for one in _statements(template, "BatchWorkJobJobRole") if "kms:Decrypt" in one["Action"]]
+    assert name in json.dumps([one["Resource"] for one in decrypts])
+
+
+def test_two_keys_are_refused(cdk: Any, new_app: Callable[[], Any]) -> None:
+    stack = cdk.Stack(new_app(), "two")
+    key = cdk.aws_kms.Key(stack, "TeamKey")
+    settings = parse_settings({"storage": {"kms_key_arn": KEY}}, source="test")
+    with pytest.raises(SettingsError, match=rf"must not be given with key, .*, got {KEY} at two/Batch"):
+        batch_stack.BatchPlatform(stack, "Batch", settings=settings, key=key)
