@@ -17,6 +17,7 @@ from batch_stack.network import Network
 _LINKED = "aws-service-role"
 _OF_ECS = {"StringEquals": {"aws:RequestTag/AmazonECSManaged": "true"}}
 
+_LOG_EVENTS = "ecs:PutSystemLogEvents"
 _AGENT_IN_CLUSTERS = (
     "ecs:RegisterContainerInstance",
     "ecs:SubmitAttachmentStateChanges",
@@ -71,13 +72,14 @@ def managed_instance_role(scope: Construct, construct_id: str) -> iam.Role:
         scope: the parent construct.
         construct_id: the role's id within it.
     """
-    of_instances = ["ecs:Poll", "ecs:PutSystemLogEvents", "ecs:StartTelemetrySession"]
+    instances, in_clusters = _container_instances(scope), {"ArnLike": {"ecs:cluster": _clusters(scope)}}
     return _agent_role(
         scope,
         construct_id,
         description="Lets instances that Amazon ECS manages join the cluster of their compute environment",
-        in_clusters=_AGENT_IN_CLUSTERS,
-        more=[_allow(of_instances, [_container_instances(scope)])],
+        # A log event is of an instance and of its cluster.
+        in_clusters=[*_AGENT_IN_CLUSTERS, _LOG_EVENTS],
+        more=[_allow(["ecs:Poll", _LOG_EVENTS, "ecs:StartTelemetrySession"], [instances], in_clusters)],
     )
 
 
@@ -221,7 +223,7 @@ def _running_jobs(scope: Construct) -> list[iam.PolicyStatement]:
     """What AWS Batch does in its clusters, and for the jobs that run there."""
     clusters = _clusters(scope)
     in_clusters = {"ArnLike": {"ecs:cluster": clusters}}
-    logs = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/batch/job*"
+    log_group = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/batch/job"
     instances = _container_instances(scope)
     definitions, tasks = _arn(scope, "ecs", "task-definition", "*"), _arn(scope, "ecs", "task", "*")
     return [
@@ -255,12 +257,16 @@ def _running_jobs(scope: Construct) -> list[iam.PolicyStatement]:
         _allow(
             ["ecs:TagResource"], [tasks], {"StringEquals": {"ecs:CreateAction": ["RunTask", "StartTask"]}}
         ),
-        _allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [logs]),
+        _allow(
+            ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+            [log_group, f"{log_group}:*"],
+        ),
         _allow(
             ["iam:CreateServiceLinkedRole"],
             [_role("aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")],
         ),
-        # The roles of jobs are those of their definitions, of which others may be registered at any time.
+        # The roles of jobs are those of their definitions, of which others may be registered at any time: by
+        # whoever may pass those roles, for RegisterJobDefinition asks for that.
         _allow(
             ["iam:PassRole"],
             [_role("*")],

@@ -12,7 +12,7 @@ import pytest
 
 import batch_stack
 from batch_stack.settings import parse_settings
-from tests.stack.everything import EVERYTHING
+from tests.stack.everything import EVERY_KIND, EVERYTHING
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -148,9 +148,21 @@ def variant(_variant_text: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def everything_file(new_app: Callable[[], Any]) -> Path:
+def everything_stack(new_app: Callable[[], Any]) -> Any:
+    """The stack with everything on that keeps data, tells others, or watches costs."""
+    return _stack(new_app(), parse_settings(EVERYTHING, source="everything"))
+
+
+@pytest.fixture(scope="session")
+def kinds_stack(new_app: Callable[[], Any]) -> Any:
+    """The stack with a compute environment and a job of every kind, in a network that has it all."""
+    return _stack(new_app(), parse_settings(EVERY_KIND, source="kinds"))
+
+
+@pytest.fixture(scope="session")
+def everything_file(everything_stack: Any) -> Path:
     """The template with everything on that keeps data, tells others, or watches costs."""
-    return _file(_stack(new_app(), parse_settings(EVERYTHING, source="everything")))
+    return _file(everything_stack)
 
 
 @pytest.fixture(scope="session")
@@ -175,15 +187,22 @@ def examples(cdk: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 
 
 @pytest.fixture(scope="session")
-def all_templates(
-    default_stack: Any, variant_stack: Any, everything_file: Path, examples: dict[str, Path]
-) -> dict[str, Path]:
-    """Every template that the project stands for, by name: `default`, `variant` ..., `<example>.<stack>`."""
-    templates = {
-        "default": _file(default_stack),
-        "variant": _file(variant_stack),
-        "everything": everything_file,
+def whole_stacks(
+    default_stack: Any, variant_stack: Any, everything_stack: Any, kinds_stack: Any
+) -> dict[str, Any]:
+    """The stacks that are no example; what can be provisioned at all is in one of them."""
+    return {
+        "default": default_stack,
+        "variant": variant_stack,
+        "everything": everything_stack,
+        "kinds": kinds_stack,
     }
+
+
+@pytest.fixture(scope="session")
+def all_templates(whole_stacks: dict[str, Any], examples: dict[str, Path]) -> dict[str, Path]:
+    """Every template that the project stands for, by name: `default`, `variant` ..., `<example>.<stack>`."""
+    templates = {name: _file(stack) for name, stack in whole_stacks.items()}
     for example, assembly in examples.items():
         for path in sorted(assembly.glob("*.template.json")):
             templates[f"{example}.{path.name.removesuffix('.template.json')}"] = path

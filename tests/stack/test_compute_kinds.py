@@ -213,6 +213,34 @@ def test_ecs_launches_into_the_subnets_and_the_security_group_of_the_network_onl
     assert [parts[-1] for parts in places if ":security-group/" in parts[-2]] == network["SecurityGroups"]
 
 
+@pytest.mark.parametrize("name", ["managed", "managed_spot"])
+def test_instances_of_ecs_do_what_their_agent_does_in_clusters_of_aws_batch_only(
+    kinds: dict[str, Any], name: str
+) -> None:
+    launch = _resources(kinds, name)["ManagedInstancesProvider"]["InstanceLaunchTemplate"]
+    (role,) = kinds[launch["Ec2InstanceProfileArn"]["Fn::GetAtt"][0]]["Properties"]["Roles"]
+    on_cluster, on_instance, unbound = {}, {}, set()
+    for statement in _statements(kinds[role["Ref"]]):
+        resources = json.dumps(statement["Resource"])
+        actions = _list(statement["Action"])
+        if statement["Resource"] == "*":
+            unbound |= set(actions)
+        elif ":container-instance/*" in resources:
+            on_instance |= dict.fromkeys(actions, statement["Condition"]["ArnLike"]["ecs:cluster"])
+        else:
+            on_cluster |= dict.fromkeys(actions, statement["Resource"])
+    assert unbound == {"ecs:DiscoverPollEndpoint"}
+    assert set(on_instance) == {"ecs:Poll", "ecs:PutSystemLogEvents", "ecs:StartTelemetrySession"}
+    assert set(on_cluster) == {
+        "ecs:PutSystemLogEvents",
+        "ecs:RegisterContainerInstance",
+        "ecs:SubmitAttachmentStateChanges",
+        "ecs:SubmitTaskStateChange",
+    }
+    for arns in [*on_instance.values(), *on_cluster.values()]:
+        assert {arn["Fn::Join"][1][-1] for arn in arns} == {":cluster/AWSBatch*", ":cluster/*_Batch_*"}
+
+
 def test_an_unmanaged_environment_has_a_role_that_reaches_no_instances(kinds: dict[str, Any]) -> None:
     properties = _properties(kinds, "mine")
     role = kinds[properties["ServiceRole"]["Fn::GetAtt"][0]]
