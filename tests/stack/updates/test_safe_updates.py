@@ -168,12 +168,13 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
     "all data under a key of one's own": ({"storage.kms": True}, {}),
     "scratch space, a log of accesses": (
         {"storage.scratch_expiry_days": 7, "storage.access_logs": True},
-        {WORK: "new revision", "SmallJobDefinition": "new revision"},
+        {},
     ),
-    "a table of results": (
-        {"results.job_table": True},
-        {WORK: "new revision", "SmallJobDefinition": "new revision"},
+    "a table of results, for one job": (
+        {"results.job_table": True, "jobs.work.uses": ["input_bucket", "output_bucket", "job_table"]},
+        {WORK: "new revision"},
     ),
+    "a service taken from a job": ({"jobs.work.uses": ["input_bucket"]}, {WORK: "new revision"}),
     "a budget that closes the queue, whose instances are its own": (
         {
             "compute.own": {"type": "on_demand"},
@@ -184,11 +185,14 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
     ),
     "a file system and a database, in subnets of their own": (
         {"storage.file_system": {"access_points": {"all": {"path": "/all"}}}, "results.database": {}},
-        {WORK: "new revision", "SmallJobDefinition": "new revision"},
+        {},
     ),
-    "a queue of work and a bus": (
-        {"messaging": {"event_bus": True, "work_queue": True}},
-        {WORK: "new revision", "SmallJobDefinition": "new revision"},
+    "a queue of work and a bus, for one job": (
+        {
+            "messaging": {"event_bus": True, "work_queue": True},
+            "jobs.small.uses": ["event_bus", "work_queue"],
+        },
+        {"SmallJobDefinition": "new revision"},
     ),
     "logs kept longer": ({"log_retention_days": 365}, {}),
     "somebody to tell": ({"notifications.emails": ["ops@example.com"]}, {}),
