@@ -47,8 +47,8 @@ class EventBus(Construct):
         Args:
             grantee: who may.
         """
-        grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(actions=["events:PutEvents"], resources=[self.bus.event_bus_arn])
+        iam.Grant.add_to_principal(
+            grantee=grantee, actions=["events:PutEvents"], resource_arns=[self.bus.event_bus_arn]
         )
 
 
@@ -102,15 +102,14 @@ class WorkQueue(Construct):
         Args:
             grantee: who may.
         """
-        grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=[
-                    "sqs:ChangeMessageVisibility",
-                    "sqs:DeleteMessage",
-                    "sqs:ReceiveMessage",
-                    "sqs:SendMessage",
-                ],
-                resources=[self.queue.queue_arn],
-            )
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=[
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:ReceiveMessage",
+                "sqs:SendMessage",
+            ],
+            resource_arns=[self.queue.queue_arn],
         )
         grant_key(grantee, self._key, actions=WRITE, service="sqs")

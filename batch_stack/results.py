@@ -67,10 +67,9 @@ class JobTable(Construct):
         Args:
             grantee: who may.
         """
-        grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(
-                actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-                resources=[self.table.table_arn],
-            )
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            resource_arns=[self.table.table_arn],
         )
         grant_key(grantee, self._key, actions=WRITE, service="dynamodb")

@@ -3,10 +3,11 @@
 Nothing costs money on one machine: a budget is there and described, and nothing is ever spent of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from batch_engine.local.cloud_client import CallError
+from batch_engine.local.stack_calls import Call, carry_out, check_known
 from batch_engine.local.stack_resources import Resource, ResourceError, generated_name
 
 BUDGET = "AWS::Budgets::Budget"
@@ -23,7 +24,7 @@ class BudgetResources:
         account: the 12-digit AWS account whose budgets they are.
     """
 
-    def __init__(self, call: Callable[[str, dict[str, Any]], dict[str, Any]], account: str) -> None:
+    def __init__(self, call: Call, account: str) -> None:
         self._call = call
         self._account = account
 
@@ -33,11 +34,7 @@ class BudgetResources:
         Raises:
             ResourceError: a property is not known, or AWS Budgets refused.
         """
-        if unknown := sorted(set(properties) - _PROPERTIES):
-            raise ResourceError(
-                f"{resource_type}: extraneous key [{unknown[0]}] is not supported by the local cloud "
-                f"(known: {', '.join(sorted(_PROPERTIES))})"
-            )
+        check_known(resource_type, properties, _PROPERTIES)
         name = properties["Budget"].get("BudgetName") or generated_name(logical_id)[-_NAME_LENGTH_MAX:]
         request: dict[str, Any] = {"Budget": _budget(properties, name)}
         if notifications := properties.get("NotificationsWithSubscribers"):
@@ -80,10 +77,7 @@ class BudgetResources:
                 raise ResourceError(str(error)) from error
 
     def _carry_out(self, operation: str, request: dict[str, Any]) -> None:
-        try:
-            self._call(operation, {"AccountId": self._account, **request})
-        except CallError as error:
-            raise ResourceError(str(error)) from error
+        carry_out(self._call, operation, {"AccountId": self._account, **request})
 
 
 def _budget(properties: Mapping[str, Any], name: str) -> dict[str, Any]:

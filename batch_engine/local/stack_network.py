@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_engine.local.cloud_client import CallError
+from batch_engine.local.stack_calls import Call, carry_out, check_known
 from batch_engine.local.stack_resources import Resource, ResourceError, generated_name
-
-Call = Callable[[str, dict[str, Any]], dict[str, Any]]
-"""Carries out an operation of the EC2 API with the members that boto3 has for it."""
 
 _PEERS: Mapping[str, tuple[str, str]] = {
     "CidrIp": ("IpRanges", "CidrIp"),
@@ -156,12 +154,8 @@ class NetworkResources:
             ResourceError: a property is not supported, or EC2 refused.
         """
         kind = _KINDS[resource_type]
-        if unknown := sorted(set(properties) - kind.properties - {"Tags"}):
-            raise ResourceError(
-                f"{resource_type}: extraneous key [{unknown[0]}] is not supported by the local cloud "
-                f"(known: {', '.join(sorted(kind.properties))})"
-            )
-        answer = self._carry_out(kind.operation, _request(kind, logical_id, properties))
+        check_known(resource_type, _without_tags(properties), kind.properties)
+        answer = carry_out(self._call, kind.operation, _request(kind, logical_id, properties))
         return self._resource(kind, kind.identify(answer))
 
     def update(
@@ -184,7 +178,7 @@ class NetworkResources:
         if kind.tagged and (tags := {tag["Key"]: tag["Value"] for tag in new.get("Tags") or []}):
             name = next(iter(resource.attributes.values()), physical_id)
             listed = [{"Key": key, "Value": value} for key, value in tags.items()]
-            self._carry_out("CreateTags", {"Resources": [name], "Tags": listed})
+            carry_out(self._call, "CreateTags", {"Resources": [name], "Tags": listed})
         return resource
 
     def _resource(self, kind: _Kind, physical_id: str) -> Resource:
@@ -201,12 +195,6 @@ class NetworkResources:
         except CallError as error:
             if not error.code.endswith(("NotFound", "Unknown")):
                 raise ResourceError(str(error)) from error
-
-    def _carry_out(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return self._call(operation, request)
-        except CallError as error:
-            raise ResourceError(str(error)) from error
 
 
 def _without_tags(properties: Mapping[str, Any]) -> dict[str, Any]:

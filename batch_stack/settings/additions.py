@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from batch_stack.settings.checks import check_all
 from batch_stack.settings.file import SettingsError
 from batch_stack.settings.jobs import JobSettings
@@ -19,8 +21,7 @@ def with_job(settings: Settings, name: str, job: JobSettings) -> Settings:
     Raises:
         SettingsError: there is a job of that name, or this one does not fit the rest.
     """
-    _check_is_new("jobs", name, name in settings.jobs)
-    return _checked(settings.model_copy(update={"jobs": {**settings.jobs, name: job}}))
+    return _with(settings, "jobs", settings.jobs, name, job)
 
 
 def with_trigger(settings: Settings, name: str, trigger: TriggerSettings) -> Settings:
@@ -34,18 +35,17 @@ def with_trigger(settings: Settings, name: str, trigger: TriggerSettings) -> Set
     Raises:
         SettingsError: there is a trigger of that name, or this one does not fit the rest.
     """
-    _check_is_new("triggers", name, name in settings.triggers)
-    return _checked(settings.model_copy(update={"triggers": {**settings.triggers, name: trigger}}))
+    return _with(settings, "triggers", settings.triggers, name, trigger)
 
 
-def _check_is_new(section: str, name: str, taken: bool) -> None:
-    if taken:
+def _with(
+    settings: Settings, section: str, entries: Mapping[str, object], name: str, entry: object
+) -> Settings:
+    if name in entries:
         raise SettingsError(f"{section} must not have {name!r} twice")
-
-
-def _checked(settings: Settings) -> Settings:
+    whole = settings.model_copy(update={section: {**entries, name: entry}})
     try:
-        check_all(settings)
+        check_all(whole)
     except ValueError as error:
         raise SettingsError(str(error)) from None
-    return settings
+    return whole
