@@ -17,17 +17,19 @@ def main() -> None:
     path = Path(app.node.try_get_context("settings") or ROOT / "batch.yaml")
     try:
         settings = batch_stack.load_settings(path)
-        _build(app, settings, path)
-        lock = path.with_suffix(".lock.json")
-        batch_stack.check_against_lock(settings, lock, create=app.node.try_get_context("lock") == "create")
+        stack = _build(app, settings, path)
+        lock, create = path.with_suffix(".lock.json"), app.node.try_get_context("lock") == "create"
+        batch_stack.check_against_lock(settings, lock, create=create, scope=stack)
     except batch_stack.SettingsError as error:
         raise SystemExit(str(error)) from None
     app.synth()
 
 
-def _build(app: batch_stack.App, settings: batch_stack.Settings, path: Path) -> None:
+def _build(app: batch_stack.App, settings: batch_stack.Settings, path: Path) -> batch_stack.BatchStack:
     try:
-        batch_stack.BatchStack(app, settings.name, settings=settings, containers_dir=ROOT / "containers")
+        return batch_stack.BatchStack(
+            app, settings.name, settings=settings, containers_dir=ROOT / "containers"
+        )
     except batch_stack.SettingsError as error:
         raise batch_stack.SettingsError(f"{path}: {error}") from None
 

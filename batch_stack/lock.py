@@ -6,85 +6,88 @@ was there before. The file, kept under version control beside the settings, does
 
 from __future__ import annotations
 
-import json
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
+from batch_stack.lock_file import Lock, LockedData, LockedTier, read, write
+from batch_stack.preflight.finding import Finding
+from batch_stack.retirement import deletions, remembered, unknown
 from batch_stack.settings import (
     ComputeEnvironmentSettings,
     ManagedInstancesSettings,
     OnDemandSettings,
+    RetiredSettings,
     Settings,
     SettingsError,
-    State,
 )
+
+if TYPE_CHECKING:
+    # Only for types: app.py imports this file while Node.js cannot be asked for anything.
+    from constructs import Construct
 
 # https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
 _CHANGED_IN_PLACE = {"spot", "on_demand"}
 _WITH_EFA = " (efa)"
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class LockedTier(_Model):
-    """What the file knows of a tier."""
-
-    compute: list[str]
-    state: State
-    fair_share: bool = False
-
-
-class LockedData(_Model):
-    """What the file knows of where data is kept."""
-
-    kms: bool = False
-    file_system: bool = False
-    database: str | None = None
-
-
-class Lock(_Model):
-    """What the file knows of a platform: tiers, kinds of compute environments, and what jobs share."""
-
-    version: int = 1
-    compute: dict[str, str] = {}
-    consumable_resources: dict[str, str] = {}
-    tiers: dict[str, LockedTier] = {}
-    data: LockedData = LockedData()
-
-
-def check_against_lock(settings: Settings, path: Path, *, create: bool = False) -> None:
+def check_against_lock(
+    settings: Settings, path: Path, *, create: bool = False, scope: Construct | None = None
+) -> list[Finding]:
     """Refuse settings that would lose jobs, and note in the file what the settings add.
 
     Args:
         settings: what is to be provisioned.
         path: the file; without it nothing is checked.
         create: make the file if there is none.
+        scope: the stack or the platform, which gets what cannot be told here as CDK warnings; by default they
+            are Python's.
+
+    Returns:
+        The warnings: for each tier and compute environment that is to be deleted, what to be sure of first.
 
     Raises:
         SettingsError: a tier or a compute environment is gone that was not retired first, or has become
-            another; or the file cannot be read or written.
+            another; the platform has another name; what is retired was never there; or the file cannot be
+            read or written.
     """
     if not path.exists() and not create:
-        return
-    lock = _read(path) if path.exists() else Lock()
+        return []
+    known = read(path) if path.exists() else None
+    lock = known or Lock()
     problems = [
+        *_renamed(settings, lock, path),
         *_lost_tiers(settings, lock),
         *_lost_compute(settings, lock),
         *_lost_consumables(settings, lock),
         *_lost_data(settings, lock.data),
+        *(unknown(settings, lock) if known is not None else []),
     ]
     if problems:
         raise SettingsError("\n  ".join([f"{path}: what is deployed would be lost", *problems]))
-    _write(path, of_settings(settings))
+    found = list(deletions(settings))
+    write(path, _of_settings(settings, remembered(settings)))
+    _show(found, settings, scope)
+    return found
 
 
-def of_settings(settings: Settings) -> Lock:
+def _show(found: list[Finding], settings: Settings, scope: Construct | None) -> None:
+    if scope is None:
+        for finding in found:
+            if finding.id not in settings.acknowledge:
+                warnings.warn(f"{finding.message} [ack: {finding.id}]", stacklevel=3)
+    elif found:
+        from batch_stack.preflight.report import warn
+
+        for finding in found:
+            warn(scope, finding, settings)
+
+
+def _of_settings(settings: Settings, retired: RetiredSettings) -> Lock:
     """What the file says once these settings are deployed."""
     return Lock(
+        name=settings.name,
         compute={name: _kind(one) for name, one in sorted(settings.compute.items())},
         consumable_resources={
             name: _type(one.replenishable) for name, one in sorted(settings.consumable_resources.items())
@@ -94,7 +97,17 @@ def of_settings(settings: Settings) -> Lock:
             for name, one in sorted(settings.tiers.items())
         },
         data=_data(settings),
+        retired=retired,
     )
+
+
+def _renamed(settings: Settings, lock: Lock, path: Path) -> Iterator[str]:
+    if lock.name not in (None, settings.name):
+        yield (
+            f"name must be {lock.name}, as it is deployed, got {settings.name!r}: CloudFormation would make a "
+            "second platform, with empty queues and buckets, beside the first. For one more, write a settings "
+            f"file of its own; once the first is destroyed, remove {path.name}"
+        )
 
 
 def _data(settings: Settings) -> LockedData:
@@ -130,14 +143,15 @@ def _lost_tiers(settings: Settings, lock: Lock) -> Iterator[str]:
         if tier.state != "disabled":
             yield (
                 f"tiers must have {name!r}: without it CloudFormation deletes its queue with all jobs in it. "
-                f"First set tiers.{name}.state to disabled and deploy; once `aws batch list-jobs` shows "
-                f"no job in the queue, remove the tier and list {name!r} in retired.tiers. A new name is a "
-                "new tier: add it, submit to it, and retire the old one"
+                "First point triggers and whoever else submits to another tier, "
+                f"set tiers.{name}.state to disabled and deploy; once the queue has no job of any status, "
+                f"remove the tier and list {name!r} in retired.tiers. A new name is a new tier: add it with "
+                "another priority, submit to it, and retire the old one"
             )
         elif name not in settings.retired.tiers:
             yield (
-                f"tiers must have {name!r}, or retired.tiers must: list it there once `aws batch list-jobs` "
-                "shows no job in its queue"
+                f"tiers must have {name!r}, or retired.tiers must: list it there once `state: disabled` is "
+                "deployed and its queue has no job of any status"
             )
 
 
@@ -208,34 +222,11 @@ def _lost_compute(settings: Settings, lock: Lock) -> Iterator[str]:
         elif users[name]:
             yield (
                 f"compute must have {name!r}, which tiers.{users[name][0]} uses as deployed: first take it "
-                f"out of tiers.{users[name][0]}.compute and deploy, so that no new job starts there"
+                f"out of tiers.{users[name][0]}.compute and deploy, so that no new job starts there. A tier "
+                "that has no other needs the new compute environment first: add it in the same deployment"
             )
         elif name not in settings.retired.compute:
             yield (
                 f"compute must have {name!r}, or retired.compute must: list it there once no job runs on it, "
                 "for CloudFormation ends those that do"
             )
-
-
-def _read(path: Path) -> Lock:
-    try:
-        return Lock.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{path}: not a lock file of this version: take it back from version control, or write it anew "
-            f"from the settings that are deployed ({str(error).splitlines()[0]})"
-        ) from error
-
-
-def _write(path: Path, lock: Lock) -> None:
-    text = json.dumps(lock.model_dump(), indent=2) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from error

@@ -20,6 +20,13 @@ class Finding:
     check: str
     message: str
 
+    @property
+    def id(self) -> str:
+        """What a warning is acknowledged by: ``batch-stack:<check>:<path>``, an index behind a point."""
+        # CDK reads an id, `[ack: ...]`, up to the first bracket that closes.
+        path = self.message.partition(" ")[0].replace("[", ".").replace("]", "")
+        return f"batch-stack:{self.check}:{path}"
+
 
 def error(check: str, message: str) -> Finding:
     """Something that cannot work."""

@@ -14,14 +14,16 @@ from batch_stack.settings import Settings, SettingsError
 if TYPE_CHECKING:
     from batch_stack.platform import BatchPlatform
 
-_MENDED_BY_ADDITIONS = ("arraySize", "noJobs", "unusedService")
+MENDED_BY_ADDITIONS = ("arraySize", "noJobs", "unusedService")
+"""Checks that look for what may still be added in Python."""
 
 
 class Checks:
     """The checks of one platform, before constructs are made, and again when there is something to add.
 
-    A warning goes away by mending what it says, or by `Annotations.acknowledge_warning` with its id,
-    ``batch-stack:<check>:<path>``, where an index stands behind a point: ``instance_types.2``.
+    A warning goes away by mending what it says, by its id in `acknowledge` of the settings, or by
+    `Annotations.acknowledge_warning` with it: ``batch-stack:<check>:<path>``, where an index stands behind a
+    point: ``instance_types.2``.
     """
 
     def __init__(self, platform: BatchPlatform) -> None:
@@ -50,18 +52,24 @@ class Checks:
         if errors:
             raise SettingsError("\n  ".join([f"{len(errors)} settings cannot work {place}", *errors]))
         for finding in findings:
-            if finding.check not in _MENDED_BY_ADDITIONS:
-                _warn(self._platform, finding)
+            if finding.check not in MENDED_BY_ADDITIONS:
+                warn(self._platform, finding, settings)
             elif not self._waits:
                 self._waits = True
                 self._platform.node.add_validation(_AtTheEnd(self._platform))
 
 
-def _warn(scope: Construct, finding: Finding) -> None:
-    # CDK shows one annotation for an id, so that a second finding of a check would replace the first.
-    # And it reads an id, `[ack: ...]`, up to the first bracket that closes: an index gets a point instead.
-    path = finding.message.partition(" ")[0].replace("[", ".").replace("]", "")
-    Annotations.of(scope).add_warning_v2(f"batch-stack:{finding.check}:{path}", finding.message)
+def warn(scope: Construct, finding: Finding, settings: Settings) -> None:
+    """Show a finding as CDK's warning, unless the settings acknowledge it.
+
+    Args:
+        scope: what CDK shows it with.
+        finding: what was found; CDK shows one annotation for an id, so that ids have the path in them.
+        settings: where it was found.
+    """
+    if finding.id not in settings.acknowledge:
+        source = f"{settings.source}: " if settings.source else ""
+        Annotations.of(scope).add_warning_v2(finding.id, f"{source}{finding.message}")
 
 
 @jsii.implements(IValidation)
@@ -74,6 +82,6 @@ class _AtTheEnd:
     def validate(self) -> list[str]:
         """Return no error; leave the warnings that no addition has mended."""
         for finding in preflight(self._platform.settings):
-            if finding.check in _MENDED_BY_ADDITIONS:
-                _warn(self._platform, finding)
+            if finding.check in MENDED_BY_ADDITIONS:
+                warn(self._platform, finding, self._platform.settings)
         return []

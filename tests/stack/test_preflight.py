@@ -81,7 +81,7 @@ def test_a_service_that_no_job_uses_is_warned_of_unless_python_adds_one(
     platform.add_job("b", JobSettings(**JOB, uses=["job_table"]))
     platform.add_job("c", JobSettings(**JOB))
     (text,) = _warnings(stack)
-    assert text.startswith("messaging.work_queue has no job that may use it: name work_queue in jobs.<name>")
+    assert text.startswith("batch.yaml: messaging.work_queue has no job that may use it: name work_queue in ")
     assert "[ack: batch-stack:unusedService:messaging.work_queue]" in text
 
 
@@ -94,5 +94,5 @@ def test_an_array_is_warned_of_unless_python_adds_what_submits_it(
         platform.add_job(name, JobSettings(**JOB, array_size=9))
     platform.add_trigger("x", TriggerSettings(job="b"))
     (text,) = _warnings(stack)
-    assert text.startswith("jobs.c.array_size has no effect, because no trigger submits the job, got 9")
+    assert text.startswith("batch.yaml: jobs.c.array_size has no effect, because no trigger submits")
     assert "[ack: batch-stack:arraySize:jobs.c.array_size]" in text

@@ -239,11 +239,11 @@ REFUSED: dict[str, tuple[Edit, str]] = {
             "tiers.slow": {"priority": 10, "compute": ["spot"]},
             "jobs.work.tiers": ["high"],
         },
-        "A new name is a new tier: add it, submit to it, and retire the old one",
+        "A new name is a new tier: add it with another priority",
     ),
     "a tier is removed": (
         {"tiers.low": _DROP, "jobs.work.tiers": ["high"]},
-        "First set tiers.low.state to disabled and deploy",
+        "set tiers.low.state to disabled and deploy",
     ),
     "a compute environment is removed": (
         {"compute.fargate": _DROP, "tiers.serverless": _DROP, "jobs.small": _DROP},
@@ -305,7 +305,8 @@ def test_an_edit_that_would_lose_jobs_is_refused_with_advice(
 
 def test_a_tier_is_removed_once_it_was_disabled_and_retired(update: Callable[..., dict[str, Change]]) -> None:
     disabled = _edited({"tiers.low.state": "disabled", "jobs.work.tiers": ["high"]})
-    found = update({"tiers.low": _DROP, "retired": {"tiers": ["low"]}}, disabled)
+    with pytest.warns(UserWarning, match="tiers.low is retired"):
+        found = update({"tiers.low": _DROP, "retired": {"tiers": ["low"]}}, disabled)
     assert _of_interest(found) == {"LowTierQueue": "removed"}
 
 

@@ -11,11 +11,17 @@ from batch_stack.settings import Settings, SettingsError
 
 
 def _settings(
-    tiers: dict[str, tuple[str, ...]], disabled: str = "", retired: dict[str, Any] | None = None, **kinds: Any
+    tiers: dict[str, tuple[str, ...]],
+    disabled: str = "",
+    retired: dict[str, Any] | None = None,
+    *,
+    name: str = "batch-stack",
+    **kinds: Any,
 ) -> Settings:
     compute = {"a": {"type": "spot"}, "b": {"type": "on_demand"}, **kinds}
     return Settings.model_validate(
         {
+            "name": name,
             "compute": {name: one for name, one in compute.items() if one},
             "tiers": {
                 name: {
@@ -53,9 +59,10 @@ def test_without_a_file_nothing_is_checked_and_none_is_made(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_file_holds_tiers_and_kinds_only(lock: Path) -> None:
+def test_the_file_holds_names_and_kinds_only(lock: Path) -> None:
     assert json.loads(lock.read_text()) == {
         "version": 1,
+        "name": "batch-stack",
         "compute": {"a": "spot", "b": "on_demand"},
         "consumable_resources": {},
         "tiers": {
@@ -63,13 +70,16 @@ def test_the_file_holds_tiers_and_kinds_only(lock: Path) -> None:
             "y": {"compute": ["b"], "state": "enabled", "fair_share": False},
         },
         "data": {"kms": False, "file_system": False, "database": None},
+        "retired": {"tiers": [], "compute": [], "consumable_resources": []},
     }
 
 
 def test_a_tier_that_is_removed_or_renamed_is_refused_with_the_way_to_do_it(lock: Path) -> None:
     message = _refused(_settings({"x": ("a",), "renamed": ("b",)}), lock)
     assert message.startswith(f"{lock}: what is deployed would be lost\n  tiers must have 'y'")
-    assert "First set tiers.y.state to disabled and deploy" in message
+    assert "set tiers.y.state to disabled and deploy" in message
+    assert "point triggers and whoever else submits to another tier" in message
+    assert "add it with another priority" in message
 
 
 def test_a_tier_is_retired_in_two_deployments(lock: Path) -> None:
@@ -78,21 +88,75 @@ def test_a_tier_is_retired_in_two_deployments(lock: Path) -> None:
 
     check_against_lock(_settings(BOTH, disabled="y"), lock)
     assert "or retired.tiers must" in _refused(_settings({"x": ("a",)}), lock)
-    check_against_lock(retired, lock)
-    # Once gone, it may be listed for as long as one likes, or no more.
-    check_against_lock(retired, lock)
-    check_against_lock(_settings({"x": ("a",)}), lock)
+    with pytest.warns(
+        UserWarning, match=r"^tiers\.y is retired: if its queue is still deployed, this deletes it"
+    ):
+        check_against_lock(retired, lock)
+    assert json.loads(lock.read_text())["retired"]["tiers"] == ["y"]
+    # The synthesis of `cdk diff` is not that of `cdk deploy`: the warning stays for as long as it is listed.
+    with pytest.warns(UserWarning, match=r"\[ack: batch-stack:deletedQueue:tiers\.y\]$"):
+        (finding,) = check_against_lock(retired, lock)
+    assert "contains(jobQueueName, 'YTierQueue')" in finding.message
+    assert "aws batch list-jobs --job-queue NAME --job-status" in finding.message
+    assert check_against_lock(_settings({"x": ("a",)}), lock) == []
     assert list(json.loads(lock.read_text())["tiers"]) == ["x"]
+    assert "retired.tiers[0] must be what tiers once had" in _refused(retired, lock)
+
+
+@pytest.mark.parametrize(
+    ("retired", "message"),
+    [
+        ({"tiers": ["xx"]}, "retired.tiers[0] must be what tiers once had"),
+        ({"tiers": ["xx"]}, "got 'xx' (did you mean x?): without it nothing is missing"),
+        ({"compute": ["zzz"]}, "retired.compute[0] must be what compute once had"),
+        ({"consumable_resources": ["zzz"]}, "retired.consumable_resources[0] must be what"),
+    ],
+)
+def test_what_never_was_there_cannot_be_retired(lock: Path, retired: dict[str, Any], message: str) -> None:
+    assert message in _refused(_settings(BOTH, retired=retired), lock)
+
+
+def test_a_new_file_takes_the_word_for_what_was_there_before(tmp_path: Path) -> None:
+    lock = tmp_path / "batch.lock.json"
+    with pytest.warns(UserWarning, match=r"^tiers\.old is retired"):
+        check_against_lock(_settings(BOTH, retired={"tiers": ["old"]}), lock, create=True)
+    assert json.loads(lock.read_text())["retired"]["tiers"] == ["old"]
+
+
+def test_an_acknowledged_deletion_is_no_longer_shown(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    settings = _settings(BOTH, retired={"tiers": ["old"]})
+    ids = ["batch-stack:deletedQueue:tiers.old"]
+    settings = Settings.model_validate({**settings.model_dump(exclude_unset=True), "acknowledge": ids})
+    assert len(check_against_lock(settings, tmp_path / "batch.lock.json", create=True)) == 1
+    assert len(recwarn) == 0
+
+
+def test_another_name_would_be_a_second_platform(lock: Path) -> None:
+    message = _refused(_settings(BOTH, name="another"), lock)
+    assert "name must be batch-stack, as it is deployed, got 'another'" in message
+
+
+def test_a_file_without_a_name_takes_the_one_there_is(lock: Path) -> None:
+    text = json.loads(lock.read_text())
+    del text["name"], text["retired"]
+    lock.write_text(json.dumps(text))
+    check_against_lock(_settings(BOTH, name="another"), lock)
+    assert json.loads(lock.read_text())["name"] == "another"
 
 
 def test_a_compute_environment_is_retired_once_no_deployed_tier_uses_it(lock: Path) -> None:
     moved = {"x": ("a",), "y": ("a",)}
     gone = _settings(moved, retired={"compute": ["b"]}, b=None)
-    assert "compute must have 'b', which tiers.y uses as deployed" in _refused(gone, lock)
+    message = _refused(gone, lock)
+    assert "compute must have 'b', which tiers.y uses as deployed" in message
+    assert "the new compute environment first" in message
 
     check_against_lock(_settings(moved), lock)
     assert "or retired.compute must" in _refused(_settings(moved, b=None), lock)
-    check_against_lock(gone, lock)
+    with pytest.warns(UserWarning, match=r"^compute\.b is retired: .*ends every job that runs"):
+        check_against_lock(gone, lock)
     assert list(json.loads(lock.read_text())["compute"]) == ["a"]
 
 

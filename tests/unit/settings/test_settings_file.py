@@ -22,9 +22,8 @@ JOB: dict[str, Any] = {"folder": "media"}
 TIER: dict[str, Any] = {"priority": 7, "compute": ["spot"]}
 TYPES = "existing, fargate, fargate_spot, managed_instances, on_demand, spot, unmanaged"
 SECTIONS = (
-    "compute, consumable_resources, jobs, log_retention_days, messaging, name, network, notifications, "
-    "results, "
-    "retired, storage, submitters, tiers, triggers"
+    "acknowledge, compute, consumable_resources, jobs, log_retention_days, messaging, name, network, "
+    "notifications, results, retired, storage, submitters, tiers, triggers"
 )
 
 
@@ -216,7 +215,7 @@ def _spot(**settings: Any) -> dict[str, Any]:
         (["jobs"], "must be a mapping with the fields name, network, compute, consumable_resources, "
          "tiers, jobs, "
          "triggers, submitters, storage, results, messaging, notifications, log_retention_days, "
-         "retired, got ['jobs']"),
+         "retired, acknowledge, got ['jobs']"),
     ],
 )  # fmt: skip
 def test_the_message_says_where_what_was_given_and_what_is_allowed(content: Any, message: str) -> None:
