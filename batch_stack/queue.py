@@ -24,6 +24,7 @@ def message_queue(
     dead_letter_queue: sqs.DeadLetterQueue | None = None,
     key: kms.IKey | None = None,
     senders: Sequence[str] = (),
+    closed: bool = False,
 ) -> sqs.Queue:
     """Create a queue: encrypted, TLS only, messages kept for 14 days.
 
@@ -35,14 +36,17 @@ def message_queue(
         removal_policy: what becomes of it, and of the messages in it, with the stack.
         visibility_timeout: how long a message that was received stays hidden from others; by default 30 s.
         dead_letter_queue: where messages go that were received too often; a dead-letter queue has none.
-        key: encrypts its messages; by default that of SQS. Who sends or receives may use it through SQS if
-            `encryption.grant_key` says so.
+        key: encrypts its messages; by default that of SQS.
         senders: services of AWS that send to it, by their principals; they may use the key.
+        closed: whether only they, and who has `encryption.grant_key`, use the queue. The L2 then does not
+            learn of its key: it would let targets and sources of events use it without any condition.
     """
+    known = key is not None and not closed
     queue = sqs.Queue(
         scope,
         construct_id,
-        encryption=sqs.QueueEncryption.SQS_MANAGED,
+        encryption=sqs.QueueEncryption.KMS if known else sqs.QueueEncryption.SQS_MANAGED,
+        encryption_master_key=key if known else None,
         enforce_ssl=True,
         retention_period=_RETENTION,
         removal_policy=removal_policy,
@@ -50,9 +54,9 @@ def message_queue(
         dead_letter_queue=dead_letter_queue,
     )
     if key is not None:
-        # An L2 that knew of the key would let everyone who sends or receives use it in other ways, too.
-        cfn = cast(sqs.CfnQueue, queue.node.default_child)
-        cfn.sqs_managed_sse_enabled, cfn.kms_master_key_id = None, key.key_arn
+        if closed:
+            cfn = cast(sqs.CfnQueue, queue.node.default_child)
+            cfn.sqs_managed_sse_enabled, cfn.kms_master_key_id = None, key.key_arn
         for service in senders:
             admit_to_queues(queue, key, service)
     return queue

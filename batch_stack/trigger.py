@@ -113,6 +113,7 @@ class ObjectTrigger(Construct):
             ),
             key=key,
             senders=[_EVENTS],
+            closed=True,
         )
         logs = log_group(
             self,

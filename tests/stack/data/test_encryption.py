@@ -182,6 +182,17 @@ def test_rules_may_still_send_to_their_queue_only(under_key: Template) -> None:
     assert _conditions(statement) == {"aws:SourceArn": rule}
 
 
+def test_whom_a_team_lets_use_the_work_queue_may_use_its_key(cdk: Any, new_app: Callable[[], Any]) -> None:
+    stack = cdk.Stack(new_app(), "open")
+    key = cdk.aws_kms.Key(stack, "Key")
+    work = batch_stack.WorkQueue(stack, "Work", removal_policy=cdk.RemovalPolicy.RETAIN, key=key)
+    role = cdk.aws_iam.Role(stack, "Reader", assumed_by=cdk.aws_iam.AccountRootPrincipal())
+    work.queue.grant_consume_messages(role)
+    template = Template({**cdk.assertions.Template.from_stack(stack).to_json(), "Outputs": {}})
+    actions = {one for statement in template.statements("Reader") for one in _listed(statement["Action"])}
+    assert {"sqs:ReceiveMessage", "kms:Decrypt"} <= actions
+
+
 def test_the_key_is_switched_on_in_place(synth: Synth) -> None:
     def settings(*, kms: bool) -> dict[str, Any]:
         bare = {name: one for name, one in SETTINGS.items() if name not in ("storage", "results")}
