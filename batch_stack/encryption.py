@@ -23,8 +23,6 @@ _LOG = (
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 )
-OF_THIS_STACK = f"{Aws.STACK_NAME}-*"
-"""Names as CloudFormation gives them. A key's policy cannot refer to resources that refer to the key."""
 
 
 def encryption_key(scope: Construct, construct_id: str, *, removal_policy: RemovalPolicy) -> kms.Key:
@@ -73,7 +71,7 @@ def admit_to_topics(
     key: kms.IKey,
     service: str,
     *,
-    names: str = OF_THIS_STACK,
+    names: str | None = None,
     conditions: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Let a service of AWS use a key for messages that it publishes to encrypted topics.
@@ -86,11 +84,11 @@ def admit_to_topics(
         scope: a construct of the stack. If the key's policy cannot be changed from here, a warning says so.
         key: encrypts the topics.
         service: its principal: ``events.amazonaws.com``.
-        names: of the topics, with wildcards.
+        names: of the topics, with wildcards; those that CloudFormation gives in this stack, if none.
         conditions: more that must hold, on the source.
     """
-    topics = Stack.of(scope).format_arn(service="sns", resource=names)
-    what = "Topics" if names == OF_THIS_STACK else "NamedTopics"
+    topics = Stack.of(scope).format_arn(service="sns", resource=names or _of_this_stack())
+    what = "Topics" if names is None else "NamedTopics"
     context = {"aws:sns:topicArn": topics}
     _admit(key, service, WRITE, what=what, context=context, conditions=conditions)
 
@@ -110,7 +108,7 @@ def admit_to_queues(scope: Construct, key: kms.IKey, service: str) -> None:
     _admit(key, service, WRITE, what="Queues", context={"aws:sqs:arn": queues})
 
 
-def admit_logs(scope: Construct, key: kms.IKey, *, names: str = OF_THIS_STACK) -> None:
+def admit_logs(scope: Construct, key: kms.IKey, *, names: str | None = None) -> None:
     """Let CloudWatch Logs use a key for log groups.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
@@ -118,12 +116,17 @@ def admit_logs(scope: Construct, key: kms.IKey, *, names: str = OF_THIS_STACK) -
     Args:
         scope: a construct of the stack. If the key's policy cannot be changed from here, a warning says so.
         key: encrypts the log groups.
-        names: of the log groups, with wildcards.
+        names: of the log groups, with wildcards; those that CloudFormation gives in this stack, if none.
     """
-    groups = Stack.of(scope).format_arn(service="logs", resource=f"log-group:{names}")
-    what = "LogGroups" if names == OF_THIS_STACK else "NamedLogGroups"
+    groups = Stack.of(scope).format_arn(service="logs", resource=f"log-group:{names or _of_this_stack()}")
+    what = "LogGroups" if names is None else "NamedLogGroups"
     service = f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}"
     _admit(key, service, _LOG, what=what, context={"aws:logs:arn": groups})
+
+
+def _of_this_stack() -> str:
+    # As CloudFormation gives them: a key's policy cannot refer to resources that refer to the key.
+    return f"{Aws.STACK_NAME}-*"
 
 
 def _admit(

@@ -9,7 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from batch_stack.encryption import OF_THIS_STACK, admit_logs
+from batch_stack.encryption import admit_logs
 
 
 def log_group(
@@ -19,7 +19,7 @@ def log_group(
     retention_days: int,
     removal_policy: RemovalPolicy,
     key: kms.IKey | None = None,
-    names: str = OF_THIS_STACK,
+    names: str | None = None,
 ) -> logs.LogGroup:
     """Create a log group.
 

@@ -18,17 +18,11 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from batch_stack.encryption import OF_THIS_STACK, WRITE, admit_to_topics, grant_key
+from batch_stack.encryption import WRITE, admit_to_topics, grant_key
 from batch_stack.queue import message_queue
 
 _RETRY_ATTEMPTS = 24
-_MAX_EVENT_AGE = Duration.hours(24)
-# A budget's own ARN has its name, which only CloudFormation knows, after the topic is there.
-OF_OWN_BUDGETS = {
-    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
-    "ArnLike": {"aws:SourceArn": f"arn:{Aws.PARTITION}:budgets::{Aws.ACCOUNT_ID}:*"},
-}
-"""When AWS Budgets acts for a budget of this account: conditions of a policy's statement."""
+_MAX_EVENT_AGE_H = 24
 _EVENTS, _ALARMS, BUDGETS = "events.amazonaws.com", "cloudwatch.amazonaws.com", "budgets.amazonaws.com"
 
 
@@ -70,7 +64,7 @@ class Notification(Construct):
         self.topic: sns.ITopic = topic or sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
         self.key = self.topic.master_key
         # A topic of others may have any name.
-        self._topic_names = OF_THIS_STACK if topic is None else "*"
+        self._topic_names = None if topic is None else "*"
         self._is_of_this_stack = Stack.of(self.topic).node.path == Stack.of(self).node.path
         for email in emails:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
@@ -113,7 +107,7 @@ class Notification(Construct):
                     self._target_topic,
                     message=events.RuleTargetInput.from_multiline_text(text),
                     retry_attempts=_RETRY_ATTEMPTS,
-                    max_event_age=_MAX_EVENT_AGE,
+                    max_event_age=Duration.hours(_MAX_EVENT_AGE_H),
                 )
             ],
         )
@@ -140,7 +134,7 @@ class Notification(Construct):
         """
         if not self._admits_budgets:
             self._admits_budgets = True
-            self._admit(publishing_budgets(self.topic), BUDGETS, OF_OWN_BUDGETS)
+            self._admit(publishing_budgets(self.topic), BUDGETS, of_own_budgets())
 
     def grant_publish(self, grantee: iam.IGrantable) -> None:
         """Allow publishing messages here.
@@ -231,6 +225,16 @@ class Notification(Construct):
         )
 
 
+def of_own_budgets() -> dict[str, dict[str, str]]:
+    """When AWS Budgets acts for a budget of this account: conditions of a policy's statement."""
+    # A budget's own ARN has its name, which only CloudFormation knows, after the topic is there.
+    account = Aws.ACCOUNT_ID
+    return {
+        "StringEquals": {"aws:SourceAccount": account},
+        "ArnLike": {"aws:SourceArn": f"arn:{Aws.PARTITION}:budgets::{account}:*"},
+    }
+
+
 def publishing_budgets(topic: sns.ITopic) -> iam.PolicyStatement:
     """What a topic's policy says so that budgets of this account can publish to it.
 
@@ -242,7 +246,7 @@ def publishing_budgets(topic: sns.ITopic) -> iam.PolicyStatement:
         principals=[iam.ServicePrincipal(BUDGETS)],
         actions=["sns:Publish"],
         resources=[topic.topic_arn],
-        conditions=OF_OWN_BUDGETS,
+        conditions=of_own_budgets(),
     )
 
 

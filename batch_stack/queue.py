@@ -12,7 +12,7 @@ from constructs import Construct
 
 from batch_stack.encryption import admit_to_queues
 
-_RETENTION = Duration.days(14)  # the longest that SQS allows
+_RETENTION_DAYS = 14  # the longest that SQS allows
 
 
 def message_queue(
@@ -48,7 +48,7 @@ def message_queue(
         encryption=sqs.QueueEncryption.KMS if known else sqs.QueueEncryption.SQS_MANAGED,
         encryption_master_key=key if known else None,
         enforce_ssl=True,
-        retention_period=_RETENTION,
+        retention_period=Duration.days(_RETENTION_DAYS),
         removal_policy=removal_policy,
         visibility_timeout=visibility_timeout,
         dead_letter_queue=dead_letter_queue,

@@ -18,14 +18,14 @@ from batch_stack.compute_environment import COST_TAG
 from batch_stack.encryption import WRITE, admit_to_topics, grant_key
 from batch_stack.function import drop_redundant_dependency, python_function
 from batch_stack.log_group import log_group
-from batch_stack.notification import BUDGETS, OF_OWN_BUDGETS, Notification, publishing_budgets
+from batch_stack.notification import BUDGETS, Notification, of_own_budgets, publishing_budgets
 from batch_stack.permissions import function_role
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.queue import message_queue
 from batch_stack.settings import BudgetSettings
 from batch_stack.settings.checks import construct_id as pascal
 
-_FUNCTION_TIMEOUT = Duration.seconds(60)
+_FUNCTION_TIMEOUT_S = 60
 _USED_UP_PERCENT = 100
 
 
@@ -138,7 +138,7 @@ class TierBudget(Construct):
         return budget
 
     def _own_topic(self, key: kms.IKey) -> sns.Topic:
-        admit_to_topics(self, key, BUDGETS, conditions=OF_OWN_BUDGETS)
+        admit_to_topics(self, key, BUDGETS, conditions=of_own_budgets())
         topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
         topic.add_to_resource_policy(publishing_budgets(topic))
         return topic
@@ -178,7 +178,7 @@ class TierBudget(Construct):
             description=f"Disables the queue of tier {name} when its budget is used up",
             role=role,
             log_group=logs,
-            timeout=_FUNCTION_TIMEOUT,
+            timeout=Duration.seconds(_FUNCTION_TIMEOUT_S),
             environment={
                 "BUDGET_NAME": self.budget.ref,
                 "JOB_QUEUE": queue_arn,

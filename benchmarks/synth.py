@@ -20,14 +20,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import batch_stack  # noqa: F401 names the Node.js that the constructs run on, in JSII_NODE
+from batch_stack.jsii_node import packaged_node
 
 ROOT = Path(__file__).resolve().parents[1]
 YARDSTICK = Path(__file__).with_name("synth_yardstick") / "app.js"
 # What a Node.js app needs of the library; the rest carries tools for custom resources.
 PACKAGES = ("aws_cdk", "aws_cdk/cloud_assembly_schema", "constructs")
 ROUNDS = 7
-NODE = Path(os.environ["JSII_NODE"])
+NODE = packaged_node() or Path(os.environ["JSII_NODE"])
 
 
 def run() -> dict[str, Any]:
