@@ -35,15 +35,17 @@ def _build(app: batch_stack.App, settings: batch_stack.Settings, path: Path) -> 
 
 
 def _import_side_by_side() -> None:
-    """Import the settings while the library starts its Node.js, for which Python would only wait.
+    """Import the settings while Node.js starts, and the constructs while it prepares to validate.
 
-    Nothing may ask that Node.js for anything meanwhile: it takes one request at a time (docs/adr/017).
+    Settings may ask that Node.js for nothing: it takes one request at a time. Constructs should not when they
+    are imported: it answers when it is ready (docs/adr/017).
     """
     import_module("jsii")  # Alone: the sooner it is there, the sooner it starts Node.js.
     with ThreadPoolExecutor(max_workers=1) as pool:
         library = pool.submit(import_module, "aws_cdk")
         import_module("batch_stack.lock")
         library.result()
+    import_module("batch_stack.stack")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from batch_stack.job_resources import JobResources
 from batch_stack.queue import message_queue
 
 # Long enough for a step of work; whoever needs more says so by ChangeMessageVisibility as it goes on.
-_VISIBILITY_TIMEOUT = Duration.minutes(15)
+_VISIBILITY_TIMEOUT_MINUTES = 15
 _MAX_RECEIVES = 5
 
 
@@ -85,7 +85,7 @@ class WorkQueue(Construct):
             self,
             "Queue",
             removal_policy=removal_policy,
-            visibility_timeout=_VISIBILITY_TIMEOUT,
+            visibility_timeout=Duration.minutes(_VISIBILITY_TIMEOUT_MINUTES),
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letter_queue, max_receive_count=_MAX_RECEIVES
             ),

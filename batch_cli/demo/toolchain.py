@@ -42,12 +42,11 @@ def cdk_command(root: Path, *arguments: str) -> list[str]:
 
 
 def cdk_environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which ``cdk`` and the app that it calls find this very Python and this Node.js."""
+    """The environment in which ``cdk`` and the app that it calls find this very Python, whose Node.js the app takes."""
     here = str(Path(sys.executable).parent)
     return {
         **inherited,
         "PATH": os.pathsep.join([here, inherited.get("PATH", os.defpath)]),
-        "JSII_NODE": str(node_binary()),
         "CDK_DISABLE_CLI_TELEMETRY": "true",
         "CI": "true",
         "NO_COLOR": "1",
