@@ -77,6 +77,12 @@ def not_accepted(findings: Iterable[Finding], accepted: Iterable[Acceptance]) ->
     return sorted(finding for finding in findings if not any(one.covers(finding) for one in known))
 
 
+def covered_twice(findings: Iterable[Finding], accepted: Iterable[Acceptance]) -> list[Finding]:
+    """Findings with several reasons, of which one will be forgotten when the other is corrected."""
+    known = list(accepted)
+    return sorted(finding for finding in findings if sum(one.covers(finding) for one in known) > 1)
+
+
 def stale(findings: Iterable[Finding], accepted: Iterable[Acceptance]) -> list[Acceptance]:
     seen = list(findings)
     return [one for one in accepted if not any(one.covers(finding) for finding in seen)]

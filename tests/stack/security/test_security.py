@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from tests.stack.security import findings
-from tests.stack.security.findings import Acceptance, Finding, acceptances, not_accepted, stale
+from tests.stack.security.findings import (
+    Acceptance,
+    Finding,
+    acceptances,
+    covered_twice,
+    not_accepted,
+    stale,
+)
 
 pytestmark = pytest.mark.stack
 
@@ -59,6 +66,22 @@ def test_every_finding_is_accepted_for_a_stated_reason(found: list[Finding]) -> 
     assert not left, "mend these, or add a reason to accepted.toml:\n" + "\n".join(map(str, left))
 
 
+def test_no_finding_is_accepted_for_two_reasons(found: list[Finding]) -> None:
+    assert covered_twice(found, acceptances()) == []
+
+
+def test_with_a_key_of_ones_own_nothing_is_left_to_keys_of_aws(
+    found: list[Finding], whole_stacks: dict[str, Any]
+) -> None:
+    """What accepted.toml says of log groups, queues and topics."""
+    rules = {"CKV_AWS_158", "CKV_AWS_26", "CKV_AWS_27"}
+    with_key = {name for name, one in whole_stacks.items() if one.platform.settings.storage.kms}
+    with_key |= {"genomics-hpc.genomics", "production.batch-production"}
+    assert "everything" in with_key
+    assert [one for one in found if one.rule in rules and one.template in with_key] == []
+    assert {one.rule for one in found} >= rules
+
+
 def test_nothing_is_accepted_that_no_longer_occurs(found: list[Finding]) -> None:
     assert stale(found, acceptances()) == []
 
@@ -88,6 +111,9 @@ def test_an_acceptance_covers_what_it_names_and_no_more() -> None:
         other = replace(finding, **{field: value})
         assert not_accepted([finding, other], [accepted]) == [other]
         assert stale([other], [accepted]) == [accepted]
+    wider = replace(accepted, logical_id=".*")
+    assert covered_twice([finding], [accepted]) == []
+    assert covered_twice([finding], [accepted, wider]) == [finding]
 
 
 def test_the_file_of_acceptances_has_no_key_that_is_not_read(tmp_path: Path) -> None:
