@@ -13,11 +13,7 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from batch_stack.settings import Architecture, JobSettings, SettingsError
-
-_PRIVATE_ECR = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?"
-    r"/(?P<name>[a-z0-9._/-]+)(:(?P<tag>[\w.-]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
-)
+from batch_stack.settings.images import PRIVATE_ECR
 
 _REPOSITORY_ARN = re.compile(r"arn:[a-z-]+:ecr:[a-z0-9-]+:\d{12}:repository/(?P<name>.+)")
 
@@ -74,7 +70,7 @@ def job_image(
 
 
 def _named_image(scope: Construct, image: str) -> ecs.ContainerImage:
-    found = _PRIVATE_ECR.fullmatch(image)
+    found = PRIVATE_ECR.fullmatch(image)
     if found is None:
         return ecs.ContainerImage.from_registry(image)
     # By its name alone nobody would be allowed to pull it, in one's own account or in another.

@@ -39,6 +39,7 @@ class Network(Construct):
         vpc: the VPC.
         subnets: which of its subnets jobs run in.
         subnet_ids: their ids.
+        availability_zones: the Availability Zone of each of them.
         data_subnets: where a file system or a database is: subnets that stay when the mode changes, in the
             same Availability Zones as jobs; in a VPC that exists, those of the jobs.
         security_group: for instances and Fargate tasks; all egress, no ingress.
@@ -98,6 +99,7 @@ class Network(Construct):
         )
         selected = self._selected()
         self.subnet_ids = list(selected.subnet_ids)
+        self.availability_zones = list(selected.availability_zones)
         public_ids = {subnet.subnet_id for subnet in self.vpc.public_subnets}
         self.assigns_public_ip = not public_ids.isdisjoint(selected.subnet_ids)
         if vpc is not None:

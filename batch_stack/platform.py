@@ -24,6 +24,7 @@ from batch_stack.job_resources import JobResources
 from batch_stack.network import Network
 from batch_stack.notification import Notification
 from batch_stack.permissions import grant_read_jobs, grant_stop_jobs
+from batch_stack.preflight.given import given_network
 from batch_stack.preflight.report import Checks
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import (
@@ -101,9 +102,6 @@ class BatchPlatform(Construct):
             ValueError: the VPC has no such subnet.
         """
         super().__init__(scope, construct_id)
-        self._checks = Checks(self)
-        self._checks.run(settings)
-        warn_of_stack_tags(self)
         self.settings = settings
         self._containers_dir = containers_dir
         self._key = self._encryption_key(key)
@@ -119,6 +117,11 @@ class BatchPlatform(Construct):
             removal_policy=removal_policy(settings.storage),
             key=self.key,
         )
+        self._checks = Checks(self)
+        if vpc is not None:
+            self._checks.given = given_network(self.network)
+        self._checks.run(settings)
+        warn_of_stack_tags(self)
         self.compute: Mapping[str, ComputeEnvironment] = MappingProxyType(self._compute())
         self.notification = self._notification()
         self.tiers: Mapping[str, PriorityTier] = MappingProxyType(self._tiers())

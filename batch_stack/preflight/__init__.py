@@ -10,6 +10,7 @@ from batch_stack.preflight.buckets import check_buckets
 from batch_stack.preflight.capacity import check_capacity
 from batch_stack.preflight.efa import check_efa
 from batch_stack.preflight.finding import Finding
+from batch_stack.preflight.given import GivenNetwork
 from batch_stack.preflight.network import check_network
 from batch_stack.preflight.nodes import check_nodes
 from batch_stack.preflight.quotas import check_quotas
@@ -18,14 +19,13 @@ from batch_stack.preflight.updates import check_updates
 from batch_stack.preflight.use import check_use
 from batch_stack.settings import Settings
 
-__all__ = ["Finding", "preflight"]
+__all__ = ["Finding", "GivenNetwork", "preflight"]
 
 _CHECKS = (
     check_quotas,
     check_capacity,
     check_nodes,
     check_retry_policies,
-    check_network,
     check_buckets,
     check_efa,
     check_updates,
@@ -33,14 +33,16 @@ _CHECKS = (
 )
 
 
-def preflight(settings: Settings) -> list[Finding]:
+def preflight(settings: Settings, given: GivenNetwork | None = None) -> list[Finding]:
     """Check the settings as a whole.
 
     Args:
         settings: what is to be provisioned.
+        given: a VPC in place of the settings' network.
 
     Returns:
         All findings, errors first.
     """
     findings = [finding for check in _CHECKS for finding in check(settings)]
+    findings += check_network(settings, given)
     return sorted(findings, key=lambda finding: finding.level != "error")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
+from batch_stack.preflight.given import GivenNetwork
 from batch_stack.settings import (
     DataService,
     ExistingNetworkSettings,
@@ -13,16 +14,24 @@ from batch_stack.settings import (
     IsolatedNetworkSettings,
     Settings,
 )
+from batch_stack.settings.images import PRIVATE_ECR
 from batch_stack.settings.network import NEEDED_ENDPOINTS, EndpointName
 from batch_stack.settings.services import users_of
 
+# What only the deployment knows, in Python.
+_DEPLOYED = "${Token["
 _LOCAL_ZONE = re.compile(r"-\d+-")
 
 
-def check_network(settings: Settings) -> Iterator[Finding]:
-    """Check the way from jobs to AWS's services and to image registries."""
+def check_network(settings: Settings, given: GivenNetwork | None = None) -> Iterator[Finding]:
+    """Check the way from jobs to AWS's services and to image registries.
+
+    Args:
+        settings: what is to be provisioned.
+        given: a VPC in place of the settings' network.
+    """
     network = settings.network
-    isolated = isinstance(network, IsolatedNetworkSettings)
+    isolated = given is not None and given.isolated
     if isinstance(network, ExistingNetworkSettings) and network.subnets == "isolated":
         isolated = True
         yield warning(
@@ -35,11 +44,21 @@ def check_network(settings: Settings) -> Iterator[Finding]:
     if isinstance(network, ExistingNetworkSettings):
         yield from _check_local_zones(settings, network)
     for name, job in settings.jobs.items():
-        if isolated and job.image is not None and ".dkr.ecr." not in job.image:
+        if job.image is None or _DEPLOYED in job.image or PRIVATE_ECR.fullmatch(job.image):
+            continue
+        if isinstance(network, IsolatedNetworkSettings):
+            yield error(
+                "unreachableRegistry",
+                f"jobs.{name}.image must be of a private registry of Amazon ECR as long as network.mode is "
+                f"isolated, which lets no job reach another registry, got {job.image!r}: copy it into a "
+                "repository of yours",
+            )
+        elif isolated:
+            # Whoever owns the VPC may have a registry in it.
             yield warning(
                 "unreachableRegistry",
-                f"jobs.{name}.image should be of Amazon ECR in isolated subnets, which reach no other "
-                f"registry, got {job.image!r}: copy it into a repository of yours",
+                f"jobs.{name}.image should be of a private registry of Amazon ECR in isolated subnets, which "
+                f"reach no registry outside, got {job.image!r}: copy it into a repository of yours",
             )
 
 

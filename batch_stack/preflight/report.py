@@ -8,7 +8,7 @@ import jsii
 from aws_cdk import Annotations
 from constructs import Construct, IValidation
 
-from batch_stack.preflight import Finding, preflight
+from batch_stack.preflight import Finding, GivenNetwork, preflight
 from batch_stack.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Checks:
         """
         self._platform = platform
         self._waits = False
+        self.given: GivenNetwork | None = None
 
     def run(self, settings: Settings) -> None:
         """Check settings before constructs are made from them.
@@ -44,7 +45,7 @@ class Checks:
         Raises:
             SettingsError: something cannot work; the message has all of that, a line each.
         """
-        findings = preflight(settings)
+        findings = preflight(settings, self.given)
         errors = [finding.message for finding in findings if finding.level == "error"]
         place = f"at {self._platform.node.path}"
         if len(errors) == 1:
@@ -56,7 +57,7 @@ class Checks:
                 warn(self._platform, finding, settings)
             elif not self._waits:
                 self._waits = True
-                self._platform.node.add_validation(_AtTheEnd(self._platform))
+                self._platform.node.add_validation(_AtTheEnd(self._platform, self.given))
 
 
 def warn(scope: Construct, finding: Finding, settings: Settings) -> None:
@@ -76,12 +77,12 @@ def warn(scope: Construct, finding: Finding, settings: Settings) -> None:
 class _AtTheEnd:
     """Jobs and triggers may be added in Python until the template is written."""
 
-    def __init__(self, platform: BatchPlatform) -> None:
-        self._platform = platform
+    def __init__(self, platform: BatchPlatform, given: GivenNetwork | None) -> None:
+        self._platform, self._given = platform, given
 
     def validate(self) -> list[str]:
         """Return no error; leave the warnings that no addition has mended."""
-        for finding in preflight(self._platform.settings):
+        for finding in preflight(self._platform.settings, self._given):
             if finding.check in MENDED_BY_ADDITIONS:
                 warn(self._platform, finding, self._platform.settings)
         return []

@@ -161,3 +161,20 @@ def test_isolated_subnets_that_are_given_are_warned_of(
         cdk.assertions.Match.string_like_regexp("without the VPC endpoints ecs, ecs-agent, .* in their VPC"),
     )
     assert [entry.id for entry in found] == (["/Ours/Network"] if warned else [])
+
+
+def test_what_isolated_subnets_of_a_given_vpc_do_not_reach_is_said(
+    imported: Callable[..., tuple[Any, Any]], cdk: Any
+) -> None:
+    app, vpc = imported("private", "isolated")
+    settings = parse_settings({"jobs": {"quick": {"image": "busybox:1"}}}, source="existing")
+    isolated = cdk.aws_ec2.SubnetSelection(subnet_type=cdk.aws_ec2.SubnetType.PRIVATE_ISOLATED)
+    batch_stack.BatchStack(app, "Apart", settings=settings, vpc=vpc, subnets=isolated)
+    batch_stack.BatchStack(app, "Connected", settings=settings, vpc=vpc)
+    texts = {
+        name: " ".join(str(one.entry.data) for one in app.synth().get_stack_by_name(name).messages)
+        for name in ("Apart", "Connected")
+    }
+    for told in ("batch-stack:isolatedSubnets", "jobs.quick.image should be of a private registry"):
+        assert told in texts["Apart"]
+        assert told not in texts["Connected"]

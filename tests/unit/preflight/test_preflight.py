@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_engine.catalogue import instance_types
-from batch_stack.preflight import Finding, preflight
+from batch_stack.preflight import Finding, GivenNetwork, preflight
 from batch_stack.preflight.instances import AGENT_MEMORY_MIB
 from batch_stack.settings import Settings, load_settings
 
@@ -255,13 +255,39 @@ def test_subnets_without_a_way_out_are_warned_of() -> None:
     assert _findings(network=NETWORK) == []
 
 
-def test_images_of_other_registries_are_out_of_reach_in_an_isolated_network() -> None:
-    (finding,) = _findings(network={"mode": "isolated"})
-    assert finding.check == "unreachableRegistry"
-    # Of a pull-through cache the execution role could read nothing that is not in there yet.
-    assert finding.message.endswith(f"got {JOB['image']!r}: copy it into a repository of yours")
-    own = {"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/x:1"}
-    assert _findings(own, network={"mode": "isolated"}) == []
+@pytest.mark.parametrize(
+    ("image", "reached"),
+    [
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/x:1", True),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/team/x:1", True),
+        ("${Token[TOKEN.7]}.dkr.ecr.us-east-1.amazonaws.com/x:1", True),
+        # Of a pull-through cache the execution role could read nothing that is not in there yet.
+        ("public.ecr.aws/docker/library/busybox:1", False),
+        ("docker.io/foo.dkr.ecr.x/bar:1", False),
+        ("busybox:1", False),
+    ],
+)
+def test_an_isolated_network_reaches_private_registries_of_ecr_only(image: str, reached: bool) -> None:
+    findings = _findings({"image": image}, network={"mode": "isolated"})
+    assert [finding.level for finding in findings] == ([] if reached else ["error"])
+    if not reached:
+        assert findings[0].message == (
+            "jobs.j.image must be of a private registry of Amazon ECR as long as network.mode is isolated, "
+            f"which lets no job reach another registry, got {image!r}: copy it into a repository of yours"
+        )
+    # In a VPC of others there may be a registry that nobody here knows of.
+    theirs = _findings({"image": image}, network={**NETWORK, "subnets": "isolated"})
+    assert [one.check for one in theirs if one.level == "warning"] == [
+        "isolatedSubnets",
+        *([] if reached else ["unreachableRegistry"]),
+    ]
+
+
+def test_of_a_vpc_that_is_given_its_own_subnets_count() -> None:
+    settings = Settings.model_validate({"jobs": {"j": {"image": "busybox:1"}}})
+    given = GivenNetwork(subnets=2, zones=2, isolated=True)
+    assert [one.check for one in preflight(settings, given)] == ["unreachableRegistry"]
+    assert preflight(settings, GivenNetwork(subnets=2, zones=2, isolated=False)) == []
 
 
 def test_what_has_no_use_is_warned_of() -> None:
