@@ -14,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from batch_stack.settings.checks import MisfitError
 from batch_stack.settings.root import Settings
 
 
@@ -65,10 +66,14 @@ def parse_settings(content: object, *, source: str) -> Settings:
     try:
         return Settings.model_validate(content).read_from(source)
     except ValidationError as error:
-        problems = [_sentence(details) for details in error.errors()]
+        problems = [sentence for details in error.errors() for sentence in _sentences(details)]
+    raise _settings_error(problems, source)
+
+
+def _settings_error(problems: Sequence[str], source: str) -> SettingsError:
     if len(problems) == 1:
-        raise SettingsError(f"{source}: {problems[0]}")
-    raise SettingsError("\n  ".join([f"{source}: {len(problems)} settings are wrong", *problems]))
+        return SettingsError(f"{source}: {problems[0]}")
+    return SettingsError("\n  ".join([f"{source}: {len(problems)} settings are wrong", *problems]))
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -84,6 +89,11 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 )
             seen.add(name)
         return super().construct_mapping(node, deep=deep)
+
+
+def _sentences(details: ErrorDetails) -> list[str]:
+    raised = details.get("ctx", {}).get("error")
+    return raised.problems if isinstance(raised, MisfitError) else [_sentence(details)]
 
 
 def _sentence(details: ErrorDetails) -> str:

@@ -98,7 +98,7 @@ def tiers_for(settings: Settings, submitter: str, job: str) -> list[str]:
 
 
 def check_submitters(settings: Settings) -> None:
-    """Make sure that what submitters name exists, and that jobs and tiers fit each other.
+    """Make sure that the jobs and tiers that submitters name fit each other.
 
     Args:
         settings: the settings as a whole.
@@ -107,13 +107,6 @@ def check_submitters(settings: Settings) -> None:
         ValueError: they do not; the message begins with the path.
     """
     for name, submitter in settings.submitters.items():
-        for section, known in (("jobs", settings.jobs), ("tiers", settings.tiers)):
-            for index, one in enumerate(getattr(submitter, section) or []):
-                if one not in known:
-                    raise ValueError(
-                        f"submitters.{name}.{section}[{index}] must be one of "
-                        f"{', '.join(known) or '(none defined)'}, got {one!r}"
-                    )
         for index, job in enumerate(submitter.jobs or []):
             if not tiers_for(settings, name, job):
                 raise ValueError(

@@ -54,7 +54,7 @@ NODES = {"count": 2, "groups": [{"nodes": "1", "environment": {"A": "1"}}]}
         ),
         (
             _job(consumable_resources={"arn:aws:s3:::b": 1}),
-            "jobs.j.consumable_resources must be of (none defined) or ARNs, got 'arn:aws:s3:::b'",
+            "jobs.j.consumable_resources must name one of (none defined), or an ARN, got 'arn:aws:s3:::b'",
         ),
         (
             _job(secrets={"S": {"secret": TOKEN}}),
@@ -142,16 +142,16 @@ def test_a_job_whose_image_is_built_runs_on_the_architecture_that_it_is_built_fo
     [
         (
             {"jobs": {"j": {**BUILT, "tiers": ["arm", "standard"]}}},
-            "jobs.j.tiers must be of arm, because jobs.j is made for arm64, as its first tier, tiers.arm, is "
-            "(see jobs.j.tiers), got 'standard'",
+            "jobs.j.tiers[1] must be one of arm, because jobs.j is made for arm64, as its first tier, "
+            "tiers.arm, is (see jobs.j.tiers), got 'standard'",
         ),
         (
             {"jobs": {"j": {**BUILT, "tiers": ["fargate"]}}, **FARGATE},
-            "jobs.j.tiers must be of standard, because jobs.j.platform is ec2, got 'fargate'",
+            "jobs.j.tiers[0] must be one of standard, because jobs.j.platform is ec2, got 'fargate'",
         ),
         (
             {"jobs": {"j": BUILT}, "triggers": {"t": {"job": "j", "tier": "arm"}}},
-            "triggers.t.tier must be of standard, because jobs.j is made for x86_64, as its first tier, "
+            "triggers.t.tier must be one of standard, because jobs.j is made for x86_64, as its first tier, "
             "tiers.standard, is (see jobs.j.tiers), got 'arm'",
         ),
     ],

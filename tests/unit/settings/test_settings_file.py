@@ -62,7 +62,8 @@ def _spot(**settings: Any) -> dict[str, Any]:
         ),
         (
             {"tiers": {"a": {**TIER, "compute": ["spot", "on_demnd"]}}},
-            "tiers.a.compute[1] must be one of spot, on_demand, fargate, got 'on_demnd'",
+            "tiers.a.compute[1] must be one of spot, on_demand, fargate, got 'on_demnd' "
+            "(did you mean on_demand?)",
         ),
         (
             {"tiers": {"a": {**TIER, "compute": ["spot", "spot"]}}},
@@ -202,10 +203,10 @@ def _spot(**settings: Any) -> dict[str, Any]:
         ({"triggers": {"media": {"job": "media"}}},
          "triggers.media.job must be one of the jobs (none defined), got 'media'"),
         ({"jobs": {"media": JOB}, "triggers": {"t": {"job": "media", "tier": "fargate"}}},
-         "triggers.t.tier must be of critical, standard, bulk, because jobs.media.platform is ec2, got "
+         "triggers.t.tier must be one of critical, standard, bulk, because jobs.media.platform is ec2, got "
          "'fargate'"),
         ({"jobs": {"media": {**JOB, "platform": "fargate"}}, "triggers": {"t": {"job": "media"}}},
-         "triggers.t.tier must be of fargate, because jobs.media.platform is fargate, got 'standard'"),
+         "triggers.t.tier must be one of fargate, because jobs.media.platform is fargate, got 'standard'"),
         ({"notifications": {"emails": ["nobody"]}},
          "notifications.emails[0] must be an e-mail address, got 'nobody'"),
         ({"notifications": None},
@@ -303,3 +304,35 @@ def test_the_schema_is_made_once_for_all_problems(monkeypatch: pytest.MonkeyPatc
     tiers = {f"t{number}": {**TIER, "priority": -1} for number in range(20)}
     assert _problem({"tiers": tiers}).count("tiers.t") == 20
     assert len(made) <= 1
+
+
+def test_all_names_that_are_not_there_are_in_one_message_with_those_that_are_close() -> None:
+    content = {
+        "jobs": {"a": {**JOB, "tiers": ["critcal", "bulk"], "consumable_resources": {"licens": 1}}},
+        "consumable_resources": {"licence": {"total": 1}},
+        "triggers": {"t": {"job": "a", "tier": "stndard"}, "u": {"job": "aa"}},
+        "submitters": {"team": {"jobs": ["b"], "tiers": ["critcal"]}},
+    }
+    tiers = "critical, standard, bulk, fargate"
+    assert _problem(content).splitlines() == [
+        "6 settings are wrong",
+        f"  jobs.a.tiers[0] must be one of {tiers}, got 'critcal' (did you mean critical?)",
+        "  jobs.a.consumable_resources must name one of licence, or an ARN, got 'licens' "
+        "(did you mean licence?)",
+        f"  triggers.t.tier must be one of {tiers}, got 'stndard' (did you mean standard?)",
+        "  triggers.u.job must be one of the jobs a, got 'aa' (did you mean a?)",
+        "  submitters.team.jobs[0] must be one of a, got 'b'",
+        f"  submitters.team.tiers[0] must be one of {tiers}, got 'critcal' (did you mean critical?)",
+    ]
+
+
+def test_what_does_not_fit_together_is_in_one_message() -> None:
+    content = {
+        "jobs": {"a": JOB, "b": {**JOB, "tiers": ["fargate"]}},
+        "triggers": {"t": {"job": "a", "tier": "fargate"}},
+    }
+    assert [line.partition(" must")[0] for line in _problem(content).splitlines()] == [
+        "2 settings are wrong",
+        "  jobs.b.tiers[0]",
+        "  triggers.t.tier",
+    ]

@@ -165,10 +165,11 @@ def test_a_job_of_several_nodes_goes_to_no_tier_with_spot() -> None:
     nodes = {"nodes": {"count": 2}}
     assert _settings(nodes).tiers_of("solve") == ["critical"]
     assert _refusal({**nodes, "tiers": ["bulk"]}) == (
-        "tiers must be of critical, because jobs.solve.nodes cannot run on spot compute (spot), got 'bulk'"
+        "tiers[0] must be one of critical, because jobs.solve.nodes cannot run on spot compute (spot), "
+        "got 'bulk'"
     )
     assert _refusal(nodes, triggers={"new": {"job": "solve", "tier": "standard"}}) == (
-        "f: triggers.new.tier must be of critical, because jobs.solve.nodes cannot run on spot compute "
+        "f: triggers.new.tier must be one of critical, because jobs.solve.nodes cannot run on spot compute "
         "(spot), got 'standard'"
     )
 

@@ -32,7 +32,7 @@ def test_a_submitter_may_use_the_queues_of_the_job_less_those_it_does_not_name()
 @pytest.mark.parametrize(
     ("submitter", "message"),
     [
-        ({"jobs": ["smal"]}, "jobs[0] must be one of small, large, got 'smal'"),
+        ({"jobs": ["smal"]}, "jobs[0] must be one of small, large, got 'smal' (did you mean small?)"),
         (
             {"tiers": ["bulk", "fast"]},
             "tiers[1] must be one of critical, standard, bulk, fargate, got 'fast'",
