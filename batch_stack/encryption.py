@@ -87,8 +87,8 @@ def admit_to_topics(
         names: of the topics, with wildcards; those that CloudFormation gives in this stack, if none.
         conditions: more that must hold, on the source.
     """
-    topics = Stack.of(scope).format_arn(service="sns", resource=names or _of_this_stack())
-    what = "Topics" if names is None else "NamedTopics"
+    topics = Stack.of(scope).format_arn(service="sns", resource=names or _of_stack(scope, key))
+    what = _part_of_sid("Topics" if names is None else "NamedTopics", scope, key)
     context = {"aws:sns:topicArn": topics}
     _admit(key, service, WRITE, what=what, context=context, conditions=conditions)
 
@@ -105,7 +105,7 @@ def admit_to_queues(scope: Construct, key: kms.IKey, service: str) -> None:
     """
     # A queue's name has 80 characters at most: CloudFormation leaves less than a stack's name of a long one.
     queues = Stack.of(scope).format_arn(service="sqs", resource="*")
-    _admit(key, service, WRITE, what="Queues", context={"aws:sqs:arn": queues})
+    _admit(key, service, WRITE, what=_part_of_sid("Queues", scope, key), context={"aws:sqs:arn": queues})
 
 
 def admit_logs(scope: Construct, key: kms.IKey, *, names: str | None = None) -> None:
@@ -118,15 +118,31 @@ def admit_logs(scope: Construct, key: kms.IKey, *, names: str | None = None) -> 
         key: encrypts the log groups.
         names: of the log groups, with wildcards; those that CloudFormation gives in this stack, if none.
     """
-    groups = Stack.of(scope).format_arn(service="logs", resource=f"log-group:{names or _of_this_stack()}")
-    what = "LogGroups" if names is None else "NamedLogGroups"
+    names_or_own = names or _of_stack(scope, key)
+    groups = Stack.of(scope).format_arn(service="logs", resource=f"log-group:{names_or_own}")
+    what = _part_of_sid("LogGroups" if names is None else "NamedLogGroups", scope, key)
     service = f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}"
     _admit(key, service, _LOG, what=what, context={"aws:logs:arn": groups})
 
 
-def _of_this_stack() -> str:
-    # As CloudFormation gives them: a key's policy cannot refer to resources that refer to the key.
-    return f"{Aws.STACK_NAME}-*"
+def _of_stack(scope: Construct, key: kms.IKey) -> str:
+    """Names as CloudFormation gives them: a key's policy cannot refer to resources that refer to the key."""
+    if _is_of_same_stack(scope, key):
+        return f"{Aws.STACK_NAME}-*"
+    # In the template of another stack that parameter is the name of that one.
+    name = Stack.of(scope).stack_name
+    return "*" if Token.is_unresolved(name) else f"{name}-*"
+
+
+def _part_of_sid(what: str, scope: Construct, key: kms.IKey) -> str:
+    """What a statement is for; not the same for things of two stacks, since a policy has each Sid once."""
+    if _is_of_same_stack(scope, key):
+        return what
+    return f"{what}Of{''.join(filter(str.isalnum, Stack.of(scope).node.path))}"
+
+
+def _is_of_same_stack(scope: Construct, key: kms.IKey) -> bool:
+    return Stack.of(scope).node.path == Stack.of(key).node.path
 
 
 def _admit(

@@ -220,6 +220,27 @@ def test_a_topic_of_the_stack_brings_its_own_key(cdk: Any, new_app: Callable[[],
     assert sorted(admitted) == ["cloudwatch.amazonaws.com", "events.amazonaws.com"]
 
 
+def test_a_key_of_another_stack_admits_what_these_stacks_encrypt(
+    cdk: Any, new_app: Callable[[], Any]
+) -> None:
+    app = new_app()
+    security = cdk.Stack(app, "security")
+    key = cdk.aws_kms.Key(security, "CompanyKey")
+    for name in ("films", "music"):
+        stack = cdk.Stack(app, name)
+        batch_stack.Notification(stack, "Notification", key=key)
+        batch_stack.WorkQueue(stack, "Work", removal_policy=cdk.RemovalPolicy.RETAIN, key=key)
+    template = Template({**cdk.assertions.Template.from_stack(security).to_json(), "Outputs": {}})
+    topics = "aws:sns:topicArn arn:aws:sns:us-east-1:111111111111:"
+    admitted = _admitted(template)
+    for service in ("events", "cloudwatch"):
+        patterns = {one for one in admitted[f"{service}.amazonaws.com"] if one.startswith(topics)}
+        assert patterns == {f"{topics}films-*", f"{topics}music-*"}, "not the names of the key's own stack"
+    _, resource = template.one("KMS::Key")
+    names = [one["Sid"] for one in resource["Properties"]["KeyPolicy"]["Statement"] if "Sid" in one]
+    assert len(names) == len(set(names)) == 6
+
+
 def test_of_a_key_of_others_the_owner_is_told_whom_to_admit(cdk: Any, new_app: Callable[[], Any]) -> None:
     stack = cdk.Stack(new_app(), "imported")
     arn = "arn:aws:kms:us-east-1:111111111111:key/11111111-2222-3333-4444-555555555555"
