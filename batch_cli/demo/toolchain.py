@@ -42,7 +42,7 @@ def cdk_command(root: Path, *arguments: str) -> list[str]:
 
 
 def cdk_environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which ``cdk`` and the app that it calls find this very Python, whose Node.js the app takes."""
+    """The environment in which ``cdk`` and the app that it calls find this very Python, with its Node.js."""
     here = str(Path(sys.executable).parent)
     return {
         **inherited,
