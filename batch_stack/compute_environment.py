@@ -12,6 +12,7 @@ from batch_stack.compute_roles import unmanaged_service_role
 from batch_stack.network import Network
 from batch_stack.settings import (
     Architecture,
+    ComputeEnvironmentSettings,
     ExistingComputeSettings,
     FargateSettings,
     Platform,
@@ -30,6 +31,7 @@ class ComputeEnvironment(Construct):
     of one replaces it: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html
 
     Attributes:
+        settings: what it was made from.
         resource: the compute environment, of aws-cdk-lib.
         platform: ``ec2``, ``fargate``, ``managed_instances`` or ``eks``; a queue has one only.
         architecture: the CPU architecture; a queue has one only.
@@ -38,6 +40,7 @@ class ComputeEnvironment(Construct):
         efa_interfaces: how many Elastic Fabric Adapters each instance has for the nodes of its jobs.
     """
 
+    settings: ComputeEnvironmentSettings
     resource: batch.IComputeEnvironment
     platform: Platform
     architecture: Architecture
@@ -84,7 +87,7 @@ class FargateComputeEnvironment(ComputeEnvironment):
             settings: vCPU limit, and whether it is Fargate Spot.
         """
         super().__init__(scope, construct_id)
-        self.platform = settings.platform
+        self.settings, self.platform = settings, settings.platform
         self.architecture = settings.architecture
         self.resource = batch.FargateComputeEnvironment(
             self,
@@ -97,6 +100,8 @@ class FargateComputeEnvironment(ComputeEnvironment):
             enabled=settings.state == "enabled",
             replace_compute_environment=False,
         )
+        # The L2 writes an empty one, with which AWS Batch refuses every update of one on Fargate.
+        self._cfn.add_property_deletion_override("UpdatePolicy")
         self._never_replace_for_tags()
         self._outlived_by(network)
 
@@ -120,7 +125,7 @@ class UnmanagedComputeEnvironment(ComputeEnvironment):
             settings: its CPU architecture, and the vCPUs that fair share counts with.
         """
         super().__init__(scope, construct_id)
-        self.platform = settings.platform
+        self.settings, self.platform = settings, settings.platform
         self.architecture = settings.architecture
         self.service_role = unmanaged_service_role(self, "ServiceRole")
         self.resource = batch.UnmanagedComputeEnvironment(
@@ -147,7 +152,7 @@ class ExistingComputeEnvironment(ComputeEnvironment):
             settings: its ARN, and what a queue has to know of it.
         """
         super().__init__(scope, construct_id)
-        self.platform = settings.platform
+        self.settings, self.platform = settings, settings.platform
         self.architecture = settings.architecture
         # Of all kinds, those of aws-cdk-lib differ in what can be read of them, which is nothing here.
         self.resource = batch.UnmanagedComputeEnvironment.from_unmanaged_compute_environment_arn(

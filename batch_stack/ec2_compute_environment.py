@@ -63,7 +63,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         """
         super().__init__(scope, construct_id)
         spot = settings.type == "spot"
-        self.platform = settings.platform
+        self.settings, self.platform = settings, settings.platform
         self.architecture = settings.architecture
         self.efa_interfaces = settings.efa_interfaces
         self.instance_role = instance_role(self, "InstanceRole", drains=spot)

@@ -21,6 +21,7 @@ from batch_stack.job_secrets import job_secret
 from batch_stack.job_volumes import JobVolumes, SharedFileSystem
 from batch_stack.log_group import log_group
 from batch_stack.permissions import grant_submit_job, task_role
+from batch_stack.preflight.constructs import check_fits, check_job, is_checked
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import Architecture, JobSettings, RetrySettings, SettingsError
 from batch_stack.settings.retry import most_attempts, retry_strategy
@@ -92,11 +93,20 @@ class ContainerJob(Construct):
         Raises:
             SettingsError: a folder has no Dockerfile, or no containers_dir; or the settings name an access
                 point or a consumable resource that is not there.
+            ValueError: a tier is for another platform or CPU architecture, or cannot run the job, or is none
+                of those that the settings name.
         """
         super().__init__(scope, construct_id)
         self.platform, self.array_size = settings.platform, settings.array_size
         self.architecture = None if settings.any_architecture else architecture
         self.tiers = tuple(tiers)
+        self._own_retry = retry or settings.retry
+        self.retry = self._own_retry or most_attempts(tier.retry for tier in self.tiers)
+        self._name, self._settings = name, settings.model_copy(update={"retry": self._own_retry})
+        for tier in self.tiers:
+            self.check_tier(tier, at=self.node.path)
+        if not is_checked(self):
+            check_job(self, name, self._settings, self.tiers)
         self.job_role, self.execution_role = self._roles(name)
         days = log_retention_days or settings.log_retention_days or _LOG_RETENTION_DAYS
         self.log_group = log_group(
@@ -122,8 +132,6 @@ class ContainerJob(Construct):
             assign_public_ip=assign_public_ip,
             efa_interfaces=_efa_interfaces(settings, self.tiers),
         )
-        self._own_retry = retry or settings.retry
-        self.retry = self._own_retry or most_attempts(tier.retry for tier in self.tiers)
         self.definition = job_definition(self, "Definition", settings=settings, retry=self.retry, parts=parts)
         self.unversioned_arn = self._unversioned_arn()
         self._allow(given, settings.managed_policy_arns)
@@ -146,7 +154,8 @@ class ContainerJob(Construct):
                 tagged. See `BatchPlatform.grant_stop_jobs` for what that allows.
 
         Raises:
-            ValueError: a tier is for another platform or CPU architecture than the job, or there is no tier;
+            ValueError: a tier is for another platform or CPU architecture than the job, or one of `tiers` has
+                nothing that the job could run on; or there is no tier;
                 or there are shares, and one is not of letters and digits, or no tier has fair share.
         """
         chosen = tiers or self.tiers
@@ -154,6 +163,8 @@ class ContainerJob(Construct):
             raise ValueError(f"tiers must be given, because the job has none of its own, at {self.node.path}")
         for tier in chosen:
             self.check_tier(tier, at=self.node.path)
+        for tier in tiers:
+            check_fits(self, self._name, self._settings, tier)
         shared = [tier for tier in chosen if shares and tier.scheduling_policy is not None]
         if shares and not shared:
             raise ValueError(

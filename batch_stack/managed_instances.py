@@ -43,7 +43,7 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
             settings: instance types, vCPU limit (of jobs, not of instances), disks, Spot or On-Demand.
         """
         super().__init__(scope, construct_id)
-        self.platform = settings.platform
+        self.settings, self.platform = settings, settings.platform
         self.architecture = settings.architecture
         self.instance_role = managed_instance_role(self, "InstanceRole")
         self.infrastructure_role = infrastructure_role(

@@ -14,6 +14,7 @@ from constructs import Construct
 
 from batch_stack.compute_environment import ComputeEnvironment
 from batch_stack.notification import Notification
+from batch_stack.preflight.constructs import check_tier, is_checked
 from batch_stack.settings import AlarmSettings, FairShareSettings, TierSettings, TimeLimitSettings
 from batch_stack.tier_messages import job_failed_text, queue_blocked_text
 
@@ -61,7 +62,7 @@ class PriorityTier(Construct):
         notification: Notification | None = None,
         log_retention_days: int = _LOG_RETENTION_DAYS,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
-        key: kms.Key | None = None,
+        key: kms.IKey | None = None,
     ) -> None:
         """Create the queue, what shares it, what watches it, and its budget.
 
@@ -81,7 +82,8 @@ class PriorityTier(Construct):
         Raises:
             ValueError: the settings name a compute environment that is not given, too many of them, or a
                 mixture that AWS Batch refuses; or they have alarms or a budget, and nobody is to be told, or
-                the budget is to disable the queue, and there is no key.
+                the budget is to disable the queue, and there is no key; or a check before deployment found
+                what cannot work.
         """
         super().__init__(scope, construct_id)
         self.name, self.settings = name or construct_id, settings
@@ -89,6 +91,8 @@ class PriorityTier(Construct):
         _check(self, self.compute_environments)
         if notification is None:
             _check_told(self, settings)
+        if not is_checked(self):
+            check_tier(self)
         first = self.compute_environments[0]
         self.platform, self.architecture = first.platform, first.architecture
         self.retry = settings.retry
@@ -160,7 +164,7 @@ class PriorityTier(Construct):
         notification: Notification,
         log_retention_days: int,
         removal_policy: RemovalPolicy,
-        key: kms.Key | None,
+        key: kms.IKey | None,
     ) -> TierBudget | None:
         if self.settings.budget is None:
             return None

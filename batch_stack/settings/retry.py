@@ -43,8 +43,8 @@ class RetryRule(SettingsModel):
     action: Literal["retry", "exit"]
     """What is done when all its conditions match."""
     on_reason: _Reason | None = None
-    """What the container's reason is; an asterisk at its end stands for any rest. AWS Batch takes no brackets,
-    slashes and the like: end before one, with an asterisk."""
+    """What the container's reason is; an asterisk at its end stands for any rest. AWS Batch takes no bracket,
+    slash or the like: end before one, with an asterisk."""
     on_status_reason: _Reason | None = None
     """What the job's status reason is, such as `Host EC2*`; an asterisk at its end stands for any rest."""
     on_exit_code: _ExitCode | None = None

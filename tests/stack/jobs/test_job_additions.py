@@ -77,7 +77,7 @@ class Added:
         self.fair = batch_stack.PriorityTier(
             self.stack,
             "Fair",
-            compute_environments=[self.platform.compute["spot"]],
+            compute_environments=self.platform.compute,
             settings=TierSettings(
                 priority=5, compute=["spot"], fair_share=FairShareSettings(shares={"video": 1, "audio*": 2})
             ),
