@@ -47,8 +47,15 @@ class ObjectTrigger(Construct):
 
     A burst of uploads waits in a queue for as long as it takes to submit its jobs at the rate that AWS Batch
     allows (docs/adr/014). What could not be queued, or could not be submitted in two hours of trying, is kept
-    in one dead-letter queue for 14 days. S3, EventBridge and SQS deliver at least once, so a job may rarely
-    run twice; workers replace their results in one step.
+    in one dead-letter queue until 14 days after the upload. S3, EventBridge and SQS deliver at least once, so
+    a job may rarely run twice; workers replace their results in one step.
+
+    While the tier's queue is disabled, by hand or by its budget, uploads end in the dead-letter queue; an
+    alarm of the platform tells of it. When the queue is enabled again, move them back:
+    ``aws sqs start-message-move-task --source-arn DEAD_LETTER_QUEUE_ARN --destination-arn QUEUE_ARN``.
+    Messages that are moved count as new: moved while the queue is still disabled, they are back after two
+    hours, with another 14 days. Of what is lost, copy the object onto itself.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
 
     Attributes:
         function: the function that calls SubmitJob.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from batch_stack.preflight.buckets import check_buckets
 from batch_stack.preflight.capacity import check_capacity
+from batch_stack.preflight.disabled import check_disabled
 from batch_stack.preflight.efa import check_efa
 from batch_stack.preflight.finding import Finding
 from batch_stack.preflight.given import GivenNetwork
@@ -26,6 +27,7 @@ _CHECKS = (
     check_capacity,
     check_nodes,
     check_retry_policies,
+    check_disabled,
     check_buckets,
     check_efa,
     check_updates,

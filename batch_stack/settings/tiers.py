@@ -93,7 +93,9 @@ class BudgetSettings(SettingsModel):
     ]
     """At which percentages of it the topic is told."""
     on_exceeded: Literal["notify", "disable_queue"] = "notify"
-    """`disable_queue`: at 100 % the queue takes no new jobs until somebody enables it; running ones go on."""
+    """`disable_queue`: at 100 % the queue takes no new jobs until somebody enables it; running ones go on.
+    Uploads for triggers are tried for two hours, then kept in the trigger's dead-letter queue until 14 days
+    after the upload: an alarm says so, and docs/constructs/ObjectTrigger.md how to move them back."""
 
     @model_validator(mode="after")
     def _each_percentage_once(self) -> BudgetSettings:
@@ -122,7 +124,8 @@ class TierSettings(SettingsModel):
     budget: BudgetSettings | None = None
     """What it may cost; by default nobody counts."""
     state: State = "enabled"
-    """A disabled queue finishes what it has and takes no new jobs."""
+    """A disabled queue finishes what it has and takes no new jobs: uploads for triggers end in their
+    dead-letter queues."""
 
 
 DEFAULT_TIERS: dict[str, TierSettings] = {
