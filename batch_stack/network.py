@@ -40,6 +40,7 @@ class Network(Construct):
         subnets: which of its subnets jobs run in.
         subnet_ids: their ids.
         availability_zones: the Availability Zone of each of them.
+        awaits_lookup: whether the VPC is one that CDK has put there until it has looked up the one meant.
         data_subnets: where a file system or a database is: subnets that stay when the mode changes, in the
             same Availability Zones as jobs; in a VPC that exists, those of the jobs.
         security_group: for instances and Fargate tasks; all egress, no ingress.
@@ -100,6 +101,7 @@ class Network(Construct):
         selected = self._selected()
         self.subnet_ids = list(selected.subnet_ids)
         self.availability_zones = list(selected.availability_zones)
+        self.awaits_lookup = bool(selected.is_pending_lookup)
         public_ids = {subnet.subnet_id for subnet in self.vpc.public_subnets}
         self.assigns_public_ip = not public_ids.isdisjoint(selected.subnet_ids)
         if vpc is not None:
@@ -147,6 +149,8 @@ class Network(Construct):
             ValueError: there are not so many.
         """
         subnets = list(self._selected().subnets)
+        if self.awaits_lookup:
+            number = min(number, len(subnets))
         if not 1 <= number <= len(subnets):
             raise ValueError(
                 f"placement_zone must be between 1 and {len(subnets)}, the number of Availability Zones of "

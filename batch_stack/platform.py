@@ -90,7 +90,8 @@ class BatchPlatform(Construct):
             settings: what to provision.
             containers_dir: holds a folder with a Dockerfile for each job whose image is built here; only
                 such jobs need it.
-            vpc: an existing VPC; by default one is made, or named, as the settings say.
+            vpc: an existing VPC; by default one is made, or named, as the settings say. With one the settings
+                have no `network`.
             subnets: where jobs run in an existing VPC; by default its private subnets with egress, else its
                 public ones.
             key: an existing KMS key for all data, whose policy is amended where it can be; by default one is
@@ -98,10 +99,16 @@ class BatchPlatform(Construct):
 
         Raises:
             SettingsError: a check before deployment found what cannot work, or a job's folder has no
-                Dockerfile, or there is no containers_dir for it.
+                Dockerfile, or there is no containers_dir for it, or there are two networks or two keys.
             ValueError: the VPC has no such subnet.
         """
         super().__init__(scope, construct_id)
+        if vpc is not None and "network" in settings.model_fields_set:
+            raise SettingsError(
+                "network must not be given together with vpc, beside which it would do nothing, got mode "
+                f"{settings.network.mode!r} at {self.node.path}: leave it out of the settings, or leave out "
+                "vpc"
+            )
         self.settings = settings
         self._containers_dir = containers_dir
         self._key = self._encryption_key(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,19 +25,16 @@ class GivenNetwork:
     isolated: bool
 
 
-def given_network(network: Network) -> GivenNetwork | None:
+def given_network(network: Network) -> GivenNetwork:
     """Look at the subnets of a VPC that was given.
 
     Args:
         network: what was made of the VPC.
-
-    Returns:
-        None for a VPC that CDK has still to look up, and for which it has put another until then.
     """
+    if network.awaits_lookup:
+        # What must not be refused: without a synthesis the CDK command looks nothing up.
+        return GivenNetwork(subnets=sys.maxsize, zones=sys.maxsize, isolated=False)
     zones = set(network.availability_zones)
-    # What CDK puts there for the time being, until its command line has asked the account.
-    if any(zone.startswith("dummy") for zone in zones):
-        return None
     isolated = {subnet.subnet_id for subnet in network.vpc.isolated_subnets}
     return GivenNetwork(
         subnets=len(network.subnet_ids), zones=len(zones), isolated=isolated.issuperset(network.subnet_ids)

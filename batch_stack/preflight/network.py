@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.given import GivenNetwork
@@ -14,6 +14,7 @@ from batch_stack.settings import (
     IsolatedNetworkSettings,
     Settings,
 )
+from batch_stack.settings.checks import check_zones
 from batch_stack.settings.images import PRIVATE_ECR
 from batch_stack.settings.network import NEEDED_ENDPOINTS, EndpointName
 from batch_stack.settings.services import users_of
@@ -43,6 +44,7 @@ def check_network(settings: Settings, given: GivenNetwork | None = None) -> Iter
         yield from _check_endpoints(settings, network)
     if isinstance(network, ExistingNetworkSettings):
         yield from _check_local_zones(settings, network)
+    yield from _check_zones(settings, given)
     for name, job in settings.jobs.items():
         if job.image is None or _DEPLOYED in job.image or PRIVATE_ECR.fullmatch(job.image):
             continue
@@ -73,6 +75,19 @@ def _check_local_zones(settings: Settings, network: ExistingNetworkSettings) -> 
                     f"compute.{name}, because AWS Batch has no Fargate in Local Zones, got {zone!r}",
                 )
                 break
+
+
+def _check_zones(settings: Settings, given: GivenNetwork | None) -> Iterator[Finding]:
+    """Of a network that the settings do not say, but Python may have: see `settings.checks`."""
+    network = settings.network
+    problems: Iterable[str] = ()
+    if given is not None:
+        demand = "vpc must have jobs' subnets in"
+        problems = check_zones(settings, demand, zones=given.zones, subnets=given.subnets)
+    elif network.mode != "existing":
+        demand = "network.max_azs must be"
+        problems = check_zones(settings, demand, zones=network.max_azs, subnets=network.max_azs)
+    yield from (error("zones", problem) for problem in problems)
 
 
 def _check_endpoints(settings: Settings, network: IsolatedNetworkSettings) -> Iterator[Finding]:

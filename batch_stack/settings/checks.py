@@ -47,13 +47,12 @@ def _stages() -> Iterable[Iterable[Callable[[Settings], Iterable[str]]]]:
         (unknown_names,),
         (_check_compute,),
         (
-            _check_placement_zones,
+            _check_zones,
             _check_priorities,
             _check_jobs,
             _check_triggers,
             _check_submitters,
             _check_budgets,
-            _check_database,
         ),
         (_check_vcpus,),
     )
@@ -111,16 +110,42 @@ def _check_compute(settings: Settings) -> Iterator[str]:
                     )
 
 
-def _check_placement_zones(settings: Settings) -> Iterator[str]:
-    """A placement group needs a subnet in its Availability Zone."""
+def _check_zones(settings: Settings) -> Iterator[str]:
+    """Of a network that is said here; without one the VPC may be given in Python, and is looked at later."""
     network = settings.network
-    zones = len(network.availability_zones) if network.mode == "existing" else network.max_azs
+    if "network" not in settings.model_fields_set:
+        return
+    if network.mode != "existing":
+        yield from check_zones(
+            settings, "network.max_azs must be", zones=network.max_azs, subnets=network.max_azs
+        )
+    else:
+        zones, subnets = len(set(network.availability_zones)), len(network.subnet_ids)
+        yield from check_zones(settings, "network.availability_zones must be", zones=zones, subnets=subnets)
+
+
+def check_zones(settings: Settings, demand: str, *, zones: int, subnets: int) -> Iterator[str]:
+    """Make sure that the network is in as many Availability Zones as its users need.
+
+    Args:
+        settings: the settings as a whole.
+        demand: what has to have more, as the problem begins.
+        zones: in how many the network is.
+        subnets: how many subnets jobs run in.
+
+    Returns:
+        The problems, each beginning with its path.
+    """
     for name, compute in settings.compute.items():
-        if compute.type == "on_demand" and compute.placement_group and compute.placement_zone > zones:
+        # A placement group needs a subnet in its zone.
+        if compute.type == "on_demand" and compute.placement_group and compute.placement_zone > subnets:
             yield (
-                f"compute.{name}.placement_zone must be between 1 and {zones}, the number of the network's "
+                f"compute.{name}.placement_zone must be between 1 and {subnets}, the number of the network's "
                 f"Availability Zones, got {compute.placement_zone}"
             )
+    # Aurora spreads its storage over zones, and takes no subnets of a single one.
+    if settings.results.database is not None and zones < 2:
+        yield f"{demand} at least 2 Availability Zones for results.database, got {zones}"
 
 
 def _check_priorities(settings: Settings) -> Iterator[str]:
@@ -246,12 +271,3 @@ def _check_budgets(settings: Settings) -> Iterator[str]:
                     f"instances they are, got {compute!r}, which tiers.{others[0]} uses: add a compute "
                     "environment for each"
                 )
-
-
-def _check_database(settings: Settings) -> Iterator[str]:
-    """Aurora spreads its storage over Availability Zones, and takes no subnets of a single one."""
-    network = settings.network
-    zones = network.max_azs if network.mode != "existing" else len(set(network.availability_zones))
-    if settings.results.database is not None and zones < 2:
-        path = "network.max_azs" if network.mode != "existing" else "network.availability_zones"
-        yield f"{path} must be at least 2 Availability Zones for results.database, got {zones}"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import parse_settings
+from batch_stack.settings import SettingsError, parse_settings
 
 pytestmark = pytest.mark.stack
 
@@ -178,3 +178,65 @@ def test_what_isolated_subnets_of_a_given_vpc_do_not_reach_is_said(
     for told in ("batch-stack:isolatedSubnets", "jobs.quick.image should be of a private registry"):
         assert told in texts["Apart"]
         assert told not in texts["Connected"]
+
+
+def _platform(
+    cdk: Any, app: Any, vpc: Any, *, placement_zone: int = 1, **content: Any
+) -> batch_stack.BatchPlatform:
+    """One whose network the settings leave open, in a stack of its own."""
+    nodes = {"type": "on_demand", "placement_group": True, "placement_zone": placement_zone}
+    tier = {"priority": 1, "compute": ["nodes"]}
+    settings = parse_settings(
+        {"compute": {"nodes": nodes}, "tiers": {"t": tier}, **content}, source="existing"
+    )
+    stack = cdk.Stack(
+        app, f"S{len(app.node.children)}", env=cdk.Environment(account="111111111111", region="eu-west-1")
+    )
+    return batch_stack.BatchPlatform(stack, "Batch", settings=settings, vpc=vpc and vpc(stack))
+
+
+def test_a_network_in_the_settings_and_a_vpc_are_one_too_many(
+    imported: Callable[..., tuple[Any, Any]], cdk: Any
+) -> None:
+    app, vpc = imported("private")
+    with pytest.raises(
+        SettingsError,
+        match=r"network must not be given together with vpc, beside which it would do nothing, got mode "
+        r"'public' at S\d/Batch: leave it out of the settings, or leave out vpc",
+    ):
+        _platform(cdk, app, lambda _: vpc, network={"mode": "public", "flow_logs": True})
+    assert _platform(cdk, app, lambda _: vpc).network.vpc is vpc
+
+
+def test_zones_are_those_of_the_vpc_and_not_those_of_the_default(
+    new_app: Callable[[], Any], cdk: Any
+) -> None:
+    def of_zones(*letters: str) -> Callable[[Any], Any]:
+        zones = [f"eu-west-1{letter}" for letter in letters]
+        ids = [f"subnet-0b00000{number}" for number in range(len(zones))]
+        return lambda stack: cdk.aws_ec2.Vpc.from_vpc_attributes(
+            stack, "Vpc", vpc_id="vpc-0a000001", availability_zones=zones, private_subnet_ids=ids
+        )
+
+    app = new_app()
+    third = _platform(cdk, app, of_zones("a", "b", "c"), placement_zone=3)
+    assert third.compute["nodes"].resource is not None
+    with pytest.raises(
+        SettingsError, match=r"compute.nodes.placement_zone must be between 1 and 1, .* got 2"
+    ):
+        _platform(cdk, app, of_zones("a"), placement_zone=2)
+    with pytest.raises(SettingsError, match=r"vpc must have jobs' subnets in at least 2 .*, got 1"):
+        _platform(cdk, app, of_zones("a"), results={"database": {}})
+    # Without a VPC the default network counts, which nothing in the settings says.
+    with pytest.raises(
+        SettingsError, match=r"compute.nodes.placement_zone must be between 1 and 2, .* got 3"
+    ):
+        _platform(cdk, app, None, placement_zone=3)
+    # The CDK command looks a VPC up when a first synthesis has asked for it: that one must not fail.
+    asked = _platform(
+        cdk,
+        app,
+        lambda stack: cdk.aws_ec2.Vpc.from_lookup(stack, "Vpc", vpc_id="vpc-0a000001"),
+        placement_zone=3,
+    )
+    assert asked.network.awaits_lookup
