@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
 from batch_stack.settings import Architecture, JobSettings, SettingsError
+from batch_stack.settings.hints import did_you_mean
 from batch_stack.settings.images import PRIVATE_ECR
 
 _REPOSITORY_ARN = re.compile(r"arn:[a-z-]+:ecr:[a-z0-9-]+:\d{12}:repository/(?P<name>.+)")
@@ -57,16 +59,41 @@ def job_image(
         SettingsError: there is no Dockerfile in the folder, or no build context.
     """
     if settings.folder is not None:
-        if containers_dir is None:
-            raise SettingsError(
-                f"jobs.{name}.folder must not be given without containers_dir, the folder that holds it, got "
-                f"{settings.folder!r}"
-            )
-        return _built_image(scope, name, settings.folder, containers_dir, architecture)
+        check_folders({name: settings}, containers_dir)
+        return _built_image(scope, settings.folder, cast(Path, containers_dir), architecture)
     if settings.ecr_repository is not None:
         repository = _repository(scope, settings.ecr_repository)
         return ecs.ContainerImage.from_ecr_repository(repository, settings.tag)
     return _named_image(scope, cast(str, settings.image))
+
+
+def check_folders(jobs: Mapping[str, JobSettings], containers_dir: Path | None) -> None:
+    """Make sure that there is a Dockerfile for each job whose image is built here.
+
+    Args:
+        jobs: the jobs by their names in the settings, for errors.
+        containers_dir: the build context, which holds their folders.
+
+    Raises:
+        SettingsError: there is not; the message has all jobs without, a line each.
+    """
+    problems = []
+    for name, job in jobs.items():
+        if job.folder is None:
+            continue
+        if containers_dir is None:
+            problems.append(
+                f"jobs.{name}.folder must not be given without containers_dir, the folder that holds it, got "
+                f"{job.folder!r}"
+            )
+        elif not (containers_dir / job.folder / "Dockerfile").is_file():
+            there = sorted(path.parent.name for path in containers_dir.glob("*/Dockerfile"))
+            problems.append(
+                f"jobs.{name}.folder must be a folder of {containers_dir} with a Dockerfile, got "
+                f"{job.folder!r}{did_you_mean(job.folder, there)}"
+            )
+    if problems:
+        raise SettingsError("\n  ".join(problems))
 
 
 def _named_image(scope: Construct, image: str) -> ecs.ContainerImage:
@@ -99,13 +126,8 @@ def _repository_elsewhere(scope: Construct, arn: str, name: str) -> ecr.IReposit
 
 
 def _built_image(
-    scope: Construct, name: str, folder: str, containers_dir: Path, architecture: Architecture
+    scope: Construct, folder: str, containers_dir: Path, architecture: Architecture
 ) -> ecs.ContainerImage:
-    dockerfile = containers_dir / folder / "Dockerfile"
-    if not dockerfile.is_file():
-        raise SettingsError(
-            f"jobs.{name}.folder must be a folder of {containers_dir} with a Dockerfile, got {folder!r}"
-        )
     # The build context holds all workers; without this an edit to any of them would rebuild this one.
     other_workers = sorted(
         path.parent.name for path in containers_dir.glob("*/Dockerfile") if path.parent.name != folder

@@ -20,6 +20,7 @@ from batch_stack.data_services import DataServices, data_services
 from batch_stack.encryption import encryption_key
 from batch_stack.grantees import warn_if_not_granted
 from batch_stack.job import ContainerJob
+from batch_stack.job_image import check_folders
 from batch_stack.job_resources import JobResources
 from batch_stack.network import Network
 from batch_stack.notification import Notification
@@ -128,6 +129,7 @@ class BatchPlatform(Construct):
         if vpc is not None:
             self._checks.given = given_network(self.network)
         self._checks.run(settings)
+        check_folders(settings.jobs, containers_dir)
         warn_of_stack_tags(self)
         self.compute: Mapping[str, ComputeEnvironment] = MappingProxyType(self._compute())
         self.notification = self._notification()

@@ -97,7 +97,8 @@ def _check_job(settings: Settings, name: str, job: JobSettings) -> Iterator[Find
             yield error(
                 "jobFits",
                 f"jobs.{name}.{place}{what} must be {allowed} to fit an instance of {environments}, which "
-                f"tiers.{tier} uses, got {getattr(request, _FIELDS[what]):.10g}",
+                f"tiers.{tier} uses{_other_way(settings, tier, request)}, "
+                f"got {getattr(request, _FIELDS[what]):.10g}",
             )
         elif not failing:
             yield from _check_margin(settings, name, place, request, must)
@@ -123,13 +124,36 @@ def _problem(settings: Settings, tier: str, request: Request) -> tuple[str, str]
         return None
     if request.gpus > max(item.gpus for item in types):
         most = max(item.gpus for item in types)
-        return "gpus", f"at most {most}" if most else "0, for none of the instance types has a GPU,"
+        return "gpus", f"at most {most}" if most else "0"
     enough_gpus = [item for item in types if item.gpus >= request.gpus]
     if request.vcpus > max(item.vcpus for item in enough_gpus):
         return "vcpu", f"at most {max(item.vcpus for item in enough_gpus)}"
     enough_vcpus = [item for item in enough_gpus if item.vcpus >= request.vcpus]
     most_mib = max(item.memory_mib for item in enough_vcpus) - AGENT_MEMORY_MIB
     return "memory_mib", f"at most {most_mib} (the agent keeps {AGENT_MEMORY_MIB})"
+
+
+def _other_way(settings: Settings, tier: str, request: Request) -> str:
+    """What could be changed about the tier instead of the job."""
+    largest: list[tuple[int, str, str]] = []
+    gpus = 0
+    for name in settings.tiers[tier].compute:
+        for item in known_types(settings.compute[name], within_limit=False) or ():
+            gpus = max(gpus, item.gpus)
+            if request.fits(item):
+                largest.append((item.vcpus, name, item.name))
+    if largest:
+        vcpus, name, instance_type = min(largest)
+        limit = getattr(settings.compute[name], "max_vcpus", None)
+        return (
+            f" (or compute.{name}.max_vcpus at least {vcpus}, for {instance_type} would do, and is larger "
+            f"than the {limit} that there may be)"
+        )
+    if request.gpus and not gpus:
+        return (
+            ", none of whose types has a GPU (or give it GPU types, such as g5 or g6, or take another tier)"
+        )
+    return ""
 
 
 def _check_margin(

@@ -40,8 +40,14 @@ class Request:
         return self.fits(item) and self.memory_mib <= usable_mib
 
 
-def known_types(settings: ComputeEnvironmentSettings) -> Sequence[InstanceFacts] | None:
-    """The instance types of a compute environment, none larger than its vCPU limit.
+def known_types(
+    settings: ComputeEnvironmentSettings, *, within_limit: bool = True
+) -> Sequence[InstanceFacts] | None:
+    """The instance types of a compute environment.
+
+    Args:
+        settings: the compute environment.
+        within_limit: leave out those that are larger than its vCPU limit, which it never starts.
 
     Returns:
         None where that cannot be told: there are no instances, or types that the table does not have.
@@ -54,5 +60,5 @@ def known_types(settings: ComputeEnvironmentSettings) -> Sequence[InstanceFacts]
         if not facts:
             return None
         found.update((item.name, item) for item in facts)
-    most = settings.max_vcpus
+    most = settings.max_vcpus if within_limit else None
     return [item for item in found.values() if most is None or item.vcpus <= most]

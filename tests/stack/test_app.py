@@ -48,7 +48,7 @@ def test_what_cannot_work_is_said_with_the_files_name(tmp_path: Path) -> None:
     result = _run_app(settings, tmp_path)
 
     assert result.returncode == 1
-    assert result.stderr.startswith(f"{settings}: jobs.a.gpus must be 0, ")
+    assert result.stderr.startswith(f"{settings}: jobs.a.gpus must be 0 to fit ")
 
 
 def test_another_settings_file_can_be_given_and_no_node_js_has_to_be_installed(tmp_path: Path) -> None:

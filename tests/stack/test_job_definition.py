@@ -134,6 +134,20 @@ def test_a_folder_without_a_dockerfile_is_a_settings_error(
     assert str(raised.value) == expected
 
 
+def test_all_folders_that_are_missing_are_named_with_those_that_are_close(
+    new_app: Callable[[], Any], tmp_path: Path
+) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media/Dockerfile").write_text("FROM scratch\n")
+    jobs = {"a": {"folder": "medai"}, "b": {"folder": "media"}, "c": {"folder": "zzz"}}
+    settings = parse_settings({"jobs": jobs}, source="test")
+    with pytest.raises(SettingsError) as raised:
+        batch_stack.BatchStack(new_app(), "refused", settings=settings, containers_dir=tmp_path)
+    first, second = str(raised.value).splitlines()
+    assert first.endswith("with a Dockerfile, got 'medai' (did you mean media?)")
+    assert second == f"  jobs.c.folder must be a folder of {tmp_path} with a Dockerfile, got 'zzz'"
+
+
 def test_only_the_workers_own_files_are_in_its_image(new_app: Callable[[], Any], tmp_path: Path) -> None:
     files = ["batch_worker/run.py", "media/Dockerfile", "media/work.py", "other/Dockerfile", "other/work.py"]
     left_out = ["media/__pycache__/work.pyc", "media/tests/test_work.py", "media/sample/a.png"]

@@ -39,7 +39,7 @@ def test_what_cannot_work_ends_synthesis_with_all_of_it(new_app: Callable[[], An
 
 
 def test_a_single_error_is_one_line(new_app: Callable[[], Any], cdk: Any) -> None:
-    with pytest.raises(SettingsError, match=r"^jobs\.a\.gpus must be 0, .*, got 1 at Mine/Batch$"):
+    with pytest.raises(SettingsError, match=r"^jobs\.a\.gpus must be 0 to fit .*, got 1 at Mine/Batch$"):
         _platform(new_app, cdk, {"jobs": {"a": {**JOB, "gpus": 1}}})
 
 

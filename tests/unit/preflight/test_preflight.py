@@ -55,7 +55,15 @@ FITS = "to fit an instance of compute.c, which tiers.t uses"
         (
             {"gpus": 1},
             ON_DEMAND,
-            f"jobs.j.gpus must be 0, for none of the instance types has a GPU, {FITS}, got 1",
+            f"jobs.j.gpus must be 0 {FITS}, none of whose types has a GPU (or give it GPU types, such as "
+            "g5 or g6, or take another tier), got 1",
+        ),
+        # Larger than the limit that is left, though its own type would do: then the limit is what is wrong.
+        (
+            {"memory_mib": 100_000},
+            {"type": "on_demand", "instance_types": ["r6i"], "max_vcpus": 8},
+            f"jobs.j.memory_mib must be at most 65504 (the agent keeps 32) {FITS} (or compute.c.max_vcpus at "
+            "least 16, for r6i.4xlarge would do, and is larger than the 8 that there may be), got 100000",
         ),
         # A type that is larger than the compute environment may grow is no help.
         (
