@@ -26,6 +26,22 @@ IMAGE_TYPES = frozenset(
 ENDED_IMAGE_TYPES = frozenset(image for image in IMAGE_TYPES if "AL2023" not in image)
 """Amazon Linux 2: since 30 June 2026 only environments that exist run AWS's own images of it."""
 MAX_TEMPLATE_OVERRIDES = 10
+_NOT_UPDATED_ON_FARGATE = (
+    "allocationStrategy",
+    "bidPercentage",
+    "ec2Configuration",
+    "ec2KeyPair",
+    "imageId",
+    "instanceRole",
+    "instanceTypes",
+    "launchTemplate",
+    "placementGroup",
+    "tags",
+    "type",
+    "updatePolicy",
+    "updateToLatestImageVersion",
+)
+"""As AWS Batch lists them: https://github.com/aws/aws-cdk/issues/27054."""
 _GRAVITON = re.compile(r"(a1|[a-z]+\d+g[a-z]*)(\.|$)")
 _GPUS = re.compile(r"[gp]\d")
 _SERVICE_LINKED = "/AWSServiceRoleForBatch"
@@ -152,6 +168,8 @@ def check_update(environment: ComputeEnvironment, request: Wire) -> None:
     if minutes is not None and not 1 <= minutes <= 7200:
         raise ClientError(f"jobExecutionTimeoutMinutes must be between 1 and 7200, got {minutes}")
     _check_provider(current.get("managedInstancesProvider"), changes.get("managedInstancesProvider"))
+    if str(current.get("type")).startswith("FARGATE"):
+        _check_fargate_update(request, changes)
     if current.get("type") not in ("EC2", "SPOT"):
         if changes.get("type", current.get("type")) != current.get("type"):
             raise ClientError(f"type cannot be changed from {current.get('type')} to {changes['type']}")
@@ -178,6 +196,16 @@ def check_update(environment: ComputeEnvironment, request: Wire) -> None:
     if _SERVICE_LINKED not in present:
         raise ClientError(
             f"{', '.join(changed)} cannot be updated without the service role AWSServiceRoleForBatch"
+        )
+
+
+def _check_fargate_update(request: Wire, changes: Wire) -> None:
+    given = {*changes, *(["updatePolicy"] if "updatePolicy" in request else [])}
+    # The type is looked at by itself, for it may be given as it is.
+    if given & set(_NOT_UPDATED_ON_FARGATE) - {"type"}:
+        raise ClientError(
+            "The following parameters can't be updated for Fargate compute environment: "
+            f"{', '.join(_NOT_UPDATED_ON_FARGATE)}."
         )
 
 

@@ -63,6 +63,13 @@ def test_compute_environments_and_queues_can_be_replaced_and_are_changed_in_plac
         assert "JobQueueName" not in properties, where
 
 
+def test_only_environments_on_ec2_have_a_policy_of_updates(each: Each) -> None:
+    """With one, even an empty one, AWS Batch refuses to give Fargate another limit."""
+    for where, _, properties in each(COMPUTE):
+        on_ec2 = properties.get("ComputeResources", {}).get("Type") in ("EC2", "SPOT")
+        assert ("UpdatePolicy" in properties) == on_ec2, where
+
+
 def test_images_are_amazon_linux_2023_by_name(each: Each) -> None:
     """Without a name the image is the one that AWS Batch chose when the environment was made."""
     for where, _, compute in _on_ec2(each):
