@@ -101,6 +101,8 @@ def _agent_role(
         scope,
         construct_id,
         description=description,
+        # EC2 documents no source that it names when it takes this role: nothing can be asked of one. Nor can
+        # it be fooled, for an instance profile holds roles of its own account only (docs/adr/062).
         assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         inline_policies={"EcsAgent": iam.PolicyDocument(statements=statements)},
     )

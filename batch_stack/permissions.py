@@ -44,7 +44,10 @@ def task_role(scope: Construct, construct_id: str, *, description: str) -> iam.R
 
 
 def function_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:
-    """Create a role for a Lambda function, with no permission yet.
+    """Create a role that only functions of this account can take, with no permission yet.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/permissions-managed-policies.html tells which conditions the
+    trust policy of an execution role may have.
 
     Args:
         scope: the parent construct.
@@ -55,7 +58,12 @@ def function_role(scope: Construct, construct_id: str, *, description: str) -> i
         scope,
         construct_id,
         description=description,
-        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        assumed_by=iam.ServicePrincipal(
+            "lambda.amazonaws.com",
+            # No ARN: the function gets its name after the role, and Lambda takes the role for the function's
+            # event source mappings, too.
+            conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+        ),
     )
 
 

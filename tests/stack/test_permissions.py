@@ -1,6 +1,8 @@
 """Least privilege: who may do what, and who may be whom."""
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,6 +117,36 @@ def test_container_roles_can_only_be_taken_from_this_account(
     for statement in trusting_ecs.values():
         assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
         assert "aws:SourceArn" in statement["Condition"]["ArnLike"]
+
+
+def _conditions_of_trust(path: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for name, resource in json.loads(path.read_text(encoding="utf-8"))["Resources"].items():
+        if resource["Type"] == "AWS::IAM::Role":
+            for statement in resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
+                yield name, statement["Principal"]["Service"], statement.get("Condition", {})
+
+
+def test_services_take_roles_for_this_account_only_wherever_they_say_for_whom(
+    all_templates: dict[str, Path],
+) -> None:
+    """The exceptions name no source: EC2, and ECS as it launches managed instances (docs/adr/062)."""
+    seen = set()
+    for template, path in all_templates.items():
+        for name, service, condition in _conditions_of_trust(path):
+            if template.startswith("import-into") and name.startswith("ApiRole"):
+                continue  # the example's own
+            seen.add(service)
+            account = condition.get("StringEquals", {}).get("aws:SourceAccount")
+            silent = service in ("ec2.amazonaws.com", "ecs.amazonaws.com")
+            assert account == (None if silent else {"Ref": "AWS::AccountId"}), f"{name} in {template}"
+    assert seen == {
+        "batch.amazonaws.com",
+        "ec2.amazonaws.com",
+        "ecs-tasks.amazonaws.com",
+        "ecs.amazonaws.com",
+        "lambda.amazonaws.com",
+        "vpc-flow-logs.amazonaws.com",
+    }
 
 
 CLUSTERS = {":cluster/AWSBatch*", ":cluster/*_Batch_*"}
