@@ -49,8 +49,8 @@ def check_against_lock(
 
     Raises:
         SettingsError: a tier or a compute environment is gone that was not retired first, or has become
-            another; the platform has another name; what is retired was never there; or the file cannot be
-            read or written.
+            another; the platform has another name; what is retired was never there; a new compute environment
+            is disabled; or the file cannot be read or written.
     """
     if not path.exists() and not create:
         return []
@@ -66,6 +66,8 @@ def check_against_lock(
     ]
     if problems:
         raise SettingsError("\n  ".join([f"{path}: what is deployed would be lost", *problems]))
+    if known is not None:
+        _check_new(settings, known, path)
     found = list(deletions(settings))
     write(path, _of_settings(settings, remembered(settings)))
     _show(found, settings, scope)
@@ -99,6 +101,16 @@ def _of_settings(settings: Settings, retired: RetiredSettings) -> Lock:
         data=_data(settings),
         retired=retired,
     )
+
+
+def _check_new(settings: Settings, lock: Lock, path: Path) -> None:
+    """https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateComputeEnvironment.html (`state`)."""
+    for name, one in settings.compute.items():
+        if name not in lock.compute and getattr(one, "state", "enabled") == "disabled":
+            raise SettingsError(
+                f"{path}: compute.{name}.state must be enabled until it is deployed, got 'disabled': AWS "
+                "Batch makes no compute environment that is disabled"
+            )
 
 
 def _renamed(settings: Settings, lock: Lock, path: Path) -> Iterator[str]:

@@ -40,7 +40,7 @@ _NO_PLACEMENT_GROUP = re.compile(r"t\d.*|.*-flex")
 
 class _Switchable(SettingsModel):
     state: State = "enabled"
-    """A disabled one finishes what runs in it and starts nothing more."""
+    """A disabled one finishes what runs in it and starts nothing more. It begins as an enabled one."""
 
 
 class _InstanceTypes(_Switchable):

@@ -240,3 +240,13 @@ def test_a_consumable_resource_changes_in_number_but_not_in_kind(tmp_path: Path)
     assert "consumable_resources must have 'licence'" in _refused(_licences(None), lock)
     check_against_lock(_licences(None, retired=True), lock)
     assert json.loads(lock.read_text())["consumable_resources"] == {}
+
+
+def test_a_compute_environment_begins_enabled(lock: Path) -> None:
+    new = {"type": "on_demand", "state": "disabled"}
+    assert _refused(_settings(BOTH, c=new), lock) == (
+        f"{lock}: compute.c.state must be enabled until it is deployed, got 'disabled': AWS Batch makes no "
+        "compute environment that is disabled"
+    )
+    check_against_lock(_settings(BOTH, c={**new, "state": "enabled"}), lock)
+    check_against_lock(_settings(BOTH, c=new), lock)
