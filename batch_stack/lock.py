@@ -126,6 +126,7 @@ def _data(settings: Settings) -> LockedData:
     database = settings.results.database
     return LockedData(
         kms=settings.storage.kms,
+        kms_key_arn=settings.storage.kms_key_arn,
         file_system=settings.storage.file_system is not None,
         database=database.name if database is not None else None,
     )
@@ -195,11 +196,17 @@ def _lost_data(settings: Settings, lock: LockedData) -> Iterator[str]:
             "storage.kms must be true, as it is deployed: jobs could no longer read what was written with "
             "the platform's own key"
         )
-    elif now.kms and not lock.kms:
+    elif lock.kms_key_arn not in (None, now.kms_key_arn):
+        yield (
+            f"storage.kms_key_arn must be {lock.kms_key_arn}, as it is deployed: jobs could no longer read "
+            f"what was written with that key, got {now.kms_key_arn!r}"
+        )
+    elif (now.kms or now.kms_key_arn) and not (lock.kms or lock.kms_key_arn):
+        setting = "kms must be false" if now.kms else "kms_key_arn must not be given"
         for kept, place in ((lock.file_system, "storage.file_system"), (lock.database, "results.database")):
             if kept:
                 yield (
-                    f"storage.kms must be false as long as {place} is what is deployed: its key cannot be "
+                    f"storage.{setting} as long as {place} is what is deployed: its key cannot be "
                     "changed, so CloudFormation would put an empty one in its place"
                 )
     if lock.database is not None and now.database not in (None, lock.database):

@@ -26,6 +26,7 @@ class LockedData(_Model):
     """What the file knows of where data is kept."""
 
     kms: bool = False
+    kms_key_arn: str | None = None
     file_system: bool = False
     database: str | None = None
 

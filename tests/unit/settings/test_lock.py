@@ -69,7 +69,7 @@ def test_the_file_holds_names_and_kinds_only(lock: Path) -> None:
             "x": {"compute": ["a"], "state": "enabled", "fair_share": False},
             "y": {"compute": ["b"], "state": "enabled", "fair_share": False},
         },
-        "data": {"kms": False, "file_system": False, "database": None},
+        "data": {"kms": False, "kms_key_arn": None, "file_system": False, "database": None},
         "retired": {"tiers": [], "compute": [], "consumable_resources": []},
     }
 

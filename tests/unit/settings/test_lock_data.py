@@ -9,6 +9,7 @@ import pytest
 from batch_stack.lock import check_against_lock
 from batch_stack.settings import Settings, SettingsError
 
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
 FILES = {"file_system": {"access_points": {"all": {"path": "/all"}}}}
 
 
@@ -34,6 +35,26 @@ def _settings(database: str | None = None, **storage: Any) -> Settings:
             _settings("results"),
             _settings("results", kms=True),
             "storage.kms must be false as long as results.database is what is deployed",
+        ),
+        (
+            _settings(kms_key_arn=KEY),
+            _settings(kms_key_arn=KEY.replace("key/0", "key/1")),
+            f"storage.kms_key_arn must be {KEY}, as it is deployed: jobs could no longer read what",
+        ),
+        (
+            _settings(kms_key_arn=KEY),
+            _settings(kms=True),
+            f"storage.kms_key_arn must be {KEY}, as it is deployed",
+        ),
+        (
+            _settings(kms=True),
+            _settings(kms_key_arn=KEY),
+            "storage.kms must be true, as it is deployed",
+        ),
+        (
+            _settings("results"),
+            _settings("results", kms_key_arn=KEY),
+            "storage.kms_key_arn must not be given as long as results.database is what is deployed",
         ),
         (
             _settings("results"),
