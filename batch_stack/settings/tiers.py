@@ -32,7 +32,7 @@ class AlarmSettings(SettingsModel):
     """When a tier raises an alarm: so many failed jobs within so many minutes."""
 
     failed_jobs: Annotated[int, Field(ge=1, le=100_000)] = 10
-    """How many failed jobs."""
+    """How many failed jobs. An array counts as one, however many of its children failed."""
     within_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     """Within how many minutes."""
 

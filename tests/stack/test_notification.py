@@ -41,8 +41,10 @@ def _message(rule: dict[str, Any], event: dict[str, Any]) -> str:
     text = target["InputTransformer"]["InputTemplate"]
     for name, path in target["InputTransformer"]["InputPathsMap"].items():
         value: Any = event
-        for part in path.removeprefix("$.").split("."):
+        for part, index in re.findall(r"(\w+)(?:\[(\d+)\])?", path.removeprefix("$.")):
             value = value.get(part, "") if isinstance(value, dict) else ""
+            if index:
+                value = value[int(index)] if isinstance(value, list) and int(index) < len(value) else ""
         text = text.replace(f"<{name}>", str(value))
     return "\n".join(json.loads(line) for line in text.splitlines())
 
@@ -99,6 +101,22 @@ def test_the_message_on_a_failed_job_says_what_happened(
     ):
         assert part in message
     assert not re.search(r"<[a-z-]+>", message)
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        # On ECS Managed Instances; and on EKS, in a compute environment that is somebody else's.
+        {"ecsProperties": {"taskProperties": [{"containers": [{"exitCode": 65, "reason": "bad film"}]}]}},
+        {"eksProperties": {"podProperties": {"containers": [{"exitCode": 65, "reason": "bad film"}]}}},
+    ],
+)
+def test_the_message_finds_the_container_wherever_it_is(
+    rules: dict[str, dict[str, Any]], detail: dict[str, Any]
+) -> None:
+    lines = _message(rules[FAILED], {"detail": {"jobName": "cat", **detail}}).splitlines()
+    assert "Exit code: 65 bad film" in lines
+    assert "Log stream: " in lines
 
 
 def test_the_message_on_a_blocked_queue_gives_its_reason(
