@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,10 +22,13 @@ ROOT = Path(__file__).parents[2]
 CHOSEN = "import os, batch_stack; print(os.environ['JSII_NODE'], os.environ.get('BATCH_STACK_NODE'))"
 # The call is answered when the validation is prepared.
 LOAD = "import batch_stack, aws_cdk; aws_cdk.Duration.days(1)"
-# Runs in jsii's Node.js: counts the engines of the validation, and tells at the end.
+# Runs in jsii's Node.js: counts the engines of the validation, notes V8's flags, and tells at the end.
 WITNESS = """
 const { subscribe } = require('node:diagnostics_channel');
-const seen = { engines: 0, execArgv: null };
+const v8 = require('node:v8');
+const seen = { engines: 0, flags: [], execArgv: null };
+const { setFlagsFromString } = v8;
+v8.setFlagsFromString = (flag) => { seen.flags.push(flag); setFlagsFromString(flag); };
 subscribe('tracing:module.require:end', ({ id, result }) => {
   if (id !== '@aws/cloudformation-validate' || result.witnessed) return;
   const { CompositeEngine } = result;
@@ -58,15 +62,14 @@ def _python(script: str, environment: Mapping[str, str]) -> subprocess.Completed
     )
 
 
-def _witnessed(script: str, folder: Path, **environment: str) -> tuple[int, list[str]]:
-    """How many engines of the validation a script made, and the options that are left in its Node.js."""
+def _witnessed(script: str, folder: Path, **environment: str) -> dict[str, Any]:
+    """How many engines of the validation a script made, V8's flags, and the options left in its Node.js."""
     witness, result = folder / "witness.js", folder / "seen.json"
     witness.write_text(WITNESS, encoding="utf-8")
     more = {"NODE_OPTIONS": f"--require={witness}", "WITNESSED": str(result), **environment}
     ran = _python(script, _environment(**more))
     assert (ran.returncode, ran.stderr) == (0, "")
-    seen = json.loads(result.read_text(encoding="utf-8"))
-    return seen["engines"], seen["execArgv"]
+    return dict(json.loads(result.read_text(encoding="utf-8")))
 
 
 def _chosen(environment: Mapping[str, str]) -> list[str]:
@@ -113,18 +116,22 @@ def test_the_launcher_works_in_a_folder_with_blanks(tmp_path: Path) -> None:
 
 
 def test_the_validation_is_prepared_where_the_cdk_command_runs_the_app(tmp_path: Path) -> None:
-    prepared, options = _witnessed(LOAD, tmp_path, CDK_OUTDIR=str(tmp_path / "out"))
+    seen = _witnessed(LOAD, tmp_path, CDK_OUTDIR=str(tmp_path / "out"))
 
-    assert prepared == 1
-    # Nothing that the library starts is started with our module.
-    assert options == ["--max-old-space-size=4069", "--preserve-symlinks"]
+    assert seen == {
+        "engines": 1,
+        # Unknown to V8, it would have said so.
+        "flags": ["--wasm-tiering-budget=2000000000"],
+        # Nothing that the library starts is started with our module.
+        "execArgv": ["--max-old-space-size=4069", "--preserve-symlinks"],
+    }
 
 
 @pytest.mark.parametrize("environment", [{}, {"CDK_OUTDIR": "out", "CDK_VALIDATION": "false"}])
 def test_the_validation_is_not_prepared_where_there_is_none(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    assert _witnessed(LOAD, tmp_path, **environment)[0] == 0
+    assert _witnessed(LOAD, tmp_path, **environment)["engines"] == 0
 
 
 def test_the_synthesis_validates_with_what_was_prepared(tmp_path: Path) -> None:
@@ -136,7 +143,7 @@ def test_the_synthesis_validates_with_what_was_prepared(tmp_path: Path) -> None:
     )
     out = tmp_path / "out"
 
-    assert _witnessed(script, tmp_path, CDK_OUTDIR=str(out))[0] == 1
+    assert _witnessed(script, tmp_path, CDK_OUTDIR=str(out))["engines"] == 1
 
     report = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     assert "one" in report["artifacts"]
