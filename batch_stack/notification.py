@@ -137,7 +137,7 @@ class Notification(Construct):
             self._admit(publishing_budgets(self.topic), BUDGETS, of_own_budgets())
 
     def grant_publish(self, grantee: iam.IGrantable) -> None:
-        """Allow publishing messages here.
+        """Allow publishing messages here; a warning says what the owner of an imported topic has to allow.
 
         Args:
             grantee: who may.
@@ -146,6 +146,14 @@ class Notification(Construct):
             iam.PolicyStatement(actions=["sns:Publish"], resources=[self.topic.topic_arn])
         )
         grant_key(grantee, self.key, actions=WRITE, service="sns")
+        if not isinstance(self.topic, sns.Topic):
+            who = getattr(grantee, "node", self.node).path
+            Annotations.of(self).add_warning_v2(
+                f"batch-stack:topicPolicy:{who}",
+                f"The policy of the existing topic, if another account has it, must let the role {who} do "
+                f"sns:Publish, and its key, if it has one, must let that role do kms:Decrypt and "
+                f"kms:GenerateDataKey: neither can be changed from here. At {self.node.path}",
+            )
 
     def watch_dead_letters(self, owner: str, queue: sqs.IQueue) -> None:
         """Send a message when something could not be delivered.

@@ -48,6 +48,33 @@ def test_an_imported_topic_is_published_to_and_its_owner_is_told_whom_to_admit(
         )
 
 
+def _warned_of_the_role(cdk: Any, stack: Any) -> list[str]:
+    any_value = cdk.assertions.Match.any_value()
+    warned = cdk.assertions.Annotations.from_stack(stack).find_warning("*", any_value)
+    return [str(one.entry.data) for one in warned if "must let the role" in str(one.entry.data)]
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_a_role_that_publishes_needs_the_owner_of_an_imported_topic(
+    cdk: Any, new_app: Callable[[], Any], imported: bool
+) -> None:
+    """That of the function which disables a queue: services of AWS are not all that publishes."""
+    budget = {"usd_per_month": 100, "on_exceeded": "disable_queue"}
+    content = {
+        "compute": {"c": {"type": "spot"}},
+        "tiers": {"t": {"priority": 1, "compute": ["c"], "budget": budget}},
+        "notifications": {"topic_arn": ARN} if imported else {},
+    }
+    stack = batch_stack.BatchStack(new_app(), "acts", settings=parse_settings(content, source="test"))
+    warned = _warned_of_the_role(cdk, stack)
+    if not imported:
+        assert warned == []
+        return
+    (text,) = warned
+    assert "must let the role acts/Default/TTier/Budget/FunctionRole do sns:Publish" in text
+    assert "must let that role do kms:Decrypt and kms:GenerateDataKey" in text
+
+
 def test_a_topic_of_the_same_stack_admits_what_publishes(cdk: Any, new_app: Callable[[], Any]) -> None:
     stack = cdk.Stack(new_app(), "own")
     topic = cdk.aws_sns.Topic(stack, "Operations")
@@ -57,6 +84,9 @@ def test_a_topic_of_the_same_stack_admits_what_publishes(cdk: Any, new_app: Call
     (policy,) = _resources(cdk, stack, "AWS::SNS::TopicPolicy")
     admitted = {one["Principal"]["Service"] for one in policy["PolicyDocument"]["Statement"]}
     assert admitted == {"events.amazonaws.com", "cloudwatch.amazonaws.com"}
+    role = cdk.aws_iam.Role(stack, "Role", assumed_by=cdk.aws_iam.AccountRootPrincipal())
+    notification.grant_publish(role)
+    assert _warned_of_the_role(cdk, stack) == []
 
 
 def test_a_topic_of_another_kind_is_refused() -> None:
