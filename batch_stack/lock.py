@@ -80,7 +80,7 @@ def _show(found: list[Finding], settings: Settings, scope: Construct | None) -> 
             if finding.id not in settings.acknowledge:
                 warnings.warn(f"{finding.message} [ack: {finding.id}]", stacklevel=3)
     elif found:
-        from batch_stack.preflight.report import warn
+        from batch_stack.preflight.report import warn  # noqa: PLC0415
 
         for finding in found:
             warn(scope, finding, settings)
@@ -116,9 +116,9 @@ def _check_new(settings: Settings, lock: Lock, path: Path) -> None:
 def _renamed(settings: Settings, lock: Lock, path: Path) -> Iterator[str]:
     if lock.name not in (None, settings.name):
         yield (
-            f"name must be {lock.name}, as it is deployed, got {settings.name!r}: CloudFormation would make a "
-            "second platform, with empty queues and buckets, beside the first. For one more, write a settings "
-            f"file of its own; once the first is destroyed, remove {path.name}"
+            f"name must be {lock.name}, as it is deployed, got {settings.name!r}: CloudFormation would make "
+            "a second platform, with empty queues and buckets, beside the first. For one more, write a "
+            f"settings file of its own; once the first is destroyed, remove {path.name}"
         )
 
 

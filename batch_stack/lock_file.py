@@ -34,8 +34,8 @@ class LockedData(_Model):
 class Lock(_Model):
     """What the file knows of a platform: tiers, kinds of compute environments, and what jobs share.
 
-    `retired` has what the settings retire and the platform once had: the file remembers it for as long as they
-    say so, because nobody can tell here which synthesis is the one that is deployed.
+    `retired` has what the settings retire and the platform once had: the file remembers it for as long as
+    they say so, because nobody can tell here which synthesis is the one that is deployed.
     """
 
     version: int = 1

@@ -42,8 +42,8 @@ def remembered(settings: Settings) -> RetiredSettings:
 def deletions(settings: Settings) -> Iterator[Finding]:
     """Warn of what is deleted with jobs in it if it was not disabled in the account, or is not empty.
 
-    Neither can be told offline, nor which synthesis is the one that is deployed: the warning stays until the
-    name is taken out of `retired`.
+    Neither can be told offline, nor which synthesis is the one that is deployed: the warning stays until
+    the name is taken out of `retired`.
 
     Args:
         settings: what is to be provisioned.
@@ -52,20 +52,22 @@ def deletions(settings: Settings) -> Iterator[Finding]:
         queue = f"{construct_id(name)}TierQueue"
         yield warning(
             "deletedQueue",
-            f"tiers.{name} is retired: if its queue is still deployed, this deletes it with every job in it. "
-            "Be sure that `state: disabled` was deployed, not only synthesised, and that the queue is empty:\n"
+            f"tiers.{name} is retired: if its queue is still deployed, this deletes it with every job in "
+            "it. Be sure that `state: disabled` was deployed, not only synthesised, and that the queue is "
+            "empty:\n"
             "  aws batch describe-job-queues --query "
             f"\"jobQueues[?contains(jobQueueName, '{queue}')].[jobQueueName,state]\"\n"
-            f"  for status in {_STATUSES}; do aws batch list-jobs --job-queue NAME --job-status $status; done\n"
+            f"  for status in {_STATUSES}; do "
+            "aws batch list-jobs --job-queue NAME --job-status $status; done\n"
             f"Once that is deployed, take {name!r} out of retired.tiers",
         )
     for name in settings.retired.compute:
         environment = f"{construct_id(name)}Compute"
         yield warning(
             "deletedCompute",
-            f"compute.{name} is retired: if it is still deployed, this deletes it and ends every job that runs "
-            "on it. Be sure that the tiers were deployed without it, not only synthesised, and that nothing "
-            "runs there:\n"
+            f"compute.{name} is retired: if it is still deployed, this deletes it and ends every job that "
+            "runs on it. Be sure that the tiers were deployed without it, not only synthesised, and that "
+            "nothing runs there:\n"
             '  aws batch describe-compute-environments --query "computeEnvironments[?contains('
             f"computeEnvironmentName, '{environment}')].[computeEnvironmentName,ecsClusterArn]\"\n"
             "  aws ecs list-tasks --cluster ARN\n"

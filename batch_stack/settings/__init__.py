@@ -1,7 +1,7 @@
 """The settings of a batch platform, typed and checked. Knows nothing of CDK."""
 
-from batch_stack.settings.additions import with_job, with_trigger
-from batch_stack.settings.base import Architecture, LogRetentionDays, OnDelete, Platform, State
+from batch_stack.settings.additions import with_job, with_schedule, with_trigger
+from batch_stack.settings.base import Architecture, LogRetentionDays, OnDelete, Platform, SettingsError, State
 from batch_stack.settings.compute import (
     ComputeEnvironmentSettings,
     Ec2Settings,
@@ -12,7 +12,7 @@ from batch_stack.settings.compute import (
     SpotSettings,
     UnmanagedSettings,
 )
-from batch_stack.settings.file import SettingsError, load_settings, parse_settings
+from batch_stack.settings.file import load_settings, parse_settings
 from batch_stack.settings.jobs import (
     JobSettings,
     NodeGroupSettings,
@@ -35,6 +35,7 @@ from batch_stack.settings.root import (
 )
 from batch_stack.settings.secrets import SecretSettings
 from batch_stack.settings.services import DataService
+from batch_stack.settings.schedules import ScheduleSettings
 from batch_stack.settings.storage import (
     AccessPointSettings,
     DatabaseSettings,
@@ -112,5 +113,6 @@ __all__ = [
     "load_settings",
     "parse_settings",
     "with_job",
+    "with_schedule",
     "with_trigger",
 ]

@@ -1,13 +1,14 @@
-"""Settings to which a job or a trigger is added in Python, checked like those of a file."""
+"""Settings to which a job, a trigger or a schedule is added in Python, checked like those of a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from batch_stack.settings.base import SettingsError
 from batch_stack.settings.checks import check_all
-from batch_stack.settings.file import SettingsError
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.root import Settings, TriggerSettings
+from batch_stack.settings.schedules import ScheduleSettings
 
 
 def with_job(settings: Settings, name: str, job: JobSettings) -> Settings:
@@ -36,6 +37,20 @@ def with_trigger(settings: Settings, name: str, trigger: TriggerSettings) -> Set
         SettingsError: there is a trigger of that name, or this one does not fit the rest.
     """
     return _with(settings, "triggers", settings.triggers, name, trigger)
+
+
+def with_schedule(settings: Settings, name: str, schedule: ScheduleSettings) -> Settings:
+    """The same settings with one schedule more.
+
+    Args:
+        settings: the settings, which stay as they are.
+        name: the schedule's name.
+        schedule: the schedule.
+
+    Raises:
+        SettingsError: there is a schedule of that name, or this one does not fit the rest.
+    """
+    return _with(settings, "schedules", settings.schedules, name, schedule)
 
 
 def _with(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Architecture = Literal["x86_64", "arm64"]
 Platform = Literal["ec2", "fargate", "managed_instances", "eks"]
@@ -57,7 +57,33 @@ PolicyArn = Annotated[
 NonEmpty = Annotated[str, Field(min_length=1, description="text of at least one character")]
 
 
-class SettingsModel(BaseModel):
+class SettingsError(ValueError):
+    """The settings cannot be used; the message names the file, the field, the value and what is allowed."""
+
+
+class _Told(type(BaseModel)):  # type: ignore[misc]
+    """Has what is wrong with settings that are made in Python said as it is of those of a file."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except ValidationError as error:
+            # Here, because the wording needs all settings, which need this class.
+            from batch_stack.settings.wording import problems_of  # noqa: PLC0415
+
+            problems = problems_of(error, cls)
+            raise SettingsError("\n  ".join([f"{cls.__name__}: {problems[0]}", *problems[1:]])) from None
+
+
+if TYPE_CHECKING:
+    _Base = BaseModel
+else:
+
+    class _Base(BaseModel, metaclass=_Told):
+        pass
+
+
+class SettingsModel(_Base):
     """Settings cannot be changed once they are checked, and know no field but their own."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

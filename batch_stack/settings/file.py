@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import shlex
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from batch_stack.settings.checks import MisfitError
+from batch_stack.settings.base import SettingsError
 from batch_stack.settings.root import Settings
-
-
-class SettingsError(Exception):
-    """The settings cannot be used; the message names the file, the field, the value and what is allowed."""
+from batch_stack.settings.wording import problems_of
 
 
 def load_settings(path: Path) -> Settings:
@@ -66,7 +58,7 @@ def parse_settings(content: object, *, source: str) -> Settings:
     try:
         return Settings.model_validate(content).read_from(source)
     except ValidationError as error:
-        problems = [sentence for details in error.errors() for sentence in _sentences(details)]
+        problems = problems_of(error, Settings)
     raise _settings_error(problems, source)
 
 
@@ -89,129 +81,3 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 )
             seen.add(name)
         return super().construct_mapping(node, deep=deep)
-
-
-def _sentences(details: ErrorDetails) -> list[str]:
-    raised = details.get("ctx", {}).get("error")
-    return raised.problems if isinstance(raised, MisfitError) else [_sentence(details)]
-
-
-def _sentence(details: ErrorDetails) -> str:
-    path, schema = _resolve(details["loc"])
-    given = details["input"]
-    if details["type"] == "extra_forbidden":
-        return _unknown_field(details["loc"])
-    if details["type"] == "missing":
-        return f"{path} is required: {_allowed(schema)}"
-    if details["type"] == "value_error":
-        # Raised by a check across fields, whose text begins with the field it means.
-        return f"{path}.{details['ctx']['error']}".removeprefix(".")
-    if "discriminator" in schema:
-        return _wrong_kind(path, schema, given)
-    return f"{path} must {_must(details, schema)}".removeprefix(" ")
-
-
-def _must(details: ErrorDetails, schema: Mapping[str, Any]) -> str:
-    given = details["input"]
-    if details["type"] == "too_short" and not given:
-        return f"have at least one entry, got {given!r}"
-    if details["type"] == "too_long":
-        return f"have at most {details['ctx']['max_length']} entries, got {len(given)}"
-    if details["type"] == "multiple_of":
-        return f"be a multiple of {details['ctx']['multiple_of']:g}, got {given!r}"
-    return f"be {_allowed(schema)}, got {given!r}{_as_a_list(details)}"
-
-
-def _as_a_list(details: ErrorDetails) -> str:
-    """What to write in place of a single value where a list belongs."""
-    given = details["input"]
-    if details["type"] != "list_type" or not isinstance(given, str | int | float):
-        return ""
-    entries: list[object] = [given]
-    if details["loc"][-1] == "command" and isinstance(given, str):
-        entries = [*_words(given)]
-    elif isinstance(given, str):
-        entries = [entry.strip() for entry in given.split(",")]
-    flow = yaml.safe_dump(entries, default_flow_style=True, width=math.inf, allow_unicode=True)
-    return f": write {flow.strip()}"
-
-
-def _words(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError:  # a quotation mark without its pair
-        return command.split()
-
-
-def _unknown_field(place: Sequence[int | str]) -> str:
-    known = sorted(_resolve(place[:-1])[1]["properties"])
-    path, name = _resolve(place)[0], str(place[-1])
-    close = get_close_matches(name, known, n=1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    return f"{path} is not a setting{hint}; allowed here: {', '.join(known)}"
-
-
-def _wrong_kind(path: str, schema: Mapping[str, Any], given: object) -> str:
-    discriminator = schema["discriminator"]
-    name, kinds = discriminator["propertyName"], ", ".join(discriminator["mapping"])
-    if not isinstance(given, Mapping):
-        return f"{path} must be a mapping with the field {name} (one of {kinds}), got {given!r}"
-    if name not in given:
-        return f"{path}.{name} is required: one of {kinds}"
-    return f"{path}.{name} must be one of {kinds}, got {given[name]!r}"
-
-
-@cache
-def _schema() -> Mapping[str, Any]:
-    """The schema of all settings: it takes longer to make than all else that is said of a problem."""
-    return Settings.model_json_schema()
-
-
-def _resolve(place: Sequence[int | str]) -> tuple[str, Mapping[str, Any]]:
-    """Return the path of a field as a reader of the file writes it, and the field's schema."""
-    root = _schema()
-    node: Mapping[str, Any] = root
-    path = ""
-    for part in place:
-        if "discriminator" in node:
-            # pydantic names the member of a union, which is no level of the file.
-            node = _dereferenced(root, {"$ref": node["discriminator"]["mapping"][part]})
-            continue
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-        child = node["items"] if isinstance(part, int) else node.get("properties", {}).get(part)
-        node = _dereferenced(root, child or node.get("additionalProperties") or {})
-    return path.removeprefix("."), node
-
-
-def _dereferenced(root: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "anyOf" in node:
-        node = next(option for option in node["anyOf"] if option.get("type") != "null")
-    if "$ref" in node:
-        node = root["$defs"][node["$ref"].rpartition("/")[2]]
-    return node
-
-
-def _allowed(schema: Mapping[str, Any]) -> str:
-    """Say what a field takes, for the end of "must be"."""
-    if "enum" in schema:
-        return "one of " + ", ".join(map(str, schema["enum"]))
-    kind = schema.get("type")
-    if kind in ("integer", "number"):
-        return _allowed_number(schema)
-    if kind == "object":
-        fields = schema.get("properties")
-        return f"a mapping with the fields {', '.join(fields)}" if fields else "a mapping"
-    if "description" in schema:
-        return str(schema["description"])
-    if kind == "string":
-        return f"text of at most {schema['maxLength']} characters" if "maxLength" in schema else "text"
-    return {"boolean": "true or false", "array": "a list"}[str(kind)]
-
-
-def _allowed_number(schema: Mapping[str, Any]) -> str:
-    noun = "a whole number" if schema["type"] == "integer" else "a number"
-    if "exclusiveMinimum" in schema:
-        return f"{noun} above {schema['exclusiveMinimum']:g} and at most {schema['maximum']:g}"
-    if "maximum" in schema:
-        return f"{noun} between {schema['minimum']:g} and {schema['maximum']}"
-    return f"{noun} of at least {schema['minimum']:g}"

@@ -11,6 +11,8 @@ from batch_stack.settings.base import KeyArn, NonEmpty, SettingsModel
 
 _SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^:\s]+")
 _PARAMETER_ARN = re.compile(r"arn:[a-z-]+:ssm:[a-z0-9-]+:\d{12}:parameter/[^:\s]+")
+_FORM_OF_SECRETS = "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX"
+_FORM_OF_PARAMETERS = "arn:aws:ssm:REGION:ACCOUNT:parameter/NAME"
 _SECRET_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 _PARAMETER_NAME = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _LIKE_A_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
@@ -43,8 +45,8 @@ class SecretSettings(SettingsModel):
         allowed = _PARAMETER_ARN if (name or "").startswith("arn:") else _PARAMETER_NAME
         if name is not None and not allowed.fullmatch(name):
             raise ValueError(
-                "parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, without a "
-                f"version, got {name!r}"
+                f"parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, "
+                f"{_FORM_OF_PARAMETERS}, without a version, got {name!r}{_of_the_other_kind(name, 'ssm')}"
             )
         return self
 
@@ -53,8 +55,8 @@ class SecretSettings(SettingsModel):
         if name.startswith("arn:"):
             if not _SECRET_ARN.fullmatch(name):
                 raise ValueError(
-                    "secret must be a name or the ARN of a secret, without a key (which is `field`) or a "
-                    f"version, got {name!r}"
+                    f"secret must be a name or the ARN of a secret, {_FORM_OF_SECRETS}, without a key (which "
+                    f"is `field`) or a version, got {name!r}{_of_the_other_kind(name, 'secretsmanager')}"
                 )
         elif not _SECRET_NAME.fullmatch(name):
             raise ValueError(
@@ -63,5 +65,13 @@ class SecretSettings(SettingsModel):
         elif _LIKE_A_SUFFIX.search(name):
             # Secrets Manager would take the end of such a name for the suffix of an ARN, and find nothing.
             raise ValueError(
-                f"secret must be an ARN if its name ends in a hyphen and six characters, got {name!r}"
+                "secret must be an ARN if its name ends in a hyphen and six characters "
+                f"({_FORM_OF_SECRETS}), got {name!r}"
             )
+
+
+def _of_the_other_kind(arn: str, own: str) -> str:
+    """What to write instead for the ARN of the other of the two services."""
+    field = {"ssm": "parameter", "secretsmanager": "secret"}
+    service = next((part for part in arn.split(":")[2:3] if part in field and part != own), None)
+    return f": write `{field[service]}:` for it" if service is not None else ""

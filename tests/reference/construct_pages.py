@@ -30,9 +30,9 @@ network = Network(stack, "Network", settings=IsolatedNetworkSettings(mode="isola
 ```
 
 Import `batch_stack` before `aws_cdk`: jsii then runs on the Node.js that is installed with it. Settings that
-are read (`load_settings`, `parse_settings`) or checked together (`BatchPlatform`) raise `SettingsError`; a
-single model that is made in Python (`JobSettings(...)`) raises pydantic's `ValidationError`, a `ValueError`;
-what does not fit a construct is a `ValueError`, with the construct's path.
+are read (`load_settings`, `parse_settings`), made in Python (`JobSettings(...)`) or checked together
+(`BatchPlatform`) raise `SettingsError`, a `ValueError`; what does not fit a construct is a plain `ValueError`,
+with the construct's path.
 
 These pages are written by `make docs` from the docstrings: edit those.
 """

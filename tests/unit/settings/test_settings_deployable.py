@@ -64,7 +64,7 @@ NODES = {"count": 2, "groups": [{"nodes": "1", "environment": {"A": "1"}}]}
         (
             _job(secrets={"S": {"parameter": "a b"}}),
             "jobs.j.secrets.S.parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, "
-            "without a version, got 'a b'",
+            "arn:aws:ssm:REGION:ACCOUNT:parameter/NAME, without a version, got 'a b'",
         ),
         (
             _job(environment={"A=B": "c"}),

@@ -20,6 +20,9 @@ def _refusal(job: dict[str, Any], **others: Any) -> str:
 
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCd12"
+PARAMETER = "arn:aws:ssm:eu-west-1:123456789012:parameter/db"
+SECRETS = "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX"
+PARAMETERS = "arn:aws:ssm:REGION:ACCOUNT:parameter/NAME"
 
 
 @pytest.mark.parametrize(
@@ -27,22 +30,33 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCd12"
     [
         (
             {"secret": "db-master"},
-            "secret must be an ARN if its name ends in a hyphen and six characters, got 'db-master'",
+            "secret must be an ARN if its name ends in a hyphen and six characters "
+            "(arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX), got 'db-master'",
         ),
         (
             {"secret": f"{ARN}:password::"},
-            "secret must be a name or the ARN of a secret, without a key (which is `field`) or a version, "
-            f"got '{ARN}:password::'",
+            f"secret must be a name or the ARN of a secret, {SECRETS}, without a key (which is `field`) or a "
+            f"version, got '{ARN}:password::'",
         ),
         (
             {"secret": "arn:aws:s3:::bucket"},
-            "secret must be a name or the ARN of a secret, without a key (which is `field`) or a version, "
-            "got 'arn:aws:s3:::bucket'",
+            f"secret must be a name or the ARN of a secret, {SECRETS}, without a key (which is `field`) or a "
+            "version, got 'arn:aws:s3:::bucket'",
         ),
         (
             {"parameter": "arn:aws:s3:::bucket"},
-            "parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, without a "
-            "version, got 'arn:aws:s3:::bucket'",
+            f"parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, {PARAMETERS}, "
+            "without a version, got 'arn:aws:s3:::bucket'",
+        ),
+        (
+            {"secret": PARAMETER},
+            f"secret must be a name or the ARN of a secret, {SECRETS}, without a key (which is `field`) or a "
+            f"version, got '{PARAMETER}': write `parameter:` for it",
+        ),
+        (
+            {"parameter": ARN},
+            f"parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, {PARAMETERS}, "
+            f"without a version, got '{ARN}': write `secret:` for it",
         ),
         ({"secret": "db", "field": "a:b"}, "field must be a key of a JSON object, got 'a:b'"),
         ({"secret": "db", "parameter": "db"}, "secret or parameter must be given, one of the two"),
