@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from batch_engine.catalogue import InstanceFacts, efa_interfaces, instance_types
 from batch_stack.settings.base import Architecture
@@ -26,6 +27,7 @@ def family_of(name: str) -> str:
     return name.partition(".")[0]
 
 
+@cache  # each look goes through the whole table, and a synthesis takes hundreds
 def facts_of(name: str) -> tuple[InstanceFacts, ...]:
     """All types that a type's, a family's or a bundle's name stands for; none if the table has none."""
     families = BUNDLES.get(name, (name,))
