@@ -1,4 +1,4 @@
-"""The volumes of a job: scratch space, file systems of EFS and S3 Files, folders of the host."""
+"""The volumes of a job: scratch space, file systems of EFS and S3 Files, folders of the host, memory."""
 
 from __future__ import annotations
 
@@ -12,9 +12,20 @@ from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from batch_stack.settings import EfsVolumeSettings, S3FilesVolumeSettings, SettingsError, VolumeSettings
+from batch_stack.settings import (
+    EfsVolumeSettings,
+    HostVolumeSettings,
+    S3FilesVolumeSettings,
+    SettingsError,
+    TmpfsVolumeSettings,
+    VolumeSettings,
+)
 from batch_stack.settings.checks import construct_id as pascal
 from batch_stack.settings.volumes import SCRATCH
+
+# As /tmp is: without the mode it would have that of the image's folder, if there is one. The L2 knows options
+# without values only.
+_TMPFS_OPTIONS = ("rw", "exec", "nosuid", "nodev", "mode=1777")
 
 
 class SharedFileSystem(Protocol):
@@ -76,8 +87,10 @@ class JobVolumes:
         if not any(volume.path.rstrip("/") == SCRATCH for volume in settings.values()):
             # Without a host path it is an empty volume on the instance's disk, gone with the task.
             self.volumes.append(batch.EcsVolume.host(name="scratch", container_path=SCRATCH, readonly=False))
+        self._tmpfs = [volume for volume in settings.values() if isinstance(volume, TmpfsVolumeSettings)]
         for name, volume in settings.items():
-            self.volumes.append(self._volume(name, volume))
+            if not isinstance(volume, TmpfsVolumeSettings):
+                self.volumes.append(self._volume(name, volume))
 
     def complete(self, definition: batch.CfnJobDefinition, path: str) -> None:
         """Put in what the L2 lacks.
@@ -95,8 +108,19 @@ class JobVolumes:
             given = {key: value for key, value in configuration.items() if value is not None}
             definition.add_property_deletion_override(f"{path}.{index}.Host")
             definition.add_property_override(f"{path}.{index}.S3FilesVolumeConfiguration", given)
+        if self._tmpfs:
+            # Volumes belong to a task, these to its container.
+            task = path.removesuffix(".Volumes")
+            container = f"{task}.Containers.0" if task.startswith("EcsProperties") else task
+            mounts = [
+                {"ContainerPath": one.path, "Size": one.size_mib, "MountOptions": list(_TMPFS_OPTIONS)}
+                for one in self._tmpfs
+            ]
+            definition.add_property_override(f"{container}.LinuxParameters.Tmpfs", mounts)
 
-    def _volume(self, name: str, settings: VolumeSettings) -> batch.EcsVolume:
+    def _volume(
+        self, name: str, settings: EfsVolumeSettings | S3FilesVolumeSettings | HostVolumeSettings
+    ) -> batch.EcsVolume:
         if isinstance(settings, EfsVolumeSettings):
             return self._efs(name, settings)
         if isinstance(settings, S3FilesVolumeSettings):

@@ -16,6 +16,7 @@ from batch_stack.preflight.network import check_network
 from batch_stack.preflight.nodes import check_nodes
 from batch_stack.preflight.quotas import check_quotas
 from batch_stack.preflight.retry_policies import check_retry_policies
+from batch_stack.preflight.scratch import check_scratch
 from batch_stack.preflight.updates import check_updates
 from batch_stack.preflight.use import check_use
 from batch_stack.settings import Settings
@@ -31,6 +32,7 @@ _CHECKS = (
     check_buckets,
     check_efa,
     check_updates,
+    check_scratch,
     check_use,
 )
 

@@ -57,6 +57,7 @@ from batch_stack.settings.volumes import (
     EfsVolumeSettings,
     HostVolumeSettings,
     S3FilesVolumeSettings,
+    TmpfsVolumeSettings,
     VolumeSettings,
 )
 
@@ -107,6 +108,7 @@ __all__ = [
     "SubmitterSettings",
     "TierSettings",
     "TimeLimitSettings",
+    "TmpfsVolumeSettings",
     "TriggerSettings",
     "UnmanagedSettings",
     "VolumeSettings",

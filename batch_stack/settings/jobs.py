@@ -183,7 +183,8 @@ class JobSettings(SettingsModel):
     list given here takes the place of this one: name the buckets, too. What is taken out of it is taken from
     jobs that run already."""
     volumes: dict[str, VolumeSettings] = {}
-    """What is mounted, by names of your own. /scratch is always there."""
+    """What is mounted, by names of your own. /scratch is always there: an empty volume on disk, which a user
+    other than root may write to if the image has the folder for them (docs/workers.md)."""
     user: ContainerUser | None = None
     """The user, or user and group (`1000:1000`), that runs it, by names of the image or by numbers; by
     default the image's."""
@@ -253,6 +254,12 @@ class JobSettings(SettingsModel):
                 f"shared_memory_mib must be at most memory_mib, which is {least_mib} and which it is part "
                 f"of, got {self.shared_memory_mib}"
             )
+        for name, volume in self.volumes.items():
+            if volume.type == "tmpfs" and volume.size_mib >= least_mib:
+                raise ValueError(
+                    f"volumes.{name}.size_mib must be less than memory_mib, which is {least_mib} and which it "
+                    f"is part of, got {volume.size_mib}"
+                )
         if self.nodes is not None and self.platform != "ec2":
             raise ValueError(f"nodes must not be given on {self.platform}: multi-node jobs run on ec2 only")
         if self.nodes is not None and self.array_size is not None:
@@ -277,8 +284,10 @@ class JobSettings(SettingsModel):
         if self.shared_memory_mib is not None:
             raise ValueError(f"shared_memory_mib must not be given on fargate, got {self.shared_memory_mib}")
         for name, volume in self.volumes.items():
-            if volume.type == "host":
-                raise ValueError(f"volumes.{name}.type must be efs or s3_files on fargate, got 'host'")
+            if volume.type in ("host", "tmpfs"):
+                raise ValueError(
+                    f"volumes.{name}.type must be efs or s3_files on fargate, got {volume.type!r}"
+                )
 
     @model_validator(mode="after")
     def _each_service_once(self) -> JobSettings:

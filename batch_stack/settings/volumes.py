@@ -74,6 +74,23 @@ class HostVolumeSettings(_Volume):
     """The folder; jobs on the same instance share it."""
 
 
+class TmpfsVolumeSettings(SettingsModel):
+    """Room in memory that any user of the container may write to; not on Fargate.
+
+    At /scratch it takes the place of the empty volume on disk, which only root may write to unless the image
+    has that folder for others.
+    """
+
+    type: Literal["tmpfs"]
+    """Room in memory, empty when the job starts.
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_Tmpfs.html"""
+    path: AbsolutePath
+    """Where it is mounted in the container."""
+    size_mib: Annotated[int, Field(ge=1)]
+    """The most that it holds, in MiB; what is in it counts as memory of the job, of `memory_mib`."""
+
+
 VolumeSettings = Annotated[
-    EfsVolumeSettings | S3FilesVolumeSettings | HostVolumeSettings, Field(discriminator="type")
+    EfsVolumeSettings | S3FilesVolumeSettings | HostVolumeSettings | TmpfsVolumeSettings,
+    Field(discriminator="type"),
 ]

@@ -39,6 +39,7 @@ if [ "$ROLE" = main ]; then
 fi
 [ "$AWS_BATCH_JOB_NODE_INDEX" != 1 ] || exit 23
 """
+MANAGED = 'test "$0/$TOKEN/$MODE" = hello/t0ken/fast && touch /scratch/file'
 FILE_SYSTEM = "fs-0123456789abcdef0"
 
 
@@ -87,7 +88,8 @@ SETTINGS = {
         "managed": {
             "image": "busybox",
             "platform": "managed_instances",
-            "command": ["/bin/sh", "-c", 'test "$0/$TOKEN/$MODE" = hello/t0ken/fast', "Ref::what"],
+            "command": ["/bin/sh", "-c", MANAGED, "Ref::what"],
+            "volumes": {"scratch": {"type": "tmpfs", "path": "/scratch", "size_mib": 16}},
             "parameters": {"what": "hello"},
             "environment": {"MODE": "fast"},
             "secrets": {"TOKEN": {"parameter": "/team/token"}},
