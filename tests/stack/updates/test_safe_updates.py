@@ -39,6 +39,7 @@ PRECIOUS = {
 }
 
 IMAGE = "public.ecr.aws/docker/library/busybox"
+PRIVATE_IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/busybox"
 BASE: dict[str, Any] = {
     "compute": {
         "spot": {"type": "spot", "instance_types": ["m6i", "c6i", "r6i", "m6a", "c6a"]},
@@ -207,12 +208,17 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
             "SmallJobDefinition": "new revision",
         },
     ),
-    "subnets without a way out": (
-        {"network": {"mode": "isolated"}},
+    "subnets without a way out, with images of ECR": (
+        {
+            "network": {"mode": "isolated"},
+            "jobs.work.image": f"{PRIVATE_IMAGE}:1",
+            "jobs.small.image": f"{PRIVATE_IMAGE}:1",
+        },
         {
             SPOT: "in place",
             ON_DEMAND: "in place",
             "FargateCompute": "in place",
+            WORK: "new revision",
             "SmallJobDefinition": "new revision",
         },
     ),
