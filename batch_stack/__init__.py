@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from batch_stack.consumable_resource import ConsumableResource
     from batch_stack.ec2_compute_environment import Ec2ComputeEnvironment
     from batch_stack.file_system import SharedFiles
+    from batch_stack.flow_log import FlowLog
     from batch_stack.job import ContainerJob
     from batch_stack.job_resources import JobResources
     from batch_stack.lock import check_against_lock
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from batch_stack.submitter import Submitter
     from batch_stack.tier_budget import TierBudget
     from batch_stack.trigger import ObjectTrigger
+    from batch_stack.vpc_endpoints import VpcEndpoints
 
 __all__ = [
     "App",
@@ -51,6 +53,7 @@ __all__ = [
     "EventBus",
     "ExistingComputeEnvironment",
     "FargateComputeEnvironment",
+    "FlowLog",
     "JobResources",
     "JobTable",
     "ManagedInstancesComputeEnvironment",
@@ -66,6 +69,7 @@ __all__ = [
     "Submitter",
     "TierBudget",
     "UnmanagedComputeEnvironment",
+    "VpcEndpoints",
     "WorkQueue",
     "check_against_lock",
     "load_settings",
@@ -81,6 +85,7 @@ _HOME_OF = {
     "EventBus": "batch_stack.messaging",
     "ExistingComputeEnvironment": "batch_stack.compute_environment",
     "FargateComputeEnvironment": "batch_stack.compute_environment",
+    "FlowLog": "batch_stack.flow_log",
     "JobResources": "batch_stack.job_resources",
     "JobTable": "batch_stack.results",
     "ManagedInstancesComputeEnvironment": "batch_stack.managed_instances",
@@ -96,6 +101,7 @@ _HOME_OF = {
     "Submitter": "batch_stack.submitter",
     "TierBudget": "batch_stack.tier_budget",
     "UnmanagedComputeEnvironment": "batch_stack.compute_environment",
+    "VpcEndpoints": "batch_stack.vpc_endpoints",
     "WorkQueue": "batch_stack.messaging",
     "check_against_lock": "batch_stack.lock",
     "load_settings": "batch_stack.settings",

@@ -53,7 +53,8 @@ class BatchStack(Stack):
             env: account and Region; by default those of the deployment.
 
         Raises:
-            SettingsError: a job's folder has no Dockerfile, or there is no containers_dir for it.
+            SettingsError: a check before deployment found what cannot work, or a job's folder has no
+                Dockerfile, or there is no containers_dir for it, or there are two networks or two keys.
             ValueError: the VPC has no such subnet.
         """
         super().__init__(

@@ -15,7 +15,7 @@ from batch_stack.settings.base import SettingsModel
 from tests.reference import __main__ as reference
 from tests.reference import schema as schemas
 from tests.reference.construct_pages import ELSEWHERE, Kind, names, page, public_attributes, source
-from tests.reference.docstrings import ROOT, field_text, section
+from tests.reference.docstrings import ROOT, field_text, package, section
 
 FILES = [ROOT / "batch.yaml", *sorted((ROOT / "examples").glob("*/batch.yaml"))]
 UNITS = {
@@ -119,6 +119,29 @@ def _functions(thing: griffe.Class | griffe.Function) -> list[griffe.Function]:
         if isinstance(member, griffe.Function)
         and ((name == "__init__" and "dataclass" not in thing.labels) or name[0] != "_")
     ]
+
+
+def test_every_construct_has_a_page() -> None:
+    """Those that others hold as attributes, too: whoever gets one can look it up."""
+    constructs = {
+        one.name
+        for module in package().members.values()
+        if isinstance(module, griffe.Module)
+        for one in module.members.values()
+        if isinstance(one, griffe.Class) and one.name[0] != "_"
+        and any(str(base).rpartition(".")[2] in ("Construct", "ComputeEnvironment") for base in one.bases)
+    }  # fmt: skip
+    assert len(constructs) > 20
+    # The base of those that have pages.
+    assert constructs - set(names()) == {"ComputeEnvironment"}
+
+
+def test_a_stack_has_the_errors_of_the_platform_in_it() -> None:
+    def errors(name: str) -> dict[str, str]:
+        initializer = source(name).members["__init__"]
+        return {str(one.annotation): one.description for one in section(initializer, Kind.raises)}
+
+    assert errors("BatchStack") == errors("BatchPlatform")
 
 
 @pytest.mark.parametrize("name", names())
