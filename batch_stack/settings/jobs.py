@@ -257,8 +257,8 @@ class JobSettings(SettingsModel):
         for name, volume in self.volumes.items():
             if volume.type == "tmpfs" and volume.size_mib >= least_mib:
                 raise ValueError(
-                    f"volumes.{name}.size_mib must be less than memory_mib, which is {least_mib} and which it "
-                    f"is part of, got {volume.size_mib}"
+                    f"volumes.{name}.size_mib must be less than memory_mib, which is {least_mib} and which "
+                    f"it is part of, got {volume.size_mib}"
                 )
         if self.nodes is not None and self.platform != "ec2":
             raise ValueError(f"nodes must not be given on {self.platform}: multi-node jobs run on ec2 only")

@@ -6,8 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import AbsolutePath, ExpiryDays, KeyArn, OnDelete, SettingsModel
+from batch_stack.settings.base import ExpiryDays, KeyArn, OnDelete, SettingsModel
+from batch_stack.settings.postgres import RESERVED_NAMES, TAKEN_NAMES
 
+_LEVEL = r"/[^.$#<>;`|&?{}^*/:\s][^$#<>;`|&?{}^*/:\s]*"
+_AccessPointPath = Annotated[
+    str,
+    Field(
+        pattern=rf"^(/|({_LEVEL}){{1,4}})$",
+        max_length=100,
+        description=(
+            "an absolute path of at most four levels and 100 characters, without spaces, and none of whose "
+            "levels begins with a point"
+        ),
+    ),
+]
 _PosixId = Annotated[int, Field(ge=0, le=4_294_967_295)]
 # Aurora Serverless v2 counts in half units.
 _Acu = Annotated[float, Field(ge=0, le=256, multiple_of=0.5)]
@@ -16,8 +29,9 @@ _Acu = Annotated[float, Field(ge=0, le=256, multiple_of=0.5)]
 class AccessPointSettings(SettingsModel):
     """A folder of the file system, and the user as whom jobs work in it."""
 
-    path: AbsolutePath
-    """The folder; it is made when it is first mounted."""
+    path: _AccessPointPath
+    """The folder, at most four levels deep; it is made when it is first mounted.
+    https://docs.aws.amazon.com/efs/latest/ug/API_RootDirectory.html"""
     uid: _PosixId = 1000
     """The POSIX user id as which jobs work in it."""
     gid: _PosixId = 1000
@@ -158,6 +172,13 @@ class DatabaseSettings(SettingsModel):
     """Capacity units that it grows to at most, by halves."""
     backup_days: Annotated[int, Field(ge=1, le=35)] = 7
     """Days that backups are kept."""
+
+    @model_validator(mode="after")
+    def _name_is_free(self) -> DatabaseSettings:
+        if self.name in RESERVED_NAMES:
+            why = "is PostgreSQL's or RDS's own" if self.name in TAKEN_NAMES else "is a key word of SQL"
+            raise ValueError(f"name must be one that RDS takes, got {self.name!r}, which {why}")
+        return self
 
     @model_validator(mode="after")
     def _range_of_acu(self) -> DatabaseSettings:

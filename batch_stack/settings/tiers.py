@@ -83,7 +83,7 @@ class BudgetSettings(SettingsModel):
     https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-best-practices.html
     """
 
-    usd_per_month: Annotated[float, Field(gt=0, le=1e9)]
+    usd_per_month: Annotated[float, Field(ge=0.01, le=1e9)]
     """The limit, in US dollars a calendar month."""
     notify_percent: Annotated[
         list[Annotated[int, Field(ge=1, le=1000)]], Field(min_length=1, max_length=4)

@@ -42,7 +42,10 @@ def _parsed(**tiers: Any) -> Settings:
             {"x": _tier("a", budget={**BUDGET, "notify_percent": [80, 80]})},
             "notify_percent must have each percentage once, got [80, 80]",
         ),
-        ({"x": _tier("a", budget={"usd_per_month": 0})}, "tiers.x.budget.usd_per_month must be"),
+        (
+            {"x": _tier("a", budget={"usd_per_month": 0.001})},
+            "tiers.x.budget.usd_per_month must be a number between 0.01 and 1000000000.0, got 0.001",
+        ),
         (
             {"x": _tier("a", budget={**BUDGET, "on_exceeded": "stop"})},
             "tiers.x.budget.on_exceeded must be",

@@ -32,6 +32,16 @@ def _existing(arn: str) -> dict[str, Any]:
     }
 
 
+ACCESS_POINT = (
+    "storage.file_system.access_points.p.path must be an absolute path of at most four levels and 100 "
+    "characters, without spaces, and none of whose levels begins with a point"
+)
+
+
+def _access_point(path: str) -> dict[str, Any]:
+    return {"storage": {"file_system": {"access_points": {"p": {"path": path}}}}}
+
+
 NODES = {"count": 2, "groups": [{"nodes": "1", "environment": {"A": "1"}}]}
 
 
@@ -51,6 +61,27 @@ NODES = {"count": 2, "groups": [{"nodes": "1", "environment": {"A": "1"}}]}
             _job(secrets={"S": {"secret": "db", "kms_key_arn": "arn:aws:kms:r:123456789012:alias/k"}}),
             "jobs.j.secrets.S.kms_key_arn must be the ARN of a KMS key (not of an alias), "
             "got 'arn:aws:kms:r:123456789012:alias/k'",
+        ),
+        (
+            _access_point("/a/b/c/d/e"),
+            f"{ACCESS_POINT}, got '/a/b/c/d/e'",
+        ),
+        (
+            _access_point(f"/{'a' * 100}"),
+            f"{ACCESS_POINT}, got '/{'a' * 100}'",
+        ),
+        (
+            _access_point("/a/.b"),
+            f"{ACCESS_POINT}, got '/a/.b'",
+        ),
+        (
+            {"results": {"database": {"name": "rdsadmin"}}},
+            "results.database.name must be one that RDS takes, got 'rdsadmin', which is PostgreSQL's or "
+            "RDS's own",
+        ),
+        (
+            {"results": {"database": {"name": "user"}}},
+            "results.database.name must be one that RDS takes, got 'user', which is a key word of SQL",
         ),
         (
             _job(consumable_resources={"arn:aws:s3:::b": 1}),
@@ -158,3 +189,8 @@ def test_a_job_whose_image_is_built_runs_on_the_architecture_that_it_is_built_fo
 )
 def test_an_image_of_one_architecture_is_not_sent_to_another(content: dict[str, Any], message: str) -> None:
     assert _refusal({**ARM, **content}) == message
+
+
+@pytest.mark.parametrize("path", ["/", "/a", "/a/b/c/d", f"/{'a' * 99}", "/re-f_1.2/x"])
+def test_folders_of_access_points_that_efs_takes_are_taken(path: str) -> None:
+    parse_settings(_access_point(path), source="f")

@@ -1,0 +1,21 @@
+"""Names that a database of PostgreSQL on RDS cannot have."""
+
+from __future__ import annotations
+
+_TAKEN = "postgres rdsadmin template0 template1"
+# Reserved key words: https://www.postgresql.org/docs/17/sql-keywords-appendix.html
+_KEY_WORDS = """
+all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate
+collation column concurrently constraint create cross current_catalog current_date current_role
+current_schema current_time current_timestamp current_user default deferrable desc distinct do else end
+except false fetch for foreign freeze from full grant group having ilike in initially inner intersect
+into is isnull join lateral leading left like limit localtime localtimestamp natural not notnull null
+offset on only or order outer overlaps placing primary references returning right select session_user
+similar some symmetric system_user table tablesample then to trailing true union unique user using
+variadic verbose when where window with
+"""
+
+TAKEN_NAMES = frozenset(_TAKEN.split())
+"""Databases that are on every cluster, or belong to PostgreSQL or RDS."""
+RESERVED_NAMES = TAKEN_NAMES | frozenset(_KEY_WORDS.split())
+"""All names that are refused: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html"""
