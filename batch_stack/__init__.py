@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from batch_stack.priority_tier import PriorityTier
     from batch_stack.results import JobTable
     from batch_stack.results_database import ResultsDatabase
+    from batch_stack.schedule import JobSchedule
     from batch_stack.settings import Settings, SettingsError, load_settings
     from batch_stack.stack import BatchStack
     from batch_stack.storage import Storage
@@ -55,6 +56,7 @@ __all__ = [
     "FargateComputeEnvironment",
     "FlowLog",
     "JobResources",
+    "JobSchedule",
     "JobTable",
     "ManagedInstancesComputeEnvironment",
     "Network",
@@ -87,6 +89,7 @@ _HOME_OF = {
     "FargateComputeEnvironment": "batch_stack.compute_environment",
     "FlowLog": "batch_stack.flow_log",
     "JobResources": "batch_stack.job_resources",
+    "JobSchedule": "batch_stack.schedule",
     "JobTable": "batch_stack.results",
     "ManagedInstancesComputeEnvironment": "batch_stack.managed_instances",
     "Network": "batch_stack.network",

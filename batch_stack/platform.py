@@ -17,7 +17,6 @@ from batch_stack.compute import compute_environment
 from batch_stack.compute_environment import ComputeEnvironment
 from batch_stack.consumable_resource import ConsumableResource
 from batch_stack.data_services import DataServices, data_services
-from batch_stack.encryption import encryption_key
 from batch_stack.grantees import warn_if_not_granted
 from batch_stack.job import ContainerJob
 from batch_stack.job_image import check_folders
@@ -25,6 +24,7 @@ from batch_stack.job_resources import JobResources
 from batch_stack.network import Network
 from batch_stack.notification import Notification
 from batch_stack.permissions import grant_read_jobs, grant_stop_jobs
+from batch_stack.platform_key import platform_key
 from batch_stack.preflight.given import given_network
 from batch_stack.preflight.report import Checks
 from batch_stack.priority_tier import PriorityTier
@@ -34,9 +34,11 @@ from batch_stack.settings import (
     SettingsError,
     TriggerSettings,
     with_job,
+    with_schedule,
     with_trigger,
 )
 from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.settings.schedules import ScheduleSettings
 from batch_stack.settings.submitters import tiers_for
 from batch_stack.stack_tags import warn_of_stack_tags
 from batch_stack.storage import Storage, removal_policy
@@ -44,6 +46,7 @@ from batch_stack.submitter import Submitter
 from batch_stack.trigger import ObjectTrigger
 
 if TYPE_CHECKING:
+    from batch_stack.schedule import JobSchedule
     from batch_stack.tier_budget import TierBudget
 
 
@@ -68,6 +71,7 @@ class BatchPlatform(Construct):
         consumable_resources: what jobs share and there is only so much of, by their names in the settings.
         jobs: the job definitions by their names in the settings, and those of `add_job`.
         triggers: what submits jobs, by their names in the settings, and those of `add_trigger`.
+        schedules: jobs by the clock, by their names in the settings, and those of `add_schedule`.
         submitters: who else may submit jobs, by their names in the settings.
         notification: the topic, which hears of what the tiers and triggers watch.
     """
@@ -112,7 +116,7 @@ class BatchPlatform(Construct):
             )
         self.settings = settings
         self._containers_dir = containers_dir
-        self._key = self._encryption_key(key)
+        self._key = platform_key(self, settings, key)
         self.key = self._key if key is not None or settings.storage.has_key else None
         self.network = Network(
             self,
@@ -153,6 +157,8 @@ class BatchPlatform(Construct):
         self.jobs: Mapping[str, ContainerJob] = MappingProxyType(self._jobs)
         self._triggers = {name: self._trigger(name, one) for name, one in settings.triggers.items()}
         self.triggers: Mapping[str, ObjectTrigger] = MappingProxyType(self._triggers)
+        self._schedules = {name: self._schedule(name, one) for name, one in settings.schedules.items()}
+        self.schedules: Mapping[str, JobSchedule] = MappingProxyType(self._schedules)
         self.submitters: Mapping[str, Submitter] = MappingProxyType(self._submitters())
 
     def add_job(
@@ -206,6 +212,25 @@ class BatchPlatform(Construct):
         self._triggers[name] = self._trigger(name, settings)
         self._has_grown()
         return self._triggers[name]
+
+    def add_schedule(self, name: str, settings: ScheduleSettings) -> JobSchedule:
+        """Add a schedule to the platform, as if the settings had it under `schedules`.
+
+        Args:
+            name: its name, which no other schedule has.
+            settings: when which job is submitted, one of the settings or of `add_job`.
+
+        Returns:
+            The schedule; it is in `schedules`, too.
+
+        Raises:
+            SettingsError: the job or the tier does not exist, or one does not fit the other.
+        """
+        whole = with_schedule(self.settings, name, settings)
+        self._checks.run(whole)
+        self.settings = whole
+        self._schedules[name] = self._schedule(name, settings)
+        return self._schedules[name]
 
     def _has_grown(self) -> None:
         """Whatever a subclass does when a job or a trigger has been added."""
@@ -323,24 +348,6 @@ class BatchPlatform(Construct):
         if tiers and (named is None or job in named):
             submitter.allow(self.jobs[job], *(self.tiers[tier] for tier in tiers))
 
-    def _encryption_key(self, given: kms.IKey | None) -> kms.IKey | None:
-        """The key of `storage`; budgets that disable queues need one, too."""
-        storage = self.settings.storage
-        if given is not None and storage.has_key:
-            raise SettingsError(
-                "storage.kms and storage.kms_key_arn must not be given with key, an existing key, got "
-                f"{storage.kms_key_arn or storage.kms} at {self.node.path}"
-            )
-        if given is not None:
-            return given
-        if storage.kms_key_arn is not None:
-            return kms.Key.from_key_arn(self, "ExistingKey", storage.kms_key_arn)
-        budgets = (tier.budget for tier in self.settings.tiers.values())
-        disables = any(budget is not None and budget.on_exceeded == "disable_queue" for budget in budgets)
-        if not storage.kms and not disables:
-            return None
-        return encryption_key(self, "Key", removal_policy=removal_policy(storage))
-
     def _trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
         trigger = ObjectTrigger(
             self,
@@ -359,3 +366,20 @@ class BatchPlatform(Construct):
         )
         self.notification.watch_dead_letters(pascal(name), trigger.dead_letter_queue)
         return trigger
+
+    def _schedule(self, name: str, settings: ScheduleSettings) -> JobSchedule:
+        # Here, because most platforms have none, and its module of aws_cdk takes its time.
+        from batch_stack.schedule import JobSchedule  # noqa: PLC0415
+
+        schedule = JobSchedule(
+            self,
+            f"{pascal(name)}Schedule",
+            name=name,
+            settings=settings,
+            job=self.jobs[settings.job],
+            tier=self.tiers[settings.tier],
+            removal_policy=removal_policy(self.settings.storage),
+            key=self.key,
+        )
+        self.notification.watch_dead_letters(f"{pascal(name)}Schedule", schedule.dead_letter_queue)
+        return schedule

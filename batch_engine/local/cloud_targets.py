@@ -152,9 +152,9 @@ class BatchTargets:
     def _attempt(self, delivery: Delivery) -> None:
         try:
             operation, request = request_of(delivery)
-            by = SCHEDULER if _is_universal(delivery) else EVENTS
+            by, source_arn = _caller(delivery)
             role = str(delivery.target.get("RoleArn", ""))
-            self._authorize(role, by, delivery.source_arn, operation, request)
+            self._authorize(role, by, source_arn, operation, request)
             self._service.call(operation, request)
         except TargetError as error:
             self._give_up(delivery, error.code, str(error))
@@ -254,6 +254,17 @@ def dead_letter(
         "IS_PAYLOAD_TRUNCATED": "false",
     }
     return str(delivery.target.get("Input") or "{}"), attributes
+
+
+def _caller(delivery: Delivery) -> tuple[str, str]:
+    """Which service takes the target's role, and on behalf of what: a schedule's group, not the schedule.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+    """
+    if not _is_universal(delivery):
+        return EVENTS, delivery.source_arn
+    group = delivery.source_arn.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
+    return SCHEDULER, group
 
 
 def _is_universal(delivery: Delivery) -> bool:

@@ -86,7 +86,7 @@ def _check_job(settings: Settings, name: str, job: JobSettings) -> Iterator[Find
         return
     tiers = settings.tiers_of(name)
     # A tier that is named must do; of those that merely could take the job one is enough.
-    named = {*(job.tiers or []), *(one.tier for one in settings.triggers.values() if one.job == name)}
+    named = {*(job.tiers or []), *settings.led_to(name).values()}
     for place, request in _requests(job):
         problems = {tier: _problem(settings, tier, request) for tier in tiers}
         must = [tier for tier in tiers if tier in named] or tiers

@@ -20,6 +20,13 @@ def check_disabled(settings: Settings) -> Iterator[Finding]:
                 f"triggers.{name}.tier should be one that is enabled, got {trigger.tier!r}, whose queue "
                 "takes no jobs: events of new objects end in the trigger's dead-letter queue after two hours",
             )
+    for name, schedule in settings.schedules.items():
+        if settings.tiers[schedule.tier].state == "disabled" and schedule.state == "enabled":
+            yield warning(
+                "disabledTier",
+                f"schedules.{name}.tier should be one that is enabled, got {schedule.tier!r}, whose queue "
+                "takes no jobs: requests end in the schedule's dead-letter queue",
+            )
     for name, tier in settings.tiers.items():
         states = [getattr(settings.compute[one], "state", "enabled") for one in tier.compute]
         if tier.state == "enabled" and "enabled" not in states:

@@ -125,7 +125,7 @@ def _covers(rule: RetryRule, other: RetryRule, *, has_exit_code: bool = False) -
 
 def _check_lost_hosts(settings: Settings, name: str) -> Iterator[Finding]:
     job = settings.jobs[name]
-    triggered = {trigger.tier for trigger in settings.triggers.values() if trigger.job == name}
+    triggered = set(settings.led_to(name).values())
     for tier in settings.tiers_of(name):
         if not any(_reclaimed(settings.compute[one].type) for one in settings.tiers[tier].compute):
             continue
@@ -157,8 +157,8 @@ def _check_tiers_agree(settings: Settings, name: str) -> Iterator[Finding]:
         yield warning(
             "tierRetry",
             f"jobs.{name}.tiers should lead to one retry policy, for a job definition has one: that of "
-            f"tiers.{taken}, got another for {' and '.join(others)}, with which triggers submit and nobody "
-            f"else. Give jobs.{name}.retry, or pass --retry-strategy",
+            f"tiers.{taken}, got another for {' and '.join(others)}, with which triggers and schedules "
+            f"submit and nobody else. Give jobs.{name}.retry, or pass --retry-strategy",
         )
 
 

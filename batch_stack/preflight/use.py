@@ -75,6 +75,7 @@ def _check_parameters(settings: Settings) -> Iterator[Finding]:
     """https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html."""
     given = {f"jobs.{name}": (name, job.parameters) for name, job in settings.jobs.items()}
     given |= {f"triggers.{name}": (one.job, one.parameters) for name, one in settings.triggers.items()}
+    given |= {f"schedules.{name}": (one.job, one.parameters) for name, one in settings.schedules.items()}
     for place, (job, parameters) in given.items():
         for name, value in parameters.items():
             if name not in settings.jobs[job].placeholders:
@@ -86,13 +87,12 @@ def _check_parameters(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_arrays(settings: Settings) -> Iterator[Finding]:
-    triggered = {trigger.job for trigger in settings.triggers.values()}
     for name, job in settings.jobs.items():
-        if job.array_size is not None and name not in triggered:
+        if job.array_size is not None and not settings.led_to(name):
             yield warning(
                 "arraySize",
-                f"jobs.{name}.array_size has no effect, because no trigger submits the job, got "
-                f"{job.array_size}: a job definition has no array size, whoever submits it gives "
+                f"jobs.{name}.array_size has no effect, because no trigger and no schedule submits the "
+                f"job, got {job.array_size}: a job definition has no array size, whoever submits it gives "
                 f"--array-properties size={job.array_size}",
             )
 

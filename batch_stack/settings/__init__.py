@@ -33,9 +33,9 @@ from batch_stack.settings.root import (
     Settings,
     TriggerSettings,
 )
+from batch_stack.settings.schedules import ScheduleSettings
 from batch_stack.settings.secrets import SecretSettings
 from batch_stack.settings.services import DataService
-from batch_stack.settings.schedules import ScheduleSettings
 from batch_stack.settings.storage import (
     AccessPointSettings,
     DatabaseSettings,
@@ -99,6 +99,7 @@ __all__ = [
     "RetryRule",
     "RetrySettings",
     "S3FilesVolumeSettings",
+    "ScheduleSettings",
     "SecretSettings",
     "Settings",
     "SettingsError",

@@ -12,7 +12,8 @@ from batch_stack.settings.submitters import check_submitters
 from batch_stack.settings.trigger_options import check_parameters_fit
 
 if TYPE_CHECKING:
-    from batch_stack.settings.root import Settings
+    from batch_stack.settings.root import Settings, TriggerSettings
+    from batch_stack.settings.schedules import ScheduleSettings
 
 _CONSTRUCT_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
@@ -51,6 +52,7 @@ def _stages() -> Iterable[Iterable[Callable[[Settings], Iterable[str]]]]:
             _check_priorities,
             _check_jobs,
             _check_triggers,
+            _check_schedules,
             _check_submitters,
             _check_budgets,
         ),
@@ -71,6 +73,7 @@ def _check_names(settings: Settings) -> Iterator[str]:
         "tiers": settings.tiers,
         "jobs": settings.jobs,
         "triggers": settings.triggers,
+        "schedules": settings.schedules,
         "submitters": settings.submitters,
     }
     if settings.storage.file_system is not None:
@@ -195,16 +198,8 @@ def _check_triggers(settings: Settings) -> Iterator[str]:
 
 def _check_trigger(settings: Settings, name: str) -> Iterator[str]:
     """A trigger needs a queue that runs its job, a share where shares are, and room for what it is told."""
-    trigger, place = settings.triggers[name], f"triggers.{name}.tier"
-    yield from _check_platform(settings, trigger.job, trigger.tier, place)
-    tiers = settings.jobs[trigger.job].tiers
-    if tiers is not None and trigger.tier not in tiers:
-        yield f"{place} must be one of jobs.{trigger.job}.tiers, {known(tiers)}, got {trigger.tier!r}"
-    fair_share = settings.tiers[trigger.tier].fair_share
-    if (trigger.share is None) != (fair_share is None):
-        needed = "be given" if trigger.share is None else "not be given"
-        has = "has" if fair_share is not None else "has no"
-        yield f"triggers.{name}.share must {needed}, because tiers.{trigger.tier} {has} fair_share"
+    trigger = settings.triggers[name]
+    yield from _check_submission(settings, f"triggers.{name}", trigger)
     retry = settings.retry_in(trigger.job, trigger.tier)
     if retry is not None:
         text = retry_text(retry, settings.jobs[trigger.job].platform)
@@ -212,6 +207,25 @@ def _check_trigger(settings: Settings, name: str) -> Iterator[str]:
             check_parameters_fit(trigger.share, trigger.parameters, trigger.output_prefix, text)
         except ValueError as error:
             yield f"triggers.{name}.{error}"
+
+
+def _check_schedules(settings: Settings) -> Iterator[str]:
+    for name, schedule in settings.schedules.items():
+        yield from list(_check_submission(settings, f"schedules.{name}", schedule))[:1]
+
+
+def _check_submission(
+    settings: Settings, place: str, one: TriggerSettings | ScheduleSettings
+) -> Iterator[str]:
+    yield from _check_platform(settings, one.job, one.tier, f"{place}.tier")
+    tiers = settings.jobs[one.job].tiers
+    if tiers is not None and one.tier not in tiers:
+        yield f"{place}.tier must be one of jobs.{one.job}.tiers, {known(tiers)}, got {one.tier!r}"
+    fair_share = settings.tiers[one.tier].fair_share
+    if (one.share is None) != (fair_share is None):
+        needed = "be given" if one.share is None else "not be given"
+        has = "has" if fair_share is not None else "has no"
+        yield f"{place}.share must {needed}, because tiers.{one.tier} {has} fair_share"
 
 
 def _check_submitters(settings: Settings) -> Iterator[str]:
@@ -226,11 +240,8 @@ def _check_vcpus(settings: Settings) -> Iterator[str]:
     for job in settings.jobs:
         led_to = [
             problem
-            for name, trigger in settings.triggers.items()
-            if trigger.job == job
-            for problem in _check_vcpu(
-                settings, job, [trigger.tier], f", which triggers.{name}.tier leads to"
-            )
+            for path, tier in settings.led_to(job).items()
+            for problem in _check_vcpu(settings, job, [tier], f", which {path} leads to")
         ]
         yield from led_to[:1] or _check_vcpu(settings, job, settings.tiers_of(job), "")
 

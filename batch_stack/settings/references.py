@@ -25,6 +25,9 @@ def unknown_names(settings: Settings) -> Iterator[str]:
     for name, trigger in settings.triggers.items():
         yield from _unknown(f"triggers.{name}.job", trigger.job, settings.jobs, "the jobs ")
         yield from _unknown(f"triggers.{name}.tier", trigger.tier, settings.tiers)
+    for name, schedule in settings.schedules.items():
+        yield from _unknown(f"schedules.{name}.job", schedule.job, settings.jobs, "the jobs ")
+        yield from _unknown(f"schedules.{name}.tier", schedule.tier, settings.tiers)
     for name, submitter in settings.submitters.items():
         for index, job in enumerate(submitter.jobs or []):
             yield from _unknown(f"submitters.{name}.jobs[{index}]", job, settings.jobs)

@@ -12,6 +12,7 @@ from batch_stack.settings.compute import DEFAULT_COMPUTE, ComputeEnvironmentSett
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.network import NetworkSettings, PublicNetworkSettings
 from batch_stack.settings.retry import RetrySettings, most_attempts, retry_strategy
+from batch_stack.settings.schedules import ScheduleSettings
 from batch_stack.settings.storage import MessagingSettings, ResultsSettings, StorageSettings
 from batch_stack.settings.submitters import SubmitterSettings
 from batch_stack.settings.tiers import DEFAULT_TIERS, TierSettings
@@ -127,7 +128,9 @@ class Settings(SettingsModel):
     """Job definitions by names of your own.
     https://docs.aws.amazon.com/batch/latest/userguide/job_definitions.html"""
     triggers: dict[str, TriggerSettings] = {}
-    """What submits jobs by itself, by names of your own."""
+    """Objects of the input bucket that become jobs, by names of your own."""
+    schedules: dict[str, ScheduleSettings] = {}
+    """Jobs that are submitted by the clock, by names of your own."""
     submitters: dict[str, SubmitterSettings] = {}
     """Who else may submit jobs, by names of your own: teams, services, pipelines."""
     storage: StorageSettings = StorageSettings()
@@ -180,6 +183,16 @@ class Settings(SettingsModel):
         if settings.tiers is not None:
             return settings.tiers
         return [name for name in self.tiers if self.why_not(job, name) is None]
+
+    def led_to(self, job: str) -> dict[str, str]:
+        """The tiers that triggers and schedules submit a job to, by the paths that say so."""
+        by_objects = {f"triggers.{name}": (one.job, one.tier) for name, one in self.triggers.items()}
+        by_clock = {f"schedules.{name}": (one.job, one.tier) for name, one in self.schedules.items()}
+        return {
+            f"{place}.tier": tier
+            for place, (submitted, tier) in (by_objects | by_clock).items()
+            if submitted == job
+        }
 
     def why_not(self, job: str, tier: str) -> str | None:
         """Say why a tier cannot run a job; None if it can."""

@@ -125,5 +125,8 @@ EVERY_KIND: dict[str, Any] = {
         "elsewhere": {"ecr_repository": "team/elsewhere", "tiers": ["elsewhere"]},
     },
     "triggers": {"shared": {"job": "share", "tier": "shared", "share": "team"}},
+    "schedules": {
+        "nightly": {"expression": "cron(0 3 * * ? *)", "job": "share", "tier": "shared", "share": "team"}
+    },
     "submitters": {"team": {"shares": ["team", "guest*"], "tags": {"team": "video"}}},
 }

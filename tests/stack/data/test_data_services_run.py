@@ -1,6 +1,7 @@
 """A job as it is provisioned, in the local cloud with IAM enforced: it uses all that it was given."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,7 +92,14 @@ class Deployed:
 def deployed(tmp_path_factory: pytest.TempPathFactory, new_app: Callable[[], Any]) -> Iterator[Deployed]:
     work = {**EVERYTHING["jobs"]["work"], "command": [sys.executable, "-c", WORKER]}
     nosy = {"image": work["image"], "command": [sys.executable, "-c", NOSY], "uses": []}
-    settings = parse_settings({**EVERYTHING, "jobs": {"work": work, "nosy": nosy}}, source="test")
+    told = {
+        "image": work["image"],
+        "command": [sys.executable, "-c", "import sys; print(sys.argv)", "Ref::time"],
+    }
+    schedule = {"expression": "at(2020-01-01T00:00:00)", "job": "told", "tier": "high"}
+    schedule |= {"parameters": {"time": "<aws.scheduler.scheduled-time>"}}
+    changed = {"jobs": {"work": work, "nosy": nosy, "told": told}, "schedules": {"overdue": schedule}}
+    settings = parse_settings({**EVERYTHING, **changed}, source="test")
     app = new_app()
     batch_stack.BatchStack(app, "everything", settings=settings, containers_dir=ROOT / "containers")
     assembly = Path(app.synth().directory)
@@ -139,6 +147,20 @@ def test_a_job_reaches_nothing_of_what_it_does_not_use(deployed: Deployed) -> No
     )
     job = finished(cloud, submitted["jobId"])
     assert job["status"] == "SUCCEEDED", f"{job['attempts']}"
+
+
+def test_a_schedule_submits_its_job_with_the_time_that_it_means(deployed: Deployed) -> None:
+    batch, queue = deployed.cloud.client("batch"), deployed.outputs["HighQueueArn"]
+
+    def submitted() -> list[dict[str, Any]]:
+        states = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+        lists = [batch.list_jobs(jobQueue=queue, jobStatus=state)["jobSummaryList"] for state in states]
+        return [job for jobs in lists for job in jobs if job["jobName"] == "overdue"]
+
+    (summary,) = wait_for(submitted, "a job of the schedule")
+    job = finished(deployed.cloud, summary["jobId"])
+    assert job["status"] == "SUCCEEDED", job["attempts"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", job["container"]["command"][-1])
 
 
 def test_a_budget_is_described_and_the_queue_stays_enabled_while_nothing_is_spent(

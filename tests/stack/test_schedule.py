@@ -1,0 +1,156 @@
+"""Jobs by the clock: what is provisioned for them."""
+
+import json
+
+import pytest
+from aws_cdk.assertions import Annotations, Match, Template
+
+import batch_stack
+from batch_stack.settings import ScheduleSettings, parse_settings
+
+IMAGE = "public.ecr.aws/docker/library/busybox:1"
+SETTINGS = {
+    "tiers": {
+        "slow": {"priority": 1, "compute": ["spot"], "retry": {"attempts": 7}},
+        "shared": {"priority": 2, "compute": ["on_demand"], "fair_share": {"shares": {"team": 1}}},
+        "off": {"priority": 3, "compute": ["spot"], "state": "disabled"},
+    },
+    "compute": {"spot": {"type": "spot"}, "on_demand": {"type": "on_demand"}},
+    "jobs": {
+        "report": {
+            "image": IMAGE,
+            "command": ["report", "Ref::day"],
+            "array_size": 4,
+            "tiers": ["slow", "shared"],
+        },
+        "late": {"image": IMAGE},
+    },
+    "schedules": {
+        "nightly": {
+            "expression": "cron(0 3 * * ? *)",
+            "time_zone": "Europe/Zurich",
+            "job": "report",
+            "tier": "shared",
+            "share": "team",
+            "parameters": {"day": 'a "quoted" day'},
+        },
+        "never": {"expression": "rate(1 day)", "job": "late", "tier": "off"},
+        "paused": {"expression": "rate(1 day)", "job": "late", "tier": "slow", "state": "disabled"},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def stack(new_app):
+    made = batch_stack.BatchStack(new_app(), "clock", settings=parse_settings(SETTINGS, source="test"))
+    made.platform.add_schedule(
+        "weekly", ScheduleSettings(expression="cron(0 3 ? * MON *)", job="late", tier="slow")
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def template(stack):
+    return Template.from_stack(stack)
+
+
+def target(template, expression):
+    found = template.find_resources(
+        "AWS::Scheduler::Schedule", {"Properties": {"ScheduleExpression": expression}}
+    )
+    (resource,) = found.values()
+    return resource["Properties"]
+
+
+def request(template, expression):
+    """The request, with whatever the deployment fills in as ``?``."""
+    parts = target(template, expression)["Target"]["Input"]["Fn::Join"][1]
+    return json.loads("".join(part if isinstance(part, str) else "?" for part in parts))
+
+
+def test_a_schedule_submits_its_job_at_its_time(template):
+    properties = target(template, "cron(0 3 * * ? *)")
+    assert properties["ScheduleExpressionTimezone"] == "Europe/Zurich"
+    assert properties["State"] == "ENABLED"
+    asked = request(template, "cron(0 3 * * ? *)")
+    assert asked.pop("JobQueue") == "?"
+    assert asked.pop("JobDefinition").endswith("job-definition/?")
+    retry = asked.pop("RetryStrategy")
+    assert retry["Attempts"] == 3
+    assert {"OnReason": "*", "Action": "EXIT"} in retry["EvaluateOnExit"]
+    assert asked == {
+        "JobName": "nightly",
+        "Parameters": {"day": 'a "quoted" day'},
+        "ShareIdentifier": "team",
+        "ArrayProperties": {"Size": 4},
+    }
+
+
+def test_one_that_is_added_in_python_is_like_the_others(stack, template):
+    assert request(template, "cron(0 3 ? * MON *)")["JobName"] == "weekly"
+    assert set(stack.platform.schedules) == {"nightly", "never", "paused", "weekly"}
+
+
+def test_a_disabled_one_is_there_and_does_nothing(template):
+    states = [
+        resource["Properties"]["State"]
+        for resource in template.find_resources("AWS::Scheduler::Schedule").values()
+    ]
+    assert sorted(states) == ["DISABLED", "ENABLED", "ENABLED", "ENABLED"]
+
+
+def test_its_role_is_for_the_scheduler_of_this_account_and_may_submit_this_job_only(template):
+    roles = template.find_resources(
+        "AWS::IAM::Role", {"Properties": {"Description": "Submits jobs by the clock"}}
+    )
+    role_id = next(name for name in roles if name.startswith("NightlySchedule"))
+    (trust,) = roles[role_id]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    group = trust["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Join"][1]
+    assert group[-1] == ":schedule-group/default"
+    policies = template.find_resources("AWS::IAM::Policy", {"Properties": {"Roles": [{"Ref": role_id}]}})
+    (policy,) = policies.values()
+    statements = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert [statement["Action"] for statement in statements] == ["batch:SubmitJob", "sqs:SendMessage"]
+    assert statements[0]["Condition"] == {"StringEquals": {"batch:ShareIdentifier": ["team"]}}
+    assert len(statements[0]["Resource"]) == 3
+
+
+def test_what_could_not_be_submitted_is_kept_and_told(template):
+    dead_letters = target(template, "cron(0 3 * * ? *)")["Target"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
+    template.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {
+            "MetricName": "ApproximateNumberOfMessagesVisible",
+            "Dimensions": [
+                {"Name": "QueueName", "Value": {"Fn::GetAtt": [dead_letters, "QueueName"]}},
+            ],
+            "AlarmActions": Match.any_value(),
+        },
+    )
+
+
+def test_the_schedule_waits_for_the_permissions_of_its_role(template):
+    for resource in template.find_resources("AWS::Scheduler::Schedule").values():
+        assert any("RoleDefaultPolicy" in name for name in resource["DependsOn"])
+
+
+def test_one_that_leads_to_a_disabled_tier_is_warned_of(stack):
+    warnings = Annotations.from_stack(stack).find_warning(
+        "*", Match.string_like_regexp(r"schedules\.never\.tier")
+    )
+    assert len(warnings) == 1
+
+
+def test_alone_it_takes_a_share_for_fair_share_only(stack):
+    platform = stack.platform
+    with pytest.raises(ValueError, match="share must be given, because the tier has fair share, got None at"):
+        batch_stack.JobSchedule(
+            stack,
+            "Alone",
+            name="alone",
+            settings=ScheduleSettings(expression="rate(1 day)", job="report"),
+            job=platform.jobs["report"],
+            tier=platform.tiers["shared"],
+        )
