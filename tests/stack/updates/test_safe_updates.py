@@ -197,6 +197,10 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
     ),
     "logs kept longer": ({"log_retention_days": 365}, {}),
     "somebody to tell": ({"notifications.emails": ["ops@example.com"]}, {}),
+    "a job by the clock": (
+        {"schedules.nightly": {"expression": "cron(0 3 * * ? *)", "job": "work", "tier": "low"}},
+        {},
+    ),
     "another prefix": ({"triggers.work.prefix": "other/"}, {}),
     "private subnets": (
         {"network": {"mode": "private_with_nat"}},
