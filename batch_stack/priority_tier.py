@@ -146,7 +146,7 @@ class PriorityTier(Construct):
                 # A child of an array has an index, and a parent that speaks for all of them.
                 "arrayProperties": {"index": [{"exists": False}]},
             },
-            text=job_failed_text(),
+            text=job_failed_text(self.platform),
         )
         self.queue_blocked_rule = notification.tell_of(
             self,

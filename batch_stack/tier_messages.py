@@ -6,40 +6,40 @@ from functools import cache
 
 from aws_cdk import aws_events as events
 
-# As DescribeJobs shows them: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
-_CONTAINERS = (
-    "container",
-    "ecsProperties.taskProperties[0].containers[0]",
-    "eksProperties.podProperties.containers[0]",
-)
+from batch_stack.settings import Platform
 
-# The texts are the same for every tier, and each field of one takes a call to the library.
+# Where a job's container is: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
+_CONTAINERS: dict[Platform, str] = {
+    "ec2": "container",
+    "fargate": "container",
+    "managed_instances": "ecsProperties.taskProperties[0].containers[0]",
+    "eks": "eksProperties.podProperties.containers[0]",
+}
+
+# The texts are the same for every tier of a platform, and each field of one takes a call to the library.
 
 
 @cache
-def job_failed_text() -> str:
-    """The message on a job that has failed for good."""
+def job_failed_text(platform: Platform) -> str:
+    """The message on a job that has failed for good.
+
+    Args:
+        platform: what the tier runs jobs on.
+    """
     field = events.EventField.from_path
+    container = f"$.detail.{_CONTAINERS[platform]}"
     return "\n".join(
         [
             f"AWS Batch job {field('$.detail.jobName')} FAILED",
             f"Reason: {field('$.detail.statusReason')}",
-            f"Exit code: {_of_container('exitCode')} {_of_container('reason')}",
+            f"Exit code: {field(f'{container}.exitCode')} {field(f'{container}.reason')}",
             f"Job id: {field('$.detail.jobId')}",
             f"Queue: {field('$.detail.jobQueue')}",
             f"Job definition: {field('$.detail.jobDefinition')}",
-            f"Log stream: {_of_container('logStreamName')}",
+            f"Log stream: {field(f'{container}.logStreamName')}",
             f"Time: {field('$.time')}, account {field('$.account')}, Region {field('$.region')}",
         ]
     )
-
-
-def _of_container(name: str) -> str:
-    """A field of the job's container, which is elsewhere in a job of `ecsProperties` or on EKS.
-
-    What an event lacks is empty in its message, so that of the three places only one shows.
-    """
-    return "".join(events.EventField.from_path(f"$.detail.{place}.{name}") for place in _CONTAINERS)
 
 
 @cache

@@ -2,10 +2,12 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+
+from batch_stack.settings.checks import construct_id
 
 pytestmark = pytest.mark.stack
 
@@ -103,20 +105,37 @@ def test_the_message_on_a_failed_job_says_what_happened(
     assert not re.search(r"<[a-z-]+>", message)
 
 
+CONTAINERS = [{"exitCode": 65, "reason": "bad film", "logStreamName": "media/main/abc"}]
+
+
 @pytest.mark.parametrize(
-    "detail",
+    ("platform", "detail"),
     [
-        # On ECS Managed Instances; and on EKS, in a compute environment that is somebody else's.
-        {"ecsProperties": {"taskProperties": [{"containers": [{"exitCode": 65, "reason": "bad film"}]}]}},
-        {"eksProperties": {"podProperties": {"containers": [{"exitCode": 65, "reason": "bad film"}]}}},
+        ("managed_instances", {"ecsProperties": {"taskProperties": [{"containers": CONTAINERS}]}}),
+        ("eks", {"eksProperties": {"podProperties": {"containers": CONTAINERS}}}),
     ],
 )
-def test_the_message_finds_the_container_wherever_it_is(
-    rules: dict[str, dict[str, Any]], detail: dict[str, Any]
+def test_the_message_finds_the_container_where_the_platform_has_it(
+    synth: Callable[[Mapping[str, Any]], dict[str, Any]], platform: str, detail: dict[str, Any]
 ) -> None:
-    lines = _message(rules[FAILED], {"detail": {"jobName": "cat", **detail}}).splitlines()
+    theirs = "arn:aws:batch:us-east-1:123456789012:compute-environment/theirs"
+    template = synth(
+        {
+            "compute": {
+                "managed_instances": {"type": "managed_instances", "instance_types": ["m6i"]},
+                "eks": {"type": "existing", "arn": theirs, "platform": "eks"},
+            },
+            "tiers": {name: {"priority": 1, "compute": [name]} for name in ("managed_instances", "eks")},
+        }
+    )
+    (rule,) = (
+        one["Properties"]
+        for name, one in template["Resources"].items()
+        if name.startswith(f"{construct_id(platform)}TierJobFailed") and one["Type"] == "AWS::Events::Rule"
+    )
+    lines = _message(rule, {"detail": {"jobName": "cat", **detail}}).splitlines()
     assert "Exit code: 65 bad film" in lines
-    assert "Log stream: " in lines
+    assert "Log stream: media/main/abc" in lines
 
 
 def test_the_message_on_a_blocked_queue_gives_its_reason(
