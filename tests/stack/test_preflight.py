@@ -94,5 +94,5 @@ def test_an_array_is_warned_of_unless_python_adds_what_submits_it(
         platform.add_job(name, JobSettings(**JOB, array_size=9))
     platform.add_trigger("x", TriggerSettings(job="b"))
     (text,) = _warnings(stack)
-    assert text.startswith("batch.yaml: jobs.c.array_size has no effect, because no trigger submits")
+    assert text.startswith("batch.yaml: jobs.c.array_size has no effect, because no trigger and no schedule")
     assert "[ack: batch-stack:arraySize:jobs.c.array_size]" in text

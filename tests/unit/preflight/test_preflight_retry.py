@@ -51,7 +51,8 @@ def test_the_warning_names_the_tier_whose_policy_is_taken() -> None:
     (finding,) = _findings(tiers, {"tiers": ["a", "b", "c"]})
     assert finding.message == (
         "jobs.j.tiers should lead to one retry policy, for a job definition has one: that of tiers.b, got "
-        "another for tiers.a and tiers.c, with which triggers submit and nobody else. Give jobs.j.retry, or "
+        "another for tiers.a and tiers.c, with which triggers and schedules submit and nobody else. "
+        "Give jobs.j.retry, or "
         "pass --retry-strategy"
     )
 

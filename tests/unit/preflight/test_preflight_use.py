@@ -112,8 +112,8 @@ def test_an_array_that_no_trigger_submits_is_warned_of() -> None:
     (finding,) = _findings({"array_size": 40}, t={})
     assert (finding.level, finding.check) == ("warning", "arraySize")
     assert finding.message == (
-        "jobs.j.array_size has no effect, because no trigger submits the job, got 40: a job definition has "
-        "no array size, whoever submits it gives --array-properties size=40"
+        "jobs.j.array_size has no effect, because no trigger and no schedule submits the job, got 40: a "
+        "job definition has no array size, whoever submits it gives --array-properties size=40"
     )
     assert _findings({"array_size": 40}, {"triggers": {"x": {"job": "j", "tier": "t"}}}, t={}) == []
 

@@ -31,7 +31,7 @@ TIER: dict[str, Any] = {"priority": 7, "compute": ["spot"]}
 TYPES = "existing, fargate, fargate_spot, managed_instances, on_demand, spot, unmanaged"
 SECTIONS = (
     "acknowledge, compute, consumable_resources, jobs, log_retention_days, messaging, name, network, "
-    "notifications, results, retired, storage, submitters, tiers, triggers"
+    "notifications, results, retired, schedules, storage, submitters, tiers, triggers"
 )
 
 
@@ -223,7 +223,7 @@ def _spot(**settings: Any) -> dict[str, Any]:
          "characters, got '2nd'"),
         (["jobs"], "must be a mapping with the fields name, network, compute, consumable_resources, "
          "tiers, jobs, "
-         "triggers, submitters, storage, results, messaging, notifications, log_retention_days, "
+         "triggers, schedules, submitters, storage, results, messaging, notifications, log_retention_days, "
          "retired, acknowledge, got ['jobs']"),
     ],
 )  # fmt: skip
