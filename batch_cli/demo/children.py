@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 
+from batch_engine.local.private_files import make_private_file
+
 STOP_TIMEOUT_S = 15.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -61,6 +63,7 @@ class Children:
         self, command: Sequence[str], *, log_path: Path, environment: Mapping[str, str], cwd: Path
     ) -> subprocess.Popen[bytes]:
         """Start a process whose output is appended to a file."""
+        make_private_file(log_path)
         with self._uninterrupted(), log_path.open("ab") as log:
             process = subprocess.Popen(
                 command,

@@ -4,12 +4,18 @@ import shutil
 from pathlib import Path
 
 from batch_cli.demo.errors import DemoError
+from batch_engine.local.private_files import make_private_folder
 
 MARK = ".made-by-batch-stack-demo"
 
 
-def fresh_folder(folder: Path) -> None:
+def fresh_folder(folder: Path, *, secret: bool = False) -> None:
     """Make a folder, or empty it if an earlier demo made it.
+
+    Args:
+        folder: the folder.
+        secret: nobody else on this machine may list it, nor the folder that it is in, where both are made
+            here.
 
     Raises:
         DemoError: it holds something else, which is left as it is.
@@ -19,6 +25,9 @@ def fresh_folder(folder: Path) -> None:
             if not (folder / MARK).is_file():
                 raise DemoError(f"{folder} is not empty and no earlier demo made it: choose another folder")
             shutil.rmtree(folder)
+        if secret:
+            make_private_folder(folder.parent)
+            make_private_folder(folder)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MARK).touch()
     except OSError as error:

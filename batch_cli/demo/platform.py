@@ -18,6 +18,7 @@ from batch_cli.demo.children import Children, end
 from batch_cli.demo.errors import DemoError
 from batch_cli.demo.toolchain import cdk_command, cdk_environment
 from batch_engine.local.client_environment import client_environment, to_set
+from batch_engine.local.private_files import make_private_file
 from batch_engine.local.server_state import ServerRecord, read_record
 
 POLL_S = 0.1
@@ -133,6 +134,7 @@ class Platform:
 
     def deploy(self) -> subprocess.Popen[bytes]:
         """Start ``cdk deploy`` of what ``cdk synth`` has written."""
+        make_private_file(self._outputs_file)
         outputs = str(self._outputs_file)
         return self.cdk(
             "cdk-deploy",

@@ -36,8 +36,8 @@ def run_demo(*, output: Path, data_dir: Path) -> None:
         raise DemoError(
             f"another demo (pid {pid}) runs in {data_dir}: wait for it, or choose another --data-dir"
         )
-    for folder in (output, data_dir):
-        fresh_folder(folder)
+    fresh_folder(output)
+    fresh_folder(data_dir, secret=True)
     console = Console()
     stages = Stages(console)
     start = time.monotonic()

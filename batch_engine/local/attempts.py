@@ -19,6 +19,7 @@ from batch_engine.local.image import ImageError
 from batch_engine.local.launch import Places, StartError, resolve_secrets
 from batch_engine.local.log_shipper import LogShipper
 from batch_engine.local.ports import SecretSource
+from batch_engine.local.private_files import make_private_folder
 from batch_engine.local.role_credentials import RoleCredentials
 from batch_engine.local.runner.frames import Message
 from batch_engine.local.runner.isolation import ROOT_SUFFIX
@@ -97,7 +98,7 @@ class AttemptRunner:
         """
         self._loop = loop
         shutil.rmtree(self._scratch_root, ignore_errors=True)
-        self._scratch_root.mkdir(parents=True)
+        make_private_folder(self._scratch_root)
         self._runner = self._runtime.open(self._reported, self._lost, self._loop)
 
     def close(self) -> None:

@@ -58,6 +58,9 @@ def test_demo_shows_it_all_and_leaves_nothing_running(tmp_path: Path) -> None:
     for job in report["jobs"]:
         assert job["jobId"] in text
     assert processes_of(tmp_path) == []
+    data = tmp_path / "data"
+    assert data.stat().st_mode & 0o066 == 0
+    assert [name for name in ("outputs.json", "server.log") if (data / name).stat().st_mode & 0o077] == []
 
 
 @pytest.mark.parametrize("moment", ["server.json", "cdk-synth.log", "cdk-deploy.log"])

@@ -8,6 +8,7 @@ import pytest
 from batch_engine.local import private_files
 from batch_engine.local.bare import build_bare_engine
 from batch_engine.local.cloud_deliveries import Deliveries
+from batch_cli.demo.folders import fresh_folder
 from batch_engine.local.private_files import make_private_file, make_private_folder
 from batch_engine.local.server_state import exclusive
 
@@ -32,6 +33,14 @@ def test_a_data_folder(tmp_path, monkeypatch, user, wanted):
     (tmp_path / "given").mkdir(mode=0o755)
     make_private_folder(tmp_path / "given")
     assert mode(tmp_path / "given") == 0o755, "whoever made it decides"
+
+
+def test_the_demos_folder_and_the_one_around_it(tmp_path):
+    data = tmp_path / ".batch-stack" / "demo"
+    fresh_folder(data, secret=True)
+    assert [mode(data) & 0o066, mode(data.parent) & 0o066] == [0, 0]
+    fresh_folder(tmp_path / "demo-output")
+    assert mode(tmp_path / "demo-output") & 0o044
 
 
 def test_the_engines_folder_and_its_state_file(tmp_path):
