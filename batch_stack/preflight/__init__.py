@@ -17,6 +17,7 @@ from batch_stack.preflight.nodes import check_nodes
 from batch_stack.preflight.quotas import check_quotas
 from batch_stack.preflight.retry_policies import check_retry_policies
 from batch_stack.preflight.scratch import check_scratch
+from batch_stack.preflight.triggers import check_triggers
 from batch_stack.preflight.updates import check_updates
 from batch_stack.preflight.use import check_use
 from batch_stack.settings import Settings
@@ -33,6 +34,7 @@ _CHECKS = (
     check_efa,
     check_updates,
     check_scratch,
+    check_triggers,
     check_use,
 )
 

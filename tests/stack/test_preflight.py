@@ -45,7 +45,8 @@ def test_a_single_error_is_one_line(new_app: Callable[[], Any], cdk: Any) -> Non
 
 def test_what_may_not_be_meant_is_an_annotation_each(new_app: Callable[[], Any], cdk: Any) -> None:
     triggers = {name: {"job": "a", "prefix": f"/{name}"} for name in ("x", "y")}
-    stack = _platform(new_app, cdk, {"jobs": {"a": JOB}, "triggers": triggers})
+    job = {**JOB, "command": ["run", "Ref::input"]}
+    stack = _platform(new_app, cdk, {"jobs": {"a": job}, "triggers": triggers})
     texts = _warnings(stack)
     assert len(texts) == 2
     assert all("should not begin with a slash" in text for text in texts)
@@ -91,7 +92,7 @@ def test_an_array_is_warned_of_unless_python_adds_what_submits_it(
     stack = _platform(new_app, cdk, {"jobs": {"a": JOB}})
     platform = stack.node.find_child("Batch")
     for name in ("b", "c"):
-        platform.add_job(name, JobSettings(**JOB, array_size=9))
+        platform.add_job(name, JobSettings(**JOB, array_size=9, command=["run", "Ref::input"]))
     platform.add_trigger("x", TriggerSettings(job="b"))
     (text,) = _warnings(stack)
     assert text.startswith("batch.yaml: jobs.c.array_size has no effect, because no trigger and no schedule")

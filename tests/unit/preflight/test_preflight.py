@@ -123,7 +123,7 @@ def test_of_tiers_that_a_job_does_not_name_one_is_enough() -> None:
     }
     assert preflight(Settings.model_validate(content)) == []
     content["triggers"] = {"x": {"job": "j", "tier": "a"}}
-    (finding,) = preflight(Settings.model_validate(content))
+    finding, *_ = preflight(Settings.model_validate(content))
     assert finding.level == "error"
     assert "which tiers.a uses" in finding.message
 
@@ -323,7 +323,7 @@ def test_a_definition_larger_than_aws_batch_takes_is_refused() -> None:
 
 def test_a_prefix_that_no_key_has_is_warned_of() -> None:
     triggers = {"x": {"job": "j", "tier": "t", "prefix": "/media"}}
-    (message,) = _messages("warning", triggers=triggers)
+    (message,) = _messages("warning", {"command": ["run", "Ref::input"]}, triggers=triggers)
     assert message.startswith("triggers.x.prefix should not begin with a slash")
 
 

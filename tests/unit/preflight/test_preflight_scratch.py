@@ -34,8 +34,8 @@ def test_another_user_of_an_image_of_others_may_have_nowhere_to_write() -> None:
     (message,) = _checks(user="1000:1000")
     assert message == (
         "jobs.j.user may write to /scratch, the only place there is, if the image has that folder for them "
-        "and names it as a VOLUME, got '1000:1000': make sure of it (docs/workers.md), or mount a volume of type "
-        "tmpfs at /scratch"
+        "and names it as a VOLUME, got '1000:1000': make sure of it (docs/workers.md), or mount a volume of "
+        "type tmpfs at /scratch"
     )
     (message,) = _checks(user="app", platform="fargate")
     assert message.endswith("make sure of it (docs/workers.md)")
