@@ -110,7 +110,7 @@ class JobSchedule(Construct):
         )
         # CloudFormation would create the schedule as soon as the role is there, and a rate's first run is due
         # at once: with no permission yet it would go to the dead-letter queue.
-        self.schedule.node.add_dependency(self.role)
+        self.schedule.node.add_dependency(self.role.node.find_child("DefaultPolicy"))
 
     def _role(self) -> iam.Role:
         # The group, not the schedule: that is what EventBridge Scheduler names as the source.

@@ -145,6 +145,7 @@ def test_services_take_roles_for_this_account_only_wherever_they_say_for_whom(
         "ecs-tasks.amazonaws.com",
         "ecs.amazonaws.com",
         "lambda.amazonaws.com",
+        "scheduler.amazonaws.com",
         "vpc-flow-logs.amazonaws.com",
     }
 
