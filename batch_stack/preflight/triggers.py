@@ -1,4 +1,4 @@
-"""Triggers whose jobs would not know what to work on, or would write over each other's results."""
+"""What submits jobs, and would leave them without their object or write over each other's results."""
 
 from __future__ import annotations
 
@@ -25,13 +25,9 @@ def check_triggers(settings: Settings) -> Iterator[Finding]:
                 f"triggers.{name}.job should have Ref::input in its command, which nothing else tells the "
                 f"object's address, got {trigger.job!r}",
             )
-        for parameter in sorted(job.placeholders - {*_OWN, *trigger.parameters, *job.parameters}):
-            yield warning(
-                "missingParameter",
-                f"triggers.{name}.parameters should have {parameter!r}, for which jobs.{trigger.job}.command "
-                f"has Ref::{parameter} and jobs.{trigger.job}.parameters no default: the job would be given "
-                "the placeholder as it stands",
-            )
+        yield from _missing(settings, f"triggers.{name}", trigger.job, {*_OWN, *trigger.parameters})
+    for name, schedule in settings.schedules.items():
+        yield from _missing(settings, f"schedules.{name}", schedule.job, set(schedule.parameters))
     for (first, one), (name, other) in combinations(settings.triggers.items(), 2):
         if one.output_prefix != other.output_prefix:
             continue
@@ -42,3 +38,12 @@ def check_triggers(settings: Settings) -> Iterator[Finding]:
                 f"under {max(one.prefix, other.prefix, key=len)!r} are for both, whose jobs write over each "
                 f"other's results, got {other.output_prefix!r} for both",
             )
+
+
+def _missing(settings: Settings, place: str, job: str, given: set[str]) -> Iterator[Finding]:
+    for parameter in sorted(settings.jobs[job].placeholders - given - set(settings.jobs[job].parameters)):
+        yield warning(
+            "missingParameter",
+            f"{place}.parameters should have {parameter!r}, for which jobs.{job}.command has "
+            f"Ref::{parameter} and jobs.{job}.parameters no default: the job would be given the placeholder as it stands",
+        )

@@ -36,6 +36,17 @@ def test_a_placeholder_that_nobody_fills_in_is_warned_of() -> None:
     assert _warnings(job) == []
 
 
+def test_nothing_fills_in_the_placeholders_of_a_schedules_job_but_the_schedule() -> None:
+    def found(**schedule: Any) -> list[str]:
+        clock = {"job": "j", "expression": "rate(1 day)", **schedule}
+        content = {"jobs": {"j": JOB}, "schedules": {"s": clock}}
+        return [one.message for one in preflight(Settings.model_validate(content))]
+
+    (message,) = found()
+    assert message.startswith("schedules.s.parameters should have 'input', for which jobs.j.command has ")
+    assert found(parameters={"input": "s3://films/list"}) == []
+
+
 @pytest.mark.parametrize(
     ("first", "second", "same"),
     [
