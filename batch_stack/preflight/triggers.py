@@ -45,5 +45,6 @@ def _missing(settings: Settings, place: str, job: str, given: set[str]) -> Itera
         yield warning(
             "missingParameter",
             f"{place}.parameters should have {parameter!r}, for which jobs.{job}.command has "
-            f"Ref::{parameter} and jobs.{job}.parameters no default: the job would be given the placeholder as it stands",
+            f"Ref::{parameter} and jobs.{job}.parameters no default: the job would be given the "
+            "placeholder as it stands",
         )
