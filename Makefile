@@ -38,7 +38,7 @@ check: setup ## Linters, types, import rules and the tests that need no cloud
 
 synth: $(VENV)/.run $(VENV)/.npm ## Writes the CloudFormation templates into cdk.out/
 	@cdk synth --quiet --output cdk.out $(CONTEXT)
-	@echo "templates: $$(ls cdk.out/*.template.json | xargs)"
+	@echo "templates: $$($(BIN)/python -c 'import json; print(*sorted("cdk.out/" + one["properties"]["templateFile"] for one in json.load(open("cdk.out/manifest.json"))["artifacts"].values() if one["type"] == "aws:cloudformation:stack"))')"
 
 lock: $(VENV)/.run $(VENV)/.npm ## Notes what SETTINGS deploy in batch.lock.json: edits that would lose jobs are then refused
 	@cdk synth --quiet --output cdk.out -c lock=create $(CONTEXT)

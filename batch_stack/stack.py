@@ -19,7 +19,9 @@ class BatchStack(Stack):
     """A stack that holds one batch platform, with outputs for the names that others need.
 
     A job or a trigger that is added to the platform in Python has its output, too, like those of the
-    settings: ``<Name>JobDefinitionArn`` and ``<Name>FunctionName``.
+    settings: ``<Name>JobDefinitionArn``, with the revision that was deployed last,
+    ``<Name>JobDefinitionLatestArn``, without one, by which AWS Batch takes the latest, and
+    ``<Name>FunctionName``.
 
     Attributes:
         platform: the platform.
@@ -106,6 +108,10 @@ def _of_jobs(platform: BatchPlatform) -> dict[str, str]:
     jobs = {
         f"{pascal(name)}JobDefinitionArn": job.definition.job_definition_arn
         for name, job in platform.jobs.items()
+    }
+    # Who keeps an ARN with a revision submits the same one for ever.
+    jobs |= {
+        f"{pascal(name)}JobDefinitionLatestArn": job.unversioned_arn for name, job in platform.jobs.items()
     }
     functions = {
         f"{pascal(name)}FunctionName": trigger.function.function_name

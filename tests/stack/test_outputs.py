@@ -21,6 +21,7 @@ NAMED_BY_SETTINGS = {
     "InputBucketName",
     "MediaFunctionName",
     "MediaJobDefinitionArn",
+    "MediaJobDefinitionLatestArn",
     "NotificationTopicArn",
     "OutputBucketName",
     "StandardQueueArn",
@@ -69,7 +70,25 @@ def test_jobs_and_triggers_added_in_python_have_outputs_like_those_of_the_settin
 
 def test_an_output_that_the_team_has_made_stays_theirs(grown: dict[str, Any]) -> None:
     assert grown["Outputs"]["TeamJobDefinitionArn"] == {"Value": "what the team has said before"}
-    assert len(grown["Outputs"]) == 9
+    assert len(grown["Outputs"]) == 12
+
+
+def test_a_script_can_keep_an_arn_that_has_no_revision_in_it(grown: dict[str, Any]) -> None:
+    value = grown["Outputs"]["FirstJobDefinitionLatestArn"]["Value"]
+    *_, prefix, name = value["Fn::Join"][1]
+    assert prefix == ":job-definition/"
+    # Of arn:aws:batch:region:account:job-definition/name:revision the sixth part, behind its slash.
+    (slash, part) = name["Fn::Select"][1]["Fn::Split"]
+    (colon, arn) = part["Fn::Select"][1]["Fn::Split"]
+    assert (name["Fn::Select"][0], slash, part["Fn::Select"][0], colon) == (1, "/", 5, ":")
+    assert arn == grown["Outputs"]["FirstJobDefinitionArn"]["Value"]
+
+
+def test_both_arns_are_of_the_same_definition(grown: dict[str, Any]) -> None:
+    outputs = grown["Outputs"]
+    for job in ("First", "ByHand"):
+        resource = outputs[f"{job}JobDefinitionArn"]["Value"]["Ref"]
+        assert resource in json.dumps(outputs[f"{job}JobDefinitionLatestArn"]["Value"])
 
 
 def test_a_platform_in_a_stack_of_others_makes_no_outputs(cdk: Any, new_app: Callable[[], Any]) -> None:

@@ -50,3 +50,30 @@ def test_its_command_gives_the_job_the_parameters_that_its_worker_reads(chapter:
     command = batch_stack.load_settings(ROOT / "batch.yaml").jobs["media"].command
     read = {word.removeprefix("Ref::") for word in command or () if word.startswith("Ref::")}
     assert read == {pair.partition("=")[0] for pair in given.split(",")}
+
+
+@pytest.fixture
+def own_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
+    """Runs the program of "In a CDK app of your own" on settings."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(from pathlib .+?)```", text, re.DOTALL)
+
+    def run(settings: str) -> dict[str, Any]:
+        (tmp_path / "batch.yaml").write_text(settings, encoding="utf-8")
+        monkeypatch.chdir(tmp_path)
+        names: dict[str, Any] = {}
+        exec(compile(code, "README.md", "exec"), names)
+        return names
+
+    return run
+
+
+def test_its_app_is_synthesised_and_held_to_its_lock_file(
+    own_app: Callable[[str], dict[str, Any]], tmp_path: Path
+) -> None:
+    lock = tmp_path / "batch.lock.json"
+    batch_stack.check_against_lock(batch_stack.Settings(), lock, create=True)
+    names = own_app("{name: batch-stack}\n")
+    assert (Path(names["app"].synth().directory) / "batch.template.json").is_file()
+    with pytest.raises(SystemExit, match="what is deployed would be lost"):
+        own_app("tiers: {critical: {priority: 1, compute: [spot]}}\n")

@@ -84,6 +84,7 @@ def test_outputs_have_the_names_that_others_rely_on(template: dict[str, Any]) ->
         "InputBucketName",
         "MediaFunctionName",
         "MediaJobDefinitionArn",
+        "MediaJobDefinitionLatestArn",
         "NotificationTopicArn",
         "OutputBucketName",
         "StandardQueueArn",

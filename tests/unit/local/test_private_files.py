@@ -5,10 +5,10 @@ import stat
 
 import pytest
 
+from batch_cli.demo.folders import fresh_folder
 from batch_engine.local import private_files
 from batch_engine.local.bare import build_bare_engine
 from batch_engine.local.cloud_deliveries import Deliveries
-from batch_cli.demo.folders import fresh_folder
 from batch_engine.local.private_files import make_private_file, make_private_folder
 from batch_engine.local.server_state import exclusive
 
