@@ -79,7 +79,8 @@ class BudgetSettings(SettingsModel):
     """What the EC2 instances of a tier may cost in a month, by AWS Budgets and a tag of the instances.
 
     The cost allocation tag ``batch-stack-compute-environment`` must be activated once, in the billing console
-    of the account that pays. Budgets lag behind by hours.
+    of the account that pays. Budgets lag behind by hours. All compute environments of the tier must be its
+    own, of type `spot` or `on_demand`. There is no budget for the platform as a whole.
     https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-best-practices.html
     """
 
