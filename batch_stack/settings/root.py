@@ -60,7 +60,7 @@ class TriggerSettings(SettingsModel):
 
 
 class NotificationSettings(SettingsModel):
-    """Who hears of failed jobs and blocked queues, of alarms of tiers and dead-letter queues, and of budgets."""
+    """Who hears of failed jobs, blocked queues, alarms of tiers and dead-letter queues, and budgets."""
 
     emails: list[Email] = []
     """Addresses that are told by e-mail, once each has confirmed.
@@ -140,7 +140,7 @@ class Settings(SettingsModel):
     messaging: MessagingSettings = MessagingSettings()
     """How jobs may tell others of what they did."""
     notifications: NotificationSettings = NotificationSettings()
-    """Who hears of failed jobs and blocked queues, of alarms of tiers and dead-letter queues, and of budgets."""
+    """Who hears of failed jobs, blocked queues, alarms of tiers and dead-letter queues, and budgets."""
     log_retention_days: LogRetentionDays = 30
     """Days that CloudWatch Logs keeps what jobs and functions write.
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""

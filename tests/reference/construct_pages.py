@@ -29,10 +29,11 @@ from batch_stack.settings import IsolatedNetworkSettings
 network = Network(stack, "Network", settings=IsolatedNetworkSettings(mode="isolated"))
 ```
 
-`App` is CDK's own class, `aws_cdk.App`, with no page here. Import `batch_stack` before `aws_cdk`: jsii then
-runs on the Node.js that is installed with it. Settings that are read (`load_settings`, `parse_settings`), made
-in Python (`JobSettings(...)`) or checked together (`BatchPlatform`) raise `SettingsError`, a `ValueError`; what
-does not fit a construct is a plain `ValueError`, with the construct's path.
+`App` is CDK's own class, `aws_cdk.App`, with no page here. Import `batch_stack` before `aws_cdk`: jsii
+then runs on the Node.js that is installed with it. Settings that are read (`load_settings`,
+`parse_settings`), made in Python (`JobSettings(...)`) or checked together (`BatchPlatform`) raise
+`SettingsError`, a `ValueError`; what does not fit a construct is a plain `ValueError`, with the
+construct's path.
 
 These pages are written by `make docs` from the docstrings: edit those.
 """
