@@ -75,7 +75,11 @@ REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
         "jobs.j0.vcpu must be at most 2 to fit an instance of compute.alone/Small, which "
         "tiers.alone/smallTier uses, got 400 at alone/J0",
     ),
-    (["small"], {"gpus": 4}, "jobs.j1.gpus must be 0 .* which tiers.alone/smallTier uses, .*got 4 at alone/J1"),
+    (
+        ["small"],
+        {"gpus": 4},
+        "jobs.j1.gpus must be 0 .* which tiers.alone/smallTier uses, .*got 4 at alone/J1",
+    ),
     # One of its tiers does not do: each that is given must.
     (["large", "small"], {"vcpu": 4}, "jobs.j2.vcpu must be at most 2 to fit an instance of compute.alone/S"),
     (
