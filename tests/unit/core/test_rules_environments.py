@@ -388,25 +388,3 @@ def test_at_most_50000_consumable_resources(world, monkeypatch):
         world.call("CreateConsumableResource", consumableResourceName=name, totalQuantity=1)
     with pytest.raises(ClientError, match="No more than 2 consumable resources are allowed"):
         world.call("CreateConsumableResource", consumableResourceName="c", totalQuantity=1)
-
-
-@pytest.mark.parametrize(
-    "update",
-    [
-        {"updatePolicy": {}},
-        {"updatePolicy": {"jobExecutionTimeoutMinutes": 30}},
-        {"computeResources": {"updateToLatestImageVersion": False}},
-        {"computeResources": {"placementGroup": ""}},
-    ],
-)
-def test_what_fargate_has_not_cannot_even_be_given(world, update):
-    arn = create(world, FARGATE)
-    changes = {"maxvCpus": 8} | update.get("computeResources", {})
-    with pytest.raises(
-        ClientError, match="The following parameters can't be updated for Fargate compute env"
-    ):
-        world.call(
-            "UpdateComputeEnvironment", computeEnvironment=arn, **(update | {"computeResources": changes})
-        )
-    world.call("UpdateComputeEnvironment", computeEnvironment=arn, computeResources={"maxvCpus": 8})
-    assert shown(world)["computeResources"]["maxvCpus"] == 8
