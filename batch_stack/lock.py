@@ -33,7 +33,7 @@ _WITH_EFA = " (efa)"
 
 
 def check_against_lock(
-    settings: Settings, path: Path, *, create: bool = False, scope: Construct | None = None
+    settings: Settings, path: Path | str, *, create: bool = False, scope: Construct | None = None
 ) -> list[Finding]:
     """Refuse settings that would lose jobs, and note in the file what the settings add.
 
@@ -52,6 +52,7 @@ def check_against_lock(
             another; the platform has another name; what is retired was never there; a new compute environment
             is disabled; or the file cannot be read or written.
     """
+    path = Path(path)
     if not path.exists() and not create:
         return []
     known = read(path) if path.exists() else None

@@ -14,7 +14,7 @@ from batch_stack.settings.root import Settings
 from batch_stack.settings.wording import problems_of
 
 
-def load_settings(path: Path) -> Settings:
+def load_settings(path: Path | str) -> Settings:
     """Read and check a settings file.
 
     Args:
@@ -25,7 +25,7 @@ def load_settings(path: Path) -> Settings:
             out of range. All that is wrong is in the one message, a line each.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise SettingsError(f"{path}: cannot be read: {reason}") from error

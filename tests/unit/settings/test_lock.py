@@ -56,6 +56,7 @@ def _refused(settings: Settings, lock: Path) -> str:
 
 def test_without_a_file_nothing_is_checked_and_none_is_made(tmp_path: Path) -> None:
     check_against_lock(_settings(BOTH), tmp_path / "batch.lock.json")
+    check_against_lock(_settings(BOTH), str(tmp_path / "batch.lock.json"))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -245,6 +245,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     assert str(raised.value) == f"{path}: cannot be read: No such file or directory"
 
 
+def test_a_path_may_be_text(tmp_path: Path) -> None:
+    path = tmp_path / "batch.yaml"
+    path.write_text("name: mine\n")
+    assert load_settings(str(path)) == load_settings(path)
+
+
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "batch.yaml"
     path.write_bytes(b"name: \xff\xfe")
