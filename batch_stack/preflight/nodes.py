@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import Request, known_types
-from batch_stack.settings import JobSettings, OnDemandSettings, Settings
+from batch_stack.settings import JobSettings, NodeGroupSettings, OnDemandSettings, Settings
 
 
 def check_nodes(settings: Settings) -> Iterator[Finding]:
@@ -21,20 +20,29 @@ def check_nodes(settings: Settings) -> Iterator[Finding]:
         if job.nodes is None:
             continue
         used = {one for tier in settings.tiers_of(name) for one in settings.tiers[tier].compute}
-        vcpus = job.nodes.count * job.vcpu
+        vcpus = sum(job.node_vcpus)
         # Those that are too small for the nodes' own vCPUs are found elsewhere: see check_use.
-        most = {
-            one: _most_nodes(settings, one, job)
+        limits = {
+            one: getattr(compute, "max_vcpus", None)
             for one, compute in settings.compute.items()
             if one in used and vcpus <= (getattr(compute, "max_vcpus", None) or vcpus)
         }
-        if not most or any(count is None or count >= job.nodes.count for count in most.values()):
+        started = {
+            (one, limit): _started_before_the_last(settings, one, job) if limit is not None else None
+            for one, limit in limits.items()
+        }
+        over = [
+            (count - limit, one, limit, count)
+            for (one, limit), count in started.items()
+            if count is not None and limit is not None and count >= limit
+        ]
+        if not over or len(over) < len(started):
             continue
-        best, count = max(most.items(), key=lambda item: item[1] or 0)
+        _, best, most, count = min(over)
         yield error(
             "nodesInstances",
-            f"jobs.{name}.nodes.count must be at most {count} with the max_vcpus of compute.{best}, for each "
-            f"node has an instance to itself, got {job.nodes.count}",
+            f"jobs.{name}.nodes must need instances of less than {most} vCPUs besides the largest, the "
+            f"max_vcpus of compute.{best}, for each node has an instance to itself, got {count}",
         )
 
 
@@ -49,15 +57,25 @@ def _check_warm(settings: Settings) -> Iterator[Finding]:
             )
 
 
-def _most_nodes(settings: Settings, compute: str, job: JobSettings) -> int | None:
-    """How many nodes may run at once; None where that cannot be told, or no instance is large enough."""
-    one = settings.compute[compute]
-    limit = getattr(one, "max_vcpus", None)
-    wanted = job.nodes.instance_type if job.nodes is not None else None
-    request = Request(job.vcpu, job.memory_mib, job.gpus)
-    sizes = [
-        item.vcpus
-        for item in known_types(one) or []
-        if request.fits(item) and (wanted is None or item.name == wanted)
+def _started_before_the_last(settings: Settings, compute: str, job: JobSettings) -> int | None:
+    """The vCPUs of all nodes' instances but the largest; None where that of a node cannot be told."""
+    if job.nodes is None:
+        return None
+    types = [
+        item
+        for item in known_types(settings.compute[compute]) or []
+        if job.nodes.instance_type in (None, item.name)
     ]
-    return math.ceil(limit / min(sizes)) if sizes and limit is not None else None
+    sizes: list[int] = []
+    for node, vcpus in enumerate(job.node_vcpus):
+        group = job.nodes.group_of(node) or NodeGroupSettings(nodes=str(node))
+        request = Request(
+            vcpus,
+            job.memory_mib if group.memory_mib is None else group.memory_mib,
+            job.gpus if group.gpus is None else group.gpus,
+        )
+        fitting = [item.vcpus for item in types if request.fits(item)]
+        if not fitting:
+            return None
+        sizes.append(min(fitting))
+    return sum(sizes) - max(sizes)

@@ -112,7 +112,7 @@ def _check_multi_node(settings: Settings) -> Iterator[Finding]:
     for name, job in settings.jobs.items():
         if job.nodes is None:
             continue
-        vcpus = job.nodes.count * job.vcpu
+        vcpus = sum(job.node_vcpus)
         most = {
             tier: max(settings.max_vcpus(tier).values(), default=None) for tier in settings.tiers_of(name)
         }
@@ -120,9 +120,8 @@ def _check_multi_node(settings: Settings) -> Iterator[Finding]:
             limit = max(limit for limit in most.values() if limit is not None)
             yield error(
                 "multiNode",
-                f"jobs.{name}.nodes.count must be at most {int(limit // job.vcpu)} at {job.vcpu:g} vCPUs a "
-                f"node, for all nodes run at once on one compute environment of {', '.join(most)}, got "
-                f"{job.nodes.count}",
+                f"jobs.{name}.nodes must ask for at most {limit} vCPUs in all, for all nodes run at once on "
+                f"one compute environment of {', '.join(most)}, got {vcpus:g}",
             )
         yield from _check_nodes_meet(settings, name)
 

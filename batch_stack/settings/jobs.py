@@ -120,6 +120,14 @@ class NodesSettings(SettingsModel):
             return int(first), int(first)
         return int(first), int(last) if last else self.count - 1
 
+    def group_of(self, node: int) -> NodeGroupSettings | None:
+        """The group that a node is of, counted from 0; None for those like the job says."""
+        for group in self.groups:
+            first, last = self.bounds(group)
+            if first <= node <= last:
+                return group
+        return None
+
 
 class JobSettings(SettingsModel):
     """A job definition. Its image is a folder of `containers/`, a registry's, or an ECR repository's."""
@@ -207,6 +215,14 @@ class JobSettings(SettingsModel):
     def any_architecture(self) -> bool:
         """Whether its definition does not say the CPU architecture, and its image may be of several."""
         return self.folder is None and self.platform == "ec2"
+
+    @property
+    def node_vcpus(self) -> list[float]:
+        """The vCPUs of each of its nodes; of a job without nodes its own alone."""
+        if self.nodes is None:
+            return [self.vcpu]
+        groups = [self.nodes.group_of(node) for node in range(self.nodes.count)]
+        return [self.vcpu if one is None or one.vcpu is None else one.vcpu for one in groups]
 
     @property
     def placeholders(self) -> frozenset[str]:

@@ -143,7 +143,8 @@ def test_groups_of_nodes_are_checked_each() -> None:
 
 def test_all_nodes_of_a_job_must_fit_one_environment_at_once() -> None:
     (message,) = _messages("error", {"nodes": {"count": 17}, "vcpu": 4}, {**ON_DEMAND, "max_vcpus": 64})
-    assert message.startswith("jobs.j.nodes.count must be at most 16 at 4 vCPUs a node")
+    assert message.startswith("jobs.j.nodes must ask for at most 64 vCPUs in all, ")
+    assert message.endswith(" of t, got 68")
 
 
 @pytest.mark.parametrize(

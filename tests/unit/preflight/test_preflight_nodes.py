@@ -27,25 +27,38 @@ def _errors(nodes: dict[str, Any], max_vcpus: int, **job: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("nodes", "job", "max_vcpus", "most"),
+    ("nodes", "job", "max_vcpus", "got"),
     [
         ({"count": 4}, {"vcpu": 8}, 128, None),  # four of 32 vCPUs each
         # AWS Batch may go over the limit by one instance.
         ({"count": 5}, {"vcpu": 8}, 129, None),
-        ({"count": 5}, {"vcpu": 8}, 128, 4),
-        ({"count": 2, "instance_type": "c6i.32xlarge"}, {"vcpu": 8}, 128, 1),
-        ({"count": 2}, {"vcpu": 8, "memory_mib": 200_000}, 128, 1),  # only the larger has as much memory
+        ({"count": 5}, {"vcpu": 8}, 128, 128),
+        ({"count": 2, "instance_type": "c6i.32xlarge"}, {"vcpu": 8}, 128, 128),
+        ({"count": 2}, {"vcpu": 8, "memory_mib": 200_000}, 128, 128),  # only the larger has as much memory
         ({"count": 2, "instance_type": "c6i.32xlarge"}, {"vcpu": 8}, 256, None),
+        # Instances of 128, 32, 32 and 32 vCPUs, whichever node is the large one.
+        ({"count": 4, "groups": [{"nodes": "1:", "vcpu": 4}]}, {"vcpu": 96}, 128, None),
+        ({"count": 4, "groups": [{"nodes": "0", "vcpu": 96}]}, {"vcpu": 4}, 128, None),
+        ({"count": 6, "groups": [{"nodes": "0", "vcpu": 96}]}, {"vcpu": 4}, 128, 160),
+        ({"count": 3, "groups": [{"nodes": "1:", "memory_mib": 200_000}]}, {"vcpu": 8}, 128, 160),
     ],
 )
 def test_each_node_needs_an_instance_within_the_limit(
-    nodes: dict[str, Any], job: dict[str, Any], max_vcpus: int, most: int | None
+    nodes: dict[str, Any], job: dict[str, Any], max_vcpus: int, got: int | None
 ) -> None:
     expected = [
-        f"jobs.j.nodes.count must be at most {most} with the max_vcpus of compute.c, for each node has an "
-        f"instance to itself, got {nodes['count']}"
+        f"jobs.j.nodes must need instances of less than {max_vcpus} vCPUs besides the largest, the max_vcpus "
+        f"of compute.c, for each node has an instance to itself, got {got}"
     ]
-    assert _errors(nodes, max_vcpus, **job) == (expected if most is not None else [])
+    assert _errors(nodes, max_vcpus, **job) == (expected if got is not None else [])
+
+
+def test_all_nodes_ask_for_no_more_than_there_is_each_as_its_group_says() -> None:
+    nodes = {"count": 4, "groups": [{"nodes": "1:", "vcpu": 64}]}
+    assert _errors(nodes, 128, vcpu=2) == [
+        "jobs.j.nodes must ask for at most 128 vCPUs in all, for all nodes run at once on one compute "
+        "environment of t, got 194"
+    ]
 
 
 @pytest.mark.parametrize(("zone", "refused"), [("us-west-2a", False), ("us-west-2-lax-1a", True)])
