@@ -126,7 +126,8 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             Annotations.of(self).add_warning_v2(
                 "batch-stack:nodesInDefaultGroup",
                 "AWS Batch puts nodes with EFA in the default security group of the VPC: it must let its "
-                "members connect to each other, as it does unless somebody changed it, and what they need in "
+                "members connect to each other and to what they need, as it does unless somebody changed it "
+                "(aws_ec2.Vpc does, unless restrict_default_security_group is False), and what they need in "
                 f"the VPC, endpoints or a database, must admit it. At {self.node.path}",
             )
         # Traffic of EFA is not IP: a rule for all addresses does not let it out. The L2 would take away the

@@ -19,6 +19,8 @@ from batch_stack.settings.network import NEEDED_ENDPOINTS
 from batch_stack.vpc_endpoints import VpcEndpoints
 
 _MAX_AZS = 5
+# Of aws_ec2.Vpc: takes the rules of the default group away.
+_EMPTIES_DEFAULT_GROUP = "RestrictDefaultSecurityGroupCustomResource"
 _OwnNetworkSettings = PublicNetworkSettings | PrivateNetworkSettings | IsolatedNetworkSettings
 
 
@@ -122,13 +124,14 @@ class Network(Construct):
         """Let nodes reach what other jobs do although they are in the VPC's default security group.
 
         AWS Batch puts the containers of multi-node parallel jobs there if the compute environment names no
-        group, as with EFA. That group lets its members connect to each other, unless it was changed.
+        group, as with EFA. That group lets its members connect to each other, unless it was changed, as CDK
+        does itself to a VPC with ``restrictDefaultSecurityGroup``.
         https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html
 
         Returns:
-            Whether the VPC's default group is known, as it is in a VPC of one's own.
+            Whether the VPC's default group is known, and as EC2 made it: so it is in a VPC of one's own.
         """
-        if not isinstance(self.vpc, ec2.Vpc):
+        if not isinstance(self.vpc, ec2.Vpc) or self.vpc.node.try_find_child(_EMPTIES_DEFAULT_GROUP):
             return False
         if len(self.clients) == 1:
             default = ec2.SecurityGroup.from_security_group_id(

@@ -175,6 +175,29 @@ def test_of_a_vpc_that_exists_the_default_group_is_somebody_elses(
     assert [warning.id for warning in warnings] == ["/Warned/Nodes"]
 
 
+@pytest.mark.parametrize(
+    ("restricts", "warned"), [(None, ["/Given/Nodes"]), (True, ["/Given/Nodes"]), (False, [])]
+)
+def test_of_a_vpc_given_in_python_the_default_group_may_have_been_emptied(
+    new_app: Callable[[], Any], cdk: Any, restricts: bool | None, warned: list[str]
+) -> None:
+    """None is what cdk.json has: the flag is on."""
+    from batch_stack import Ec2ComputeEnvironment, Network  # noqa: PLC0415 # loads aws_cdk
+    from batch_stack.settings import OnDemandSettings  # noqa: PLC0415
+
+    stack = cdk.Stack(new_app(), "Given", env=cdk.Environment(region="eu-west-1"))
+    vpc = cdk.aws_ec2.Vpc(stack, "Vpc", max_azs=1, restrict_default_security_group=restricts)
+    network = Network(stack, "Network", vpc=vpc)
+    settings = OnDemandSettings(instance_types=["c6in.32xlarge"], placement_group=True, efa=True)
+    Ec2ComputeEnvironment(stack, "Nodes", network=network, settings=settings)
+
+    warnings = cdk.assertions.Annotations.from_stack(stack).find_warning(
+        "*", cdk.assertions.Match.string_like_regexp("default security group of the VPC")
+    )
+    assert [warning.id for warning in warnings] == warned
+    assert len(network.clients) == (1 if warned else 2)
+
+
 def test_the_driver_is_loaded_where_there_is_a_device(resources: Resources) -> None:
     def says(prefix: str) -> bool:
         return "modprobe efa ||" in json.dumps(_only(resources, "AWS::EC2::LaunchTemplate", prefix))
