@@ -105,7 +105,7 @@ class ContainerJob(Construct):
         self._name, self._settings = name, settings.model_copy(update={"retry": self._own_retry})
         for tier in self.tiers:
             self.check_tier(tier, at=self.node.path)
-        if not is_checked(self):
+        if not is_checked(self, settings):
             check_job(self, name, self._settings, self.tiers)
         self.job_role, self.execution_role = self._roles(name)
         days = log_retention_days or settings.log_retention_days or _LOG_RETENTION_DAYS

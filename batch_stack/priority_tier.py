@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from batch_stack.tier_budget import TierBudget
 
 _MAX_COMPUTE_ENVIRONMENTS = 3
-_LOG_RETENTION_DAYS = 30
 
 
 class PriorityTier(Construct):
@@ -60,7 +59,7 @@ class PriorityTier(Construct):
         settings: TierSettings,
         name: str | None = None,
         notification: Notification | None = None,
-        log_retention_days: int = _LOG_RETENTION_DAYS,
+        log_retention_days: int = 30,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
         key: kms.IKey | None = None,
     ) -> None:
@@ -91,7 +90,7 @@ class PriorityTier(Construct):
         _check(self, self.compute_environments)
         if notification is None:
             _check_told(self, settings)
-        if not is_checked(self):
+        if not is_checked(self, settings):
             check_tier(self)
         first = self.compute_environments[0]
         self.platform, self.architecture = first.platform, first.architecture
@@ -117,6 +116,21 @@ class PriorityTier(Construct):
         if notification is not None:
             self._watch(notification, settings.alarms)
             self.budget = self._budget(notification, log_retention_days, removal_policy, key)
+
+    def check_share(self, share: str | None, *, at: str) -> None:
+        """Make sure that jobs name a share where the queue is shared, and nowhere else, as AWS Batch does.
+
+        Args:
+            share: the share identifier that jobs are to be submitted with; None for none.
+            at: the path of the construct that submits them, for the error.
+
+        Raises:
+            ValueError: there is a share and the tier has no fair share, or the other way round.
+        """
+        if (share is None) != (self.scheduling_policy is None):
+            needed = "be given" if share is None else "not be given"
+            has = "has no" if self.scheduling_policy is None else "has"
+            raise ValueError(f"share must {needed}, because the tier {has} fair share, got {share!r} at {at}")
 
     def _scheduling_policy(
         self, settings: FairShareSettings | None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Aws, RemovalPolicy, Stack
+from aws_cdk import Aws, RemovalPolicy, Stack, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_scheduler as scheduler
@@ -19,6 +20,8 @@ from batch_stack.settings.retry import retry_strategy
 from batch_stack.settings.schedules import ScheduleSettings
 
 _SUBMIT_JOB = f"arn:{Aws.PARTITION}:scheduler:::aws-sdk:batch:submitJob"
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
+_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _ATTEMPTS = 185
 # A nightly job that a day of trying could not submit comes too late: the next one is due.
 _MAX_AGE_S = 24 * 3600
@@ -35,7 +38,8 @@ class JobSchedule(Construct):
     Attributes:
         schedule: the schedule.
         role: what it submits with: this job, to this queue.
-        dead_letter_queue: requests that became no job.
+        dead_letter_queue: requests that became no job, as they would have been sent to AWS Batch: submit
+            them by hand, for nothing takes them from here.
     """
 
     def __init__(
@@ -55,7 +59,8 @@ class JobSchedule(Construct):
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            name: the name of its jobs: letters, digits, hyphens and underscores, 128 at most.
+            name: the name of its jobs: 1 to 128 letters, digits, hyphens and underscores, of which the first
+                is a letter or a digit.
             settings: when, and with which parameters and share. `job` and `tier`, which are names in the
                 settings of a platform, are not looked at.
             job: what to submit; one with an array size is submitted as an array.
@@ -65,16 +70,15 @@ class JobSchedule(Construct):
 
         Raises:
             ValueError: the job is for another platform or CPU architecture than the tier; or there is a share
-                and the tier has no fair share, or the other way round.
+                and the tier has no fair share, or the other way round; or jobs cannot have the name.
         """
         super().__init__(scope, construct_id)
         job.check_tier(tier, at=self.node.path)
-        if (settings.share is None) != (tier.scheduling_policy is None):
-            needed = "be given" if settings.share is None else "not be given"
-            has = "has no" if tier.scheduling_policy is None else "has"
+        tier.check_share(settings.share, at=self.node.path)
+        if not Token.is_unresolved(name) and not _JOB_NAME.fullmatch(name):
             raise ValueError(
-                f"share must {needed}, because the tier {has} fair share, got {settings.share!r} "
-                f"at {self.node.path}"
+                "name must be 1 to 128 letters, digits, hyphens and underscores, first a letter or a digit, "
+                f"got {name!r} at {self.node.path}"
             )
         self.dead_letter_queue = message_queue(
             self, "DeadLetterQueue", removal_policy=removal_policy, key=key, closed=True

@@ -94,7 +94,7 @@ class ObjectTrigger(Construct):
                 is submitted as an array.
             log_retention_days: one of the periods that CloudWatch Logs allows.
             removal_policy: what becomes of the log group and of undelivered events with the stack.
-            share: the share identifier of its jobs, for a tier with a fair-share policy.
+            share: the share identifier of its jobs, which a tier with a fair-share policy needs.
             parameters: more of the job's parameters, by their names.
             output_prefix: begins the folder in `output_bucket`; ends in a slash, unless it is empty. Two
                 triggers on the same objects need different ones, lest their jobs write the same keys.
@@ -102,11 +102,13 @@ class ObjectTrigger(Construct):
                 Logs use their own.
 
         Raises:
-            ValueError: the job is for another platform or CPU architecture than the tier, or the parameters
-                or the tier's retry policy do not fit the function's environment, of which Lambda takes 4 KB.
+            ValueError: the job is for another platform or CPU architecture than the tier; or there is a share
+                and the tier has no fair share, or the other way round; or the parameters or the tier's retry
+                policy do not fit the function's environment, of which Lambda takes 4 KB.
         """
         super().__init__(scope, construct_id)
         job.check_tier(tier, at=self.node.path)
+        tier.check_share(share, at=self.node.path)
         self.dead_letter_queue = message_queue(
             self, "DeadLetterQueue", removal_policy=removal_policy, key=key, senders=[_EVENTS]
         )

@@ -10,19 +10,25 @@ from constructs import Construct
 
 from batch_stack.preflight import Finding, preflight
 from batch_stack.preflight.report import MENDED_BY_ADDITIONS
-from batch_stack.settings import JobSettings, Settings
+from batch_stack.settings import JobSettings, Settings, TierSettings
 
 if TYPE_CHECKING:
     from batch_stack.priority_tier import PriorityTier
 
 
-def is_checked(construct: Construct) -> bool:
+def is_checked(construct: Construct, settings: TierSettings | JobSettings) -> bool:
     """Whether it is a platform's, which has checked all its settings before it made anything of them.
+
+    What somebody else puts under a platform has settings that the platform does not know.
 
     Args:
         construct: a tier or a job.
+        settings: what it is made from: the very object that it was given, not a copy.
     """
-    return isinstance(getattr(construct.node.scope, "settings", None), Settings)
+    whole = getattr(construct.node.scope, "settings", None)
+    return isinstance(whole, Settings) and any(
+        one is settings for one in (*whole.tiers.values(), *whole.jobs.values())
+    )
 
 
 def check_tier(tier: PriorityTier) -> None:

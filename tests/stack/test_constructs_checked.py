@@ -60,7 +60,11 @@ class Alone:
         )
 
     def warnings(self, construct: Any) -> list[str]:
-        return [str(one.data) for one in construct.node.metadata if one.type == "aws:cdk:warning"]
+        return warnings(construct)
+
+
+def warnings(construct: Any) -> list[str]:
+    return [str(one.data) for one in construct.node.metadata if one.type == "aws:cdk:warning"]
 
 
 @pytest.fixture(scope="module")
@@ -72,26 +76,26 @@ REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
     (
         ["small"],
         {"vcpu": 400, "memory_mib": 9_999_999},
-        "jobs.j0.vcpu must be at most 2 to fit an instance of compute.alone/Small, which "
-        "tiers.alone/smallTier uses, got 400 at alone/J0",
+        "jobs.jNUMBER.vcpu must be at most 2 to fit an instance of compute.alone/Small, which "
+        "tiers.alone/smallTier uses, got 400 at alone/JNUMBER",
     ),
     (
         ["small"],
         {"gpus": 4},
-        "jobs.j1.gpus must be 0 .* which tiers.alone/smallTier uses, .*got 4 at alone/J1",
+        "jobs.jNUMBER.gpus must be 0 .* which tiers.alone/smallTier uses, .*got 4 at alone/JNUMBER",
     ),
     # One of its tiers does not do: each that is given must.
-    (["large", "small"], {"vcpu": 4}, "jobs.j2.vcpu must be at most 2 to fit an instance of compute.alone/S"),
+    (["large", "small"], {"vcpu": 4}, "jobs.jNUMBER.vcpu must be at most 2 to fit an instance of compute.alone/S"),
     (
         ["large"],
         {"retry": RetrySettings(rules=[RetryRule(action="exit", on_exit_code="256")])},
-        r"jobs.j3.retry.rules\[0\].on_exit_code must be a number between 0 and 255",
+        r"jobs.jNUMBER.retry.rules\[0\].on_exit_code must be a number between 0 and 255",
     ),
-    (["small"], {"platform": "fargate"}, "tier must be for fargate, like the job, got ec2 at alone/J4"),
+    (["small"], {"platform": "fargate"}, "tier must be for fargate, like the job, got ec2 at alone/JNUMBER"),
     (
         ["small"],
         {"tiers": ["smallTier", "bulk"]},
-        r"settings.tiers\[1\] must be the name of one of tiers, smallTier, got 'bulk' at alone/J5",
+        r"settings.tiers\[1\] must be the name of one of tiers, smallTier, got 'bulk' at alone/JNUMBER",
     ),
     (
         [],
@@ -101,10 +105,11 @@ REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
 ]
 
 
-def test_a_job_that_one_of_its_tiers_could_not_run_is_refused(alone: Alone) -> None:
-    for number, (tiers, settings, message) in enumerate(REFUSED):
-        with pytest.raises(ValueError, match=message):
-            alone.job(f"J{number}", *tiers, **settings)
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_a_job_that_one_of_its_tiers_could_not_run_is_refused(number: int, alone: Alone) -> None:
+    tiers, settings, message = REFUSED[number]
+    with pytest.raises(ValueError, match=message.replace("NUMBER", str(number))):
+        alone.job(f"J{number}", *tiers, **settings)
 
 
 def test_what_may_only_disappoint_is_a_warning_of_the_job(alone: Alone) -> None:
@@ -171,3 +176,38 @@ def test_a_platform_says_what_it_has_found_once(cdk: Any, new_app: Callable[[], 
         if entry.type == "aws:cdk:warning"
     ]
     assert warned == ["checked/Batch"] * 2
+
+    # What others put under it has settings that it does not know, even if they are the same.
+    tier = platform.tiers["t"]
+    with pytest.raises(ValueError, match=r"^jobs\.extra\.vcpu must be .* at checked/Batch/Extra$"):
+        batch_stack.ContainerJob(
+            platform, "Extra", name="extra", settings=JobSettings(image=IMAGE, vcpu=99), tiers=[tier]
+        )
+    (text,) = warnings(
+        batch_stack.ContainerJob(
+            platform, "Copy", name="a", settings=platform.settings.jobs["a"].model_copy(), tiers=[tier]
+        )
+    )
+    assert text.startswith("jobs.a.retry.attempts is 1, and tiers.checked/Batch/TTier uses Spot capacity")
+    under = batch_stack.PriorityTier(
+        platform, "Under", compute_environments=platform.compute, settings=tier.settings.model_copy()
+    )
+    (text,) = warnings(under)
+    assert text.startswith("compute.checked/Batch/CCompute.instance_types comes to 2 instance types within")
+
+
+def test_a_job_that_is_added_to_a_platform_is_checked_by_it_alone(
+    cdk: Any, new_app: Callable[[], Any]
+) -> None:
+    content = {
+        "compute": {"c": {"type": "spot"}},
+        "tiers": {"t": {"priority": 1, "compute": ["c"]}},
+        "jobs": {"a": {"image": IMAGE, "timeout_s": 600}},
+    }
+    stack = cdk.Stack(new_app(), "grown")
+    platform = batch_stack.BatchPlatform(stack, "Batch", settings=parse_settings(content, source="t"))
+    once = RetrySettings(attempts=1)
+    job = platform.add_job("b", JobSettings(image=IMAGE, timeout_s=600, retry=once, tiers=["t"]))
+    assert warnings(job) == []
+    (text,) = (one for one in warnings(platform) if "spotRetry" in one)
+    assert "jobs.b.retry.attempts is 1" in text

@@ -143,14 +143,36 @@ def test_one_that_leads_to_a_disabled_tier_is_warned_of(stack):
     assert len(warnings) == 1
 
 
+def alone(stack, construct_id, *, name="alone", tier="slow", **settings):
+    return batch_stack.JobSchedule(
+        stack,
+        construct_id,
+        name=name,
+        settings=ScheduleSettings(expression="rate(1 day)", job="report", **settings),
+        job=stack.platform.jobs["report"],
+        tier=stack.platform.tiers[tier],
+    )
+
+
 def test_alone_it_takes_a_share_for_fair_share_only(stack):
-    platform = stack.platform
     with pytest.raises(ValueError, match="share must be given, because the tier has fair share, got None at"):
-        batch_stack.JobSchedule(
-            stack,
-            "Alone",
-            name="alone",
-            settings=ScheduleSettings(expression="rate(1 day)", job="report"),
-            job=platform.jobs["report"],
-            tier=platform.tiers["shared"],
-        )
+        alone(stack, "Unshared", tier="shared")
+    with pytest.raises(
+        ValueError, match="share must not be given, because the tier has no fair share, got 't"
+    ):
+        alone(stack, "Shared", share="team")
+
+
+def test_a_name_that_no_job_can_have_is_refused(stack):
+    names = ["", "-nightly", "_nightly", "every night", "night.ly", "n" * 129, "nightly\n"]
+    for number, name in enumerate(names):
+        with pytest.raises(ValueError, match="name must be 1 to 128 letters, digits, ") as refused:
+            alone(stack, f"Named{number}", name=name)
+        assert str(refused.value).endswith(f"got {name!r} at clock/Named{number}")
+
+
+def test_a_name_has_128_characters_at_most_and_may_begin_with_a_digit(new_app):
+    stack = batch_stack.BatchStack(new_app(), "named", settings=parse_settings(SETTINGS, source="test"))
+    name = "1_" + "n" * 126
+    made = alone(stack, "Long", name=name)
+    assert made.schedule.description == f"Submits the job {name}"

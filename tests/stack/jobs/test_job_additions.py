@@ -346,6 +346,26 @@ def test_a_trigger_of_ones_own_making_hands_on_what_fits_its_function(added: Add
         )
 
 
+def test_a_trigger_of_ones_own_making_takes_a_share_for_fair_share_only(added: Added) -> None:
+    def trigger(construct_id: str, tier: Any, share: str | None) -> None:
+        batch_stack.ObjectTrigger(
+            added.stack,
+            construct_id,
+            bucket=added.platform.storage.input_bucket,
+            prefix="",
+            output_bucket=added.platform.storage.output_bucket,
+            tier=tier,
+            job=added.platform.jobs["fast"],
+            log_retention_days=7,
+            share=share,
+        )
+
+    with pytest.raises(ValueError, match=r"^share must be given, because .* got None at added/Unshared$"):
+        trigger("Unshared", added.fair, None)
+    with pytest.raises(ValueError, match=r"^share must not be given, .* got 'video' at added/Oddly$"):
+        trigger("Oddly", added.platform.tiers["bulk"], "video")
+
+
 def test_a_job_by_itself_needs_no_more_than_its_settings(cdk: Any, new_app: Callable[[], Any]) -> None:
     stack = cdk.Stack(new_app(), "alone")
     settings = {
