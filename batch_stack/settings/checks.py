@@ -44,7 +44,7 @@ def check_all(settings: Settings) -> None:
 
 def _stages() -> Iterable[Iterable[Callable[[Settings], Iterable[str]]]]:
     return (
-        (_check_names,),
+        (_check_names, _check_dead_letters),
         (unknown_names,),
         (_check_compute,),
         (
@@ -93,6 +93,23 @@ def _check_names(settings: Settings) -> Iterator[str]:
                     f"{section} must have names that differ in more than hyphens and underscores, "
                     f"got {other!r} and {name!r}: both become {construct_id(name)}"
                 )
+
+
+def _check_dead_letters(settings: Settings) -> Iterator[str]:
+    """Names of alarms, whose ids must stay as they are: one of a trigger has the trigger's name alone."""
+    owners = {construct_id(f"{name}-schedule"): f"schedules.{name}" for name in settings.schedules}
+    for name, tier in settings.tiers.items():
+        if tier.budget is not None and tier.budget.on_exceeded == "disable_queue":
+            owners.setdefault(construct_id(f"{name}-budget"), f"tiers.{name}.budget")
+    if settings.messaging.work_queue:
+        owners.setdefault("WorkQueue", "messaging.work_queue")
+    for name in settings.triggers:
+        other = owners.get(construct_id(name))
+        if other is not None:
+            yield (
+                f"triggers.{name} must have another name beside {other}, got {name!r}: the alarms of their "
+                f"dead-letter queues would both become {construct_id(name)}DeadLetterAlarm"
+            )
 
 
 def _check_compute(settings: Settings) -> Iterator[str]:

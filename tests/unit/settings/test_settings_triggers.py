@@ -1,10 +1,11 @@
 """Parameters of triggers: as many as fit the environment of the function that submits."""
 
 import json
+from typing import Any
 
 import pytest
 
-from batch_stack.settings import TriggerSettings
+from batch_stack.settings import SettingsError, TriggerSettings, parse_settings
 
 # What Lambda counts besides: four variables at their longest.
 BESIDES = {
@@ -47,3 +48,51 @@ def test_parameters_may_take_what_lambda_leaves_them(letter: str) -> None:
 
 def test_a_trigger_without_parameters_always_fits() -> None:
     TriggerSettings(job="j", share="s" * 255, output_prefix=f"{'a' * 511}/")
+
+
+SPENT = {"usd_per_month": 9, "on_exceeded": "disable_queue"}
+
+
+def _with_a_trigger(name: str, **more: Any) -> None:
+    content = {
+        "compute": {"c": {"type": "spot"}},
+        "tiers": {"critical": {"priority": 1, "compute": ["c"]}},
+        "jobs": {"j": {"image": "busybox:1"}},
+        "triggers": {name: {"job": "j", "tier": "critical"}},
+    }
+    parse_settings({**content, **more}, source="f")
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "other"),
+    [
+        (
+            "nightly-schedule",
+            {"schedules": {"nightly": {"expression": "rate(1 day)", "job": "j", "tier": "critical"}}},
+            "schedules.nightly",
+        ),
+        (
+            "critical_budget",
+            {"tiers": {"critical": {"priority": 1, "compute": ["c"], "budget": SPENT}}},
+            "tiers.critical.budget",
+        ),
+        ("work-queue", {"messaging": {"work_queue": True}}, "messaging.work_queue"),
+    ],
+)
+def test_the_alarms_of_dead_letter_queues_have_names_of_their_own(
+    name: str, beside: dict[str, Any], other: str
+) -> None:
+    with pytest.raises(SettingsError) as raised:
+        _with_a_trigger(name, **beside)
+    assert str(raised.value).startswith(
+        f"f: triggers.{name} must have another name beside {other}, got {name!r}: "
+    )
+    _with_a_trigger(name)
+    _with_a_trigger("uploads", **beside)
+
+
+def test_a_budget_that_only_tells_has_no_dead_letter_queue() -> None:
+    budget = {"usd_per_month": 9}
+    _with_a_trigger(
+        "critical-budget", tiers={"critical": {"priority": 1, "compute": ["c"], "budget": budget}}
+    )
