@@ -167,6 +167,7 @@ def test_a_library_without_that_engine_is_loaded_all_the_same(tmp_path: Path) ->
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "120\n", "")
 
 
+@pytest.mark.long
 def test_an_app_that_loaded_the_library_first_goes_on_with_what_it_has(tmp_path: Path) -> None:
     script = (
         "import aws_cdk\n"
@@ -184,6 +185,7 @@ def test_an_app_that_loaded_the_library_first_goes_on_with_what_it_has(tmp_path:
     assert (tmp_path / "out" / "theirs.template.json").is_file()
 
 
+@pytest.mark.long
 def test_what_the_library_says_and_raises_arrives(tmp_path: Path) -> None:
     script = (
         "import batch_stack, aws_cdk\n"
@@ -201,6 +203,7 @@ def test_what_the_library_says_and_raises_arrives(tmp_path: Path) -> None:
     assert "Duration amounts cannot be negative. Received: -1" in ran.stderr
 
 
+@pytest.mark.long
 def test_node_js_ends_when_python_is_killed_at_work(tmp_path: Path) -> None:
     script = f"{LOAD}\nprint('ready', flush=True)\nimport signal; signal.pause()"
     process = subprocess.Popen(
