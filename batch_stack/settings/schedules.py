@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import SettingsModel
+from batch_stack.settings.base import SettingsModel, State
+from batch_stack.settings.schedule_expressions import is_expression, is_rate
 
-_RATE = re.compile(r"rate\([1-9][0-9]* (minute|minutes|hour|hours|day|days)\)")
-_AT = re.compile(r"at\(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\)")
-_CRON = re.compile(r"cron\(([^()]+)\)")
-_CRON_FIELDS = 6
 _ALLOWED = (
     "rate(5 minutes), at(2030-12-31T23:00:00) or cron(minutes hours day-of-month month day-of-week year), "
     "one of the two days being ?, as in cron(0 3 * * ? *)"
@@ -47,23 +43,21 @@ class ScheduleSettings(SettingsModel):
     """Values of the command's `Ref::` placeholders. `<aws.scheduler.scheduled-time>` in a value stands for
     the time that the schedule means, in UTC: `2030-12-31T03:00:00Z`.
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"""
-    state: Literal["enabled", "disabled"] = "enabled"
+    state: State = "enabled"
     """A disabled schedule submits nothing; what it missed is not made up for."""
 
     @model_validator(mode="after")
     def _is_an_expression(self) -> ScheduleSettings:
-        cron = _CRON.fullmatch(self.expression)
-        if cron is not None:
-            fields = cron[1].split()
-            one_day = len(fields) == _CRON_FIELDS and (fields[2] == "?") != (fields[4] == "?")
-            if one_day and all(re.fullmatch(r"[A-Za-z0-9,*/#?-]+", field) for field in fields):
-                return self
-        elif _RATE.fullmatch(self.expression) or _AT.fullmatch(self.expression):
+        if is_expression(self.expression):
             return self
         raise ValueError(f"expression must be {_ALLOWED}, got {self.expression!r}")
 
     @model_validator(mode="after")
     def _is_a_time_zone(self) -> ScheduleSettings:
+        if "time_zone" in self.model_fields_set and is_rate(self.expression):
+            raise ValueError(
+                f"time_zone must not be given with a rate, which has none, got {self.time_zone!r}"
+            )
         if not _is_known(self.time_zone) and _is_known("UTC"):
             # A machine without a time zone database knows none: there AWS will tell.
             raise ValueError(

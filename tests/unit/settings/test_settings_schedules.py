@@ -24,6 +24,12 @@ def settings(schedule: dict[str, Any], **more: Any) -> Any:
         "cron(0 9 ? * 6L 2030-2031)",
         "cron(30 4 LW * ? *)",
         "cron(0 9 ? * 3#2 *)",
+        "cron(0 9 ? * fri#1 *)",
+        "cron(0,20,40 */2 1-7,15W,L JAN-mar,12 ? 1970/2)",
+        "cron(/15 0-23/6 ? 1/3 SUN,2-4 2199)",
+        "cron(59 23 31 12 ? *)",
+        "rate(999999 days)",
+        "at(2032-02-29T00:00:00)",
         "rate(1 hour)",
         "rate(5 minutes)",
         "at(2030-12-31T23:00:00)",
@@ -46,6 +52,30 @@ def test_expressions_of_eventbridge_scheduler_are_taken(expression):
         "rate(5 seconds)",
         "every night",
         "at(tomorrow)",
+        "at(2030-99-99T99:99:99)",
+        "at(2031-02-29T00:00:00)",
+        "at(2030-12-31T24:00:00)",
+        "rate(1000000 days)",
+        "cron(99 99 ? * 9 1)",
+        "cron(a b ? * c d)",
+        "cron(60 3 * * ? *)",
+        "cron(0 24 * * ? *)",
+        "cron(0 3 0 * ? *)",
+        "cron(0 3 32W * ? *)",
+        "cron(0 3 * 13 ? *)",
+        "cron(0 3 * JNA ? *)",
+        "cron(0 3 ? * 0 *)",
+        "cron(0 3 ? * 8L *)",
+        "cron(0 3 ? * 3#6 *)",
+        "cron(0 3 ? * 3#1,6#3 *)",
+        "cron(0 3 ? * MON-FRI-SUN *)",
+        "cron(0 3 * * ? 1969)",
+        "cron(0 3 * * ? 2200)",
+        "cron(0 L * * ? *)",
+        "cron(0/0 3 * * ? *)",
+        "cron(0/60 3 * * ? *)",
+        "cron(0, 3 * * ? *)",
+        "cron(1- 3 * * ? *)",
     ],
 )
 def test_others_are_refused_with_an_example(expression):
@@ -56,13 +86,21 @@ def test_others_are_refused_with_an_example(expression):
 
 @pytest.mark.parametrize("time_zone", ["Europe/Zurich", "UTC", "America/Argentina/Ushuaia"])
 def test_time_zones_go_by_their_names(time_zone):
-    assert settings({"time_zone": time_zone}).schedules["nightly"].time_zone == time_zone
+    given = {"expression": "cron(0 3 * * ? *)", "time_zone": time_zone}
+    assert settings(given).schedules["nightly"].time_zone == time_zone
 
 
 @pytest.mark.parametrize("time_zone", ["Zurich", "+01:00", "", "../UTC"])
 def test_an_unknown_time_zone_is_refused(time_zone):
     with pytest.raises(SettingsError, match=r"schedules\.nightly\.time_zone must be a name of the IANA"):
-        settings({"time_zone": time_zone})
+        settings({"expression": "at(2030-12-31T23:00:00)", "time_zone": time_zone})
+
+
+@pytest.mark.parametrize("time_zone", ["Europe/Zurich", "UTC"])
+def test_a_rate_has_no_time_zone(time_zone):
+    message = r"schedules\.nightly\.time_zone must not be given with a rate, which has none, got "
+    with pytest.raises(SettingsError, match=message + repr(time_zone)):
+        settings({"expression": "rate(6 hours)", "time_zone": time_zone})
 
 
 @pytest.mark.parametrize(
