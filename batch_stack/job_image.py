@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from aws_cdk import Stack
+from aws_cdk import Annotations, Stack, Token
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
@@ -46,7 +46,8 @@ def job_image(
     """Find or build the image of a job.
 
     An execution role that starts a container with it may pull it: from its own repository, where that is one
-    of ECR, and from no other.
+    of ECR, and from no other. Of an `image` that only the deployment knows (a token of CDK) nobody can tell:
+    it is warned of. For a repository of the app `ecr_repository` takes its name; a token is taken for one.
 
     Args:
         scope: the parent construct.
@@ -99,6 +100,8 @@ def check_folders(jobs: Mapping[str, JobSettings], containers_dir: Path | None) 
 def _named_image(scope: Construct, image: str) -> ecs.ContainerImage:
     found = PRIVATE_ECR.fullmatch(image)
     if found is None:
+        if Token.is_unresolved(image):
+            _warn_of_token(scope)
         return ecs.ContainerImage.from_registry(image)
     # By its name alone nobody would be allowed to pull it, in one's own account or in another.
     arn = Stack.of(scope).format_arn(
@@ -110,6 +113,15 @@ def _named_image(scope: Construct, image: str) -> ecs.ContainerImage:
     )
     repository = _repository_elsewhere(scope, arn, found["name"])
     return ecs.ContainerImage.from_ecr_repository(repository, found["digest"] or found["tag"] or "latest")
+
+
+def _warn_of_token(scope: Construct) -> None:
+    Annotations.of(scope).add_warning_v2(
+        "batch-stack:imageOfToken",
+        "Only the deployment knows the image, so the execution role is given no right to pull it: if it is "
+        "one of Amazon ECR, the job never starts. Give ecr_repository the repository's name (repository_name, not "
+        f"repository_uri), and its tag. At {scope.node.path}",
+    )
 
 
 def _repository(scope: Construct, name_or_arn: str) -> ecr.IRepository:

@@ -143,7 +143,8 @@ class JobSettings(SettingsModel):
     image: ImageReference | None = None
     """An image of any registry, with its tag or digest: `public.ecr.aws/docker/library/busybox:1.37`."""
     ecr_repository: Repository | None = None
-    """The name of an Amazon ECR repository of this account and Region, or the ARN of any."""
+    """The name of an Amazon ECR repository of this account and Region, or the ARN of any. In Python, for a
+    repository of the app, its `repository_name`: a token of CDK is taken for a name."""
     tag: ImageTag = "latest"
     """The tag of the ECR repository's image, or its digest (`sha256:...`)."""
 

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import batch_stack
 from batch_stack.settings import EfsVolumeSettings, JobSettings, SettingsError
 from tests.stack.jobs.conftest import IMAGE, JOBS, LICENCES, S3_FILES, World
 from tests.stack.jobs.reading import (
@@ -94,6 +96,25 @@ def test_a_private_image_named_in_full_may_be_pulled_and_no_other(
     repository = "arn:{AWS::Partition}:ecr:eu-west-1:210987654321:repository/team/tool"
     assert allowed(kinds, role, "ecr:BatchGetImage") == {repository}
     assert allowed(kinds, role, "ecr:GetAuthorizationToken") == {"*"}
+
+
+def test_an_image_that_only_the_deployment_knows_is_warned_of(cdk: Any, new_app: Callable[[], Any]) -> None:
+    stack = cdk.Stack(new_app(), "tokens")
+    own = cdk.aws_ecr.Repository(stack, "Own")
+
+    def warnings(construct_id: str, **image: str) -> list[str]:
+        job = batch_stack.ContainerJob(stack, construct_id, name="job", settings=JobSettings(**image))
+        return [one.data for one in job.node.metadata if one.type == "aws:cdk:warning"]
+
+    (text,) = warnings("Uri", image=f"{own.repository_uri}:1")
+    assert "no right to pull it" in text
+    assert "At tokens/Uri [ack: batch-stack:imageOfToken]" in text
+    assert warnings("Name", ecr_repository=own.repository_name, tag="1") == []
+    assert warnings("Public", image=IMAGE) == []
+    resources = cdk.assertions.Template.from_stack(stack).to_json()["Resources"]
+    (repository,) = (name for name, one in resources.items() if one["Type"] == "AWS::ECR::Repository")
+    (pulled_from,) = allowed(resources, "NameExecutionRole", "ecr:BatchGetImage")
+    assert pulled_from.endswith(f"repository/{{{repository}}}")
 
 
 def test_a_repository_of_another_account_is_named_by_its_arn(kinds: dict[str, Any]) -> None:
