@@ -76,26 +76,26 @@ REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
     (
         ["small"],
         {"vcpu": 400, "memory_mib": 9_999_999},
-        "jobs.jNUMBER.vcpu must be at most 2 to fit an instance of compute.alone/Small, which "
-        "tiers.alone/smallTier uses, got 400 at alone/JNUMBER",
+        "jobs.j0.vcpu must be at most 2 to fit an instance of compute.alone/Small, which "
+        "tiers.alone/smallTier uses, got 400 at alone/J0",
     ),
     (
         ["small"],
         {"gpus": 4},
-        "jobs.jNUMBER.gpus must be 0 .* which tiers.alone/smallTier uses, .*got 4 at alone/JNUMBER",
+        "jobs.j1.gpus must be 0 .* which tiers.alone/smallTier uses, .*got 4 at alone/J1",
     ),
     # One of its tiers does not do: each that is given must.
-    (["large", "small"], {"vcpu": 4}, "jobs.jNUMBER.vcpu must be at most 2 to fit an instance of compute.alone/S"),
+    (["large", "small"], {"vcpu": 4}, "jobs.j2.vcpu must be at most 2 to fit an instance of compute.alone/S"),
     (
         ["large"],
         {"retry": RetrySettings(rules=[RetryRule(action="exit", on_exit_code="256")])},
-        r"jobs.jNUMBER.retry.rules\[0\].on_exit_code must be a number between 0 and 255",
+        r"jobs.j3.retry.rules\[0\].on_exit_code must be a number between 0 and 255",
     ),
-    (["small"], {"platform": "fargate"}, "tier must be for fargate, like the job, got ec2 at alone/JNUMBER"),
+    (["small"], {"platform": "fargate"}, "tier must be for fargate, like the job, got ec2 at alone/J4"),
     (
         ["small"],
         {"tiers": ["smallTier", "bulk"]},
-        r"settings.tiers\[1\] must be the name of one of tiers, smallTier, got 'bulk' at alone/JNUMBER",
+        r"settings.tiers\[1\] must be the name of one of tiers, smallTier, got 'bulk' at alone/J5",
     ),
     (
         [],
@@ -108,7 +108,7 @@ REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
 @pytest.mark.parametrize("number", range(len(REFUSED)))
 def test_a_job_that_one_of_its_tiers_could_not_run_is_refused(number: int, alone: Alone) -> None:
     tiers, settings, message = REFUSED[number]
-    with pytest.raises(ValueError, match=message.replace("NUMBER", str(number))):
+    with pytest.raises(ValueError, match=message):
         alone.job(f"J{number}", *tiers, **settings)
 
 

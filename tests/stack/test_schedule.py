@@ -1,15 +1,19 @@
 """Jobs by the clock: what is provisioned for them."""
 
 import json
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import pytest
-from aws_cdk.assertions import Annotations, Match, Template
 
 import batch_stack
 from batch_stack.settings import ScheduleSettings, parse_settings
 
+pytestmark = pytest.mark.stack
+
 IMAGE = "public.ecr.aws/docker/library/busybox:1"
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "tiers": {
         "slow": {"priority": 1, "compute": ["spot"], "retry": {"attempts": 7}},
         "shared": {"priority": 2, "compute": ["on_demand"], "fair_share": {"shares": {"team": 1}}},
@@ -41,7 +45,13 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def stack(new_app):
+def assertions(cdk: Any) -> Any:
+    """Part of the library that it does not load by itself."""
+    return import_module(f"{cdk.__name__}.assertions")
+
+
+@pytest.fixture(scope="module")
+def stack(new_app: Callable[[], Any]) -> Any:
     made = batch_stack.BatchStack(new_app(), "clock", settings=parse_settings(SETTINGS, source="test"))
     made.platform.add_schedule(
         "weekly", ScheduleSettings(expression="cron(0 3 ? * MON *)", job="late", tier="slow")
@@ -50,25 +60,27 @@ def stack(new_app):
 
 
 @pytest.fixture(scope="module")
-def template(stack):
-    return Template.from_stack(stack)
+def template(stack: Any, assertions: Any) -> Any:
+    return assertions.Template.from_stack(stack)
 
 
-def target(template, expression):
+def target(template: Any, expression: str) -> dict[str, Any]:
     found = template.find_resources(
         "AWS::Scheduler::Schedule", {"Properties": {"ScheduleExpression": expression}}
     )
     (resource,) = found.values()
-    return resource["Properties"]
+    properties: dict[str, Any] = resource["Properties"]
+    return properties
 
 
-def request(template, expression):
+def request(template: Any, expression: str) -> dict[str, Any]:
     """The request, with whatever the deployment fills in as ``?``."""
     parts = target(template, expression)["Target"]["Input"]["Fn::Join"][1]
-    return json.loads("".join(part if isinstance(part, str) else "?" for part in parts))
+    asked: dict[str, Any] = json.loads("".join(part if isinstance(part, str) else "?" for part in parts))
+    return asked
 
 
-def test_a_schedule_submits_its_job_at_its_time(template):
+def test_a_schedule_submits_its_job_at_its_time(template: Any) -> None:
     properties = target(template, "cron(0 3 * * ? *)")
     assert properties["ScheduleExpressionTimezone"] == "Europe/Zurich"
     assert properties["State"] == "ENABLED"
@@ -86,12 +98,12 @@ def test_a_schedule_submits_its_job_at_its_time(template):
     }
 
 
-def test_one_that_is_added_in_python_is_like_the_others(stack, template):
+def test_one_that_is_added_in_python_is_like_the_others(stack: Any, template: Any) -> None:
     assert request(template, "cron(0 3 ? * MON *)")["JobName"] == "weekly"
     assert set(stack.platform.schedules) == {"nightly", "never", "paused", "weekly"}
 
 
-def test_a_disabled_one_is_there_and_does_nothing(template):
+def test_a_disabled_one_is_there_and_does_nothing(template: Any) -> None:
     states = [
         resource["Properties"]["State"]
         for resource in template.find_resources("AWS::Scheduler::Schedule").values()
@@ -99,7 +111,7 @@ def test_a_disabled_one_is_there_and_does_nothing(template):
     assert sorted(states) == ["DISABLED", "ENABLED", "ENABLED", "ENABLED"]
 
 
-def test_its_role_is_for_the_scheduler_of_this_account_and_may_submit_this_job_only(template):
+def test_its_role_is_for_the_scheduler_of_this_account_and_may_submit_this_job_only(template: Any) -> None:
     roles = template.find_resources(
         "AWS::IAM::Role", {"Properties": {"Description": "Submits jobs by the clock"}}
     )
@@ -117,7 +129,7 @@ def test_its_role_is_for_the_scheduler_of_this_account_and_may_submit_this_job_o
     assert len(statements[0]["Resource"]) == 3
 
 
-def test_what_could_not_be_submitted_is_kept_and_told(template):
+def test_what_could_not_be_submitted_is_kept_and_told(template: Any, assertions: Any) -> None:
     dead_letters = target(template, "cron(0 3 * * ? *)")["Target"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
     template.has_resource_properties(
         "AWS::CloudWatch::Alarm",
@@ -126,24 +138,24 @@ def test_what_could_not_be_submitted_is_kept_and_told(template):
             "Dimensions": [
                 {"Name": "QueueName", "Value": {"Fn::GetAtt": [dead_letters, "QueueName"]}},
             ],
-            "AlarmActions": Match.any_value(),
+            "AlarmActions": assertions.Match.any_value(),
         },
     )
 
 
-def test_the_schedule_waits_for_the_permissions_of_its_role(template):
+def test_the_schedule_waits_for_the_permissions_of_its_role(template: Any) -> None:
     for resource in template.find_resources("AWS::Scheduler::Schedule").values():
         assert any("RoleDefaultPolicy" in name for name in resource["DependsOn"])
 
 
-def test_one_that_leads_to_a_disabled_tier_is_warned_of(stack):
-    warnings = Annotations.from_stack(stack).find_warning(
-        "*", Match.string_like_regexp(r"schedules\.never\.tier")
+def test_one_that_leads_to_a_disabled_tier_is_warned_of(stack: Any, assertions: Any) -> None:
+    warnings = assertions.Annotations.from_stack(stack).find_warning(
+        "*", assertions.Match.string_like_regexp(r"schedules\.never\.tier")
     )
     assert len(warnings) == 1
 
 
-def alone(stack, construct_id, *, name="alone", tier="slow", **settings):
+def alone(stack: Any, construct_id: str, *, name: str = "alone", tier: str = "slow", **settings: Any) -> Any:
     return batch_stack.JobSchedule(
         stack,
         construct_id,
@@ -154,7 +166,7 @@ def alone(stack, construct_id, *, name="alone", tier="slow", **settings):
     )
 
 
-def test_alone_it_takes_a_share_for_fair_share_only(stack):
+def test_alone_it_takes_a_share_for_fair_share_only(stack: Any) -> None:
     with pytest.raises(ValueError, match="share must be given, because the tier has fair share, got None at"):
         alone(stack, "Unshared", tier="shared")
     with pytest.raises(
@@ -163,7 +175,7 @@ def test_alone_it_takes_a_share_for_fair_share_only(stack):
         alone(stack, "Shared", share="team")
 
 
-def test_a_name_that_no_job_can_have_is_refused(stack):
+def test_a_name_that_no_job_can_have_is_refused(stack: Any) -> None:
     names = ["", "-nightly", "_nightly", "every night", "night.ly", "n" * 129, "nightly\n"]
     for number, name in enumerate(names):
         with pytest.raises(ValueError, match="name must be 1 to 128 letters, digits, ") as refused:
@@ -171,7 +183,7 @@ def test_a_name_that_no_job_can_have_is_refused(stack):
         assert str(refused.value).endswith(f"got {name!r} at clock/Named{number}")
 
 
-def test_a_name_has_128_characters_at_most_and_may_begin_with_a_digit(new_app):
+def test_a_name_has_128_characters_at_most_and_may_begin_with_a_digit(new_app: Callable[[], Any]) -> None:
     stack = batch_stack.BatchStack(new_app(), "named", settings=parse_settings(SETTINGS, source="test"))
     name = "1_" + "n" * 126
     made = alone(stack, "Long", name=name)

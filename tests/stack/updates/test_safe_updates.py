@@ -279,9 +279,15 @@ REFUSED: dict[str, tuple[Edit, str]] = {
         {"tiers.low.budget": {"usd_per_month": 100}},
         "tiers.low.compute[0] must be used by no other tier in a tier with a budget",
     ),
-    "two tiers with one budget": (
-        {"tiers.low.budget": {"usd_per_month": 100}},
-        "tiers.low.compute[0] must be used by no other tier in a tier with a budget",
+    "two tiers with budgets on the same instances": (
+        {
+            "compute.own": {"type": "on_demand"},
+            "tiers.low.compute": ["own"],
+            "tiers.low.budget": {"usd_per_month": 100},
+            "tiers.more": {"priority": 1, "compute": ["own"], "budget": {"usd_per_month": 50}},
+        },
+        "tiers.more.compute[0] must be used by no other tier in a tier with a budget, which cannot tell "
+        "whose instances they are, got 'own', which tiers.low uses",
     ),
     "EC2 and Fargate in one queue": (
         {"tiers.high.compute": ["spot", "fargate"]},

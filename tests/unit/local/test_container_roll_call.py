@@ -92,6 +92,7 @@ def test_container_that_is_missing_twice_is_lost(fake):
     (fake.folder / "gone").touch()
     fake.start()
     fake.wait_for(lambda: ("lost", ("a", 1)) in fake.reports)
+    assert fake.lists() >= 2
 
 
 @pytest.mark.parametrize("fake", [up_to_date(NAME, "Exited (3) 1 second ago")], indirect=True)

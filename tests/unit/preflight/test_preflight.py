@@ -123,9 +123,9 @@ def test_of_tiers_that_a_job_does_not_name_one_is_enough() -> None:
     }
     assert preflight(Settings.model_validate(content)) == []
     content["triggers"] = {"x": {"job": "j", "tier": "a"}}
-    finding, *_ = preflight(Settings.model_validate(content))
-    assert finding.level == "error"
-    assert "which tiers.a uses" in finding.message
+    refused, warned = preflight(Settings.model_validate(content))
+    assert (refused.level, refused.check, warned.check) == ("error", "jobFits", "triggerInput")
+    assert "which tiers.a uses" in refused.message
 
 
 def test_types_that_the_table_does_not_have_are_warned_of_and_stop_no_job() -> None:
