@@ -110,8 +110,9 @@ class StorageSettings(SettingsModel):
     file_system: FileSystemSettings | None = None
     """A file system on EFS; by default there is none."""
     on_delete: OnDelete = "retain"
-    """What deleting the stack does to buckets, logs and undelivered events. `destroy` needs the buckets to be
-    emptied first."""
+    """What deleting the stack does to all that keeps data: buckets, logs, undelivered messages, the job
+    table, the file system, the database and the KMS key. `destroy` deletes them, the database without a last
+    snapshot; buckets must be emptied first."""
 
     @property
     def has_scratch_bucket(self) -> bool:

@@ -54,5 +54,8 @@ def section(thing: griffe.Object, kind: griffe.DocstringSectionKind) -> list[Any
 
 def cell(text: str) -> str:
     """A text for one cell of a Markdown table, with addresses as short links."""
-    shown = one_line(text).replace("|", "\\|").replace("``", "`").replace("<", "&lt;")
+    shown = one_line(text).replace("|", "\\|").replace("``", "`")
+    # Markdown shows what stands between backticks as it is.
+    parts = re.split(r"(`[^`]*`)", shown)
+    shown = "".join(part if part.startswith("`") else part.replace("<", "&lt;") for part in parts)
     return re.sub(r"(https://\S+?)([.,:;)]*)(?=\s|$)", r"[AWS](\1)\2", shown)

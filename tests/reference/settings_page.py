@@ -100,7 +100,7 @@ def _default(node: Schema) -> str:
     if value is None or (isinstance(value, dict) and value):
         return "" if value else "none"
     shown = ", ".join(map(str, value)) if isinstance(value, list) and value else json.dumps(value)
-    return f"`{shown}`".replace('"', "")
+    return '`""`' if value == "" else f"`{shown}`".replace('"', "")
 
 
 def _takes(node: Schema, parts: Schema) -> str:
