@@ -16,6 +16,7 @@ from batch_stack.compute_environment import ComputeEnvironment
 from batch_stack.notification import Notification
 from batch_stack.preflight.constructs import check_tier, is_checked
 from batch_stack.settings import AlarmSettings, FairShareSettings, TierSettings, TimeLimitSettings
+from batch_stack.settings.tiers import COUNTED_BY_BUDGETS
 from batch_stack.tier_messages import job_failed_text, queue_blocked_text
 
 if TYPE_CHECKING:
@@ -264,10 +265,12 @@ def _check_told(scope: Construct, settings: TierSettings) -> None:
 def _cost_tags(scope: Construct, compute_environments: Sequence[ComputeEnvironment]) -> list[str]:
     tags = []
     for environment in compute_environments:
-        if environment.cost_tag is None:
+        # Managed instances have the tag, but whether what else is billed for them has it is not documented.
+        if environment.cost_tag is None or environment.settings.type not in COUNTED_BY_BUDGETS:
             raise ValueError(
-                "settings.budget must not be given for a compute environment whose instances have no tag of "
-                f"ours to count them by, got {environment.node.path} at {scope.node.path}"
+                "settings.budget must not be given for compute environments that are not of type spot or "
+                "on_demand, whose instances and volumes have a tag of ours to count them by, got "
+                f"{environment.node.path}, which is {environment.settings.type} at {scope.node.path}"
             )
         tags.append(environment.cost_tag)
     return tags

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from batch_stack.settings.references import known, unknown_names
 from batch_stack.settings.retry import retry_text
 from batch_stack.settings.submitters import check_submitters
+from batch_stack.settings.tiers import COUNTED_BY_BUDGETS
 from batch_stack.settings.trigger_options import check_parameters_fit
 
 if TYPE_CHECKING:
@@ -286,10 +287,11 @@ def _check_budgets(settings: Settings) -> Iterator[str]:
             continue
         for index, compute in enumerate(tier.compute):
             place, kind = f"tiers.{name}.compute[{index}]", settings.compute[compute].type
-            if kind not in ("spot", "on_demand"):
+            if kind not in COUNTED_BY_BUDGETS:
                 yield (
-                    f"{place} must be of type spot or on_demand in a tier with a budget, which counts EC2 "
-                    f"instances by a tag of their launch template, got {compute!r}, which is {kind}"
+                    f"{place} must be of type spot or on_demand in a tier with a budget, which counts "
+                    "instances and volumes by a tag of their launch template, got "
+                    f"{compute!r}, which is {kind}"
                 )
                 continue
             others = [user for user in users[compute] if user != name]

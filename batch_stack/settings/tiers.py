@@ -75,6 +75,10 @@ class FairShareSettings(SettingsModel):
         return self
 
 
+COUNTED_BY_BUDGETS = ("spot", "on_demand")
+"""Types of compute environments whose instances and volumes surely have the tag that budgets count by."""
+
+
 class BudgetSettings(SettingsModel):
     """What the EC2 instances of a tier may cost in a month, by AWS Budgets and a tag of the instances.
 

@@ -29,8 +29,8 @@ def _parsed(**tiers: Any) -> Settings:
     [
         (
             {"x": _tier("tasks", budget=BUDGET)},
-            "tiers.x.compute[0] must be of type spot or on_demand in a tier with a budget, which counts EC2 "
-            "instances by a tag of their launch template, got 'tasks', which is fargate",
+            "tiers.x.compute[0] must be of type spot or on_demand in a tier with a budget, which counts "
+            "instances and volumes by a tag of their launch template, got 'tasks', which is fargate",
         ),
         ({"x": _tier("rented", budget=BUDGET)}, "got 'rented', which is managed_instances"),
         (
