@@ -12,7 +12,8 @@ from constructs import Construct
 
 READ = ("kms:Decrypt",)
 WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
-"""Writing takes reading, too: S3 decrypts the key of an upload in parts, SQS and SNS prove that one works."""
+"""Writing takes reading, too: S3 decrypts the key of an upload in parts, SQS and SNS prove that one works.
+Of a queue, who receives needs `READ`; who sends, or does both, `WRITE`."""
 # What AWS writes as kms:Encrypt*, kms:Decrypt*, kms:ReEncrypt*, kms:GenerateDataKey* and kms:Describe*.
 _LOG = (
     "kms:Decrypt",

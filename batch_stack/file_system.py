@@ -44,7 +44,8 @@ class SharedFiles(Construct):
     Attributes:
         file_system: the file system.
         access_points: its access points by their names in the settings.
-        security_group: of its mount targets; admits the jobs' security group to port 2049, and nothing else.
+        security_group: of its mount targets; admits the jobs' security group to port 2049, with EFA the VPC's
+            default group, too, and nothing else.
     """
 
     def __init__(

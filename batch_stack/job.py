@@ -47,7 +47,7 @@ class ContainerJob(Construct):
         architecture: the CPU architecture that it is made for; None for one whose image may be of several.
         tiers: the queues that it is meant for.
         retry: how often it is tried again, as its definition says; see `retry_in`.
-        array_size: with how many children a trigger submits it; None for a job that is no array.
+        array_size: with how many children triggers and schedules submit it; None for a job that is no array.
     """
 
     def __init__(
@@ -144,6 +144,10 @@ class ContainerJob(Construct):
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Allow submitting this job, in any revision, and nothing else.
+
+        IAM authorises the job definition and the queue each for itself: who is granted several jobs may
+        submit each of them to all queues of all of them. Separate principals keep such pairs apart.
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
 
         Args:
             grantee: who may submit.

@@ -29,7 +29,8 @@ _EVENTS, _ALARMS, BUDGETS = "events.amazonaws.com", "cloudwatch.amazonaws.com", 
 class Notification(Construct):
     """A topic that hears of what others watch: failed jobs, blocked queues, alarms, undelivered events.
 
-    Only the rules and alarms that are given to it may publish there.
+    Only the rules and alarms that are given to it may publish there, budgets of this account, if a tier has
+    one, and roles by `grant_publish`.
 
     Attributes:
         topic: the SNS topic, of this construct or of others.

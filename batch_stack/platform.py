@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 class BatchPlatform(Construct):
-    """A batch platform: compute environments, priority tiers, jobs, buckets, triggers and notifications.
+    """A batch platform: compute environments, tiers, jobs, buckets, triggers, schedules and notifications.
 
     It goes into any stack, beside that stack's own resources; `BatchStack` is a stack with nothing else.
 
@@ -73,7 +73,7 @@ class BatchPlatform(Construct):
         triggers: what submits jobs, by their names in the settings, and those of `add_trigger`.
         schedules: jobs by the clock, by their names in the settings, and those of `add_schedule`.
         submitters: who else may submit jobs, by their names in the settings.
-        notification: the topic, which hears of what the tiers and triggers watch.
+        notification: the topic, which hears of what tiers, triggers and schedules watch.
     """
 
     def __init__(

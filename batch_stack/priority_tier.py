@@ -29,7 +29,8 @@ class PriorityTier(Construct):
     """A priority tier: a job queue over one to three compute environments, and the rules of its jobs.
 
     All that its settings say is done here, but for the retry policy, which a queue cannot have: the
-    definitions of jobs that are made for it have it (`ContainerJob`), and triggers submit with it.
+    definitions of jobs that are made for it have it (`ContainerJob`), and triggers and schedules submit with
+    it.
 
     A job at the head of the queue that can never start would block all behind it, so each reason that AWS
     Batch can detect has a time limit, after which that job is cancelled:

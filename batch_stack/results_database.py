@@ -33,7 +33,8 @@ class ResultsDatabase(Construct):
 
     Attributes:
         cluster: the cluster, with one instance.
-        security_group: admits the jobs' security group to port 5432, and nothing else.
+        security_group: admits the jobs' security group to port 5432, with EFA the VPC's default group,
+            too, and nothing else.
         secret_arn: the ARN of the secret with the master user's name and password, made by RDS.
         log_group: PostgreSQL's log.
     """

@@ -48,11 +48,13 @@ class Submitter(Construct):
             grant_stop_jobs(self.policies[0], self, tags=settings.tags)
 
     def allow(self, job: ContainerJob, *tiers: PriorityTier) -> None:
-        """Allow submitting one job more.
+        """Allow submitting one job more, and this and those before it to each other's queues.
+
+        IAM authorises job definitions and queues each for itself: see `ContainerJob.grant_submit`.
 
         Args:
             job: the job, in any revision.
-            tiers: to these queues only; by default to all that the job is meant for.
+            tiers: to these queues, and those of its other jobs; by default all that the job is meant for.
 
         Raises:
             ValueError: as `ContainerJob.grant_submit`.

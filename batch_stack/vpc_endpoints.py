@@ -107,7 +107,8 @@ class VpcEndpoints(Construct):
     https://docs.aws.amazon.com/batch/latest/userguide/vpc-interface-endpoints.html
 
     Attributes:
-        security_group: of the interface endpoints; it admits the jobs' security group to port 443.
+        security_group: of the interface endpoints; it admits the jobs' security group to port 443, and
+            with EFA the VPC's default group.
         interfaces: the interface endpoints, by the names of their services.
         gateways: the gateway endpoints, of S3 and DynamoDB.
         connectivity: all of it: depend on this to be created after it and deleted before it.

@@ -75,7 +75,7 @@ def warn(scope: Construct, finding: Finding, settings: Settings) -> None:
 
 @jsii.implements(IValidation)
 class _AtTheEnd:
-    """Jobs and triggers may be added in Python until the template is written."""
+    """Jobs, triggers and schedules may be added in Python until the template is written."""
 
     def __init__(self, platform: BatchPlatform, given: GivenNetwork | None) -> None:
         self._platform, self._given = platform, given

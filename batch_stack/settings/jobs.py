@@ -200,8 +200,8 @@ class JobSettings(SettingsModel):
     read_only_root: bool = True
     """Nothing but volumes and /scratch can be written to."""
     array_size: Annotated[int, Field(ge=2, le=10_000)] | None = None
-    """With how many children a trigger submits it; by default it is no array. Whoever else submits it says
-    so: `--array-properties size=100`.
+    """With how many children triggers and schedules submit it; by default it is no array. Who else submits it
+    says so: `--array-properties size=100`.
     https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html"""
     nodes: NodesSettings | None = None
     """Makes it a multi-node parallel job: on EC2, On-Demand only."""

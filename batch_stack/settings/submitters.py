@@ -33,14 +33,16 @@ class SubmitterSettings(SettingsModel):
     """Who may submit jobs: a managed policy, which anybody can be given.
 
     It allows submitting its jobs, in any revision, to their queues; asking how jobs are doing, of every
-    queue, because AWS knows no narrower permission; and nothing else.
+    queue, because AWS knows no narrower permission; and nothing else, but for what `tags` adds.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_manage-attach-detach.html
     """
 
     jobs: Annotated[list[str], Field(min_length=1)] | None = None
     """The jobs that may be submitted; by default all."""
     tiers: Annotated[list[str], Field(min_length=1)] | None = None
-    """The queues that they may be submitted to; by default all that each job is meant for."""
+    """The queues that they may be submitted to; by default all that the jobs are meant for. IAM authorises
+    job and queue each for itself: each of the jobs may go to all queues of all of them. To keep pairs apart,
+    take two submitters, and give them to different roles."""
     shares: list[_Share] = []
     """The share identifiers that jobs may have in tiers with fair share; one that ends in `*` stands for all
     that begin so. By default any."""

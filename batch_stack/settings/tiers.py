@@ -100,7 +100,8 @@ class BudgetSettings(SettingsModel):
     on_exceeded: Literal["notify", "disable_queue"] = "notify"
     """`disable_queue`: at 100 % the queue takes no new jobs until somebody enables it; running ones go on.
     Uploads for triggers are tried for two hours, then kept in the trigger's dead-letter queue until 14 days
-    after the upload: an alarm says so, and docs/constructs/ObjectTrigger.md how to move them back."""
+    after the upload: an alarm says so, and docs/constructs/ObjectTrigger.md how to move them back. What
+    schedules submit is tried for a day, then kept in the schedule's dead-letter queue for 14 days."""
 
     @model_validator(mode="after")
     def _each_percentage_once(self) -> BudgetSettings:
@@ -118,8 +119,8 @@ class TierSettings(SettingsModel):
     """Names of `compute`, tried in this order; of one platform and one CPU architecture."""
     retry: RetrySettings = RetrySettings()
     """How often its jobs are tried again; a job's own setting wins. A job definition has one policy: that of
-    several tiers with the most attempts. Triggers submit with that of their tier; who else submits to several
-    tiers may pass `--retry-strategy`."""
+    several tiers with the most attempts. Triggers and schedules submit with that of their tier; who
+    else submits to several tiers may pass `--retry-strategy`."""
     time_limits: TimeLimitSettings = TimeLimitSettings()
     """How long a job that cannot start may hold up the others."""
     alarms: AlarmSettings | None = AlarmSettings()
@@ -129,8 +130,8 @@ class TierSettings(SettingsModel):
     budget: BudgetSettings | None = None
     """What it may cost; by default nobody counts."""
     state: State = "enabled"
-    """A disabled queue finishes what it has and takes no new jobs: uploads for triggers end in their
-    dead-letter queues."""
+    """A disabled queue finishes what it has and takes no new jobs: uploads for triggers, and what schedules
+    submit, end in their dead-letter queues."""
 
 
 DEFAULT_TIERS: dict[str, TierSettings] = {
