@@ -10,7 +10,8 @@ from batch_stack.permissions import grant_read_jobs, grant_stop_jobs
 from batch_stack.priority_tier import PriorityTier
 from batch_stack.settings import SubmitterSettings
 
-# IAM takes policies of 6,144 characters. Each job is named twice, and once more where tiers have fair share.
+# IAM takes policies of 6,144 characters. A job is named twice, with and without a revision, and so once more
+# if it is meant for tiers with and without fair share. The settings bound what shares and tags take.
 _JOBS_OF_A_POLICY = 8
 
 

@@ -26,6 +26,7 @@ _RoleName = Annotated[
     ),
 ]
 _TagValue = Annotated[str, Field(max_length=256)]
+_MAX_POLICY_CHARACTERS = 1000
 _OF_IDENTITY_CENTER = "AWSReservedSSO_"
 
 
@@ -84,6 +85,21 @@ class SubmitterSettings(SettingsModel):
                 raise ValueError(
                     f"tags must have keys of 1 to 128 characters that do not begin with aws:, got {key!r}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_a_policy(self) -> SubmitterSettings:
+        # As `Submitter` writes them: tags into two conditions on giving them and one on stopping jobs, their
+        # keys once more; shares into one, for CDK merges statements that differ in their resources only.
+        shares = sum(len(share) + len('"",') for share in self.shares)
+        tags = sum(4 * len(key) + 3 * len(value) + 68 for key, value in self.tags.items())
+        if shares + tags > _MAX_POLICY_CHARACTERS:
+            place = "tags" if tags > shares else "shares"
+            raise ValueError(
+                f"{place} must leave a policy, of which IAM takes 6144 characters, room for eight jobs: "
+                f"shares and tags may take {_MAX_POLICY_CHARACTERS} together, got {shares} of shares and "
+                f"{tags} of tags, in which a key counts four times and a value three times"
+            )
         return self
 
 

@@ -132,3 +132,53 @@ def test_a_role_that_a_grant_does_not_reach_is_warned_of(synthesised: Any) -> No
         "The role submitters/Fixed is not allowed to ask how jobs are doing",
         "The role submitters/Fixed is not allowed to stop jobs",
     }
+
+
+def _deployed(value: Any, template: dict[str, Any]) -> Any:
+    """With what a deployment fills in, as long as it is there; IAM counts no white space."""
+    if isinstance(value, list):
+        return [_deployed(one, template) for one in value]
+    if not isinstance(value, dict):
+        return value
+    function = next(iter(value), "")
+    if function == "Ref":
+        return {"AWS::Partition": "aws"}[value["Ref"]]
+    if function == "Fn::Join":
+        return "".join(_deployed(value["Fn::Join"][1], template))
+    if function in ("Fn::GetAtt", "Fn::Select"):
+        (named,) = (name for name in template["Resources"] if f'"{name}"' in json.dumps(value))
+        queue = "arn:aws:batch:eu-west-1:111111111111:job-queue/" if function == "Fn::GetAtt" else ""
+        return f"{queue}{named}-0123456789abcde"
+    return {key: _deployed(one, template) for key, one in value.items()}
+
+
+def test_eight_jobs_fit_whatever_shares_and_tags_there_are(cdk: Any, new_app: Callable[[], Any]) -> None:
+    tier = {"compute": ["spot"]}
+    fair = {"fair_share": {"shares": {"red": 1}}}
+    settings = {
+        "compute": {"spot": {"type": "spot"}},
+        "tiers": {
+            "critical": {"priority": 3, **tier},
+            "standard": {"priority": 2, **tier, **fair},
+            "bulk": {"priority": 1, **tier},
+        },
+        "jobs": {f"render-video-{number}": JOB for number in range(8)},
+        # All that is allowed, to a character.
+        "submitters": {"team": {"shares": ["s" * 50], "tags": {"team": "red", "cost": "x" * 256}}},
+    }
+    stack = batch_stack.BatchStack(
+        new_app(),
+        "eight",
+        settings=parse_settings(settings, source="test"),
+        env=cdk.Environment(account="111111111111", region="eu-west-1"),
+    )
+    template = stack.node.root.synth().get_stack_by_name("eight").template
+    policies = [
+        _deployed(one["Properties"]["PolicyDocument"], template)
+        for one in template["Resources"].values()
+        if one["Type"] == "AWS::IAM::ManagedPolicy"
+    ]
+    sizes = [len(json.dumps(one, separators=(",", ":"))) for one in policies]
+    # Each job is meant for tiers of both kinds: the longest that there is.
+    assert len(sizes) == 1
+    assert 4096 < sizes[0] <= 6144, sizes

@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import JobSettings, Settings, SettingsError, parse_settings, with_job
+from batch_stack.settings import (
+    JobSettings,
+    Settings,
+    SettingsError,
+    SubmitterSettings,
+    parse_settings,
+    with_job,
+)
 from batch_stack.settings.submitters import tiers_for
 
 JOBS = {
@@ -80,3 +87,31 @@ def test_shares_are_for_tiers_with_fair_share() -> None:
 def test_a_job_that_is_added_is_for_those_who_may_submit_all() -> None:
     added = with_job(_settings(tiers=["bulk"]), "more", JobSettings(image="busybox:1"))
     assert tiers_for(added, "team", "more") == ["bulk"]
+
+
+@pytest.mark.parametrize(
+    ("shares", "tags", "place", "got"),
+    [
+        ([f"team{number:06}" for number in range(76)], {}, None, ""),
+        ([f"team{number:06}" for number in range(77)], {}, "shares", "1001 of shares and 0 of tags"),
+        ([], {"team": "v" * 256}, None, ""),
+        ([], {"k" * 42: "v" * 256}, "tags", "0 of shares and 1004 of tags"),
+        ([], {f"k{number}": "v" for number in range(50)}, "tags", "0 of shares and 4110 of tags"),
+        (["s" * 97], {"team": "v" * 256}, None, ""),
+        (["s" * 97, "t" * 50], {"team": "v" * 256}, "tags", "153 of shares and 852 of tags"),
+    ],
+)
+def test_shares_and_tags_leave_a_policy_room_for_its_jobs(
+    shares: list[str], tags: dict[str, str], place: str | None, got: str
+) -> None:
+    if place is None:
+        made = SubmitterSettings(shares=shares, tags=tags)
+        assert (made.shares, made.tags) == (shares, tags)
+        return
+    with pytest.raises(SettingsError) as raised:
+        SubmitterSettings(shares=shares, tags=tags)
+    message = str(raised.value)
+    assert message.startswith(
+        f"SubmitterSettings: {place} must leave a policy, of which IAM takes 6144 characters, room"
+    )
+    assert f" together, got {got}, " in message
