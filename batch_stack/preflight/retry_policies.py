@@ -132,11 +132,12 @@ def _check_lost_hosts(settings: Settings, name: str) -> Iterator[Finding]:
         sent = settings.retry_in(name, tier) if tier in triggered else None
         policy = sent or settings.retry(name)
         if policy.attempts == 1 and tier in (triggered or set(job.tiers or [])):
-            place = f"jobs.{name}" if job.retry is not None else f"tiers.{tier}"
+            told = (
+                ".retry.attempts is 1" if job.retry is not None else f" has 1 attempt by tiers.{tier}.retry"
+            )
             yield warning(
                 "spotRetry",
-                f"{place}.retry.attempts is 1, and tiers.{tier} uses Spot capacity: a job"
-                f"{'' if job.retry is not None else f', such as jobs.{name},'} whose host is reclaimed is "
+                f"jobs.{name}{told}, and tiers.{tier} uses Spot capacity: a job whose host is reclaimed is "
                 "lost. Allow at least 2",
             )
             return

@@ -117,6 +117,18 @@ def test_what_may_only_disappoint_is_a_warning_of_the_job(alone: Alone) -> None:
     (text,) = alone.warnings(alone.job("Once", "spot", timeout_s=600, retry=single))
     assert text.startswith("jobs.once.retry.attempts is 1, and tiers.alone/spotTier uses Spot capacity")
     assert "[ack: batch-stack:spotRetry:jobs.once.retry.attempts]" in text
+    tier = alone.tier("Hasty", "spot", retry=RetrySettings(attempts=1))
+    job = batch_stack.ContainerJob(
+        alone.stack,
+        "Hurried",
+        name="hurried",
+        settings=JobSettings(image=IMAGE, timeout_s=600),
+        tiers=[tier],
+    )
+    (text,) = alone.warnings(job)
+    assert text.startswith(
+        "jobs.hurried has 1 attempt by tiers.alone/Hasty.retry, and tiers.alone/Hasty uses "
+    )
     (text,) = alone.warnings(alone.job("Idle", "gpu", timeout_s=600))
     assert text.startswith("jobs.idle.gpus is 0, but tiers.alone/gpuTier has GPU instances only")
     assert alone.warnings(alone.job("Fine", "spot", "large", timeout_s=600)) == []

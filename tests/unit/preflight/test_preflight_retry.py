@@ -64,7 +64,7 @@ def test_a_single_attempt_on_spot_is_that_of_the_tier_which_a_trigger_leads_to()
         return [one.message for one in _findings(tiers, job, to) if one.check == "spotRetry"]
 
     (message,) = lost({}, "spot")
-    assert message.startswith("tiers.spot.retry.attempts is 1, and tiers.spot uses Spot capacity: ")
+    assert message.startswith("jobs.j has 1 attempt by tiers.spot.retry, and tiers.spot uses Spot capacity: ")
     assert lost({}, "other") == []
     assert lost({"retry": {"attempts": 2}}, "spot") == []
     (message,) = lost({"retry": {"attempts": 1}}, "spot")
