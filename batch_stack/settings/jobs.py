@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from batch_stack.settings.base import LogRetentionDays, NonEmpty, PolicyArn, SettingsModel
+from batch_stack.settings.checks import construct_id
 from batch_stack.settings.images import (
     LARGEST_ID,
     ContainerUser,
@@ -332,6 +333,19 @@ class JobSettings(SettingsModel):
                 raise ValueError(
                     f"volumes.{name}.path must differ from that of volumes.{other}, got {volume.path!r}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _file_systems_elsewhere_differ(self) -> JobSettings:
+        owners: dict[str, str] = {}
+        for name, volume in self.volumes.items():
+            if volume.type == "efs" and volume.file_system_id is not None:
+                other = owners.setdefault(construct_id(name), name)
+                if other != name:
+                    raise ValueError(
+                        "volumes must have names that differ in more than hyphens and underscores where they "
+                        f"have file_system_id, got {other!r} and {name!r}: both become {construct_id(name)}"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -131,6 +131,18 @@ def test_volumes_that_cannot_be_mounted_are_refused(volumes: dict[str, Any], mes
     assert _refusal({"volumes": volumes}) == message
 
 
+def test_file_systems_elsewhere_become_constructs_of_different_names() -> None:
+    elsewhere = {"type": "efs", "file_system_id": "fs-1", "access_point": "fsap-1"}
+    host = {"type": "host", "host_path": "/mnt"}
+    volumes = {"a-b": {**elsewhere, "path": "/a"}, "a_b": {**elsewhere, "path": "/b"}}
+    assert _refusal({"volumes": volumes}) == (
+        "volumes must have names that differ in more than hyphens and underscores where they have "
+        "file_system_id, got 'a-b' and 'a_b': both become AB"
+    )
+    volumes["a_b"] = {**host, "path": "/b"}
+    assert list(_settings({"volumes": volumes}).jobs["solve"].volumes) == ["a-b", "a_b"]
+
+
 def test_a_volume_may_take_the_place_of_the_scratch_space() -> None:
     nvme = {"type": "host", "path": "/scratch", "host_path": "/scratch"}
     assert _settings({"volumes": {"scratch": nvme}}).jobs["solve"].volumes["scratch"].path == "/scratch"
