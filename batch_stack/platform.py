@@ -185,6 +185,7 @@ class BatchPlatform(Construct):
                 Dockerfile.
         """
         whole = with_job(self.settings, name, settings)
+        check_folders({name: settings}, containers_dir or self._containers_dir)
         self._checks.run(whole)
         self.settings = whole
         self._jobs[name] = self._job(name, settings, containers_dir, resources)

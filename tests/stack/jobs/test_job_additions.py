@@ -13,6 +13,7 @@ from batch_stack.settings import (
     JobSettings,
     RetrySettings,
     SecretSettings,
+    Settings,
     SettingsError,
     TierSettings,
     TriggerSettings,
@@ -129,6 +130,21 @@ def test_what_was_added_is_found_beside_the_rest(added: Added) -> None:
     assert platform.jobs["extra"] is added.job
     assert platform.triggers["second"] is added.trigger
     assert platform.settings.tiers_of("extra") == ["critical", "standard", "bulk"]
+
+
+def test_a_job_without_a_dockerfile_leaves_the_platform_as_it_was(
+    cdk: Any, new_app: Callable[[], Any], tmp_path: Path
+) -> None:
+    """What cannot be built is said before anything is made of it, and can then be given rightly."""
+    stack = cdk.Stack(new_app(), "refused")
+    platform = batch_stack.BatchPlatform(stack, "Batch", settings=Settings())
+    with pytest.raises(SettingsError, match=r"jobs\.new\.folder must be a folder of .*got 'missing'"):
+        platform.add_job("new", JobSettings(folder="missing"), containers_dir=tmp_path)
+    with pytest.raises(SettingsError, match=r"jobs\.new\.folder must not be given without containers_dir"):
+        platform.add_job("new", JobSettings(folder="missing"))
+    assert (dict(platform.settings.jobs), dict(platform.jobs)) == ({}, {})
+    job = platform.add_job("new", JobSettings(image=IMAGE))
+    assert platform.jobs["new"] is job
 
 
 def test_an_added_job_knows_the_platform_and_what_it_was_given(resources: dict[str, Any]) -> None:
