@@ -5,7 +5,6 @@ The trust policies follow https://docs.aws.amazon.com/AmazonECS/latest/developer
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from aws_cdk import Aws, Stack, Token
@@ -15,8 +14,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct, IConstruct
 
 from batch_stack.encryption import READ, WRITE, grant_key
-
-_SHARE = re.compile(r"[A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*")
+from batch_stack.settings.base import SHARE_OR_PREFIX
 
 
 def task_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:
@@ -120,7 +118,7 @@ def grant_submit_job(
 
 def _of_share(shares: Sequence[str], *, at: str) -> dict[str, dict[str, list[str]]]:
     for share in shares:
-        if not Token.is_unresolved(share) and not _SHARE.fullmatch(share):
+        if not Token.is_unresolved(share) and not SHARE_OR_PREFIX.fullmatch(share):
             raise ValueError(
                 f"shares must be 1 to 255 letters and digits, and may end in *, got {share!r} at {at}"
             )

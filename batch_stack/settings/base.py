@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -54,6 +55,11 @@ PolicyArn = Annotated[
         description="the ARN of a managed policy of IAM",
     ),
 ]
+Share = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9]{1,255}$", description="a share identifier of letters and digits")
+]
+SHARE_OR_PREFIX = re.compile(r"[A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*")
+"""What CreateSchedulingPolicy takes as a shareIdentifier."""
 NonEmpty = Annotated[str, Field(min_length=1, description="text of at least one character")]
 
 

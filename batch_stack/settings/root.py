@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, PrivateAttr, model_validator
 
 from batch_stack.settings import checks
-from batch_stack.settings.base import Architecture, LogRetentionDays, Platform, SettingsModel, TopicArn
+from batch_stack.settings.base import Architecture, LogRetentionDays, Platform, SettingsModel, Share, TopicArn
 from batch_stack.settings.compute import DEFAULT_COMPUTE, ComputeEnvironmentSettings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.network import NetworkSettings, PublicNetworkSettings
@@ -30,13 +30,7 @@ class TriggerSettings(SettingsModel):
     """The job that is submitted, once for each object."""
     tier: str = "standard"
     """The tier that it is submitted to, of the job's platform."""
-    share: (
-        Annotated[
-            str,
-            Field(pattern=r"^[A-Za-z0-9]{1,255}$", description="a share identifier of letters and digits"),
-        ]
-        | None
-    ) = None
+    share: Share | None = None
     """For a tier with a fair-share policy: whose jobs they are."""
     parameters: dict[str, str] = {}
     """Values of the command's `Ref::` placeholders; `input` and `output` are the trigger's own."""

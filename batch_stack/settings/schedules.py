@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from batch_stack.settings.base import SettingsModel, State
+from batch_stack.settings.base import SettingsModel, Share, State
 from batch_stack.settings.schedule_expressions import is_expression, is_rate
 
 _ALLOWED = (
@@ -31,13 +30,7 @@ class ScheduleSettings(SettingsModel):
     """The job that is submitted."""
     tier: str = "standard"
     """The tier that it is submitted to, of the job's platform."""
-    share: (
-        Annotated[
-            str,
-            Field(pattern=r"^[A-Za-z0-9]{1,255}$", description="a share identifier of letters and digits"),
-        ]
-        | None
-    ) = None
+    share: Share | None = None
     """For a tier with a fair-share policy: whose jobs they are."""
     parameters: dict[str, str] = {}
     """Values of the command's `Ref::` placeholders. `<aws.scheduler.scheduled-time>` in a value stands for

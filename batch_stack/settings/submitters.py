@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import NonEmpty, SettingsModel
+from batch_stack.settings.base import SHARE_OR_PREFIX, NonEmpty, SettingsModel
 
 if TYPE_CHECKING:
     from batch_stack.settings.root import Settings
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _Share = Annotated[
     str,
     Field(
-        pattern=r"^([A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*)$",
+        pattern=rf"^({SHARE_OR_PREFIX.pattern})$",
         description="a share identifier of letters and digits, the last of which may be *",
     ),
 ]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import SettingsModel, State
+from batch_stack.settings.base import SHARE_OR_PREFIX, SettingsModel, State
 from batch_stack.settings.retry import RetrySettings
 
 # The range of the jobStateTimeLimitActions of a queue: CreateJobQueue, maxTimeSeconds.
 TimeLimit = Annotated[int, Field(ge=600, le=86_400)]
-# What CreateSchedulingPolicy takes as a shareIdentifier.
-_SHARE = re.compile(r"[A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*")
 Priority = Annotated[int, Field(ge=0, le=1000)]
 
 
@@ -52,7 +49,7 @@ class FairShareSettings(SettingsModel):
         Field(
             min_length=1,
             max_length=500,
-            json_schema_extra={"propertyNames": {"pattern": f"^({_SHARE.pattern})$"}},
+            json_schema_extra={"propertyNames": {"pattern": f"^({SHARE_OR_PREFIX.pattern})$"}},
         ),
     ]
     """Weights of share identifiers, of letters and digits, or of prefixes of theirs that end in `*`; none
@@ -61,7 +58,7 @@ class FairShareSettings(SettingsModel):
     @model_validator(mode="after")
     def _shares_that_aws_takes(self) -> FairShareSettings:
         for name in self.shares:
-            if not _SHARE.fullmatch(name):
+            if not SHARE_OR_PREFIX.fullmatch(name):
                 raise ValueError(
                     "shares must have names of letters and digits, at most 255 characters, of which the last "
                     f"may be an asterisk, got {name!r}"
