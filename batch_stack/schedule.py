@@ -91,8 +91,16 @@ class JobSchedule(Construct):
             resource_arns=[self.dead_letter_queue.queue_arn],
         )
         grant_key(self.role, key, actions=WRITE, service="sqs")
+        self.schedule = self._schedule(name, settings, job, tier)
+        # CloudFormation would create the schedule as soon as the role is there, and a rate's first run is due
+        # at once: with no permission yet it would go to the dead-letter queue.
+        self.schedule.node.add_dependency(self.role.node.find_child("DefaultPolicy"))
+
+    def _schedule(
+        self, name: str, settings: ScheduleSettings, job: ContainerJob, tier: PriorityTier
+    ) -> scheduler.CfnSchedule:
         # The L2's universal target would let its role submit any job to any queue.
-        self.schedule = scheduler.CfnSchedule(
+        return scheduler.CfnSchedule(
             self,
             "Schedule",
             description=f"Submits the job {name}",
@@ -112,9 +120,6 @@ class JobSchedule(Construct):
                 ),
             ),
         )
-        # CloudFormation would create the schedule as soon as the role is there, and a rate's first run is due
-        # at once: with no permission yet it would go to the dead-letter queue.
-        self.schedule.node.add_dependency(self.role.node.find_child("DefaultPolicy"))
 
     def _role(self) -> iam.Role:
         # The group, not the schedule: that is what EventBridge Scheduler names as the source.
