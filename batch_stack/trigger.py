@@ -112,18 +112,7 @@ class ObjectTrigger(Construct):
         self.dead_letter_queue = message_queue(
             self, "DeadLetterQueue", removal_policy=removal_policy, key=key, senders=[_EVENTS]
         )
-        self.queue = message_queue(
-            self,
-            "Queue",
-            removal_policy=removal_policy,
-            visibility_timeout=Duration.seconds(_VISIBILITY_TIMEOUT_S),
-            dead_letter_queue=sqs.DeadLetterQueue(
-                queue=self.dead_letter_queue, max_receive_count=_MAX_RECEIVES
-            ),
-            key=key,
-            senders=[_EVENTS],
-            closed=True,
-        )
+        self.queue = self._queue(removal_policy, key)
         logs = log_group(
             self,
             "FunctionLogGroup",
@@ -165,6 +154,20 @@ class ObjectTrigger(Construct):
             parameters=parameters,
             output_prefix=output_prefix,
             retry=retry,
+        )
+
+    def _queue(self, removal_policy: RemovalPolicy, key: kms.IKey | None) -> sqs.Queue:
+        return message_queue(
+            self,
+            "Queue",
+            removal_policy=removal_policy,
+            visibility_timeout=Duration.seconds(_VISIBILITY_TIMEOUT_S),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead_letter_queue, max_receive_count=_MAX_RECEIVES
+            ),
+            key=key,
+            senders=[_EVENTS],
+            closed=True,
         )
 
     def _rule(self, bucket: s3.IBucket, prefix: str) -> events.Rule:
