@@ -13,7 +13,7 @@ ENGINE = """
 import sys, tempfile
 from pathlib import Path
 import psutil
-from batch_engine.core.events import AttemptFinished, AttemptStarted
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted
 from batch_engine.local.bare import build_bare_engine
 
 class Nobody:  # starts nothing: what becomes of attempts is said below

@@ -10,15 +10,15 @@ import botocore.session
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from batch_engine.catalogue import instance_types
-from batch_engine.core.actions import Action, LaunchInstance, PublishJobState, StartAttempt, StopAttempt
-from batch_engine.core.capacity import HostLimits
-from batch_engine.core.catalogue import Catalogue
-from batch_engine.core.control_plane import ControlPlane
-from batch_engine.core.events import AttemptFinished, AttemptStarted, Event, InstanceReady
-from batch_engine.core.ids import Arns
-from batch_engine.core.invariants import violations
-from batch_engine.core.registry import Registry
-from batch_engine.core.scheduler import Scheduler
+from batch_engine.core.api.control_plane import ControlPlane
+from batch_engine.core.audit.invariants import violations
+from batch_engine.core.capacity.usage import HostLimits
+from batch_engine.core.model.actions import Action, LaunchInstance, PublishJobState, StartAttempt, StopAttempt
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, Event, InstanceReady
+from batch_engine.core.model.ids import Arns
+from batch_engine.core.model.instance_types import Catalogue
+from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.registry import Registry
 from batch_engine.local.api import BatchApi
 from batch_engine.local.outbox import announcement
 from batch_engine.local.store import Store

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_engine.core.events import AttemptFinished, AttemptStarted, Event, HostLost
-from batch_engine.core.logs import LogDestination, log_destination
-from batch_engine.core.model import Job
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, Event, HostLost
+from batch_engine.core.model.log_destination import LogDestination, log_destination
+from batch_engine.core.model.model import Job
 from batch_engine.local.image import ImageError
 from batch_engine.local.launch import Places, StartError, resolve_secrets
 from batch_engine.local.log_shipper import LogShipper

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from batch_engine.core.ids import Arns
+from batch_engine.core.model.ids import Arns
 from batch_engine.local import batch_conditions
 from batch_engine.local.batch_conditions import values_at
 

@@ -22,7 +22,7 @@ from uuid import uuid4
 from hypercorn.asyncio import serve as hypercorn_serve
 
 from batch_engine import cloudformation as cfn
-from batch_engine.core.ids import Arns
+from batch_engine.core.model.ids import Arns
 from batch_engine.local import cloud_environment, cloud_mounts
 from batch_engine.local.cloud_batch import ApiService, BatchModule, Unguarded
 from batch_engine.local.cloud_client import InProcessClient

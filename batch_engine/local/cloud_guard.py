@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from uuid import uuid4
 
-from batch_engine.core.ids import Arns
+from batch_engine.core.model.ids import Arns
 from batch_engine.local.batch_permissions import Check, checks
 from batch_engine.local.cloud_batch import Api
 from batch_engine.local.ports import BatchService, ClientError

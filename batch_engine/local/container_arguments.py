@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batch_engine.core.model import Job, Platform
+from batch_engine.core.model.model import Job, Platform
 from batch_engine.local.image import ImageAsset
 from batch_engine.local.launch import Places, StartError, missing_asset, refuse_unusable, volume_source
 

@@ -14,15 +14,22 @@ from typing import Any
 import psutil
 
 from batch_engine.catalogue import instance_types
-from batch_engine.core.actions import Action, SetTimer, StartAttempt, StopAttempt, WakeAt
-from batch_engine.core.capacity import HostLimits
-from batch_engine.core.catalogue import Catalogue
-from batch_engine.core.control_plane import ControlPlane
-from batch_engine.core.events import CapacityChanged, Event, HostLost, ResourcesChanged, TimerFired, Woken
-from batch_engine.core.ids import Arns
-from batch_engine.core.model import Job
-from batch_engine.core.registry import Registry
-from batch_engine.core.scheduler import Scheduler
+from batch_engine.core.api.control_plane import ControlPlane
+from batch_engine.core.capacity.usage import HostLimits
+from batch_engine.core.model.actions import Action, SetTimer, StartAttempt, StopAttempt, WakeAt
+from batch_engine.core.model.events import (
+    CapacityChanged,
+    Event,
+    HostLost,
+    ResourcesChanged,
+    TimerFired,
+    Woken,
+)
+from batch_engine.core.model.ids import Arns
+from batch_engine.core.model.instance_types import Catalogue
+from batch_engine.core.model.model import Job
+from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.registry import Registry
 from batch_engine.local import instance_capacity, interrupt
 from batch_engine.local.api import BatchApi
 from batch_engine.local.attempts import AttemptRunner

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_engine.core.model import Job, Platform
+from batch_engine.core.model.model import Job, Platform
 
 
 @dataclass(frozen=True, slots=True)

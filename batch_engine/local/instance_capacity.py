@@ -7,7 +7,7 @@ Instances that are there stay, and a server that starts has every type.
 
 from collections.abc import Callable, Iterable
 
-from batch_engine.core.catalogue import Catalogue
+from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.local.interrupt import Answer, json_object
 
 PATH = "/_batch-stack/capacity"

@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from batch_engine.core.events import AttemptInterrupted, Event
-from batch_engine.core.model import Job
-from batch_engine.core.registry import Registry
+from batch_engine.core.model.events import AttemptInterrupted, Event
+from batch_engine.core.model.model import Job
+from batch_engine.core.state.registry import Registry
 
 PATH = "/_batch-stack/interrupt"
 DEFAULT_NOTICE_S = 120.0

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
-from batch_engine.core.arrays import child_of
-from batch_engine.core.model import Job, Platform
+from batch_engine.core.model.model import Job, Platform
+from batch_engine.core.state.arrays import child_of
 
 Row = tuple[int, str | None, str]
 

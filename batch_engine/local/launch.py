@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_engine.core.model import Job
+from batch_engine.core.model.model import Job
 from batch_engine.local.image import ImageConfig
 from batch_engine.local.ports import ClientError, SecretSource
 

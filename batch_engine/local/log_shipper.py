@@ -5,7 +5,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from batch_engine.core.logs import LogDestination
+from batch_engine.core.model.log_destination import LogDestination
 from batch_engine.local.ports import LogSink
 
 logger = logging.getLogger(__name__)

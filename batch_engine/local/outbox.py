@@ -4,7 +4,7 @@ import logging
 import threading
 from collections import deque
 
-from batch_engine.core.actions import Action, PublishJobState, PublishQueueBlocked
+from batch_engine.core.model.actions import Action, PublishJobState, PublishQueueBlocked
 from batch_engine.local.ports import EventSink
 from batch_engine.local.store import Announcement, PendingEvent, Store
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from batch_engine.core.errors import ClientError
+from batch_engine.core.model.errors import ClientError
 
 __all__ = [
     "BatchService",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from batch_engine.core.model import Job
+from batch_engine.core.model.model import Job
 from batch_engine.local.launch import Places
 from batch_engine.local.runner.frames import Message
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_engine.core.model import Job
+from batch_engine.core.model.model import Job
 from batch_engine.local.container_arguments import ContainerLaunch, container_launch
 from batch_engine.local.container_cli import ContainerCli, find_cli
 from batch_engine.local.container_clients import Clients

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from batch_engine.core.model import (
+from batch_engine.core.model.model import (
     ComputeEnvironment,
     ConsumableResource,
     Job,
@@ -25,7 +25,7 @@ from batch_engine.core.model import (
     SchedulingPolicy,
     ServiceEnvironment,
 )
-from batch_engine.core.registry import Entity
+from batch_engine.core.state.registry import Entity
 from batch_engine.local import job_rows
 from batch_engine.local.private_files import make_private_file
 from batch_engine.local.store_schema import SCHEMA_VERSION, bring_up_to_date

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from batch_engine.core.invariants import violations
+from batch_engine.core.audit.invariants import violations
 from tests.api_world import ACCOUNT, MODEL, PARSER, REGION, ApiWorld, container, mismatches, sagemaker_queue
 
 REQUESTS = 10_000

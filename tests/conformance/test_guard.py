@@ -5,7 +5,7 @@ import json
 import random
 from typing import Any
 
-from batch_engine.core.ids import Arns
+from batch_engine.core.model.ids import Arns
 from batch_engine.local.batch_permissions import Check
 from batch_engine.local.cloud_batch import ApiService
 from batch_engine.local.cloud_guard import BatchGuard, Permissions

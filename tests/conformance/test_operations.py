@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batch_engine.core.control_plane import OPERATIONS
+from batch_engine.core.api.control_plane import OPERATIONS
 from tests.api_world import MODEL, ApiWorld, container, mismatches, sagemaker_queue
 
 SHARE = {

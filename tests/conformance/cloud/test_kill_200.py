@@ -18,10 +18,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from batch_engine.core.ids import Arns
-from batch_engine.core.invariants import violations
-from batch_engine.core.registry import Registry
-from batch_engine.core.scheduler import Scheduler
+from batch_engine.core.audit.invariants import violations
+from batch_engine.core.model.ids import Arns
+from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.registry import Registry
 from batch_engine.local.engine import STATE_FILE, RandomIds
 from batch_engine.local.server_state import read_record
 from batch_engine.local.store import Store

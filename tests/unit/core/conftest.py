@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from batch_engine.catalogue import instance_types
-from batch_engine.core.actions import Action
-from batch_engine.core.capacity import HostLimits
-from batch_engine.core.catalogue import Catalogue
-from batch_engine.core.control_plane import ControlPlane
-from batch_engine.core.events import Event
-from batch_engine.core.ids import Arns
-from batch_engine.core.invariants import Audit, violations
-from batch_engine.core.model import Job
-from batch_engine.core.registry import Entity, Registry
-from batch_engine.core.scaling import ScalingSettings
-from batch_engine.core.scheduler import Scheduler
+from batch_engine.core.api.control_plane import ControlPlane
+from batch_engine.core.audit.invariants import Audit, violations
+from batch_engine.core.capacity.autoscaler import ScalingSettings
+from batch_engine.core.capacity.usage import HostLimits
+from batch_engine.core.model.actions import Action
+from batch_engine.core.model.events import Event
+from batch_engine.core.model.ids import Arns
+from batch_engine.core.model.instance_types import Catalogue
+from batch_engine.core.model.model import Job
+from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.registry import Entity, Registry
 from tests.api_world import CountedIds
 
 

@@ -7,8 +7,17 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from batch_engine.core.actions import Action, LaunchInstance, SetTimer, StartAttempt, StopAttempt, WakeAt
-from batch_engine.core.events import (
+from batch_engine.core.capacity.fleet import Instance, InstanceState
+from batch_engine.core.capacity.wait_reasons import Refusal
+from batch_engine.core.model.actions import (
+    Action,
+    LaunchInstance,
+    SetTimer,
+    StartAttempt,
+    StopAttempt,
+    WakeAt,
+)
+from batch_engine.core.model.events import (
     AttemptFinished,
     AttemptStarted,
     Event,
@@ -19,10 +28,8 @@ from batch_engine.core.events import (
     TimerFired,
     Woken,
 )
-from batch_engine.core.instances import Instance, InstanceState
-from batch_engine.core.journal import nodes_of
-from batch_engine.core.model import Job, JobStatus, State, StopCause
-from batch_engine.core.refusals import Refusal
+from batch_engine.core.model.model import Job, JobStatus, State, StopCause
+from batch_engine.core.state.decisions import nodes_of
 from batch_engine.local.store import Store
 
 EXIT_CODES = (1, 65, 75, 137, None)

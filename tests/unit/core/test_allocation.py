@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from batch_engine.core.allocation import ranked
-from batch_engine.core.catalogue import Catalogue
+from batch_engine.core.capacity.ranking import ranked
+from batch_engine.core.model.instance_types import Catalogue
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from collections import Counter
 import pytest
 
 from batch_engine.catalogue import instance_types
-from batch_engine.core import arrays
-from batch_engine.core.actions import PublishJobState, StartAttempt
-from batch_engine.core.catalogue import Catalogue
-from batch_engine.core.errors import ClientError
-from batch_engine.core.events import AttemptFinished, AttemptStarted
-from batch_engine.core.ids import Arns
-from batch_engine.core.invariants import violations
-from batch_engine.core.model import Job, JobStatus
-from batch_engine.core.registry import Registry
-from batch_engine.core.scheduler import Scheduler
+from batch_engine.core.audit.invariants import violations
+from batch_engine.core.model.actions import PublishJobState, StartAttempt
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted
+from batch_engine.core.model.ids import Arns
+from batch_engine.core.model.instance_types import Catalogue
+from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state import arrays
+from batch_engine.core.state.registry import Registry
 from batch_engine.local.store import Store
 
 S = JobStatus

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from batch_engine.catalogue import BANDS, instance_types
-from batch_engine.core.catalogue import Catalogue
+from batch_engine.core.model.instance_types import Catalogue
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from batch_engine.core import arrays
-from batch_engine.core.errors import ClientError
-from batch_engine.core.events import AttemptFinished, AttemptStarted
-from batch_engine.core.model import JobStatus
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted
+from batch_engine.core.model.model import JobStatus
+from batch_engine.core.state import arrays
 
 S = JobStatus
 

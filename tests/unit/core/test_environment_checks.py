@@ -2,8 +2,8 @@
 
 import pytest
 
-from batch_engine.core.environment_checks import architecture_of
-from batch_engine.core.errors import ClientError
+from batch_engine.core.api.environment_checks import architecture_of
+from batch_engine.core.model.errors import ClientError
 
 SPOT = {"type": "SPOT", "allocationStrategy": "SPOT_CAPACITY_OPTIMIZED"}
 

@@ -2,8 +2,10 @@
 
 import pytest
 
-from batch_engine.core.actions import LaunchInstance, StartAttempt, StopAttempt, TerminateInstance
-from batch_engine.core.events import (
+from batch_engine.core.capacity.autoscaler import ScalingSettings
+from batch_engine.core.capacity.fleet import AGENT_MEMORY_MIB
+from batch_engine.core.model.actions import LaunchInstance, StartAttempt, StopAttempt, TerminateInstance
+from batch_engine.core.model.events import (
     AttemptFinished,
     AttemptInterrupted,
     AttemptStarted,
@@ -13,9 +15,7 @@ from batch_engine.core.events import (
     InstanceReady,
     Woken,
 )
-from batch_engine.core.instances import AGENT_MEMORY_MIB
-from batch_engine.core.model import JobStatus, StopCause, WaitReason
-from batch_engine.core.scaling import ScalingSettings
+from batch_engine.core.model.model import JobStatus, StopCause, WaitReason
 
 S = JobStatus
 GIB = 1024

@@ -2,12 +2,12 @@
 
 import pytest
 
-from batch_engine.core.actions import SetTimer, StartAttempt, StopAttempt
-from batch_engine.core.errors import ClientError
-from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
-from batch_engine.core.model import JobStatus, StopCause
-from batch_engine.core.multinode import address
-from batch_engine.core.node_groups import narrowest
+from batch_engine.core.model.actions import SetTimer, StartAttempt, StopAttempt
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
+from batch_engine.core.model.model import JobStatus, StopCause
+from batch_engine.core.rules.node_groups import narrowest
+from batch_engine.core.scheduling.multinode import address
 
 S = JobStatus
 CONTAINER = {

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from batch_engine.core.capacity import HostLimits
-from batch_engine.core.events import (
+from batch_engine.core.capacity.autoscaler import ScalingSettings
+from batch_engine.core.capacity.fleet import InstanceState
+from batch_engine.core.capacity.usage import HostLimits
+from batch_engine.core.model.events import (
     AttemptFinished,
     AttemptInterrupted,
     AttemptStarted,
@@ -15,9 +17,7 @@ from batch_engine.core.events import (
     InstanceReady,
     Woken,
 )
-from batch_engine.core.instances import InstanceState
-from batch_engine.core.model import JobStatus
-from batch_engine.core.scaling import ScalingSettings
+from batch_engine.core.model.model import JobStatus
 from tests.unit.core.random_runs import MANY, run_random
 
 SHARES = ("A", "B", "Ca", "Cb")

@@ -8,10 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from batch_engine.core.capacity import HostLimits
-from batch_engine.core.errors import ClientError
-from batch_engine.core.events import AttemptInterrupted, CapacityChanged, InstanceInterrupted, InstanceLost
-from batch_engine.core.scaling import ScalingSettings
+from batch_engine.core.capacity.autoscaler import ScalingSettings
+from batch_engine.core.capacity.usage import HostLimits
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import (
+    AttemptInterrupted,
+    CapacityChanged,
+    InstanceInterrupted,
+    InstanceLost,
+)
 from tests.unit.core.lives import (
     Faults,
     Life,

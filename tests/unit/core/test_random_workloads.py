@@ -6,9 +6,15 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from batch_engine.core.capacity import HostLimits
-from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost, ResourcesChanged, TimerFired
-from batch_engine.core.model import JobStatus
+from batch_engine.core.capacity.usage import HostLimits
+from batch_engine.core.model.events import (
+    AttemptFinished,
+    AttemptStarted,
+    HostLost,
+    ResourcesChanged,
+    TimerFired,
+)
+from batch_engine.core.model.model import JobStatus
 from batch_engine.local.store import Store
 from tests.unit.core.lives import assert_nobody_waits_without_need, assert_same
 from tests.unit.core.random_runs import MANY, run_random

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_engine.core import resources
-from batch_engine.core.errors import ClientError
-from batch_engine.core.model import Platform
-from batch_engine.core.rendering import render_container, substitute
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.model import Platform
+from batch_engine.core.rules import requirements
+from batch_engine.core.rules.rendering import render_container, substitute
 
 SMALL = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
 
@@ -77,9 +77,9 @@ def test_bad_overrides(overrides, message):
 @given(st.sampled_from([0.25, 0.5, 1, 2, 3, 4, 8, 16, 32]), st.integers(4, 260_000))
 def test_fargate_takes_the_published_pairs_only(vcpus, memory_mib):
     wire = [{"type": "VCPU", "value": str(vcpus)}, {"type": "MEMORY", "value": str(memory_mib)}]
-    allowed = memory_mib in resources.FARGATE_MEMORY_MIB.get(round(vcpus * 1000), ())
+    allowed = memory_mib in requirements.FARGATE_MEMORY_MIB.get(round(vcpus * 1000), ())
     if allowed:
-        assert resources.parse(wire, Platform.FARGATE).memory_mib == memory_mib
+        assert requirements.parse(wire, Platform.FARGATE).memory_mib == memory_mib
     else:
         with pytest.raises(ClientError):
-            resources.parse(wire, Platform.FARGATE)
+            requirements.parse(wire, Platform.FARGATE)

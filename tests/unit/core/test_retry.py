@@ -2,8 +2,8 @@
 
 import pytest
 
-from batch_engine.core.errors import ClientError
-from batch_engine.core.retry import decide, parse_retry_strategy
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.rules.retry import decide, parse_retry_strategy
 
 SPOT = {"onStatusReason": "Host EC2*", "action": "RETRY"}
 PULL = {"onReason": "CannotPullContainerError:*", "action": "retry"}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from batch_engine.core import consumable_resources
-from batch_engine.core.errors import ClientError
-from batch_engine.core.events import Woken
+from batch_engine.core.api import consumable_resources
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import Woken
 
 EC2 = {
     "type": "EC2",

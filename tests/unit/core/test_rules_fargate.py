@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_engine.core.errors import ClientError
+from batch_engine.core.model.errors import ClientError
 
 FARGATE = {"type": "FARGATE", "maxvCpus": 4, "subnets": ["s"], "securityGroupIds": ["g"]}
 

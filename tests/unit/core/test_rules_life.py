@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from batch_engine.core.errors import ClientError
-from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost
-from batch_engine.core.logs import log_destination
-from batch_engine.core.model import JobStatus
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
+from batch_engine.core.model.log_destination import log_destination
+from batch_engine.core.model.model import JobStatus
 
 S = JobStatus
 ARN = "arn:aws:batch:eu-central-1:123456789012:"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from batch_engine.core.errors import ClientError
-from batch_engine.core.events import CapacityChanged
-from batch_engine.core.model import JobStatus
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import CapacityChanged
+from batch_engine.core.model.model import JobStatus
 
 S = JobStatus
 PROVIDER = {

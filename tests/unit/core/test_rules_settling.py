@@ -2,11 +2,17 @@
 
 import pytest
 
-from batch_engine.core.actions import LaunchInstance, TerminateInstance
-from batch_engine.core.errors import ClientError
-from batch_engine.core.events import AttemptFinished, AttemptStarted, ResourcesChanged, RolesChanged, Woken
-from batch_engine.core.model import JobStatus, WaitReason
-from batch_engine.core.scaling import ScalingSettings
+from batch_engine.core.capacity.autoscaler import ScalingSettings
+from batch_engine.core.model.actions import LaunchInstance, TerminateInstance
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import (
+    AttemptFinished,
+    AttemptStarted,
+    ResourcesChanged,
+    RolesChanged,
+    Woken,
+)
+from batch_engine.core.model.model import JobStatus, WaitReason
 
 S = JobStatus
 LINKED = "arn:aws:iam::123456789012:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"

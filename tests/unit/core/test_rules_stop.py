@@ -2,9 +2,9 @@
 
 import pytest
 
-from batch_engine.core.actions import StopAttempt
-from batch_engine.core.events import AttemptFinished, AttemptInterrupted, AttemptStarted, TimerFired
-from batch_engine.core.model import StopCause
+from batch_engine.core.model.actions import StopAttempt
+from batch_engine.core.model.events import AttemptFinished, AttemptInterrupted, AttemptStarted, TimerFired
+from batch_engine.core.model.model import StopCause
 
 
 def container(stop_s=None, **members):

@@ -2,12 +2,18 @@
 
 import pytest
 
-from batch_engine.core.actions import LaunchInstance, PublishJobState, SetTimer, StartAttempt, StopAttempt
-from batch_engine.core.capacity import HostLimits
-from batch_engine.core.errors import IllegalTransitionError
-from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
-from batch_engine.core.model import JobStatus, StopCause, WaitReason
-from batch_engine.core.transitions import LEGAL, move
+from batch_engine.core.capacity.usage import HostLimits
+from batch_engine.core.model.actions import (
+    LaunchInstance,
+    PublishJobState,
+    SetTimer,
+    StartAttempt,
+    StopAttempt,
+)
+from batch_engine.core.model.errors import IllegalTransitionError
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
+from batch_engine.core.model.model import JobStatus, StopCause, WaitReason
+from batch_engine.core.model.transitions import LEGAL, move
 
 S = JobStatus
 

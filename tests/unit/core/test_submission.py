@@ -2,10 +2,10 @@
 
 import pytest
 
-from batch_engine.core.errors import ClientError
-from batch_engine.core.events import AttemptFinished, AttemptStarted
-from batch_engine.core.model import JobStatus
-from batch_engine.core.submission import override_bytes
+from batch_engine.core.api.submission import override_bytes
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted
+from batch_engine.core.model.model import JobStatus
 
 S = JobStatus
 SMALL = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]

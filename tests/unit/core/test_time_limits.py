@@ -2,8 +2,8 @@
 
 import pytest
 
-from batch_engine.core.events import CapacityChanged, Woken
-from batch_engine.core.model import JobStatus, WaitReason
+from batch_engine.core.model.events import CapacityChanged, Woken
+from batch_engine.core.model.model import JobStatus, WaitReason
 
 S = JobStatus
 REASONS = [

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
 from batch_engine.local import attempts as module
 from batch_engine.local.attempts import AttemptRunner
 from batch_engine.local.log_shipper import LogShipper

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batch_engine.core.ids import Arns
+from batch_engine.core.model.ids import Arns
 from batch_engine.local.batch_permissions import Check, checks
 from tests.api_world import MODEL
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from batch_engine.core.model import Platform
+from batch_engine.core.model.model import Platform
 from batch_engine.local import container_arguments
 from batch_engine.local.container import environment_options
 from batch_engine.local.container_arguments import container_launch

@@ -2,7 +2,7 @@
 
 import threading
 
-from batch_engine.core.logs import LogDestination
+from batch_engine.core.model.log_destination import LogDestination
 from batch_engine.local.log_shipper import LogShipper
 from batch_engine.local.outbox import Outbox
 from batch_engine.local.ports import ClientError, Credentials

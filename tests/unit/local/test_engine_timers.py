@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
 from batch_engine.local.bare import build_bare_engine
 from tests.support import wait_for
 

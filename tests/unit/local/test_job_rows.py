@@ -7,15 +7,15 @@ import pytest
 from pydantic import TypeAdapter
 
 from batch_engine.catalogue import instance_types
-from batch_engine.core.arrays import SHARED_WITH_CHILDREN
-from batch_engine.core.catalogue import Catalogue
-from batch_engine.core.control_plane import ControlPlane
-from batch_engine.core.events import AttemptFinished, AttemptStarted, HostLost
-from batch_engine.core.ids import Arns
-from batch_engine.core.invariants import violations
-from batch_engine.core.model import Job
-from batch_engine.core.registry import Registry
-from batch_engine.core.scheduler import Scheduler
+from batch_engine.core.api.control_plane import ControlPlane
+from batch_engine.core.audit.invariants import violations
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
+from batch_engine.core.model.ids import Arns
+from batch_engine.core.model.instance_types import Catalogue
+from batch_engine.core.model.model import Job
+from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.arrays import SHARED_WITH_CHILDREN
+from batch_engine.core.state.registry import Registry
 from batch_engine.local.engine import RandomIds
 from batch_engine.local.store import SCHEMA_VERSION, Announcement, Store, StoreError
 

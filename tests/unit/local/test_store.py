@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from batch_engine.catalogue import instance_types
-from batch_engine.core.capacity import HostLimits
-from batch_engine.core.catalogue import Catalogue
-from batch_engine.core.control_plane import ControlPlane
-from batch_engine.core.events import AttemptFinished, AttemptStarted
-from batch_engine.core.ids import Arns
-from batch_engine.core.invariants import violations
-from batch_engine.core.registry import Registry
-from batch_engine.core.scheduler import Scheduler
+from batch_engine.core.api.control_plane import ControlPlane
+from batch_engine.core.audit.invariants import violations
+from batch_engine.core.capacity.usage import HostLimits
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted
+from batch_engine.core.model.ids import Arns
+from batch_engine.core.model.instance_types import Catalogue
+from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.registry import Registry
 from batch_engine.local.engine import RandomIds
 from batch_engine.local.store import SCHEMA_VERSION, Announcement, Store, StoreError
 from batch_engine.local.store_schema import bring_up_to_date

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from batch_engine.core.errors import ClientError
-from batch_engine.core.retry import parse_retry_strategy
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.rules.retry import parse_retry_strategy
 from batch_stack.settings import Settings, SettingsError, parse_settings
 from batch_stack.settings.retry import retry_strategy
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from batch_engine.core.errors import ClientError
-from batch_engine.core.fair_share import parse
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.rules.fair_share import parse
 from batch_stack.settings import Settings, SettingsError, parse_settings
 
 

@@ -1,0 +1,112 @@
+"""What every operation is given besides its request."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import Event
+from batch_engine.core.model.ids import NAME_PATTERN, Arns, IdFactory
+from batch_engine.core.model.model import ComputeEnvironment, Job, JobQueue, ServiceEnvironment, Wire
+from batch_engine.core.state.registry import Registry
+
+MAX_TAGS = 50
+MAX_NAMED = 100
+MAX_TAG_KEY_LENGTH = 128
+MAX_TAG_VALUE_LENGTH = 256
+MAX_REASON_LENGTH = 1024
+
+
+def _no_shares(_: str) -> set[str]:
+    return set()
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """One call: what is known, how things are named, what time it is, and whom to tell.
+
+    ``emit`` hands an event to the scheduler at once; the actions it answers are carried out after the call.
+    ``waiting`` gives the RUNNABLE jobs of a queue in the order in which they are dispatched,
+    ``active_shares`` its share identifiers with jobs or with use of late.
+    """
+
+    registry: Registry
+    arns: Arns
+    ids: IdFactory
+    now_ms: int
+    emit: Callable[[Event], None]
+    waiting: Callable[[str], Iterator[Job]]
+    active_shares: Callable[[str], set[str]] = _no_shares
+
+    def find_queue(self, reference: str) -> JobQueue | None:
+        """A queue by name or ARN."""
+        return self.registry.job_queues.get(self.arns.name_of(reference, "job-queue"))
+
+    def find_environment(self, reference: str) -> ComputeEnvironment | None:
+        """A compute environment by name or ARN."""
+        return self.registry.compute_environments.get(self.arns.name_of(reference, "compute-environment"))
+
+    def find_service_environment(self, reference: str) -> ServiceEnvironment | None:
+        """A service environment by name or ARN."""
+        return self.registry.service_environments.get(self.arns.name_of(reference, "service-environment"))
+
+
+Operation = Callable[[CallContext, Wire], Wire]
+
+
+def check_name(name: str, what: str) -> str:
+    """A name of 1 to 128 letters, digits, hyphens and underscores that starts with a letter or a digit.
+
+    Raises:
+        ClientError: any other.
+    """
+    if not NAME_PATTERN.fullmatch(name):
+        raise ClientError(f"{what} should match valid pattern")
+    return name
+
+
+def check_tags(tags: dict[str, str] | None, present: dict[str, str] | None = None) -> dict[str, str]:
+    """The tags of a new resource, or those to add to what is ``present``.
+
+    Raises:
+        ClientError: more than 50 together, a reserved key, a key or a value that is too long.
+    """
+    given = tags or {}
+    if len({**(present or {}), **given}) > MAX_TAGS:
+        count = len({**(present or {}), **given})
+        raise ClientError(f"A resource has at most {MAX_TAGS} tags, this would make {count}")
+    for key, value in given.items():
+        if key.lower().startswith("aws:"):
+            raise ClientError(f"Tag keys cannot start with aws:, got {key[:128]}")
+        if not 1 <= len(key) <= MAX_TAG_KEY_LENGTH:
+            raise ClientError(f"Tag keys must have 1 to {MAX_TAG_KEY_LENGTH} characters, got {len(key)}")
+        if len(value) > MAX_TAG_VALUE_LENGTH:
+            raise ClientError(f"Tag values have at most {MAX_TAG_VALUE_LENGTH} characters, got {len(value)}")
+    return given
+
+
+def check_reason(reason: str) -> None:
+    """The reason for which a job is cancelled or terminated.
+
+    Raises:
+        ClientError: more than 1024 characters.
+    """
+    if len(reason) > MAX_REASON_LENGTH:
+        raise ClientError(f"reason must not exceed {MAX_REASON_LENGTH} characters, got {len(reason)}")
+
+
+def named(request: Wire, member: str) -> list[str] | None:
+    """What a Describe operation was asked for by name, or None for all.
+
+    Raises:
+        ClientError: more than 100 names, or a page size beside them.
+    """
+    references: list[str] | None = request.get(member)
+    if not references:
+        return None
+    if "maxResults" in request:
+        raise ClientError(f"{member[0].upper()}{member[1:]} and MaxResults cannot both be set")
+    if len(references) > MAX_NAMED:
+        raise ClientError(
+            f"No more than {MAX_NAMED} {member} may be described at once, got {len(references)}"
+        )
+    return references

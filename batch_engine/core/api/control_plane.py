@@ -1,0 +1,85 @@
+"""The API's operations, by name: one place to ask, for HTTP, for CloudFormation and for the simulator."""
+
+from batch_engine.core.api import (
+    bulk,
+    compute_environments,
+    consumable_resources,
+    job_definitions,
+    job_queues,
+    jobs,
+    listing,
+    queue_snapshot,
+    quota_shares,
+    scheduling_policies,
+    service_environments,
+    service_jobs,
+    tags,
+)
+from batch_engine.core.api.context import CallContext, Operation
+from batch_engine.core.model.actions import Action
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import Event
+from batch_engine.core.model.ids import Arns, IdFactory
+from batch_engine.core.model.model import Wire
+from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.registry import Registry
+
+OPERATIONS: dict[str, Operation] = {
+    **compute_environments.OPERATIONS,
+    **job_queues.OPERATIONS,
+    **job_definitions.OPERATIONS,
+    **jobs.OPERATIONS,
+    **scheduling_policies.OPERATIONS,
+    **tags.OPERATIONS,
+    **bulk.OPERATIONS,
+    **listing.OPERATIONS,
+    **queue_snapshot.OPERATIONS,
+    **service_environments.OPERATIONS,
+    **service_jobs.OPERATIONS,
+    **quota_shares.OPERATIONS,
+    **consumable_resources.OPERATIONS,
+}
+
+
+class ControlPlane:
+    """Answers requests and drives the scheduler with what they mean."""
+
+    def __init__(self, registry: Registry, scheduler: Scheduler, arns: Arns, ids: IdFactory) -> None:
+        self._registry = registry
+        self._scheduler = scheduler
+        self._arns = arns
+        self._ids = ids
+
+    def call(self, operation: str, request: Wire, now_ms: int) -> tuple[Wire, list[Action]]:
+        """Carry out one operation.
+
+        Args:
+            operation: the API's name for it.
+            request: the request as on the wire, of the shape that AWS's own model gives it.
+            now_ms: the time, in epoch milliseconds.
+
+        Returns:
+            The response as on the wire, and what is to be done.
+
+        Raises:
+            ClientError: AWS Batch would refuse it, or this engine does not know it. Nothing has changed then.
+        """
+        handler = OPERATIONS.get(operation)
+        if handler is None:
+            raise ClientError(f"{operation} is not supported by this engine")
+        actions: list[Action] = []
+
+        def emit(event: Event) -> None:
+            actions.extend(self._scheduler.handle(event, now_ms))
+
+        dispatcher = self._scheduler.dispatcher
+        context = CallContext(
+            self._registry,
+            self._arns,
+            self._ids,
+            now_ms,
+            emit,
+            dispatcher.in_order,
+            lambda queue: dispatcher.shares.active(queue, now_ms),
+        )
+        return handler(context, request), actions

@@ -1,0 +1,106 @@
+"""Submit, describe, list, cancel and terminate jobs.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
+"""
+
+import re
+
+from batch_engine.core.api import job_definitions, wire
+from batch_engine.core.api.context import CallContext, Operation
+from batch_engine.core.api.submission import new_job
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.events import JobCancelled, JobTerminated
+from batch_engine.core.model.model import Job, JobDefinition, JobQueue, State, Wire
+from batch_engine.core.state import arrays
+
+JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+MAX_DESCRIBED = 100
+MAX_LISTED = 1000
+MAX_REASON_LENGTH = 1024
+NOT_YET = ("eksPropertiesOverride",)
+
+
+def submit(context: CallContext, request: Wire) -> Wire:
+    """SubmitJob."""
+    if not JOB_NAME.fullmatch(request["jobName"]):
+        raise ClientError("Job name should match valid pattern")
+    for member in NOT_YET:
+        if request.get(member):
+            raise ClientError(
+                f"{member} is not supported by this engine: it would be ignored, so it is refused"
+            )
+    queue = _queue(context, request["jobQueue"])
+    definition = _definition(context, request["jobDefinition"])
+    submitted = new_job(context, request, queue, definition)
+    job = submitted.job
+    context.emit(submitted)
+    return {"jobArn": job.arn, "jobName": job.name, "jobId": job.id}
+
+
+def _queue(context: CallContext, reference: str) -> JobQueue:
+    queue = context.find_queue(reference)
+    if queue is None or not queue.is_usable:
+        raise ClientError(f"JobQueue {reference} not found.")
+    if queue.state is not State.ENABLED:
+        raise ClientError(f"JobQueue {reference} is DISABLED and takes no new jobs.")
+    return queue
+
+
+def _definition(context: CallContext, reference: str) -> JobDefinition:
+    definition = job_definitions.find(context, reference)
+    if definition is None or not definition.active:
+        raise ClientError(f"JobDefinition name {reference} does not exist or is not in ACTIVE status")
+    if "eksProperties" in definition.body:
+        raise ClientError(f"JobDefinition {definition.name} has eksProperties: this engine runs no EKS pods")
+    return definition
+
+
+def describe_jobs(context: CallContext, request: Wire) -> Wire:
+    """DescribeJobs: ids that are not known are left out."""
+    if len(request["jobs"]) > MAX_DESCRIBED:
+        raise ClientError(f"Maximum number of jobs supported is {MAX_DESCRIBED}")
+    found = [_find(context, reference) for reference in request["jobs"]]
+    return {"jobs": [wire.job_detail(job, context.registry) for job in found if job is not None]}
+
+
+def _find(context: CallContext, reference: str) -> Job | None:
+    return arrays.find(context.registry, context.arns.name_of(reference, "job"))
+
+
+def _find_whole(context: CallContext, reference: str) -> Job | None:
+    """A job that can be ended by itself: a node can only be ended with its job."""
+    job = _find(context, reference)
+    if job is not None and job.node_index is not None:
+        raise ClientError(f"{job.id} is a node: only the whole job {job.parent_id} can be ended")
+    return job
+
+
+def cancel(context: CallContext, request: Wire) -> Wire:
+    """CancelJob: ends a job that has not reached STARTING; a later one is left alone."""
+    job = _find_whole(context, request["jobId"])
+    _check_reason(request["reason"])
+    if job is not None:
+        context.emit(JobCancelled(job.id, request["reason"]))
+    return {}
+
+
+def terminate(context: CallContext, request: Wire) -> Wire:
+    """TerminateJob: stops a running job and cancels a waiting one; a finished one is left alone."""
+    job = _find_whole(context, request["jobId"])
+    _check_reason(request["reason"])
+    if job is not None:
+        context.emit(JobTerminated(job.id, request["reason"]))
+    return {}
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason) > MAX_REASON_LENGTH:
+        raise ClientError(f"reason must not exceed {MAX_REASON_LENGTH} characters, got {len(reason)}")
+
+
+OPERATIONS: dict[str, Operation] = {
+    "SubmitJob": submit,
+    "DescribeJobs": describe_jobs,
+    "CancelJob": cancel,
+    "TerminateJob": terminate,
+}

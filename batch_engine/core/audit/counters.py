@@ -1,0 +1,177 @@
+"""What the jobs themselves add up to, against which every counter that the engine keeps is checked."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+from batch_engine.core.capacity.autoscaler import has_fleet
+from batch_engine.core.capacity.fleet import InstanceState
+from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.registry import Registry
+
+
+class What(StrEnum):
+    """What is counted."""
+
+    IN_USE = "milli-vCPUs in use"
+    OF_SHARE = "milli-vCPUs of the share"
+    OF_FAIR_SHARE = "milli-vCPUs by which fair share goes, of the share"
+    LISTED = "jobs listed as"
+    CHILDREN = "children that are"
+    LOCKED = "units locked"
+    HOSTED = "jobs on the instance"
+    ON_MACHINE = "jobs on the machine"
+
+
+class Figure(NamedTuple):
+    """Something that is counted: what, of which resource, and which part of it."""
+
+    what: What
+    of: str
+    part: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.of}: {self.what} {self.part}".rstrip()
+
+
+def share_of(job: Job, registry: Registry) -> tuple[tuple[Figure, int], ...]:
+    """What one job adds to every figure."""
+    found: list[tuple[Figure, int]] = []
+    if job.parent_id is None:
+        found.append((Figure(What.LISTED, job.queue, job.status), 1))
+    elif job.array_index is not None:
+        found.append((Figure(What.CHILDREN, job.parent_id, job.status), 1))
+    if job.status.is_placed:
+        place = job.attempt.compute_environment
+        found.append((Figure(What.IN_USE, place), job.milli_vcpus))
+        if job.share_identifier is not None:
+            found.append((Figure(What.OF_FAIR_SHARE, job.queue, job.share_identifier), job.milli_vcpus))
+        if not job.is_gang:
+            found.append((Figure(What.OF_SHARE, job.queue, job.share_identifier or ""), job.milli_vcpus))
+            found.append((Figure(What.ON_MACHINE, ""), 1))
+            environment = registry.compute_environments.get(place)
+            if environment is not None and has_fleet(environment):
+                found.append((Figure(What.HOSTED, job.attempt.instance_id), 1))
+    if job.holds_consumables:
+        found.extend((Figure(What.LOCKED, name), quantity) for name, quantity in job.consumables.items())
+    return tuple(found)
+
+
+def _in_use(scheduler: Scheduler, name: str, _: str) -> int:
+    return scheduler.dispatcher.capacity.in_use_milli_vcpus.get(name, 0)
+
+
+def _of_share(scheduler: Scheduler, queue: str, share: str) -> int:
+    return scheduler.registry.index.milli_vcpus_by_share(queue).get(share, 0)
+
+
+def _of_fair_share(scheduler: Scheduler, queue: str, share: str) -> int | None:
+    use = scheduler.dispatcher.shares.use
+    return use.running_milli(queue, share) if queue in scheduler.registry.job_queues else None
+
+
+def _listed(scheduler: Scheduler, queue: str, status: str) -> int:
+    return scheduler.registry.index.count(queue).get(JobStatus(status), 0)
+
+
+def _children(scheduler: Scheduler, parent_id: str, status: str) -> int:
+    run = scheduler.registry.arrays[parent_id]
+    return run.counts[JobStatus(status)] - run.untouched(JobStatus(status))
+
+
+def _locked(scheduler: Scheduler, name: str, _: str) -> int | None:
+    resource = scheduler.registry.consumable_resources.get(name)
+    return None if resource is None else resource.in_use
+
+
+def _hosted(scheduler: Scheduler, instance_id: str, _: str) -> int:
+    instance = scheduler.dispatcher.scaling.instances.get(instance_id)
+    return 0 if instance is None or instance.state is InstanceState.LAUNCHING else len(instance.jobs)
+
+
+def _on_machine(scheduler: Scheduler, _: str, __: str) -> int:
+    return scheduler.dispatcher.capacity.jobs_on_host
+
+
+_COUNTERS: dict[What, Callable[[Scheduler, str, str], int | None]] = {
+    What.IN_USE: _in_use,
+    What.OF_SHARE: _of_share,
+    What.OF_FAIR_SHARE: _of_fair_share,
+    What.LISTED: _listed,
+    What.CHILDREN: _children,
+    What.LOCKED: _locked,
+    What.HOSTED: _hosted,
+    What.ON_MACHINE: _on_machine,
+}
+"""What the engine counts of each; None where it no longer does, because the resource is gone."""
+
+
+def figures(scheduler: Scheduler) -> Iterator[Figure]:
+    """Every figure that the engine may count, whether or not a job adds to it."""
+    registry, dispatcher = scheduler.registry, scheduler.dispatcher
+    yield Figure(What.ON_MACHINE, "")
+    for name in dispatcher.capacity.in_use_milli_vcpus:
+        yield Figure(What.IN_USE, name)
+    for name in registry.job_queues:
+        for share in registry.index.milli_vcpus_by_share(name):
+            yield Figure(What.OF_SHARE, name, share)
+        for status in registry.index.count(name):
+            yield Figure(What.LISTED, name, status)
+    for parent_id in registry.arrays:
+        for status in JobStatus:
+            yield Figure(What.CHILDREN, parent_id, status)
+    for name in registry.consumable_resources:
+        yield Figure(What.LOCKED, name)
+    for instance_id in dispatcher.scaling.instances:
+        yield Figure(What.HOSTED, instance_id)
+
+
+class Tally:
+    """Running totals over jobs, kept apart from the engine's own.
+
+    Args:
+        registry: knows the jobs and where they run.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._totals: Counter[Figure] = Counter()
+        self._of: dict[str, tuple[tuple[Figure, int], ...]] = {}
+        for job in registry.jobs.values():
+            self.follow(job)
+
+    def follow(self, job: Job) -> set[Figure]:
+        """Count a job as it stands now.
+
+        Returns:
+            The figures that this changes.
+        """
+        before, now = self._of.get(job.id), share_of(job, self._registry)
+        if before == now:
+            return set()
+        before = before or ()
+        for figure, amount in before:
+            self._totals[figure] -= amount
+        for figure, amount in now:
+            self._totals[figure] += amount
+        self._of[job.id] = now
+        return {figure for figure, _ in (*before, *now)}
+
+    def unnoticed(self) -> Iterator[Job]:
+        """The jobs that stand elsewhere than when they were followed last."""
+        for job in self._registry.jobs.values():
+            if self._of.get(job.id) != share_of(job, self._registry):
+                yield job
+
+    def disagreement(self, scheduler: Scheduler, figure: Figure) -> str | None:
+        """Where the engine counts something else, in words."""
+        engine, jobs = _COUNTERS[figure.what](scheduler, figure.of, figure.part), self._totals[figure]
+        return None if engine in (None, jobs) else f"{figure} counts {engine}, its jobs make {jobs}"
+
+    def disagreements(self, scheduler: Scheduler) -> Iterator[str]:
+        """Every figure that does not agree."""
+        for figure in {*self._totals, *figures(scheduler)}:
+            if (found := self.disagreement(scheduler, figure)) is not None:
+                yield found

@@ -1,0 +1,110 @@
+"""What must hold after every event, whatever happened."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from batch_engine.core.audit.capacity_invariants import (
+    capacity_violations,
+    lasting_milli_vcpus,
+    limit_violations,
+)
+from batch_engine.core.audit.counters import Tally
+from batch_engine.core.audit.demand_invariants import demand_violations
+from batch_engine.core.audit.job_invariants import job_violations
+from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.scheduling.scheduler import Scheduler
+
+ALWAYS_WHOLE = 150
+"""Up to so many jobs, all of them are looked at after every event."""
+SHARE_LOOKED_AT = 20
+"""Beyond that, all are looked at once in as many events as a twentieth of the jobs: an event stays cheap."""
+
+
+def violations(scheduler: Scheduler) -> list[str]:
+    """Every invariant that does not hold, in words; an empty list is what one wants to see."""
+    return list(_whole(scheduler, Tally(scheduler.registry), {}))
+
+
+class Audit:
+    """Checks a scheduler after each event: what the event touched always, everything as often as it is cheap.
+
+    What an event touched is what ``Registry.changed`` names; the caller empties it after each check, as the
+    store does when it has saved. A job that changed and is not named there would not be saved either: the
+    next look at everything reports it.
+
+    Args:
+        scheduler: with whatever its registry holds so far.
+    """
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._tally = Tally(scheduler.registry)
+        self._since = 0
+        self._lasting: dict[str, int] = {}
+
+    def after_event(self) -> list[str]:
+        """Every invariant that was found not to hold, in words."""
+        self._since += 1
+        known = len(self._scheduler.registry.jobs)
+        if known <= ALWAYS_WHOLE or self._since * SHARE_LOOKED_AT >= known:
+            return self.whole()
+        return list(self._of_changed())
+
+    def whole(self) -> list[str]:
+        """Look at everything there is."""
+        self._since = 0
+        self._follow()
+        unnoticed = [
+            f"job {job.id} is {job.status} and nothing asked for that to be saved"
+            for job in self._tally.unnoticed()
+        ]
+        found = [*unnoticed, *_whole(self._scheduler, self._tally, self._lasting)]
+        names = self._scheduler.registry.compute_environments
+        self._lasting = {name: lasting_milli_vcpus(self._scheduler, name) for name in names}
+        return found
+
+    def _follow(self) -> tuple[list[Job], set[str]]:
+        registry = self._scheduler.registry
+        jobs = [entity for entity in registry.changed.values() if isinstance(entity, Job)]
+        figures = {figure for job in jobs for figure in self._tally.follow(job)}
+        return jobs, {
+            found
+            for figure in figures
+            if (found := self._tally.disagreement(self._scheduler, figure)) is not None
+        }
+
+    def _of_changed(self) -> Iterator[str]:
+        jobs, disagreements = self._follow()
+        yield from disagreements
+        yield from limit_violations(self._scheduler)
+        concerned = {job.id: job for job in jobs}
+        for job in jobs:
+            if job.parent_id is not None:
+                concerned[job.parent_id] = self._scheduler.registry.jobs[job.parent_id]
+        for job in concerned.values():
+            yield from job_violations(self._scheduler, job)
+
+
+def _whole(scheduler: Scheduler, tally: Tally, lasting: Mapping[str, int]) -> Iterator[str]:
+    for job in scheduler.registry.jobs.values():
+        yield from job_violations(scheduler, job)
+    yield from tally.disagreements(scheduler)
+    yield from limit_violations(scheduler)
+    yield from capacity_violations(scheduler, lasting)
+    yield from demand_violations(scheduler)
+    yield from _of_lines(scheduler)
+
+
+def _of_lines(scheduler: Scheduler) -> Iterator[str]:
+    """A RUNNABLE job stands in a line once; an array does while it has released children without a job."""
+    registry, dispatcher = scheduler.registry, scheduler.dispatcher
+    standing: Counter[str] = Counter()
+    for queue in registry.job_queues:
+        standing.update(job.id for job in dispatcher.lines.standing(queue))
+        standing.update(job.id for job in dispatcher.held(queue))
+    for job in registry.jobs.values():
+        waits = job.status is JobStatus.RUNNABLE and job.node_index is None
+        if job.is_array:
+            waits = registry.arrays[job.id].peek() is not None
+        if standing[job.id] != waits:
+            yield f"job {job.id} is {job.status} and stands {standing[job.id]} times in a line"

@@ -1,0 +1,257 @@
+"""How managed compute environments on EC2 grow to demand and shrink again.
+
+https://docs.aws.amazon.com/batch/latest/userguide/managed_compute_environments.html
+"""
+
+from collections.abc import Callable, Iterable
+
+from batch_engine.core.capacity.fleet import Instance, InstanceState, Need
+from batch_engine.core.capacity.launch_plan import infrastructure, size_of
+from batch_engine.core.capacity.placement_offers import Offer, Offers, ScalingSettings, has_fleet
+from batch_engine.core.capacity.wait_reasons import Refusal
+from batch_engine.core.model.actions import LaunchInstance, TerminateInstance
+from batch_engine.core.model.ids import Arns, IdFactory
+from batch_engine.core.model.instance_types import Catalogue, InstanceType
+from batch_engine.core.model.model import ComputeEnvironment, State
+from batch_engine.core.state.decisions import Journal
+from batch_engine.core.state.wakeups import Agenda
+
+__all__ = ["IDLE", "Offer", "Scaling", "ScalingSettings", "has_fleet"]
+
+IDLE = "instance idle"
+_CLUSTER = "cluster/"
+
+
+class Scaling(Offers):
+    """The fleets of all compute environments.
+
+    Args:
+        journal: takes the decisions.
+        arns: names things.
+        ids: gives fresh ids to instances.
+        catalogue: the instance types there are.
+        agenda: remembers idle instances.
+        settings: how instances come and go.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        arns: Arns,
+        ids: IdFactory,
+        catalogue: Catalogue,
+        agenda: Agenda,
+        *,
+        settings: ScalingSettings,
+    ) -> None:
+        super().__init__(journal.registry, catalogue, settings)
+        self.instances: dict[str, Instance] = {}
+        self._journal = journal
+        self._arns = arns
+        self._ids = ids
+        self._agenda = agenda
+
+    def accept(
+        self, offer: Offer, environment: ComputeEnvironment, keep: Iterable[Instance] = ()
+    ) -> Instance | None:
+        """The instance that an offer speaks of, launched where it must be."""
+        if offer.launch is None:
+            return offer.instance
+        self._make_room(environment, offer.launch, {instance.id for instance in keep})
+        return self._launch(environment, offer.launch)
+
+    def _make_room(self, environment: ComputeEnvironment, item: InstanceType, keep: set[str]) -> None:
+        fleet, limit = self.fleet(environment.name), environment.max_milli_vcpus or 0
+        for instance in list(fleet.idle.values()):
+            if fleet.milli_vcpus + item.vcpus * 1000 <= limit:
+                return
+            if instance.id not in keep:
+                self.terminate(instance)
+
+    def _launch(self, environment: ComputeEnvironment, item: InstanceType) -> Instance:
+        cluster = environment.ecs_cluster_arn.partition(_CLUSTER)[2]
+        later = self.settings.launch_takes_time
+        instance = Instance(
+            id=f"i-{self._ids.hex(17)}",
+            arn=self._arns.ecs(f"container-instance/{cluster}/{self._ids.hex(32)}"),
+            type=item.name,
+            compute_environment=environment.name,
+            total=size_of(item),
+            state=InstanceState.LAUNCHING if later else InstanceState.READY,
+        )
+        fleet = self.fleet(environment.name)
+        if fleet.infrastructure is None:
+            fleet.infrastructure = infrastructure(environment)
+        for idle in fleet.idle.values():
+            self._watch(idle)
+        self.instances[instance.id] = instance
+        fleet.add(instance)
+        self._journal.act(LaunchInstance(instance.id, item.name, environment.name))
+        self._report(environment)
+        return instance
+
+    def terminate(self, instance: Instance) -> None:
+        """Give an instance back."""
+        del self.instances[instance.id]
+        self.fleet(instance.compute_environment).remove(instance)
+        self._journal.act(TerminateInstance(instance.id, instance.compute_environment))
+        environment = self._registry.compute_environments.get(instance.compute_environment)
+        if environment is not None:
+            self._report(environment)
+
+    def _report(self, environment: ComputeEnvironment) -> None:
+        """``desiredvCpus`` follows the instances, between its two limits."""
+        resources = environment.resources
+        if not has_fleet(environment):
+            return
+        whole = self.fleet(environment.name).milli_vcpus // 1000
+        desired = min(max(whole, resources.get("minvCpus", 0)), resources["maxvCpus"])
+        if resources.get("desiredvCpus") != desired:
+            resources["desiredvCpus"] = desired
+            self._registry.touch(environment)
+
+    def adopt(self, instance_id: str, arn: str, environment: str, job_id: str, need: Need) -> None:
+        """Count in a job that was read back from the store: its host takes no more jobs and ends with it."""
+        fleet, instance = self.fleet(environment), self.instances.get(instance_id)
+        if instance is None:
+            instance = Instance(instance_id, arn, "", environment, need, InstanceState.DRAINING)
+            self.instances[instance_id] = instance
+            fleet.add(instance)
+        else:
+            fleet.remove(instance)
+            total = Need(*map(sum, zip(instance.total, need, strict=True)))
+            instance.total, instance.free = total, need
+            fleet.add(instance)
+        fleet.put(instance, job_id, need)
+
+    def put(self, instance: Instance, job_id: str, need: Need) -> None:
+        """Give a job its room."""
+        instance.has_run = True
+        self.fleet(instance.compute_environment).put(instance, job_id, need)
+
+    def take_out(self, instance_id: str, job_id: str) -> None:
+        """A job has left its instance."""
+        instance = self.instances.get(instance_id)
+        if instance is None or job_id not in instance.jobs:
+            return
+        self.fleet(instance.compute_environment).take_out(instance, job_id, self._journal.now_ms)
+        if instance.state is InstanceState.DRAINING and not instance.jobs:
+            self.terminate(instance)
+            self.keep_minimum()
+        elif instance.idle_since_ms is not None:
+            self._watch(instance)
+
+    def set_aside(self, instance: Instance, job_id: str) -> None:
+        """Keep all of an instance for one node of a job that is not placed yet."""
+        fleet = self.fleet(instance.compute_environment)
+        if instance.state is InstanceState.READY:
+            fleet.turn(instance, InstanceState.LAUNCHING)
+        fleet.put(instance, job_id, instance.total)
+
+    def no_longer_aside(self, instance_id: str) -> None:
+        """An instance that is still launching is for whoever needs it."""
+        instance = self.instances[instance_id]
+        for job_id in list(instance.jobs):
+            self.fleet(instance.compute_environment).take_out(instance, job_id, self._journal.now_ms)
+
+    def drain(self, instance: Instance) -> None:
+        """Place nothing more on an instance; it goes when its last job does."""
+        if instance.state is InstanceState.DRAINING:
+            return
+        self.fleet(instance.compute_environment).turn(instance, InstanceState.DRAINING)
+        if not instance.jobs:
+            self.terminate(instance)
+
+    def ready(self, instance_id: str) -> list[str]:
+        """An instance has joined its cluster.
+
+        Returns:
+            The jobs it was launched for: they are placed anew, by their queues' order.
+        """
+        instance = self.instances.get(instance_id)
+        if instance is None or instance.state is not InstanceState.LAUNCHING:
+            return []
+        fleet, waited = self.fleet(instance.compute_environment), list(instance.jobs)
+        for job_id in waited:
+            fleet.take_out(instance, job_id, self._journal.now_ms)
+        fleet.turn(instance, InstanceState.READY)
+        instance.idle_since_ms, instance.has_run = self._journal.now_ms, False
+        self._watch(instance)
+        return waited
+
+    def _watch(self, instance: Instance) -> None:
+        if not instance.watched and instance.idle_since_ms is not None:
+            instance.watched = True
+            self._agenda.at(instance.idle_since_ms + self._idle_ms(instance), IDLE, instance.id)
+
+    def _idle_ms(self, instance: Instance) -> int:
+        environment = self._registry.compute_environments.get(instance.compute_environment)
+        policy = environment.resources.get("scalingPolicy") if environment else None
+        minutes = (policy or {}).get("minScaleDownDelayMinutes") or 0
+        return minutes * 60_000 if minutes and instance.has_run else self.settings.idle_s * 1000
+
+    def idle(self, instance_id: str) -> None:
+        """An instance may have been idle for long enough: whole instances go, never below minvCpus."""
+        instance = self.instances.get(instance_id)
+        if instance is None:
+            return
+        instance.watched = False
+        since_ms = instance.idle_since_ms
+        if since_ms is None or instance.jobs:
+            return
+        if since_ms + self._idle_ms(instance) > self._journal.now_ms:
+            self._watch(instance)
+            return
+        environment = self._registry.compute_environments[instance.compute_environment]
+        floor = environment.resources.get("minvCpus", 0) * 1000
+        if self.fleet(environment.name).milli_vcpus - instance.total.milli_vcpus >= floor:
+            self.terminate(instance)
+
+    def resources_changed(self, replace: Callable[[Instance], None]) -> None:
+        """A compute environment came, went or changed: what it must have is launched, what it lost goes.
+
+        Args:
+            replace: drains an instance that an infrastructure update replaces, or that is left over.
+        """
+        self.plans = {}
+        for name in [name for name in self.fleets if name not in self._registry.compute_environments]:
+            for instance in list(self.fleets[name].instances.values()):
+                replace(instance)
+            del self.fleets[name]
+        for environment in self._registry.compute_environments.values():
+            if not has_fleet(environment):
+                continue
+            fleet, wanted = self.fleet(environment.name), infrastructure(environment)
+            if fleet.infrastructure not in (None, wanted):
+                for instance in list(fleet.instances.values()):
+                    fleet.replace(instance)
+                    replace(instance)
+            fleet.infrastructure = wanted
+            for instance in fleet.idle.values():
+                self._watch(instance)
+        self.keep_minimum()
+
+    def keep_minimum(self) -> None:
+        """Launch up to minvCpus, or to the desiredvCpus that somebody asked for."""
+        for environment in self._registry.compute_environments.values():
+            if not has_fleet(environment) or environment.state is State.DISABLED or not environment.is_usable:
+                continue
+            resources, fleet = environment.resources, self.fleet(environment.name)
+            floor = max(resources.get("minvCpus", 0), resources.get("desiredvCpus") or 0) * 1000
+            while fleet.milli_vcpus < floor:
+                one = Need(1000, 0, 0)
+                wanted = floor - fleet.milli_vcpus
+                candidates = self.candidates(one, environment, self.demand(one, environment, wanted))
+                denied = self.role_refusal(environment) is not None
+                if denied or isinstance(candidates, Refusal):
+                    break
+                if not self.within(environment, candidates[0], 1, 0):
+                    break
+                self._launch_idle(environment, candidates[0])
+
+    def _launch_idle(self, environment: ComputeEnvironment, item: InstanceType) -> None:
+        instance = self._launch(environment, item)
+        instance.is_pool = True
+        if instance.state is InstanceState.READY:
+            instance.idle_since_ms = self._journal.now_ms
+            self._watch(instance)

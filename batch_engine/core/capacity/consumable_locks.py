@@ -1,0 +1,65 @@
+"""Locks on consumable resources: taken at STARTING, given back when the job has ended.
+
+https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.html
+"""
+
+from batch_engine.core.capacity.wait_reasons import Refusal
+from batch_engine.core.model.model import Job, WaitReason
+from batch_engine.core.state.registry import Registry
+
+NON_REPLENISHABLE = "NON_REPLENISHABLE"
+
+
+class Consumables:
+    """Counts what jobs have locked.
+
+    Args:
+        registry: holds the consumable resources.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def refusal(self, job: Job) -> Refusal | None:
+        """What a job has to wait for, or None where all of it is free; a retried job holds it still.
+
+        A job of several nodes asks for what all of them need together: its nodes lock it one by one.
+        """
+        if not job.consumables or job.holds_consumables:
+            return None
+        for name, quantity in job.consumables.items():
+            resource = self._registry.consumable_resources.get(name)
+            if resource is None:
+                return Refusal(WaitReason.CONSUMABLE_RESOURCE, f"consumable resource {name} does not exist")
+            if quantity > resource.available:
+                return Refusal(
+                    WaitReason.CONSUMABLE_RESOURCE,
+                    f"{resource.available} of consumable resource {name} are available and the job needs "
+                    f"{quantity}",
+                )
+        return None
+
+    def lock(self, job: Job) -> None:
+        """A job is placed."""
+        if not job.consumables or job.holds_consumables:
+            return
+        job.holds_consumables = True
+        for name, quantity in job.consumables.items():
+            resource = self._registry.consumable_resources[name]
+            resource.in_use += quantity
+            self._registry.touch(resource)
+
+    def free(self, job: Job) -> None:
+        """A job has ended: what is replenishable comes back, the rest is used up."""
+        if not job.holds_consumables:
+            return
+        job.holds_consumables = False
+        self._registry.touch(job)
+        for name, quantity in job.consumables.items():
+            resource = self._registry.consumable_resources.get(name)
+            if resource is None:
+                continue
+            resource.in_use -= quantity
+            if resource.type == NON_REPLENISHABLE:
+                resource.total = max(0, resource.total - quantity)
+            self._registry.touch(resource)

@@ -1,0 +1,173 @@
+"""The container instances of one compute environment: what they hold and what is free on them.
+
+https://docs.aws.amazon.com/batch/latest/userguide/managed_compute_environments.html
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from batch_engine.core.model.model import Job
+
+AGENT_MEMORY_MIB = 32
+"""What AWS Batch keeps back on each instance for the ECS agent."""
+
+
+class Need(NamedTuple):
+    """What a job takes of an instance, and what an instance has."""
+
+    milli_vcpus: int
+    memory_mib: int
+    gpus: int
+
+    def fits(self, room: "Need") -> bool:
+        """Whether there is enough of everything."""
+        return (
+            self.milli_vcpus <= room.milli_vcpus
+            and self.memory_mib <= room.memory_mib
+            and self.gpus <= room.gpus
+        )
+
+    def minus(self, other: "Need") -> "Need":
+        """What is left."""
+        return Need(
+            self.milli_vcpus - other.milli_vcpus, self.memory_mib - other.memory_mib, self.gpus - other.gpus
+        )
+
+
+def need_of(job: Job) -> Need:
+    """What a job takes of an instance."""
+    return Need(job.milli_vcpus, job.memory_mib, job.gpus)
+
+
+class InstanceState(StrEnum):
+    """Whether an instance takes jobs: not yet, now, or no more."""
+
+    LAUNCHING = "LAUNCHING"
+    READY = "READY"
+    DRAINING = "DRAINING"
+
+    __hash__ = str.__hash__  # the enumeration's own costs many times as much
+
+
+@dataclass(slots=True)
+class Instance:
+    """One container instance."""
+
+    id: str
+    arn: str
+    type: str
+    compute_environment: str
+    total: Need
+    state: InstanceState
+    jobs: dict[str, Need] = field(default_factory=dict)
+    free: Need = field(init=False)
+    idle_since_ms: int | None = None
+    has_run: bool = False
+    is_replaced: bool = False
+    is_pool: bool = False
+    """Whether it was launched for minvCpus or desiredvCpus: nodes of multi-node jobs are placed on others."""
+    watched: bool = False
+    """Whether a moment is set already at which this instance is looked at again."""
+
+    def __post_init__(self) -> None:
+        self.free = self.total
+
+
+class Fleet:
+    """The instances of one compute environment, indexed by what is free on them.
+
+    Instances with the same room are interchangeable, so that a job looks at each size of room once, however
+    many instances there are.
+    """
+
+    def __init__(self) -> None:
+        self.instances: dict[str, Instance] = {}
+        self.milli_vcpus = 0
+        self.idle: dict[str, Instance] = {}
+        self.idle_milli_vcpus = 0
+        self.replaced = 0
+        # What the instances were launched with, as far as they cannot be changed to anything else.
+        self.infrastructure: tuple[str, ...] | None = None
+        self._rooms: dict[InstanceState, dict[Need, dict[str, Instance]]] = {
+            state: {} for state in InstanceState
+        }
+
+    def room(self, need: Need, state: InstanceState) -> Instance | None:
+        """The instance with the least room that is enough."""
+        best = min((room for room in self._rooms[state] if need.fits(room)), default=None)
+        return None if best is None else next(iter(self._rooms[state][best].values()))
+
+    def empty(self) -> Iterator[Instance]:
+        """The instances that no job is on or waits for: those that are ready, and those that will be."""
+        yield from self.idle.values()
+        for shelf in self._rooms[InstanceState.LAUNCHING].values():
+            yield from (instance for instance in shelf.values() if not instance.jobs)
+
+    def add(self, instance: Instance) -> None:
+        """Count in an instance."""
+        self.instances[instance.id] = instance
+        self.milli_vcpus += instance.total.milli_vcpus
+        self._shelve(instance)
+
+    def replace(self, instance: Instance) -> None:
+        """Count an instance as one that an update of the environment replaces."""
+        self.replaced += not instance.is_replaced
+        instance.is_replaced = True
+
+    def remove(self, instance: Instance) -> None:
+        """Count it out."""
+        self._unshelve(instance)
+        del self.instances[instance.id]
+        self.milli_vcpus -= instance.total.milli_vcpus
+        self.replaced -= instance.is_replaced
+
+    def put(self, instance: Instance, job_id: str, need: Need) -> None:
+        """Give a job its room on an instance."""
+        self._unshelve(instance)
+        instance.jobs[job_id] = need
+        instance.free = instance.free.minus(need)
+        instance.idle_since_ms = None
+        self._shelve(instance)
+
+    def take_out(self, instance: Instance, job_id: str, now_ms: int) -> None:
+        """Free the room of a job."""
+        self._unshelve(instance)
+        need = instance.jobs.pop(job_id)
+        instance.free = instance.free.minus(Need(-need.milli_vcpus, -need.memory_mib, -need.gpus))
+        if not instance.jobs:
+            instance.idle_since_ms = now_ms
+        self._shelve(instance)
+
+    def turn(self, instance: Instance, state: InstanceState) -> None:
+        """Take an instance to another state."""
+        self._unshelve(instance)
+        instance.state = state
+        self._shelve(instance)
+
+    def _shelve(self, instance: Instance) -> None:
+        self._rooms[instance.state].setdefault(instance.free, {})[instance.id] = instance
+        if not instance.jobs and instance.state is InstanceState.READY:
+            self.idle[instance.id] = instance
+            self.idle_milli_vcpus += instance.total.milli_vcpus
+
+    def _unshelve(self, instance: Instance) -> None:
+        shelf = self._rooms[instance.state][instance.free]
+        del shelf[instance.id]
+        if not shelf:
+            del self._rooms[instance.state][instance.free]
+        if self.idle.pop(instance.id, None) is not None:
+            self.idle_milli_vcpus -= instance.total.milli_vcpus
+
+    def miscounted(self) -> Iterator[str]:
+        """What does not add up, in words; for checks."""
+        if self.milli_vcpus != sum(item.total.milli_vcpus for item in self.instances.values()):
+            yield f"counts {self.milli_vcpus} milli-vCPUs of instances"
+        for item in self.instances.values():
+            used = Need(*map(sum, zip(Need(0, 0, 0), *item.jobs.values(), strict=False)))
+            if item.free != item.total.minus(used) or min(item.free) < 0:
+                yield f"instance {item.id} has {item.free} free of {item.total} under {item.jobs}"
+            if (item.id in self.idle) != (not item.jobs and item.state is InstanceState.READY):
+                idle = item.id in self.idle
+                yield f"instance {item.id} is {item.state} with {len(item.jobs)} jobs, idle: {idle}"

@@ -1,0 +1,152 @@
+"""What follows from the settings of a compute environment for the instances that it launches."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch_engine.core.capacity.fleet import AGENT_MEMORY_MIB, Need
+from batch_engine.core.capacity.ranking import BEST_FIT, Ranked, ranked
+from batch_engine.core.model.instance_types import Catalogue, InstanceType
+from batch_engine.core.model.model import ComputeEnvironment, Wire
+
+INFRASTRUCTURE = (
+    "allocationStrategy",
+    "instanceTypes",
+    "bidPercentage",
+    "type",
+    "imageId",
+    "ec2Configuration",
+    "launchTemplate",
+    "ec2KeyPair",
+    "subnets",
+    "securityGroupIds",
+    "placementGroup",
+    "instanceRole",
+    "tags",
+)
+"""What an update cannot change on instances that exist."""
+_REMEMBERED = 1000
+_GPU_LETTERS = ("p", "g")
+_WITHOUT_AL2023 = {False: ("a1",), True: ("g3", "g3s", "p3", "p3dn")}
+"""Families that Amazon Linux 2023 does not run on: without GPUs, and with."""
+
+
+def runs(name: str, has_gpus: bool, resources: Wire) -> bool:
+    """Whether AWS's image boots on an instance type; what an image of the customer's own runs on is theirs.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/ecs-migration-2023.html
+    """
+    entries = resources.get("ec2Configuration") or []
+    if resources.get("imageId") or resources.get("launchTemplate"):
+        return True
+    if any(entry.get("imageIdOverride") or "AL2023" not in entry["imageType"] for entry in entries):
+        return True
+    return name.partition(".")[0] not in _WITHOUT_AL2023[has_gpus]
+
+
+def size_of(item: InstanceType) -> Need:
+    """What jobs may take of an instance."""
+    return Need(item.vcpus * 1000, item.memory_mib - AGENT_MEMORY_MIB, item.gpus)
+
+
+def infrastructure(environment: ComputeEnvironment) -> tuple[str, ...]:
+    """Two of these differ where instances must be replaced."""
+    return tuple(repr(environment.resources.get(member)) for member in INFRASTRUCTURE)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How much of the same is wanted: the jobs for which an environment grows, and the vCPUs it may grow by.
+
+    A line of unlike jobs counts by its vCPUs, as so many jobs like the one at its head.
+    """
+
+    jobs: int = 1
+    room_milli_vcpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """An instance type, and how many of a job it holds."""
+
+    type: Ranked
+    jobs: int
+
+
+@dataclass(slots=True)
+class ScalingPlan:
+    """Which types an environment launches.
+
+    ``unsupported``: it names types that its image does not run on. ``strict``: never above maxvCpus.
+    ``single``: one best type for a job, waited for where there is none.
+    """
+
+    ranked: list[Ranked]
+    unknown: tuple[str, ...]
+    unsupported: bool
+    strict: bool
+    single: bool
+    _fitting: dict[Need, list[Fit]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, environment: ComputeEnvironment, catalogue: Catalogue) -> "ScalingPlan":
+        """The plan of an environment as it stands."""
+        resources = environment.resources
+        expansion = catalogue.expand(resources.get("instanceTypes") or [])
+        types = [pair for pair in expansion.types if runs(pair[1].name, pair[1].gpus > 0, resources)]
+        best_fit = (resources.get("allocationStrategy") or BEST_FIT) == BEST_FIT
+        return cls(
+            ranked(types, resources),
+            expansion.unknown,
+            unsupported=len(types) < len(expansion.types)
+            or any(not runs(name, name.startswith(_GPU_LETTERS), resources) for name in expansion.unknown),
+            strict=best_fit and resources["type"] == "EC2",
+            single=best_fit,
+        )
+
+    def fitting(self, need: Need) -> list[Fit]:
+        """The types on which a job fits, most wanted first."""
+        found = self._fitting.get(need)
+        if found is None:
+            if len(self._fitting) >= _REMEMBERED:
+                self._fitting.clear()
+            found = self._fitting[need] = [
+                Fit(one, _times(need, size_of(one.item)))
+                for one in self.ranked
+                if need.fits(size_of(one.item))
+            ]
+        return found
+
+    def sized(self, fitting: list[Fit], demand: Demand) -> list[InstanceType]:
+        """The types to launch for a demand, most wanted first.
+
+        Of each family the smallest size counts, and each larger one that holds more jobs and that the demand
+        fills. Of those that a strategy ranks alike the one that wastes least is taken, and of these the
+        largest. BEST_FIT takes the one with which the whole demand costs least.
+        """
+        sizes: list[Fit] = []
+        most: dict[str, int] = {}
+        for one in sorted(fitting, key=lambda one: (one.type.usd_hour, one.type.item.vcpus)):
+            family = one.type.item.name.partition(".")[0]
+            held = most.get(family, 0)
+            if one.jobs > held and (not held or _is_filled(one, demand)):
+                most[family] = one.jobs
+                sizes.append(one)
+
+        def cheapest(one: Fit) -> tuple[float, int, str]:
+            count = -(-demand.jobs // one.jobs)
+            return round(one.type.usd_hour * count, 5), -one.type.item.vcpus, one.type.item.name
+
+        def progressive(one: Fit) -> tuple[Any, ...]:
+            item = one.type.item
+            return one.type.rank, round(item.vcpus / one.jobs, 5), -item.vcpus, item.memory_mib, item.name
+
+        return [one.type.item for one in sorted(sizes, key=cheapest if self.single else progressive)]
+
+
+def _times(need: Need, room: Need) -> int:
+    """How many of a job an instance holds."""
+    return min(have // wanted for have, wanted in zip(room, need, strict=True) if wanted)
+
+
+def _is_filled(one: Fit, demand: Demand) -> bool:
+    return one.jobs <= demand.jobs and one.type.item.vcpus * 1000 <= demand.room_milli_vcpus

@@ -1,0 +1,201 @@
+"""Where a job would go: an instance that is there, or the kind of instance to launch for it.
+
+https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
+"""
+
+from dataclasses import dataclass, field
+from itertools import islice
+
+from batch_engine.core.capacity.fleet import Fleet, Instance, InstanceState, Need
+from batch_engine.core.capacity.launch_plan import Demand, Fit, ScalingPlan
+from batch_engine.core.capacity.wait_reasons import (
+    Refusal,
+    resource_requirement,
+    too_large,
+    unsupported,
+    vcpus,
+)
+from batch_engine.core.model.instance_types import Catalogue, InstanceType
+from batch_engine.core.model.model import ComputeEnvironment, WaitReason
+from batch_engine.core.state.registry import Registry
+
+
+@dataclass(slots=True)
+class ScalingSettings:
+    """How instances come and go.
+
+    Args:
+        launch_takes_time: an instance is ready when ``InstanceReady`` says so, and not at once.
+        idle_s: how long an instance without jobs is kept. AWS publishes no figure; five minutes is ours.
+        unavailable_types: instance types that cannot be had just now.
+        unusable_roles: roles and instance profiles that AWS Batch cannot assume.
+        denied_roles: service roles that do not allow AWS Batch to launch instances.
+        settle_s: how long a compute environment or a queue is CREATING, UPDATING or DELETING at the least.
+    """
+
+    launch_takes_time: bool = False
+    idle_s: int = 300
+    unavailable_types: set[str] = field(default_factory=set)
+    unusable_roles: set[str] = field(default_factory=set)
+    denied_roles: set[str] = field(default_factory=set)
+    settle_s: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Where a job would go: an instance that is there, one to launch, or neither where there are none."""
+
+    instance: Instance | None = None
+    launch: InstanceType | None = None
+
+
+def has_fleet(environment: ComputeEnvironment) -> bool:
+    """Whether AWS Batch launches instances for it; Fargate and managed instances count jobs alone."""
+    return environment.type == "MANAGED" and environment.resources.get("type") in ("EC2", "SPOT")
+
+
+class Offers:
+    """What the fleets of compute environments have room for, or could grow to have.
+
+    Args:
+        registry: knows what waits.
+        catalogue: the instance types there are.
+        settings: what cannot be launched just now.
+    """
+
+    def __init__(self, registry: Registry, catalogue: Catalogue, settings: ScalingSettings) -> None:
+        self.settings = settings
+        self.fleets: dict[str, Fleet] = {}
+        self.plans: dict[str, ScalingPlan] = {}
+        self._registry = registry
+        self._catalogue = catalogue
+
+    def fleet(self, name: str) -> Fleet:
+        """The instances of a compute environment."""
+        fleet = self.fleets.get(name)
+        if fleet is None:
+            fleet = self.fleets[name] = Fleet()
+        return fleet
+
+    def _plan(self, environment: ComputeEnvironment) -> ScalingPlan:
+        plan = self.plans.get(environment.name)
+        if plan is None:
+            plan = self.plans[environment.name] = ScalingPlan.of(environment, self._catalogue)
+        return plan
+
+    def _fitting(self, need: Need, environment: ComputeEnvironment, count: int = 1) -> list[Fit] | Refusal:
+        """The types that could be launched for so many of a job, or why there is none and never will be."""
+        plan, limit = self._plan(environment), environment.max_milli_vcpus or 0
+        if need.milli_vcpus * count > limit:
+            return too_large()
+        fitting = plan.fitting(need)
+        if not fitting:
+            return unsupported() if plan.unsupported else resource_requirement(plan.unknown)
+        if plan.strict:
+            fitting = [one for one in fitting if one.type.item.vcpus * 1000 * count <= limit]
+        return fitting or too_large()
+
+    def _available(self, items: list[InstanceType]) -> list[InstanceType] | Refusal:
+        available = [item for item in items if item.name not in self.settings.unavailable_types]
+        if available:
+            return available
+        names = ", ".join(item.name for item in items[:5])
+        return Refusal(
+            WaitReason.INSUFFICIENT_INSTANCE_CAPACITY,
+            f"Service cannot fulfill the capacity requested for instance type [{names}]",
+        )
+
+    def candidates(
+        self, need: Need, environment: ComputeEnvironment, demand: Demand
+    ) -> list[InstanceType] | Refusal:
+        """The types that could be launched now for a job and others like it, most wanted first."""
+        fitting, plan = self._fitting(need, environment), self._plan(environment)
+        if isinstance(fitting, Refusal):
+            return fitting
+        if plan.single:
+            return self._available(plan.sized(fitting, demand)[:1])
+        available = self._available([one.type.item for one in fitting])
+        if isinstance(available, Refusal):
+            return available
+        names = {item.name for item in available}
+        return plan.sized([one for one in fitting if one.type.item.name in names], demand)
+
+    def demand(self, need: Need, environment: ComputeEnvironment, wanted_milli_vcpus: int) -> Demand:
+        """So many jobs like this one make up the vCPUs that are wanted, within maxvCpus."""
+        fleet = self.fleet(environment.name)
+        room = (environment.max_milli_vcpus or 0) - fleet.milli_vcpus + fleet.idle_milli_vcpus
+        return Demand(max(1, min(wanted_milli_vcpus, room) // need.milli_vcpus), room)
+
+    def offer(self, need: Need, environment: ComputeEnvironment, queue: str) -> Offer | Refusal:
+        """Where a job would go now: where there is room, or on an instance of the size that its queue fills.
+
+        Args:
+            need: what the job takes.
+            environment: on whose instances.
+            queue: whose RUNNABLE jobs are the demand.
+        """
+        fleet = self.fleet(environment.name)
+        # A blocked job stays one that AWS Batch would call so only while no instance takes it.
+        instance = fleet.room(need, InstanceState.READY) or fleet.room(need, InstanceState.LAUNCHING)
+        if instance is not None:
+            return Offer(instance)
+        used = fleet.milli_vcpus - fleet.idle_milli_vcpus
+        if used >= (environment.max_milli_vcpus or 0) and not self.settings.unavailable_types:
+            # Asked after every job that ends: which type would be best does not matter where none may come.
+            fitting = self._fitting(need, environment)
+            return fitting if isinstance(fitting, Refusal) else self.full(need, environment)
+        demand = self.demand(need, environment, self._registry.index.waiting_milli_vcpus(queue))
+        candidates = self.candidates(need, environment, demand)
+        if isinstance(candidates, Refusal):
+            return candidates
+        for item in candidates:
+            if self.within(environment, item, 1, fleet.idle_milli_vcpus):
+                return self.role_refusal(environment) or Offer(launch=item)
+        return self.full(need, environment)
+
+    def role_refusal(self, environment: ComputeEnvironment) -> Refusal | None:
+        """Why nothing can be launched although it would fit."""
+        if environment.service_role not in self.settings.denied_roles:
+            return None
+        return Refusal(WaitReason.SERVICE_ROLE_PERMISSIONS, "Batch service role has a permission issue.")
+
+    def full(self, need: Need, environment: ComputeEnvironment) -> Refusal:
+        """The refusal of an environment whose instances are all taken."""
+        fleet, limit = self.fleet(environment.name), environment.max_milli_vcpus or 0
+        return Refusal(
+            WaitReason.COMPUTE_ENVIRONMENT_FULL,
+            f"compute environment {environment.name} has instances of {vcpus(fleet.milli_vcpus)} vCPUs, "
+            f"its maxvCpus are {vcpus(limit)} and no instance has room for {vcpus(need.milli_vcpus)} vCPUs "
+            f"and {need.memory_mib} MiB",
+        )
+
+    def within(self, environment: ComputeEnvironment, item: InstanceType, count: int, freed: int) -> bool:
+        """Whether more instances stay within maxvCpus; all but BEST_FIT On-Demand may overshoot by one."""
+        total, limit = self.fleet(environment.name).milli_vcpus - freed, environment.max_milli_vcpus or 0
+        if self._plan(environment).strict:
+            return total + count * item.vcpus * 1000 <= limit
+        return total + (count - 1) * item.vcpus * 1000 < limit
+
+    def offer_gang(self, needs: list[Need], environment: ComputeEnvironment) -> list[Offer] | Refusal:
+        """One instance of one type for each node of a job, or none at all."""
+        if environment.resources.get("type") != "EC2" or environment.type != "MANAGED":
+            return resource_requirement(())
+        largest = Need(*map(max, zip(*needs, strict=True)))
+        fitting = self._fitting(largest, environment, len(needs))
+        if isinstance(fitting, Refusal):
+            return fitting
+        # Nodes must be alike, so a job of several nodes does not fall to another type.
+        candidates = self._available([fitting[0].type.item])
+        if isinstance(candidates, Refusal):
+            return candidates
+        item, fleet = candidates[0], self.fleet(environment.name)
+        alike = (one for one in fleet.empty() if one.type == item.name and not one.is_pool)
+        own = list(islice(alike, len(needs)))
+        missing = len(needs) - len(own)
+        ready = sum(instance.state is InstanceState.READY for instance in own)
+        freed = fleet.idle_milli_vcpus - ready * item.vcpus * 1000
+        if missing and not self.within(environment, item, missing, freed):
+            return self.full(largest, environment)
+        if missing and (denied := self.role_refusal(environment)) is not None:
+            return denied
+        return [*(Offer(instance) for instance in own), *[Offer(launch=item)] * missing]

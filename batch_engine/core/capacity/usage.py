@@ -1,0 +1,144 @@
+"""Who uses how much: of each compute environment, and of the machine underneath."""
+
+from dataclasses import dataclass
+
+from batch_engine.core.capacity.autoscaler import Offer, Scaling, has_fleet
+from batch_engine.core.capacity.fleet import InstanceState, Need, need_of
+from batch_engine.core.capacity.wait_reasons import Refusal, invalid, too_large, vcpus
+from batch_engine.core.model.model import ComputeEnvironment, Job, State, WaitReason
+
+
+@dataclass(frozen=True, slots=True)
+class HostLimits:
+    """What the machine underneath can run at once; None is no limit, as in AWS itself."""
+
+    milli_vcpus: int | None = None
+    memory_mib: int | None = None
+
+
+class Capacity:
+    """Counts what placed jobs hold. A job larger than the whole machine holds all of it and so runs alone.
+
+    Args:
+        host: what the machine underneath can run at once.
+        scaling: the instances of managed compute environments on EC2.
+    """
+
+    def __init__(self, host: HostLimits, scaling: Scaling) -> None:
+        self.host = host
+        self.scaling = scaling
+        self.in_use_milli_vcpus: dict[str, int] = {}
+        self.host_milli_vcpus = 0
+        self.host_memory_mib = 0
+        self._host_shares: dict[str, tuple[int, int]] = {}
+
+    @property
+    def jobs_on_host(self) -> int:
+        """How many placed jobs the machine underneath holds; for checks."""
+        return len(self._host_shares)
+
+    def _host_share(self, need: Need) -> tuple[int, int]:
+        milli_vcpus, memory_mib = need.milli_vcpus, need.memory_mib
+        if self.host.milli_vcpus is not None:
+            milli_vcpus = min(milli_vcpus, self.host.milli_vcpus)
+        if self.host.memory_mib is not None:
+            memory_mib = min(memory_mib, self.host.memory_mib)
+        return milli_vcpus, memory_mib
+
+    def offer(self, job: Job, environment: ComputeEnvironment) -> Offer | Refusal:
+        """Where a compute environment would put a job just now, or why it does not take it."""
+        closed = self._closed(environment)
+        if closed is not None:
+            return closed
+        need = need_of(job)
+        if has_fleet(environment):
+            offer = self.scaling.offer(need, environment, job.queue)
+        else:
+            offer = self._by_vcpus(need, environment)
+        if isinstance(offer, Refusal) or _launching(offer):
+            return offer
+        return self._host_refusal(need) or offer
+
+    def offer_gang(self, jobs: list[Job], environment: ComputeEnvironment) -> list[Offer] | Refusal:
+        """One instance for each node of a job, or why there is not room for all of them."""
+        closed = self._closed(environment)
+        if closed is not None:
+            return closed
+        needs = [need_of(job) for job in jobs]
+        offers = self.scaling.offer_gang(needs, environment)
+        if isinstance(offers, Refusal):
+            return offers
+        together = Need(*map(sum, zip(*needs, strict=True)))
+        return self._host_refusal(together) or offers
+
+    def refusal(self, job: Job, environment: ComputeEnvironment) -> Refusal | None:
+        """Why a compute environment does not take a job just now, or None where it does."""
+        offer = self.offer(job, environment)
+        return offer if isinstance(offer, Refusal) else None
+
+    @staticmethod
+    def _closed(environment: ComputeEnvironment) -> Refusal | None:
+        if not environment.is_usable:
+            return invalid()
+        if environment.state is State.DISABLED:
+            return Refusal(
+                WaitReason.COMPUTE_ENVIRONMENT_DISABLED, f"compute environment {environment.name} is DISABLED"
+            )
+        return None
+
+    def _by_vcpus(self, need: Need, environment: ComputeEnvironment) -> Offer | Refusal:
+        """Fargate and managed instances count the jobs' own vCPUs; an unmanaged environment has no limit."""
+        limit = environment.max_milli_vcpus
+        if limit is None:
+            return Offer()
+        if need.milli_vcpus > limit:
+            return too_large()
+        used = self.in_use_milli_vcpus.get(environment.name, 0)
+        if used + need.milli_vcpus > limit:
+            return Refusal(
+                WaitReason.COMPUTE_ENVIRONMENT_FULL,
+                f"compute environment {environment.name} has {vcpus(used)} of {vcpus(limit)} vCPUs in use "
+                f"and the job needs {vcpus(need.milli_vcpus)}",
+            )
+        return Offer()
+
+    def _host_refusal(self, need: Need) -> Refusal | None:
+        milli_vcpus, memory_mib = self._host_share(need)
+        if self.host.milli_vcpus is not None and self.host_milli_vcpus + milli_vcpus > self.host.milli_vcpus:
+            return Refusal(
+                WaitReason.HOST_FULL,
+                f"this machine has {vcpus(self.host_milli_vcpus)} of {vcpus(self.host.milli_vcpus)} vCPUs "
+                f"in use and the job needs {vcpus(need.milli_vcpus)}",
+            )
+        if self.host.memory_mib is not None and self.host_memory_mib + memory_mib > self.host.memory_mib:
+            return Refusal(
+                WaitReason.HOST_FULL,
+                f"this machine has {self.host_memory_mib} of {self.host.memory_mib} MiB in use "
+                f"and the job needs {need.memory_mib}",
+            )
+        return None
+
+    def take(self, job: Job, environment: str) -> None:
+        """Count a job as placed: by its vCPUs, and on this machine. Its instance counts it, too."""
+        milli_vcpus, memory_mib = self._host_share(need_of(job))
+        # The nodes of a job that is larger than the machine share all of it.
+        if self.host.milli_vcpus is not None:
+            milli_vcpus = min(milli_vcpus, self.host.milli_vcpus - self.host_milli_vcpus)
+        if self.host.memory_mib is not None:
+            memory_mib = min(memory_mib, self.host.memory_mib - self.host_memory_mib)
+        self._host_shares[job.id] = milli_vcpus, memory_mib
+        self.host_milli_vcpus += milli_vcpus
+        self.host_memory_mib += memory_mib
+        self.in_use_milli_vcpus[environment] = self.in_use_milli_vcpus.get(environment, 0) + job.milli_vcpus
+
+    def release(self, job: Job, environment: str, instance_id: str) -> None:
+        """Count it as gone."""
+        milli_vcpus, memory_mib = self._host_shares.pop(job.id)
+        self.host_milli_vcpus -= milli_vcpus
+        self.host_memory_mib -= memory_mib
+        self.in_use_milli_vcpus[environment] -= job.milli_vcpus
+        self.scaling.take_out(instance_id, job.id)
+
+
+def _launching(offer: Offer) -> bool:
+    return offer.instance is not None and offer.instance.state is InstanceState.LAUNCHING

@@ -1,0 +1,1 @@
+"""Pure rules of AWS Batch: containers, nodes, pods, retries, fair share. Functions over values, no state."""

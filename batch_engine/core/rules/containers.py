@@ -1,0 +1,147 @@
+"""What a container of a job definition may ask for, in AWS Batch's own words where they are known.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
+"""
+
+import re
+
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.model import Platform, Wire
+from batch_engine.core.rules import requirements as resources
+
+FARGATE_ONLY = ("networkConfiguration", "fargatePlatformConfiguration", "runtimePlatform")
+NOT_ON_FARGATE = ("devices", "tmpfs", "sharedMemorySize", "swappiness", "maxSwap")
+LOG_DRIVERS = ("json-file", "syslog", "journald", "gelf", "fluentd", "awslogs", "splunk", "awsfirelens")
+FARGATE_LOG_DRIVERS = ("awslogs", "splunk", "awsfirelens")
+FARGATE_SYSTEMS = ("LINUX", "WINDOWS_SERVER_")
+ARCHITECTURES = ("X86_64", "ARM64")
+FIRST_VERSION_WITH_EFS = (1, 4, 0)
+_USER_PART = r"[a-z0-9_][a-z0-9_-]{0,30}"
+USER = re.compile(rf"{_USER_PART}(:{_USER_PART})?")
+
+
+def check_container(container: Wire, platform: Platform) -> None:
+    """Check ``containerProperties``, or the ``container`` of a node range.
+
+    Raises:
+        ClientError: AWS Batch would refuse it.
+    """
+    if not container.get("image"):
+        raise ClientError("Container image is required.")
+    if container.get("resourceRequirements") and ("vcpus" in container or "memory" in container):
+        raise ClientError("vcpus and memory cannot be combined with resourceRequirements.")
+    check_duplicates(container.get("resourceRequirements") or [])
+    needs = resources.parse(resources.merge(container, {}), platform)
+    check_common(container, container.get("executionRoleArn"), platform)
+    check_host(container, platform)
+    check_windows(container.get("runtimePlatform"), needs.milli_vcpus)
+    if platform is Platform.FARGATE:
+        version = (container.get("fargatePlatformConfiguration") or {}).get("platformVersion")
+        check_efs(container.get("volumes") or [], version)
+        return
+    for member in FARGATE_ONLY:
+        if member in container:
+            verb = "is not" if member == "runtimePlatform" else "not"
+            raise ClientError(f"{member} {verb} applicable for EC2.")
+
+
+def check_duplicates(requirements: list[Wire]) -> None:
+    """Each type of resource stands once in ``resourceRequirements``."""
+    if len({wire["type"] for wire in requirements}) < len(requirements):
+        raise ClientError("Cannot provide duplicates in resourceRequirements.")
+
+
+def check_common(container: Wire, execution_role: str | None, platform: Platform) -> None:
+    """Check what a container has wherever it is defined: as a job's only one, or as one of a task.
+
+    Raises:
+        ClientError: AWS Batch would refuse it.
+    """
+    for variable in [*(container.get("environment") or []), *(container.get("secrets") or [])]:
+        # What a secret becomes is a variable, too.
+        if str(variable.get("name", "")).startswith("AWS_BATCH"):
+            raise ClientError(
+                f"Environment variable names cannot start with AWS_BATCH, got {variable['name']}"
+            )
+    log = container.get("logConfiguration") or {}
+    for member, given in (("secrets", container.get("secrets")), ("secretOptions", log.get("secretOptions"))):
+        if given and not execution_role:
+            raise ClientError(f"executionRoleArn is required when {member} are given.")
+    user = container.get("user")
+    if user and not USER.fullmatch(user):
+        raise ClientError(f"User '{user[:256]}' does not match regex")
+    _check_swap(container.get("linuxParameters") or {})
+    driver = log.get("logDriver", "awslogs")
+    if platform is Platform.FARGATE:
+        _check_on_fargate(container, driver)
+    elif driver not in LOG_DRIVERS:
+        raise ClientError(f"logDriver must be one of {', '.join(LOG_DRIVERS)}, got {driver}")
+
+
+def _check_swap(linux: Wire) -> None:
+    swap_mib, swappiness = linux.get("maxSwap"), linux.get("swappiness")
+    if swap_mib is not None and swap_mib < 0:
+        raise ClientError(f"maxSwap must be at least 0, got {swap_mib}")
+    if swappiness is not None and not 0 <= swappiness <= 100:
+        raise ClientError(f"swappiness must be between 0 and 100, got {swappiness}")
+    if swap_mib is not None and swappiness is None:
+        raise ClientError("swappiness is required when maxSwap is given.")
+
+
+def _check_on_fargate(container: Wire, driver: str) -> None:
+    if container.get("ulimits"):
+        raise ClientError("ulimits is not applicable for Fargate.")
+    for member in NOT_ON_FARGATE:
+        if member in (container.get("linuxParameters") or {}):
+            raise ClientError(f"linuxParameter.{member} is not allowed for Fargate.")
+    if container.get("privileged"):
+        raise ClientError("privileged is not applicable for Fargate.")
+    if driver not in FARGATE_LOG_DRIVERS:
+        raise ClientError(f"Log driver for Fargate is not valid: {driver}")
+
+
+def check_host(holder: Wire, platform: Platform) -> None:
+    """Check the volumes, storage and role of a container or of a task.
+
+    Raises:
+        ClientError: AWS Batch would refuse it.
+    """
+    if platform is not Platform.FARGATE:
+        return
+    if not holder.get("executionRoleArn"):
+        raise ClientError("executionRoleArn is required for Fargate.")
+    if any((volume.get("host") or {}).get("sourcePath") for volume in holder.get("volumes") or []):
+        raise ClientError("host.sourcePath should not be set for volumes in Fargate.")
+    size_gib = (holder.get("ephemeralStorage") or {}).get("sizeInGiB", 21)
+    if not 21 <= size_gib <= 200:
+        raise ClientError("Ephemeral storage for Fargate tasks can be only between range 21 GiB to 200 GiB")
+    runtime = holder.get("runtimePlatform") or {}
+    system = runtime.get("operatingSystemFamily", "LINUX")
+    if not system.startswith(FARGATE_SYSTEMS):
+        raise ClientError(f"operatingSystemFamily must be LINUX or WINDOWS_SERVER_*, got {system}")
+    if runtime.get("cpuArchitecture", "X86_64") not in ARCHITECTURES:
+        raise ClientError(
+            f"cpuArchitecture must be one of {', '.join(ARCHITECTURES)}, got {runtime['cpuArchitecture']}"
+        )
+
+
+def check_windows(runtime: Wire | None, milli_vcpus: int) -> None:
+    """Windows needs a whole vCPU at least, and X86_64."""
+    system = (runtime or {}).get("operatingSystemFamily") or "LINUX"
+    if not system.startswith("WINDOWS"):
+        return
+    if (runtime or {}).get("cpuArchitecture", "X86_64") != "X86_64":
+        raise ClientError("Windows containers need cpuArchitecture X86_64.")
+    if milli_vcpus < 1000:
+        raise ClientError(f"Windows containers need at least 1 vCPU, got {milli_vcpus / 1000:g}.")
+
+
+def check_efs(volumes: list[Wire], version: str | None) -> None:
+    """EFS needs a platform version of Fargate that has it."""
+    if version in (None, "LATEST") or not any("efsVolumeConfiguration" in volume for volume in volumes):
+        return
+    parts = str(version).split(".")
+    if not all(part.isascii() and part.isdigit() and len(part) < 6 for part in parts):
+        raise ClientError(f"platformVersion must be LATEST or such as 1.4.0, got {str(version)[:64]}")
+    if tuple(map(int, parts)) < FIRST_VERSION_WITH_EFS:
+        raise ClientError("EFS is supported for Fargate platform versions 1.4.0 or later.")

@@ -1,0 +1,1 @@
+"""The life of jobs: queues, dispatch, dependencies, retries, interruptions. It keeps no count of capacity."""

@@ -1,0 +1,130 @@
+"""RUNNABLE jobs for which instances are being launched: out of their line until the instances are there."""
+
+from dataclasses import dataclass, field
+
+from batch_engine.core.capacity.autoscaler import Scaling
+from batch_engine.core.capacity.fleet import Instance, InstanceState, need_of
+from batch_engine.core.model.model import Job, JobStatus, WaitReason
+from batch_engine.core.state.registry import Registry
+
+
+@dataclass(slots=True)
+class _Gang:
+    """A job of several nodes: its instances are set aside, each for a node, until all of them are there."""
+
+    job: Job
+    instances: list[str]
+    missing: set[str] = field(default_factory=set)
+
+
+class Launching:
+    """Keeps the room of jobs on instances that are not there yet.
+
+    Args:
+        registry: knows the jobs.
+        scaling: launches the instances.
+    """
+
+    def __init__(self, registry: Registry, scaling: Scaling) -> None:
+        self._registry = registry
+        self._scaling = scaling
+        self._held: dict[str, dict[str, Job]] = {}
+        self._gangs: dict[str, _Gang] = {}
+
+    def hold(self, job: Job, instance: Instance) -> None:
+        """A job waits for one instance, which others may share."""
+        self._scaling.put(instance, job.id, need_of(job))
+        self._wait(job, f"instance {instance.id} ({instance.type}) is launching")
+
+    def hold_gang(self, job: Job, nodes: list[Job], instances: list[Instance]) -> None:
+        """A job of several nodes waits until the last of its instances is there; nobody else gets one."""
+        gang = _Gang(job, [instance.id for instance in instances])
+        for node, instance in zip(nodes, instances, strict=True):
+            if instance.state is InstanceState.LAUNCHING:
+                gang.missing.add(instance.id)
+            self._scaling.set_aside(instance, node.id)
+        self._gangs[job.id] = gang
+        self._wait(job, f"{len(gang.missing)} of {len(nodes)} instances are launching")
+
+    def _wait(self, job: Job, sentence: str) -> None:
+        self._held.setdefault(job.queue, {})[job.id] = job
+        self._registry.index.provided(job)
+        job.wait_reason = WaitReason.INSTANCE_LAUNCHING
+        job.status_reason = f"{job.wait_reason} - {sentence}"
+        self._registry.touch(job)
+
+    def ready(self, instance_id: str) -> list[Job]:
+        """An instance has joined its cluster.
+
+        Returns:
+            The RUNNABLE jobs that get back in line.
+        """
+        gang = self._gang_on(instance_id)
+        if gang is None:
+            return self._back(self._scaling.ready(instance_id))
+        gang.missing.discard(instance_id)
+        return [] if gang.missing else self._break_up(gang)
+
+    def gone(self, instance_id: str) -> list[Job]:
+        """An instance will never be there.
+
+        Returns:
+            The RUNNABLE jobs that get back in line.
+        """
+        gang = self._gang_on(instance_id)
+        if gang is None:
+            return self._back(self._scaling.ready(instance_id))
+        gang.missing.discard(instance_id)
+        return self._break_up(gang)
+
+    def _gang_on(self, instance_id: str) -> _Gang | None:
+        instance = self._scaling.instances.get(instance_id)
+        for job_id in instance.jobs if instance is not None else ():
+            node = self._registry.jobs[job_id]
+            if node.node_index is not None and instance_id in self._instances_of(node):
+                return self._gangs[node.parent_id or ""]
+        return None
+
+    def _instances_of(self, node: Job) -> list[str]:
+        gang = self._gangs.get(node.parent_id or "")
+        return [] if gang is None else gang.instances
+
+    def _break_up(self, gang: _Gang) -> list[Job]:
+        """Nothing is set aside for a job any more: what is there is ready for everybody."""
+        del self._gangs[gang.job.id]
+        for instance_id in gang.instances:
+            if instance_id in gang.missing:
+                self._scaling.no_longer_aside(instance_id)
+            else:
+                self._scaling.ready(instance_id)
+        return self._back([gang.job.id])
+
+    def _back(self, job_ids: list[str]) -> list[Job]:
+        found = []
+        for job_id in job_ids:
+            job = self._registry.jobs[job_id]
+            self._held.get(job.queue, {}).pop(job_id, None)
+            self._registry.index.provided_no_more(job)
+            if job.status is JobStatus.RUNNABLE:
+                job.wait_reason = job.status_reason = None
+                self._registry.touch(job)
+                found.append(job)
+        return found
+
+    def of_queue(self, queue: str) -> list[Job]:
+        """The RUNNABLE jobs of a queue whose instances are being launched."""
+        return [job for job in self._held.get(queue, {}).values() if job.status is JobStatus.RUNNABLE]
+
+    def first(self, queue: str) -> Job | None:
+        """The one of them that came first."""
+        held = self._held.get(queue)
+        while held:
+            job = next(iter(held.values()))
+            if job.status is JobStatus.RUNNABLE:
+                return job
+            del held[job.id]
+        return None
+
+    def drop(self, queue: str) -> None:
+        """Forget a queue that is gone."""
+        self._held.pop(queue, None)

@@ -1,0 +1,159 @@
+"""Who waits for whom.
+
+https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html
+"""
+
+from enum import Enum
+
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.model import Dependency, Job, JobStatus, Wire
+from batch_engine.core.state import arrays
+from batch_engine.core.state.registry import Registry
+
+MAX_DEPENDENCIES = 20
+N_TO_N, SEQUENTIAL = "N_TO_N", "SEQUENTIAL"
+DEPENDENT_FAILED_REASON = "Dependent Job failed"
+
+
+class Verdict(Enum):
+    """What the dependencies of a job come to."""
+
+    WAIT = "WAIT"
+    MET = "MET"
+    FAILED = "FAILED"
+
+
+def parse(registry: Registry, wires: list[Wire] | None, array_size: int | None) -> tuple[Dependency, ...]:
+    """Read and check ``dependsOn``.
+
+    Args:
+        registry: knows the jobs that are waited for.
+        wires: the member as on the wire.
+        array_size: of the job that waits; None where it is no array.
+
+    Raises:
+        ClientError: too many, an unknown job, or a type that the jobs cannot have.
+    """
+    if len(wires or []) > MAX_DEPENDENCIES:
+        raise ClientError(f"dependsOn must have at most {MAX_DEPENDENCIES} entries, got {len(wires or [])}")
+    return tuple(
+        _parse_one(registry, wire, array_size, f"dependsOn[{place}]")
+        for place, wire in enumerate(wires or [])
+    )
+
+
+def _parse_one(registry: Registry, wire: Wire, array_size: int | None, where: str) -> Dependency:
+    job_id, kind = wire.get("jobId") or None, wire.get("type") or None
+    if kind not in (None, N_TO_N, SEQUENTIAL):
+        raise ClientError(f"{where}.type must be {N_TO_N} or {SEQUENTIAL}, got {kind}")
+    if kind is not None and array_size is None:
+        raise ClientError(f"{where}.type {kind} is only for array jobs")
+    if kind == SEQUENTIAL:
+        if job_id is not None:
+            raise ClientError(f"{where}.jobId cannot be given with type {SEQUENTIAL}")
+        return Dependency(None, kind)
+    if job_id is None:
+        raise ClientError(f"{where}.jobId is required")
+    job = arrays.find(registry, job_id)
+    if job is None:
+        raise ClientError(f"{where}.jobId: job {job_id} does not exist")
+    if job.node_index is not None:
+        raise ClientError(f"{where}.jobId: {job_id} is a node, name the whole job {job.parent_id}")
+    if kind == N_TO_N and not job.is_array:
+        raise ClientError(f"{where}.type {N_TO_N} needs an array job, and job {job_id} is none")
+    if kind == N_TO_N and job.array_size != array_size:
+        raise ClientError(
+            f"{where}.type {N_TO_N} needs arrays of equal size: job {job_id} has {job.array_size} children "
+            f"and this job {array_size}"
+        )
+    return Dependency(job.id, kind)
+
+
+class Dependencies:
+    """The index from a job to those that wait for it: the end of a job costs as much as it concerns.
+
+    Args:
+        registry: the jobs.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._dependents: dict[str, list[str]] = {}
+        self._pairs: dict[str, list[str]] = {}
+        self._unmet: dict[str, set[str]] = {}
+
+    def watch(self, job: Job) -> Verdict:
+        """Begin to wait; says where the dependencies on whole jobs stand now."""
+        unmet: set[str] = set()
+        for dependency in job.depends_on:
+            if dependency.job_id is None:
+                continue
+            if dependency.type == N_TO_N:
+                self._pairs.setdefault(dependency.job_id, []).append(job.id)
+                continue
+            status = self._status(dependency.job_id)
+            if status is JobStatus.FAILED:
+                return Verdict.FAILED
+            if status is not JobStatus.SUCCEEDED:
+                unmet.add(dependency.job_id)
+        for job_id in unmet:
+            self._dependents.setdefault(job_id, []).append(job.id)
+        if unmet:
+            self._unmet[job.id] = unmet
+        return Verdict.WAIT if unmet else Verdict.MET
+
+    def _status(self, job_id: str) -> JobStatus:
+        """A job that is no longer remembered had ended well, or its dependents had failed with it."""
+        job = arrays.find(self._registry, job_id)
+        return JobStatus.SUCCEEDED if job is None else job.status
+
+    def ended(self, job: Job) -> list[tuple[Job, Verdict]]:
+        """The jobs that waited for this whole job, and where they stand now."""
+        concerned = []
+        for waiting_id in self._dependents.pop(job.id, ()):
+            waiting = self._registry.jobs[waiting_id]
+            if job.status is JobStatus.FAILED:
+                concerned.append((waiting, Verdict.FAILED))
+                continue
+            unmet = self._unmet[waiting_id]
+            unmet.discard(job.id)
+            if not unmet:
+                del self._unmet[waiting_id]
+                concerned.append((waiting, Verdict.MET))
+        return concerned
+
+    def pairs(self, parent_id: str) -> list[Job]:
+        """The arrays whose children wait, each for its own, for the children of this one."""
+        return [self._registry.jobs[job_id] for job_id in self._pairs.get(parent_id, ())]
+
+    def forget(self, job: Job) -> None:
+        """An array is over: nobody waits for its children any more."""
+        self._pairs.pop(job.id, None)
+
+    def of_child(self, parent: Job, index: int) -> Verdict:
+        """Where one child of an array stands, by every dependency of its parent."""
+        if self._unmet.get(parent.id):
+            return Verdict.WAIT
+        verdict = Verdict.MET
+        for dependency in parent.depends_on:
+            if dependency.type == N_TO_N:
+                status = self._status(f"{dependency.job_id}:{index}")
+            elif dependency.type == SEQUENTIAL and index > 0:
+                status = self._status(f"{parent.id}:{index - 1}")
+            else:
+                continue
+            if status is JobStatus.FAILED:
+                return Verdict.FAILED
+            if status is not JobStatus.SUCCEEDED:
+                verdict = Verdict.WAIT
+        return verdict
+
+
+def is_sequential(parent: Job) -> bool:
+    """Whether the children of an array run one after the other."""
+    return any(dependency.type == SEQUENTIAL for dependency in parent.depends_on)
+
+
+def is_child_by_child(parent: Job) -> bool:
+    """Whether the children of an array are released one by one."""
+    return any(dependency.type is not None for dependency in parent.depends_on)

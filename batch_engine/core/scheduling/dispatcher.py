@@ -1,0 +1,310 @@
+"""Which waiting job runs next, and where.
+
+https://docs.aws.amazon.com/batch/latest/userguide/job_scheduling.html
+"""
+
+from collections.abc import Iterator
+
+from batch_engine.core.capacity.autoscaler import Offer, Scaling, ScalingSettings, has_fleet
+from batch_engine.core.capacity.consumable_locks import Consumables
+from batch_engine.core.capacity.fleet import Instance, InstanceState, need_of
+from batch_engine.core.capacity.usage import Capacity, HostLimits
+from batch_engine.core.capacity.wait_reasons import Refusal, telling
+from batch_engine.core.model.actions import StartAttempt
+from batch_engine.core.model.ids import Arns, IdFactory
+from batch_engine.core.model.instance_types import Catalogue
+from batch_engine.core.model.model import (
+    Attempt,
+    ComputeEnvironment,
+    Job,
+    JobQueue,
+    JobStatus,
+    Platform,
+    WaitReason,
+)
+from batch_engine.core.scheduling import multinode
+from batch_engine.core.scheduling.awaited_instances import Launching
+from batch_engine.core.scheduling.queue_heads import Blocked
+from batch_engine.core.scheduling.ready_queues import WaitingLines
+from batch_engine.core.scheduling.share_order import Shares
+from batch_engine.core.state.decisions import Journal, nodes_of
+from batch_engine.core.state.wakeups import Agenda
+
+_CLUSTER = "cluster/"
+
+
+class Dispatcher:
+    """Holds the lines of RUNNABLE jobs and places what can be placed.
+
+    Args:
+        journal: takes the decisions.
+        arns: names things.
+        ids: gives fresh ids to instances and tasks.
+        host: what the machine underneath can run at once.
+        catalogue: the instance types there are.
+        settings: how instances come and go.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        arns: Arns,
+        ids: IdFactory,
+        host: HostLimits,
+        catalogue: Catalogue | None = None,
+        *,
+        settings: ScalingSettings | None = None,
+    ) -> None:
+        self.lines = WaitingLines(journal)
+        self.agenda = Agenda(journal)
+        self.scaling = Scaling(
+            journal, arns, ids, catalogue or Catalogue(), self.agenda, settings=settings or ScalingSettings()
+        )
+        self.capacity = Capacity(host, self.scaling)
+        self.shares = Shares(journal, self.lines)
+        self._blocked = Blocked(journal, self.agenda)
+        self._consumables = Consumables(journal.registry)
+        self._journal = journal
+        self._registry = journal.registry
+        self._arns = arns
+        self._ids = ids
+        self._by_priority: list[JobQueue] | None = None
+        self._launching = Launching(journal.registry, self.scaling)
+        # Where nothing makes room, the head of a queue need not be refused twice.
+        self._refused: dict[str, Job] = {}
+        self._addresses = 0
+
+    def enqueue(self, job: Job) -> None:
+        """Put a job that has just become RUNNABLE in its queue's line."""
+        self.lines.join(job)
+
+    def take_over(self, job: Job) -> None:
+        """Count in a placed job that was read back from the store."""
+        attempt = job.attempt
+        self.capacity.take(job, attempt.compute_environment)
+        self.shares.placed(job)
+        environment = self._registry.compute_environments.get(attempt.compute_environment)
+        if environment is not None and has_fleet(environment):
+            self.scaling.adopt(
+                attempt.instance_id,
+                attempt.container_instance_arn or "",
+                environment.name,
+                job.id,
+                need_of(job),
+            )
+
+    def release(self, job: Job) -> None:
+        """Free what a job's latest attempt held."""
+        self.capacity.release(job, job.attempt.compute_environment, job.attempt.instance_id)
+        self.shares.released(job)
+
+    def resources_changed(self) -> list[Instance]:
+        """A queue or a compute environment came, went or changed.
+
+        Returns:
+            The instances with jobs that an infrastructure update replaces.
+        """
+        self._by_priority = None
+        self.shares.policies_changed()
+        replaced: list[Instance] = []
+
+        def replace(instance: Instance) -> None:
+            if self.instance_gone(instance.id):
+                replaced.append(instance)
+
+        self.scaling.resources_changed(replace)
+        return replaced
+
+    def drop_queue(self, name: str) -> None:
+        """Forget a queue that is gone."""
+        self.lines.drop(name)
+        self.shares.drop(name)
+        self._launching.drop(name)
+        self._refused.pop(name, None)
+        self._by_priority = None
+
+    def overdue(self, queue_name: str) -> tuple[Job, str] | None:
+        """The head of a queue that has waited for as long as it may, and why it is cancelled."""
+        queue = self._registry.job_queues.get(queue_name)
+        head = self._next(queue) if queue is not None else None
+        if queue is None or head is None:
+            return None
+        reason = self._blocked.overdue(queue, head)
+        return None if reason is None else (head, reason)
+
+    def instance_ready(self, instance_id: str) -> None:
+        """An instance has joined its cluster: the jobs that it was launched for get back in line."""
+        self._rejoin(self._launching.ready(instance_id))
+
+    def instance_gone(self, instance_id: str) -> list[Job]:
+        """An instance takes no more jobs.
+
+        Returns:
+            The jobs on it.
+        """
+        instance = self.scaling.instances.get(instance_id)
+        if instance is None:
+            return []
+        jobs = list(instance.jobs)
+        if instance.state is InstanceState.LAUNCHING:
+            self._rejoin(self._launching.gone(instance_id))
+            jobs = []
+        self.scaling.drain(instance)
+        return [self._registry.jobs[job_id] for job_id in jobs]
+
+    def _rejoin(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            self.lines.join(job)
+
+    def held(self, queue: str) -> list[Job]:
+        """The RUNNABLE jobs of a queue whose instances are being launched."""
+        return self._launching.of_queue(queue)
+
+    def in_order(self, queue: str) -> Iterator[Job]:
+        """The RUNNABLE jobs of a queue in the order in which they would be placed; for display."""
+        yield from self.held(queue)
+        yield from self.shares.in_order(queue)
+
+    def known(self, job: Job) -> None:
+        """A job is new, or was read back from the store."""
+        self.shares.known(job)
+
+    def ended(self, job: Job) -> None:
+        """A job is over."""
+        self.shares.use.ended(job)
+        self._consumables.free(job)
+
+    def run_cycle(self, *, makes_room: bool = True) -> None:
+        """One cycle: queues by falling priority, each places what fits at this moment.
+
+        Args:
+            makes_room: what has happened may let a job be placed that was refused before.
+        """
+        if makes_room:
+            self._refused.clear()
+        if self._by_priority is None:
+            queues = [queue for queue in self._registry.job_queues.values() if queue.is_usable]
+            self._by_priority = sorted(queues, key=lambda queue: (-queue.priority, queue.created_order))
+        for queue in self._by_priority:
+            while (job := self._next(queue)) is not None and self._refused.get(queue.name) is not job:
+                refusal = self._place(job, queue)
+                if refusal is not None:
+                    self._blocked.waits(job, queue, refusal)
+                    if job.share_identifier is None:  # more shares in use leave less in reserve
+                        self._refused[queue.name] = job
+                    break
+                self._refused.clear()  # others may have another reason to wait now
+
+    def _next(self, queue: JobQueue) -> Job | None:
+        return self.shares.head(queue)
+
+    def _place(self, job: Job, queue: JobQueue) -> Refusal | None:
+        """Give a job to the first compute environment, in the queue's order, that takes it."""
+        refusal = self._consumables.refusal(job)
+        if refusal is not None:
+            return refusal
+        if job.is_gang:
+            return self._place_job_of_nodes(job, queue)
+        refusals: list[Refusal] = []
+        for name in queue.compute_environments:
+            environment = self._registry.compute_environments[name]
+            offer = self.shares.reservation(job, queue, environment, self.capacity) or self.capacity.offer(
+                job, environment
+            )
+            if isinstance(offer, Offer):
+                return self._accept(job, queue, environment, offer)
+            refusals.append(offer)
+        return telling(refusals)
+
+    def _accept(
+        self, job: Job, queue: JobQueue, environment: ComputeEnvironment, offer: Offer
+    ) -> Refusal | None:
+        launching = self._launching.first(queue.name)
+        instance = self.scaling.accept(offer, environment)
+        if instance is not None and instance.state is InstanceState.LAUNCHING:
+            self._launching.hold(job, instance)
+            self.lines.leave(job)
+            return None
+        if launching is not None and launching.order < job.order and job.share_identifier is None:
+            return Refusal(
+                WaitReason.BEHIND_OTHERS, f"job {launching.id} is first and its instance is launching"
+            )
+        self._start(job, environment, instance)
+        return None
+
+    def _start(self, job: Job, environment: ComputeEnvironment, instance: Instance | None) -> None:
+        self._occupy(job, environment, instance)
+        self._journal.move(job, JobStatus.STARTING)
+        self._journal.act(StartAttempt(job.id, job.attempt.number))
+
+    def _occupy(
+        self, job: Job, environment: ComputeEnvironment, instance: Instance | None, *, alone: bool = False
+    ) -> None:
+        """Give a job its room, and an attempt that names it."""
+        self.capacity.take(job, environment.name)
+        if instance is not None:
+            self.scaling.put(instance, job.id, instance.total if alone else need_of(job))
+        self.shares.placed(job)
+        self._consumables.lock(job)
+        job.attempts.append(self._new_attempt(job, environment, instance))
+
+    def _place_job_of_nodes(self, job: Job, queue: JobQueue) -> Refusal | None:
+        nodes = nodes_of(self._registry, job)
+        refusal = self.place_gang(job, nodes, queue)
+        if refusal is None and job.wait_reason is not WaitReason.INSTANCE_LAUNCHING:
+            multinode.placed(self._journal, job, nodes, self._addresses)
+            self._addresses += len(nodes)
+        return refusal
+
+    def place_gang(self, job: Job, nodes: list[Job], queue: JobQueue) -> Refusal | None:
+        """Give every node of a job an instance of its own, all on one compute environment, or none at all.
+
+        The nodes get their attempts and hold their room; to move them and to start them, main node first, is
+        the caller's. ``release`` frees each. Where instances have to be launched first, the job leaves its
+        line until all of them are there.
+
+        Args:
+            job: at the head of its line.
+            nodes: RUNNABLE, and in no line.
+            queue: their queue.
+
+        Returns:
+            Why they are not placed, or None where they are.
+        """
+        refusals: list[Refusal] = []
+        for name in queue.compute_environments:
+            environment = self._registry.compute_environments[name]
+            kept = self.shares.reservation(nodes[0], queue, environment, self.capacity, len(nodes))
+            offers = kept or self.capacity.offer_gang(nodes, environment)
+            if isinstance(offers, Refusal):
+                refusals.append(offers)
+                continue
+            own = [offer.instance for offer in offers if offer.instance is not None]
+            instances = [self.scaling.accept(offer, environment, keep=own) for offer in offers]
+            alone = [instance for instance in instances if instance is not None]
+            if any(instance.state is InstanceState.LAUNCHING for instance in alone):
+                self._launching.hold_gang(job, nodes, alone)
+                self.lines.leave(job)
+                return None
+            for node, instance in zip(nodes, alone, strict=True):
+                self._occupy(node, environment, instance, alone=True)
+            return None
+        return telling(refusals)
+
+    def _new_attempt(self, job: Job, environment: ComputeEnvironment, instance: Instance | None) -> Attempt:
+        cluster = environment.ecs_cluster_arn.partition(_CLUSTER)[2]
+        if instance is not None:
+            instance_id, instance_arn = instance.id, instance.arn
+        elif environment.platform is Platform.EC2:
+            # Somebody else's instances, or ECS's own: not ours to count, but a job runs on one of them.
+            instance_id = f"i-{self._ids.hex(17)}"
+            instance_arn = self._arns.ecs(f"container-instance/{cluster}/{self._ids.hex(32)}")
+        else:
+            instance_id, instance_arn = "", None
+        return Attempt(
+            number=len(job.attempts) + 1,
+            compute_environment=environment.name,
+            instance_id=instance_id,
+            container_instance_arn=instance_arn,
+            task_arn=self._arns.ecs(f"task/{cluster}/{self._ids.hex(32)}"),
+        )

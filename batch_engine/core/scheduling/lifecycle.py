@@ -1,0 +1,230 @@
+"""What happens to one job, from its submission to its end.
+
+https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
+"""
+
+import math
+from collections import Counter
+
+from batch_engine.core.model.actions import SetTimer, StopAttempt, stop_grace_s
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
+from batch_engine.core.model.log_destination import log_destination
+from batch_engine.core.model.model import Attempt, Job, JobStatus, StopCause
+from batch_engine.core.rules.retry import decide
+from batch_engine.core.scheduling.dispatcher import Dispatcher
+from batch_engine.core.scheduling.multinode import Nodes
+from batch_engine.core.scheduling.release import Pending
+from batch_engine.core.state import arrays
+from batch_engine.core.state.decisions import Journal
+
+TIMEOUT_REASON = "Job attempt duration exceeded timeout"
+FARGATE_LOST_REASON = "Your Spot Task was interrupted."
+QUEUE_DELETED_REASON = "Job queue deleted"
+KILLED_EXIT_CODE = 137
+
+
+class Lifecycle:
+    """Moves jobs, by the rules for retries, timeouts, cancelling and terminating.
+
+    Args:
+        journal: takes the decisions.
+        dispatcher: places jobs and frees what they held.
+    """
+
+    def __init__(self, journal: Journal, dispatcher: Dispatcher) -> None:
+        self._journal = journal
+        self._registry = journal.registry
+        self._dispatcher = dispatcher
+        self._pending = Pending(journal, dispatcher)
+        self._nodes = Nodes(journal, dispatcher.release)
+        self._live: Counter[str] = Counter()
+
+    def take_over(self, job: Job) -> None:
+        """Count in a job that was read back from the store."""
+        if job.parent_id is None and not job.status.is_terminal:
+            self._live[job.queue] += 1
+        self._dispatcher.known(job)
+        self._pending.take_over(job)
+        if job.status is JobStatus.RUNNABLE and job.node_index is None:
+            self._dispatcher.enqueue(job)
+        elif job.status.is_placed and not job.is_gang:
+            self._dispatcher.take_over(job)
+
+    def submitted(self, job: Job, nodes: tuple[Job, ...] = ()) -> None:
+        """A job is new, with its nodes where it has any."""
+        for new in (job, *nodes):
+            self._registry.add(new)
+            self._registry.touch(new)
+            new.history.append((self._journal.now_ms, new.status))
+        self._live[job.queue] += 1
+        self._dispatcher.known(job)
+        self._pending.submitted(job)
+
+    def settle(self) -> None:
+        """Tell those whom it concerns of every job that has ended, and of those that end with it.
+
+        A list of work and no recursion: a chain of dependencies may be ten thousand jobs long.
+        """
+        while self._journal.ended:
+            job = self._journal.ended.popleft()
+            self._dispatcher.ended(job)
+            self._pending.ended(job)
+            if job.parent_id is None:
+                self._live[job.queue] -= 1
+                self._finish_deleted_queue(job.queue)
+
+    def cancelled(self, job_id: str, reason: str) -> None:
+        """CancelJob: a job that is placed already is left alone."""
+        job = arrays.touch_child(self._journal, job_id)
+        if job is None or job.status.is_terminal or job.status.is_placed:
+            return
+        if job.status is JobStatus.PENDING:
+            self._pending.cancelled(job, reason)
+            return
+        job.is_cancelled = True
+        self._end(job, JobStatus.FAILED, reason)
+
+    def terminated(self, job_id: str, reason: str) -> None:
+        """TerminateJob: stops a placed job, ends any other at once; an array with all its children."""
+        job = arrays.touch_child(self._journal, job_id)
+        if job is None or job.status.is_terminal:
+            return
+        job.is_terminated = True
+        if job.is_array:
+            job.stop_reason = reason
+            for index in range(job.array_size or 0):
+                self.terminated(arrays.child_id(job, index), reason)
+            self._registry.touch(job)
+        elif job.status.is_placed:
+            self._stop(job, StopCause.TERMINATED, reason)
+        else:
+            self._end(job, JobStatus.FAILED, reason)
+
+    def _stop(self, job: Job, cause: StopCause, reason: str, notice_s: float = math.inf) -> None:
+        """The first cause decides how the job ends; stopping it twice changes nothing."""
+        if job.stop_cause in (None, StopCause.HOST_LOST) and job.stop_cause is not cause:
+            job.stop_cause, job.stop_reason = cause, reason
+            if job.is_gang:
+                self._nodes.stop(job, cause, notice_s)
+                self._registry.touch(job)
+                return
+            grace_s = stop_grace_s(job, notice_s)
+            self._journal.act(StopAttempt(job.id, job.attempt.number, cause, grace_s))
+        self._registry.touch(job)
+
+    def current(self, job_id: str, attempt: int) -> Job | None:
+        """The job, if this is the attempt that it has under way."""
+        job = self._registry.jobs.get(job_id)
+        if job is None or not job.status.is_placed or job.attempt.number != attempt:
+            return None
+        return job
+
+    def attempt_started(self, event: AttemptStarted) -> None:
+        """A container is up: the timeout's clock starts."""
+        job = self.current(event.job_id, event.attempt)
+        if job is None or job.is_gang or job.status is JobStatus.RUNNING:
+            return
+        now_ms = self._journal.now_ms
+        job.attempt.started_at_ms = now_ms
+        destination = log_destination(job)
+        job.attempt.log_stream = destination.stream if destination else None
+        self._journal.move(job, JobStatus.RUNNING)
+        if job.node_index is not None and self._nodes.started(job):
+            job = self._nodes.parent_of(job)
+        if job.timeout_s is not None:
+            self._journal.act(SetTimer(job.id, job.attempt.number, now_ms + job.timeout_s * 1000))
+
+    def timer_fired(self, event: TimerFired) -> None:
+        """An attempt has run for as long as it may."""
+        job = self.current(event.job_id, event.attempt)
+        if job is not None:
+            self._stop(job, StopCause.TIMED_OUT, TIMEOUT_REASON)
+
+    @staticmethod
+    def _lost_reason(job: Job) -> str:
+        instance_id = job.attempt.instance_id
+        return f"Host EC2 (instance {instance_id}) terminated." if instance_id else FARGATE_LOST_REASON
+
+    def host_interrupted(self, job: Job, notice_s: float) -> None:
+        """The host of a placed job will be gone soon: its container may end by itself until then."""
+        self._stop(job, StopCause.HOST_LOST, self._lost_reason(job), notice_s)
+
+    def host_lost(self, event: HostLost) -> None:
+        """The host of an attempt is gone."""
+        job = self.current(event.job_id, event.attempt)
+        if job is not None and not job.is_gang:
+            reason = self._lost_reason(job)
+            self.attempt_finished(AttemptFinished(job.id, event.attempt, None, None, reason))
+
+    def attempt_finished(self, event: AttemptFinished) -> None:
+        """An attempt is over: the job succeeds, fails or is tried again."""
+        job = self.current(event.job_id, event.attempt)
+        if job is None or job.is_gang:
+            return
+        attempt = job.attempt
+        attempt.stopped_at_ms = self._journal.now_ms
+        attempt.exit_code, attempt.reason = event.exit_code, event.reason
+        attempt.status_reason = event.status_reason
+        self._dispatcher.release(job)
+        if job.stop_cause is StopCause.HOST_LOST:
+            if event.exit_code != 0:
+                attempt.status_reason = job.stop_reason
+            # Killed with its host, a container has no exit code to report.
+            attempt.exit_code = None if event.exit_code == KILLED_EXIT_CODE else event.exit_code
+            job.stop_cause = job.stop_reason = None
+        if job.node_index is not None:
+            self._node_finished(job)
+        elif job.stop_cause is not None:
+            attempt.status_reason = job.stop_reason
+            self._end(job, JobStatus.FAILED, job.stop_reason)
+        elif event.exit_code == 0 and job.status is JobStatus.RUNNING:
+            self._end(job, JobStatus.SUCCEEDED, event.status_reason)
+        else:
+            self._failed(job, attempt)
+
+    def _node_finished(self, node: Job) -> None:
+        parent = self._nodes.finished(node)
+        if parent is None:
+            return
+        if parent.stop_cause is not None:
+            parent.attempt.status_reason = parent.stop_reason
+            self._end(parent, JobStatus.FAILED, parent.stop_reason)
+        elif parent.attempt.exit_code == 0 and parent.status is JobStatus.RUNNING:
+            self._end(parent, JobStatus.SUCCEEDED, parent.attempt.status_reason)
+        else:
+            self._failed(parent, parent.attempt)
+
+    def _failed(self, job: Job, attempt: Attempt) -> None:
+        decision = decide(
+            job.retry,
+            attempt.number,
+            exit_code=attempt.exit_code,
+            reason=attempt.reason,
+            status_reason=attempt.status_reason,
+        )
+        if not decision.retry:
+            self._end(job, JobStatus.FAILED, attempt.status_reason)
+            return
+        job.order = self._registry.front_order()
+        self._journal.move(job, JobStatus.RUNNABLE, attempt.status_reason)
+        self._dispatcher.enqueue(job)
+
+    def _end(self, job: Job, status: JobStatus, reason: str | None) -> None:
+        self._journal.move(job, status, reason)
+
+    def queue_deleted(self, name: str) -> None:
+        """DeleteJobQueue: its jobs are terminated, and then it is gone."""
+        self._dispatcher.resources_changed()
+        waiting = [job for job in self._registry.jobs.values() if job.queue == name and job.parent_id is None]
+        for job in waiting:
+            self.terminated(job.id, QUEUE_DELETED_REASON)
+        self._finish_deleted_queue(name)
+
+    def _finish_deleted_queue(self, name: str) -> None:
+        queue = self._registry.job_queues.get(name)
+        if queue is None or queue.status != "DELETING":
+            return
+        if self._live[name]:
+            return
+        self._registry.forget(queue)
+        self._dispatcher.drop_queue(name)

@@ -1,0 +1,66 @@
+"""Heads of queues that cannot run: what is told of them, and when they are cancelled.
+
+https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
+"""
+
+from batch_engine.core.api.wire import job_detail
+from batch_engine.core.capacity.wait_reasons import Refusal
+from batch_engine.core.model.actions import PublishQueueBlocked
+from batch_engine.core.model.model import Job, JobQueue
+from batch_engine.core.state.decisions import Journal
+from batch_engine.core.state.wakeups import Agenda
+
+LIMIT = "time limit"
+CANCELLED_REASON = "Canceled by JobStateTimeLimit action due to reason: "
+
+
+class Blocked:
+    """Follows the head of every queue.
+
+    Args:
+        journal: takes the decisions.
+        agenda: remembers when a head has waited for long enough.
+    """
+
+    def __init__(self, journal: Journal, agenda: Agenda) -> None:
+        self._journal = journal
+        self._agenda = agenda
+        self._armed: dict[str, tuple[str, int]] = {}
+
+    def waits(self, job: Job, queue: JobQueue, refusal: Refusal) -> None:
+        """The head of a queue is refused.
+
+        Its clock starts when it comes to the head with this reason, and again with every other reason.
+        """
+        if job.wait_reason is not refusal.reason:
+            job.wait_reason, job.waits_since_ms = refusal.reason, self._journal.now_ms
+            job.status_reason = f"{refusal.reason} - {refusal.sentence}"
+            self._journal.registry.touch(job)
+            if refusal.reason.is_blocked:
+                detail = job_detail(job, self._journal.registry)
+                self._journal.act(PublishQueueBlocked(job.id, queue.arn, detail))
+        if refusal.reason.limited_as is not None and queue.time_limit_actions:
+            self._arm(job, queue)
+
+    def _limit_ms(self, job: Job, queue: JobQueue) -> int | None:
+        """When a job is cancelled for the reason that it waits for now."""
+        reason = None if job.wait_reason is None else job.wait_reason.limited_as
+        for entry in queue.time_limit_actions:
+            if entry["reason"] == reason and job.waits_since_ms is not None:
+                return job.waits_since_ms + int(entry["maxTimeSeconds"]) * 1000
+        return None
+
+    def _arm(self, job: Job, queue: JobQueue) -> None:
+        due_ms = self._limit_ms(job, queue)
+        if due_ms is not None and self._armed.get(queue.name) != (job.id, due_ms):
+            self._armed[queue.name] = (job.id, due_ms)
+            self._agenda.at(due_ms, LIMIT, queue.name)
+
+    def overdue(self, queue: JobQueue, head: Job) -> str | None:
+        """The reason with which the head of a queue is cancelled now, or None."""
+        due_ms = self._limit_ms(head, queue)
+        if due_ms is None or due_ms > self._journal.now_ms:
+            return None
+        self._armed.pop(queue.name, None)
+        reason = None if head.wait_reason is None else head.wait_reason.limited_as
+        return f"{CANCELLED_REASON}{reason}"

@@ -1,0 +1,104 @@
+"""Compute environments and queues on their way to VALID, INVALID or nowhere.
+
+https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
+"""
+
+from batch_engine.core.capacity.autoscaler import Scaling
+from batch_engine.core.capacity.usage import Capacity
+from batch_engine.core.model.model import PASSING, ComputeEnvironment, JobQueue
+from batch_engine.core.state.decisions import Journal
+from batch_engine.core.state.wakeups import Agenda
+
+SETTLED = "settled"
+_HEALTHY = {ComputeEnvironment: "ComputeEnvironment Healthy", JobQueue: "JobQueue Healthy"}
+
+
+class Settling:
+    """Ends CREATING, UPDATING and DELETING: when their time is over, and nothing is left to wait for.
+
+    Args:
+        journal: takes the decisions.
+        agenda: remembers when.
+        scaling: knows which instances an update still replaces, and the roles that cannot be assumed.
+        capacity: knows where jobs still run.
+    """
+
+    def __init__(self, journal: Journal, agenda: Agenda, scaling: Scaling, capacity: Capacity) -> None:
+        self._journal = journal
+        self._registry = journal.registry
+        self._agenda = agenda
+        self._scaling = scaling
+        self._capacity = capacity
+        self._due: dict[str, tuple[ComputeEnvironment | JobQueue, int]] = {}
+
+    def note(self) -> None:
+        """A compute environment or a queue came, went or changed."""
+        delay_ms = round(self._scaling.settings.settle_s * 1000)
+        registry = self._registry
+        known: list[ComputeEnvironment | JobQueue] = [*registry.compute_environments.values()]
+        known += registry.job_queues.values()
+        for entity in known:
+            # The last of its jobs takes a queue that is being deleted along.
+            ends = isinstance(entity, JobQueue) and entity.status == "DELETING"
+            if entity.status in PASSING and not ends and entity.arn not in self._due:
+                due_ms = self._journal.now_ms + delay_ms
+                self._due[entity.arn] = entity, due_ms
+                if delay_ms:
+                    self._agenda.at(due_ms, SETTLED, entity.arn)
+
+    def run(self) -> bool:
+        """Settle what is due.
+
+        Returns:
+            Whether there was anything.
+        """
+        due = [
+            entity
+            for entity, due_ms in self._due.values()
+            if due_ms <= self._journal.now_ms and self._is_done(entity)
+        ]
+        for entity in due:
+            del self._due[entity.arn]
+            self._settle(entity)
+        return bool(due)
+
+    def _is_done(self, entity: ComputeEnvironment | JobQueue) -> bool:
+        if isinstance(entity, JobQueue):
+            return True
+        if entity.status == "DELETING":
+            return not self._capacity.in_use_milli_vcpus.get(entity.name)
+        return entity.status != "UPDATING" or not self._scaling.fleet(entity.name).replaced
+
+    def _settle(self, entity: ComputeEnvironment | JobQueue) -> None:
+        if isinstance(entity, JobQueue):
+            self._become(entity, "VALID", _HEALTHY[JobQueue])
+            return
+        problem = self.role_problem(entity)
+        if problem is not None:
+            self._become(entity, "INVALID", problem)
+        elif entity.status == "DELETING":
+            self._registry.forget(entity)
+        else:
+            self._become(entity, "VALID", _HEALTHY[ComputeEnvironment])
+
+    def _become(self, entity: ComputeEnvironment | JobQueue, status: str, reason: str) -> None:
+        entity.status, entity.status_reason = status, reason
+        self._registry.touch(entity)
+
+    def role_problem(self, environment: ComputeEnvironment) -> str | None:
+        """What AWS says of an environment whose roles it cannot use, or None."""
+        unusable, resources = self._scaling.settings.unusable_roles, environment.resources
+        if environment.service_role in unusable:
+            return f"CLIENT_ERROR - Not authorized to perform sts:AssumeRole on {environment.service_role}"
+        if resources.get("spotIamFleetRole") in unusable:
+            return "CLIENT_ERROR - Parameter: SpotFleetRequestConfig.IamFleetRole is invalid."
+        if resources.get("instanceRole") in unusable:
+            return f"CLIENT_ERROR - Invalid IamInstanceProfile: {resources['instanceRole']}"
+        return None
+
+    def roles_changed(self) -> None:
+        """Roles came or went: an environment that needs one which is gone is INVALID until it is updated."""
+        for environment in self._registry.compute_environments.values():
+            problem = self.role_problem(environment)
+            if problem is not None and environment.status == "VALID":
+                self._become(environment, "INVALID", problem)

@@ -1,0 +1,1 @@
+"""What the core remembers: jobs, resources, decisions and wake-ups. It decides nothing."""

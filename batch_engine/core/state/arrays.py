@@ -1,0 +1,156 @@
+"""Array jobs: children that exist only once somebody touches them.
+
+https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from operator import attrgetter
+
+from batch_engine.core.model.errors import ClientError
+from batch_engine.core.model.model import Job, JobStatus, Wire
+from batch_engine.core.state.array_progress import ArrayRun
+from batch_engine.core.state.decisions import Journal
+from batch_engine.core.state.registry import Registry
+
+MIN_SIZE, MAX_SIZE = 2, 10_000
+SHARED_WITH_CHILDREN = ("container", "parameters", "retry", "consumables")
+CHILD_FAILED_REASON = "Array Child Job failed"
+# ``dataclasses.replace`` takes five times as long, and ten thousand children are made one by one.
+_ALL_OF = attrgetter(*(field.name for field in fields(Job)))
+
+
+def parse_size(wire: Wire | None) -> int | None:
+    """``arrayProperties.size`` of a request, or None for a job that is no array.
+
+    Raises:
+        ClientError: a size outside 2 to 10,000.
+    """
+    size = (wire or {}).get("size")
+    if size is None:
+        return None
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise ClientError(f"Array size must be between {MIN_SIZE} and {MAX_SIZE}, got {size}.")
+    return int(size)
+
+
+def open_run(registry: Registry, parent: Job, now_ms: int) -> ArrayRun:
+    """Begin to count the children of an array."""
+    run = registry.arrays[parent.id] = ArrayRun(parent.array_size or 0, now_ms)
+    return run
+
+
+def take_over(registry: Registry) -> None:
+    """Rebuild every array's counters from the children that were saved, after a restart."""
+    for job in registry.jobs.values():
+        if job.is_array:
+            open_run(registry, job, job.history[-1][0])
+    for job in registry.jobs.values():
+        if job.parent_id is None or job.array_index is None:
+            continue
+        share_with(job, registry.jobs[job.parent_id])
+        run = registry.arrays[job.parent_id]
+        run.adopt(job.array_index, job.status)
+        run.updated_at_ms = max(run.updated_at_ms, job.history[-1][0])
+
+
+def share_with(child: Job, parent: Job) -> None:
+    """Have a child use its parent's own objects in place of copies."""
+    for member in SHARED_WITH_CHILDREN:
+        setattr(child, member, getattr(parent, member))
+
+
+def find(registry: Registry, job_id: str) -> Job | None:
+    """A job by its id; for an array's child that nobody has touched, a view that no change reaches."""
+    job = registry.jobs.get(job_id)
+    if job is not None:
+        return job
+    parent, index = _parent_and_index(registry, job_id)
+    return None if parent is None else view(registry, parent, index)
+
+
+def _parent_and_index(registry: Registry, job_id: str) -> tuple[Job | None, int]:
+    parent_id, colon, text = job_id.rpartition(":")
+    parent = registry.jobs.get(parent_id)
+    if not colon or parent is None or not parent.is_array or not (text.isascii() and text.isdigit()):
+        return None, 0
+    if str(int(text)) != text or int(text) >= (parent.array_size or 0):
+        return None, 0
+    return parent, int(text)
+
+
+def view(registry: Registry, parent: Job, index: int) -> Job:
+    """One child of an array as it stands now."""
+    made = registry.jobs.get(child_id(parent, index))
+    return made or _new(registry, parent, index)
+
+
+def children_in(registry: Registry, parent: Job, status: JobStatus, after: int = -1) -> Iterator[Job]:
+    """The children of an array in one status, from the index that follows ``after``; for ListJobs."""
+    run = registry.arrays[parent.id]
+    for index in range(after + 1, run.size):
+        made = registry.jobs.get(child_id(parent, index))
+        if made is not None and made.status is status:
+            yield made
+        elif made is None and run.untouched_status(index) is status:
+            yield _new(registry, parent, index)
+
+
+def views(registry: Registry, parent: Job) -> list[Job]:
+    """Every child of an array, by index; for checks."""
+    return [view(registry, parent, index) for index in range(parent.array_size or 0)]
+
+
+def child_id(parent: Job, index: int) -> str:
+    """``<parent>:<index>``."""
+    return f"{parent.id}:{index}"
+
+
+def _new(registry: Registry, parent: Job, index: int) -> Job:
+    status = registry.arrays[parent.id].untouched_status(index)
+    history = [(parent.created_at_ms, JobStatus.PENDING)]
+    if status is JobStatus.RUNNABLE:
+        history.append((parent.history[-1][0], status))
+    child = child_of(parent, index)
+    child.status, child.status_reason, child.is_terminated = status, None, False
+    child.tags, child.attempts, child.history = {}, [], history
+    return child
+
+
+def child_of(parent: Job, index: int) -> Job:
+    """What a child is asked to do; where it stands is still its parent's."""
+    child = Job(*_ALL_OF(parent))
+    child.id, child.arn = child_id(parent, index), f"{parent.arn}:{index}"
+    child.parent_id, child.array_index, child.depends_on = parent.id, index, ()
+    return child
+
+
+def touch_child(journal: Journal, job_id: str) -> Job | None:
+    """A job by its id, made if it is a child that nobody has touched yet."""
+    registry = journal.registry
+    job = registry.jobs.get(job_id)
+    if job is not None:
+        return job
+    parent, index = _parent_and_index(registry, job_id)
+    return None if parent is None else make(journal, parent, index)
+
+
+def make(journal: Journal, parent: Job, index: int) -> Job:
+    """Give a child that nobody has touched a ``Job`` of its own."""
+    registry = journal.registry
+    child = _new(registry, parent, index)
+    registry.arrays[parent.id].adopt(index, child.status)
+    if child.status is JobStatus.RUNNABLE:
+        # It was counted when its range was released, and is so again as a job of its own.
+        registry.index.count_waiting(parent, -1)
+    registry.add(child)
+    registry.touch(child)
+    if child.status is JobStatus.RUNNABLE:
+        journal.publish(child)
+    return child
+
+
+def next_child(journal: Journal, parent: Job) -> Job | None:
+    """Make the next released child of an array: it has come to the head of its line."""
+    index = journal.registry.arrays[parent.id].peek()
+    return None if index is None else make(journal, parent, index)
