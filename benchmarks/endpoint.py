@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError
 SERVER = """
 import sys, threading
 from pathlib import Path
-from batch_engine.local.bare import build_bare_engine, serve_bare
+from batch_engine.local.server.bare import build_bare_engine, serve_bare
 port = int(sys.argv[2])
 serve_bare(build_bare_engine(Path(sys.argv[1]), f"http://127.0.0.1:{port}"), port, threading.Event())
 """

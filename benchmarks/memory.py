@@ -14,7 +14,7 @@ import sys, tempfile
 from pathlib import Path
 import psutil
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted
-from batch_engine.local.bare import build_bare_engine
+from batch_engine.local.server.bare import build_bare_engine
 
 class Nobody:  # starts nothing: what becomes of attempts is said below
     def open(self, loop): pass

@@ -19,9 +19,9 @@ from batch_engine.core.model.ids import Arns
 from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
-from batch_engine.local.api import BatchApi
-from batch_engine.local.outbox import announcement
-from batch_engine.local.store import Store
+from batch_engine.local.api.api import BatchApi
+from batch_engine.local.engine.event_outbox import announcement
+from batch_engine.local.store.store import Store
 
 MODEL = botocore.session.get_session().get_service_model("batch")
 PARSER = botocore.parsers.create_parser("rest-json")

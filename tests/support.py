@@ -13,8 +13,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
-from batch_engine.local.bare import build_bare_engine, serve_bare
-from batch_engine.local.engine import Engine
+from batch_engine.local.engine.engine import Engine
+from batch_engine.local.server.bare import build_bare_engine, serve_bare
 
 DEADLINE_S = 30.0
 

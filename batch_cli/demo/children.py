@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from batch_engine.local.private_files import make_private_file
+from batch_engine.local.base.private_files import make_private_file
 
 STOP_TIMEOUT_S = 15.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from batch_cli.demo.errors import DemoError
-from batch_engine.local.private_files import make_private_folder
+from batch_engine.local.base.private_files import make_private_folder
 
 MARK = ".made-by-batch-stack-demo"
 

@@ -17,9 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from batch_cli.demo.children import Children, end
 from batch_cli.demo.errors import DemoError
 from batch_cli.demo.toolchain import cdk_command, cdk_environment
-from batch_engine.local.client_environment import client_environment, to_set
-from batch_engine.local.private_files import make_private_file
-from batch_engine.local.server_state import ServerRecord, read_record
+from batch_engine.local.base.private_files import make_private_file
+from batch_engine.local.server.client_environment import client_environment, to_set
+from batch_engine.local.server.state import ServerRecord, read_record
 
 POLL_S = 0.1
 START_TIMEOUT_S = 60.0

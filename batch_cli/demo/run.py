@@ -15,8 +15,8 @@ from batch_cli.demo.platform import AWS_ERRORS, Platform, tail
 from batch_cli.demo.samples import samples
 from batch_cli.demo.scenario import Scenario
 from batch_cli.demo.stages import Stages
-from batch_engine.local.client_environment import to_set, to_unset
-from batch_engine.local.server_state import holder_pid
+from batch_engine.local.server.client_environment import to_set, to_unset
+from batch_engine.local.server.state import holder_pid
 
 ROOT = Path(__file__).resolve().parents[2]
 

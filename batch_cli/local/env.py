@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from batch_cli.local.options import data_dir_option, running_server
-from batch_engine.local import client_environment
+from batch_engine.local.server import client_environment
 
 
 @click.command()

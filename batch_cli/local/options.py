@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from batch_engine.local.server_state import DEFAULT_DATA_DIR, ServerRecord, holder_pid, read_record
+from batch_engine.local.server.state import DEFAULT_DATA_DIR, ServerRecord, holder_pid, read_record
 
 data_dir_option = click.option(
     "--data-dir",

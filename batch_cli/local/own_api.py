@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from batch_engine.local.server_state import ServerRecord
+from batch_engine.local.server.state import ServerRecord
 
 _TIMEOUT_S = 30.0
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from batch_cli.local.options import data_dir_option
-from batch_engine.local.private_files import make_private_file, make_private_folder
-from batch_engine.local.server_port import OtherPortError
-from batch_engine.local.server_state import (
+from batch_engine.local.base.private_files import make_private_file, make_private_folder
+from batch_engine.local.server.port import OtherPortError
+from batch_engine.local.server.state import (
     LOG_FILE,
     AlreadyRunningError,
     OtherOwnerError,
@@ -157,10 +157,10 @@ def _as_arguments(options: ServerOptions) -> list[str]:
 
 def _run(options: ServerOptions) -> None:
     # Here, not at the top: whoever detaches, or reads the help, need not wait for MiniStack's import.
-    from batch_engine.local.cloud_http import PortInUseError  # noqa: PLC0415
-    from batch_engine.local.cloud_internals import MiniStackMovedError  # noqa: PLC0415
-    from batch_engine.local.server import RuntimeUnavailableError, run_server  # noqa: PLC0415
-    from batch_engine.local.store import StoreError  # noqa: PLC0415
+    from batch_engine.local.ministack.front import PortInUseError  # noqa: PLC0415
+    from batch_engine.local.ministack.internals import MiniStackMovedError  # noqa: PLC0415
+    from batch_engine.local.server.server import RuntimeUnavailableError, run_server  # noqa: PLC0415
+    from batch_engine.local.store.store import StoreError  # noqa: PLC0415
 
     refusals = (
         AlreadyRunningError,

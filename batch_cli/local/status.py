@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.session import Session
 
 from batch_cli.local.options import data_dir_option, running_server
-from batch_engine.local.server_state import ServerRecord
+from batch_engine.local.server.state import ServerRecord
 
 _STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 

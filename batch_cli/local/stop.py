@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from batch_cli.local.options import data_dir_option, none_is_running
-from batch_engine.local.server_state import holder_pid
+from batch_engine.local.server.state import holder_pid
 
 _POLL_S = 0.05
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batch_engine.local.container_arguments import ContainerLaunch
-from batch_engine.local.container_cli import find_cli
-from batch_engine.local.container_clients import Clients
-from batch_engine.local.container_runner import STOPPED_EARLY, ContainerRunner
-from batch_engine.local.image import ImageAsset
+from batch_engine.local.base.image import ImageAsset
+from batch_engine.local.runtimes.containers.arguments import ContainerLaunch
+from batch_engine.local.runtimes.containers.cli import find_cli
+from batch_engine.local.runtimes.containers.clients import Clients
+from batch_engine.local.runtimes.containers.runner import STOPPED_EARLY, ContainerRunner
 from tests.podman import BASE_IMAGE
 from tests.support import wait_for
 

@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from batch_engine.local import bare
-from batch_engine.local.ports import Credentials
+from batch_engine.local.base.ports import Credentials
+from batch_engine.local.server import bare
 from tests.podman import BASE_IMAGE
 from tests.support import free_port, running_endpoint, wait_for
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.cloud
 SERVER = """
 import sys, threading
 from pathlib import Path
-from batch_engine.local.bare import build_bare_engine, serve_bare
+from batch_engine.local.server.bare import build_bare_engine, serve_bare
 port = int(sys.argv[2])
 engine = build_bare_engine(
     Path(sys.argv[1]),

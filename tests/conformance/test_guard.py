@@ -6,9 +6,9 @@ import random
 from typing import Any
 
 from batch_engine.core.model.ids import Arns
-from batch_engine.local.batch_permissions import Check
-from batch_engine.local.cloud_batch import ApiService
-from batch_engine.local.cloud_guard import BatchGuard, Permissions
+from batch_engine.local.aws.batch_permissions import Check
+from batch_engine.local.ministack.batch import ApiService
+from batch_engine.local.ministack.guard import BatchGuard, Permissions
 from tests.api_world import ACCOUNT, REGION, ApiWorld, sagemaker_queue
 from tests.conformance.test_fuzz import OPERATIONS, WEIGHTS, Fuzzer
 

@@ -16,7 +16,7 @@ from batch_cli.demo.platform import Platform
 from batch_cli.demo.run import ROOT
 from batch_cli.demo.samples import SAMPLE, damage
 from batch_cli.demo.scenario import Scenario
-from batch_engine.local.client_environment import client_environment
+from batch_engine.local.server.client_environment import client_environment
 from tests.support import wait_for
 
 pytestmark = pytest.mark.cloud

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from botocore.config import Config
 
-from batch_engine.local.server_state import ServerRecord, holder_pid, read_record
+from batch_engine.local.server.state import ServerRecord, holder_pid, read_record
 from tests.support import wait_for
 
 

@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 
 from batch_cli.demo.toolchain import node_binary
-from batch_engine.local.client_environment import client_environment
+from batch_engine.local.server.client_environment import client_environment
 from tests.conformance.cloud.conftest import LocalCloud
 from tests.conformance.cloud.test_server import finished, runnable_job
 from tests.support import wait_for

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from batch_engine.local import client_environment, cloud_logs
-from batch_engine.local.cloud_client import CallError, InProcessClient
-from batch_engine.local.cloud_environment import environment
-from batch_engine.local.cloud_http import Front
+from batch_engine.local.aws import logs
+from batch_engine.local.aws.client import CallError, InProcessClient
+from batch_engine.local.ministack.environment import environment
+from batch_engine.local.ministack.front import Front
+from batch_engine.local.server import client_environment
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -56,7 +57,7 @@ def test_a_clients_environment_leads_nowhere_else() -> None:
 
 
 def texts(lines: list[tuple[int, str]]) -> list[list[str]]:
-    return [[event["message"] for event in batch] for batch in cloud_logs.batches(lines)]
+    return [[event["message"] for event in batch] for batch in logs.batches(lines)]
 
 
 def test_lines_go_in_the_order_of_their_times() -> None:

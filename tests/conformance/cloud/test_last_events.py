@@ -16,8 +16,8 @@ pytestmark = pytest.mark.cloud
 SERVER = """
 import sys
 from pathlib import Path
-from batch_engine.local.engine import Engine
-from batch_engine.local.server import ServerOptions, run_server
+from batch_engine.local.engine.engine import Engine
+from batch_engine.local.server.server import ServerOptions, run_server
 
 stop = Engine.stop
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from batch_engine import cloudformation as cfn
-from batch_engine.local import cloud_internals
-from batch_engine.local.cloud_environment import SERVICES
+from batch_engine import translation as cfn
+from batch_engine.local.ministack import internals as cloud_internals
+from batch_engine.local.ministack.environment import SERVICES
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from batch_engine.local import cloud_secrets
-from batch_engine.local.ports import ClientError
-from batch_engine.local.server_state import OtherOwnerError, Owner, settle_owner
+from batch_engine.local.aws import secrets
+from batch_engine.local.base.ports import ClientError
+from batch_engine.local.server.state import OtherOwnerError, Owner, settle_owner
 from tests.conformance.cloud.conftest import LocalCloud
 from tests.conformance.cloud.test_server import finished, runnable_job
 from tests.support import wait_for
@@ -39,7 +39,7 @@ SECRET = "arn:aws:secretsmanager:us-east-1:000000000000:secret:db-AbCdEf"
 def test_what_value_from_names(
     value_from: str, service: str, request_: dict[str, object], json_key: str
 ) -> None:
-    reference = cloud_secrets.parse(value_from)
+    reference = secrets.parse(value_from)
     assert (reference.service, reference.request, reference.json_key) == (service, request_, json_key)
 
 
@@ -48,9 +48,9 @@ def test_what_value_from_names(
     [("", '{"a": 1}', '{"a": 1}'), ("a", '{"a": "x"}', "x"), ("a", '{"a": {"b": 1}}', '{"b": 1}')],
 )
 def test_a_json_key_picks_one_member(json_key: str, text: str, value: str) -> None:
-    reference = cloud_secrets.parse(f"{SECRET}:{json_key}::")
-    assert cloud_secrets.value(reference, {"SecretString": text}) == value
-    assert cloud_secrets.value(reference, {"SecretBinary": text.encode()}) == value
+    reference = secrets.parse(f"{SECRET}:{json_key}::")
+    assert secrets.value(reference, {"SecretString": text}) == value
+    assert secrets.value(reference, {"SecretBinary": text.encode()}) == value
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_json_key_picks_one_member(json_key: str, text: str, value: str) -> No
 )
 def test_a_json_key_that_is_not_there_is_an_error(text: str, message: str) -> None:
     with pytest.raises(ClientError) as caught:
-        cloud_secrets.value(cloud_secrets.parse(f"{SECRET}:a::"), {"SecretString": text})
+        secrets.value(secrets.parse(f"{SECRET}:a::"), {"SecretString": text})
     assert message in caught.value.message
 
 

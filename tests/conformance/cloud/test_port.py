@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_engine.local.server_port import OtherPortError, remember_port, settle_port
+from batch_engine.local.server.port import OtherPortError, remember_port, settle_port
 from tests.conformance.cloud.conftest import LocalCloud
 
 

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import pytest
 
-from batch_engine.local.batch_permissions import Check
-from batch_engine.local.cloud_client import InProcessClient
-from batch_engine.local.cloud_iam import Iam, budget_action, denial_text, listed_resource, naming_service
-from batch_engine.local.cloud_internals import Internal, load_internals
-from batch_engine.local.ports import ClientError
+from batch_engine.local.aws.batch_permissions import Check
+from batch_engine.local.aws.client import InProcessClient
+from batch_engine.local.base.ports import ClientError
+from batch_engine.local.ministack.iam import Iam, budget_action, denial_text, listed_resource, naming_service
+from batch_engine.local.ministack.internals import Internal, load_internals
 
 ACCOUNT = "000000000001"
 KNOWN = f"arn:aws:iam::{ACCOUNT}:role/known"

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from batch_engine.local.server_state import RECORD_FILE, holder_pid
+from batch_engine.local.server.state import RECORD_FILE, holder_pid
 from tests.conformance.cloud.conftest import LocalCloud
 from tests.support import wait_for
 

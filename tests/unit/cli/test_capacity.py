@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from batch_cli.local.capacity import capacity
-from batch_engine.local.server_state import ServerRecord, exclusive, write_record
+from batch_engine.local.server.state import ServerRecord, exclusive, write_record
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from batch_cli.main import main
-from batch_engine.local.server_state import (
+from batch_engine.local.server.state import (
     AlreadyRunningError,
     ServerRecord,
     exclusive,

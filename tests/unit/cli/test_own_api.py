@@ -6,7 +6,7 @@ import click
 import pytest
 
 from batch_cli.local import own_api
-from batch_engine.local.server_state import ServerRecord
+from batch_engine.local.server.state import ServerRecord
 
 
 def record(port):

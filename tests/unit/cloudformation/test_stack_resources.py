@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from batch_engine import cloudformation as cfn
-from batch_engine.local.ports import ClientError
-from batch_engine.local.stack_memory import KeptRevisions
-from batch_engine.local.stack_resources import ResourceError, StackResources, generated_name
+from batch_engine import translation as cfn
+from batch_engine.local.base.ports import ClientError
+from batch_engine.local.cloudformation.kept_revisions import KeptRevisions
+from batch_engine.local.cloudformation.resources import ResourceError, StackResources, generated_name
 
 ARN = "arn:aws:batch:us-east-1:000000000000:"
 CE: dict[str, Any] = {

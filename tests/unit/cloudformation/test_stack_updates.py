@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
-from batch_engine import cloudformation as cfn
-from batch_engine.local import stack_updates
-from batch_engine.local.stack_types import RESOURCE_TYPES
+from batch_engine import translation as cfn
+from batch_engine.local.cloudformation import updates
+from batch_engine.local.cloudformation.types import RESOURCE_TYPES
 
 # A definition has no update: each change registers a revision.
 UPDATED_TYPES = sorted(set(cfn.CREATE_OPERATIONS) - {cfn.JOB_DEFINITION})
@@ -100,7 +100,7 @@ def test_a_change_replaces_where_the_schema_says_so(kind: str, path: str) -> Non
     always = under(path, paths(kind, "createOnlyProperties"))
     unless_told = under(path, paths(kind, "conditionalCreateOnlyProperties"))
     told = {"ReplaceComputeEnvironment": "true"}
-    replaces = stack_updates.requires_replacement
+    replaces = updates.requires_replacement
     assert replaces(kind, old, new) is (always and path != "ReplaceComputeEnvironment")
     if kind == cfn.COMPUTE_ENVIRONMENT and path != "ReplaceComputeEnvironment":
         del old["ReplaceComputeEnvironment"], new["ReplaceComputeEnvironment"]
@@ -112,7 +112,7 @@ def test_a_change_replaces_where_the_schema_says_so(kind: str, path: str) -> Non
 @pytest.mark.parametrize(("kind", "path"), IN_PLACE)
 def test_what_does_not_replace_is_a_request_that_the_api_has(kind: str, path: str) -> None:
     old, new = change(kind, path)
-    requests = stack_updates.requests(kind, ARN, old, new)
+    requests = updates.requests(kind, ARN, old, new)
     if path in NOT_SENT:
         assert requests == []
         return
@@ -123,11 +123,11 @@ def test_what_does_not_replace_is_a_request_that_the_api_has(kind: str, path: st
         assert operation == RESOURCE_TYPES[kind].update
         assert request.pop(RESOURCE_TYPES[kind].reference) == ARN
         assert request, "the change itself is sent"
-    assert stack_updates.requests(kind, ARN, new, new) == []
+    assert updates.requests(kind, ARN, new, new) == []
 
 
 def test_a_consumable_resources_total_is_set() -> None:
     old, new = {"TotalQuantity": 5}, {"TotalQuantity": "7"}
-    assert stack_updates.requests(cfn.CONSUMABLE_RESOURCE, ARN, old, new) == [
+    assert updates.requests(cfn.CONSUMABLE_RESOURCE, ARN, old, new) == [
         ("UpdateConsumableResource", {"consumableResource": ARN, "operation": "SET", "quantity": 7})
     ]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from batch_engine import cloudformation as cfn
-from batch_engine.local.stack_resources import Resource, ResourceError, StackResources
+from batch_engine import translation as cfn
+from batch_engine.local.cloudformation.resources import Resource, ResourceError, StackResources
 from tests.api_world import ApiWorld
 
 EC2: dict[str, Any] = {

@@ -12,7 +12,7 @@ from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batch_engine import cloudformation as cfn
+from batch_engine import translation as cfn
 
 MODEL = ServiceModel(Loader().load_service_model("batch", "service-2"), "batch")
 

@@ -30,7 +30,7 @@ from batch_engine.core.model.events import (
 )
 from batch_engine.core.model.model import Job, JobStatus, State, StopCause
 from batch_engine.core.state.decisions import nodes_of
-from batch_engine.local.store import Store
+from batch_engine.local.store.store import Store
 
 EXIT_CODES = (1, 65, 75, 137, None)
 SLACK_MS = 5_000

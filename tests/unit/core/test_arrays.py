@@ -16,7 +16,7 @@ from batch_engine.core.model.model import Job, JobStatus
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state import arrays
 from batch_engine.core.state.registry import Registry
-from batch_engine.local.store import Store
+from batch_engine.local.store.store import Store
 
 S = JobStatus
 

@@ -15,7 +15,7 @@ from batch_engine.core.model.events import (
     TimerFired,
 )
 from batch_engine.core.model.model import JobStatus
-from batch_engine.local.store import Store
+from batch_engine.local.store.store import Store
 from tests.unit.core.lives import assert_nobody_waits_without_need, assert_same
 from tests.unit.core.random_runs import MANY, run_random
 

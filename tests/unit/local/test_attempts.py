@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
-from batch_engine.local import attempts as module
-from batch_engine.local.attempts import AttemptRunner
-from batch_engine.local.log_shipper import LogShipper
-from batch_engine.local.role_credentials import RoleCredentials
+from batch_engine.local.engine import attempts as module
+from batch_engine.local.engine.attempts import AttemptRunner
+from batch_engine.local.engine.log_shipper import LogShipper
+from batch_engine.local.engine.role_credentials import RoleCredentials
 from tests.support import wait_for
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batch_engine.core.model.ids import Arns
-from batch_engine.local.batch_permissions import Check, checks
+from batch_engine.local.aws.batch_permissions import Check, checks
 from tests.api_world import MODEL
 
 ARNS = Arns("123456789012", "eu-central-1")

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from batch_engine.cloudformation import PropertyError
-from batch_engine.local.cloud_batch import ApiService, ServerError
-from batch_engine.local.cloud_executions import RESTARTED, Resumption, Wait, Waits, steps_of
-from batch_engine.local.cloud_step_functions import BatchTasks, TaskFailedError
-from batch_engine.local.cloud_targets import BatchTargets
-from batch_engine.local.ports import ClientError
-from batch_engine.local.target_requests import TargetError, submit_request, universal_request
+from batch_engine.local.base.ports import ClientError
+from batch_engine.local.delivery.executions import RESTARTED, Resumption, Wait, Waits, steps_of
+from batch_engine.local.delivery.requests import TargetError, submit_request, universal_request
+from batch_engine.local.delivery.step_functions import BatchTasks, TaskFailedError
+from batch_engine.local.delivery.targets import BatchTargets
+from batch_engine.local.ministack.batch import ApiService, ServerError
+from batch_engine.translation import PropertyError
 from tests.support import wait_for
 
 QUEUE = "arn:aws:batch:us-east-1:000000000000:job-queue/q"

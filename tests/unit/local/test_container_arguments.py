@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from batch_engine.core.model.model import Platform
-from batch_engine.local import container_arguments
-from batch_engine.local.container import environment_options
-from batch_engine.local.container_arguments import container_launch
-from batch_engine.local.image import ImageAsset
-from batch_engine.local.launch import Places, StartError
+from batch_engine.local.base.image import ImageAsset
+from batch_engine.local.base.launch import Places, StartError
+from batch_engine.local.runtimes.containers import arguments
+from batch_engine.local.runtimes.containers.arguments import container_launch
+from batch_engine.local.runtimes.containers.container import environment_options
 
 CPUS = os.cpu_count() or 1
 ASSET_IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/cdk-hnb659fds-container-assets-1:abc"
@@ -126,7 +126,7 @@ def test_elastic_fabric_adapters_are_left_out_where_there_are_none(tmp_path, mon
         made = list(launch(tmp_path, linuxParameters={"devices": given}).options)
         return [word.partition(":")[0] for option, word in pairwise(made) if option == "--device"]
 
-    monkeypatch.setattr(container_arguments, "EFA_DEVICES", f"{tmp_path}/")
+    monkeypatch.setattr(arguments, "EFA_DEVICES", f"{tmp_path}/")
     assert devices() == ["/dev/infiniband/uverbs0", "/dev/fuse"]
     monkeypatch.undo()
     assert devices() == ["/dev/fuse"], "what else is missing is the container engine's to refuse"

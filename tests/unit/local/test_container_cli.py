@@ -8,12 +8,12 @@ import re
 
 import pytest
 
-from batch_engine.local import container_watch
-from batch_engine.local.bare import build_bare_engine
-from batch_engine.local.container_cli import CLIS, dialect_of, find_cli, last_line, reach
-from batch_engine.local.container_state import ContainerState, ran_out_of_memory, read_state
-from batch_engine.local.runtime import RuntimeUnavailableError
-from batch_engine.local.runtimes import choose
+from batch_engine.local.engine.runtime_choice import choose
+from batch_engine.local.runtimes.containers import watch
+from batch_engine.local.runtimes.containers.cli import CLIS, dialect_of, find_cli, last_line, reach
+from batch_engine.local.runtimes.containers.state import ContainerState, ran_out_of_memory, read_state
+from batch_engine.local.runtimes.protocol import RuntimeUnavailableError
+from batch_engine.local.server.bare import build_bare_engine
 
 HERE = {"KernelVersion": platform.release(), "OperatingSystem": "Debian", "SecurityOptions": ["name=seccomp"]}
 
@@ -123,7 +123,7 @@ def test_what_an_earlier_run_left_and_nobody_can_remove_is_an_error_of_the_start
 
 
 def test_what_somebody_else_is_removing_is_gone_a_moment_later(tmp_path, monkeypatch):
-    monkeypatch.setattr(container_watch, "_PAUSE_S", 0)
+    monkeypatch.setattr(watch, "_PAUSE_S", 0)
     cli, asked = tmp_path / "docker", tmp_path / "asked"
     cli.write_text(
         f'#!/bin/sh\necho "$*" >> {asked}\n'
@@ -131,7 +131,7 @@ def test_what_somebody_else_is_removing_is_gone_a_moment_later(tmp_path, monkeyp
         f'[ "$1" != rm ] || {{ : > {tmp_path}/removed; echo removal is already in progress >&2; exit 1; }}\n'
     )
     cli.chmod(0o755)
-    assert container_watch.sweep([str(cli)], "a=b", os.environ) is None
+    assert watch.sweep([str(cli)], "a=b", os.environ) is None
     assert [line for line in asked.read_text().splitlines() if line.startswith("rm")] == [
         "rm --force --volumes c1"
     ]

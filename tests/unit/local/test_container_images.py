@@ -2,8 +2,8 @@
 
 import pytest
 
-from batch_engine.local.container_images import build_arguments
-from batch_engine.local.image import AssemblyImages, ImageAsset, ImageError
+from batch_engine.local.base.image import AssemblyImages, ImageAsset, ImageError
+from batch_engine.local.runtimes.containers.images import build_arguments
 
 
 @pytest.mark.parametrize(

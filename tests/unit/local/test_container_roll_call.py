@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from batch_engine.local.container_arguments import ContainerLaunch
-from batch_engine.local.container_cli import ContainerCli
-from batch_engine.local.container_clients import Clients
-from batch_engine.local.container_runner import ContainerRunner
+from batch_engine.local.runtimes.containers.arguments import ContainerLaunch
+from batch_engine.local.runtimes.containers.cli import ContainerCli
+from batch_engine.local.runtimes.containers.clients import Clients
+from batch_engine.local.runtimes.containers.runner import ContainerRunner
 from tests.support import wait_for
 
 DEADLINE_S = 20

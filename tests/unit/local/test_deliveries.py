@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from batch_engine.local.cloud_batch import ServerError
-from batch_engine.local.cloud_client import CallError
-from batch_engine.local.cloud_deliveries import Deliveries
-from batch_engine.local.cloud_targets import BatchTargets
-from batch_engine.local.ports import ClientError
-from batch_engine.local.target_requests import TargetError
+from batch_engine.local.aws.client import CallError
+from batch_engine.local.base.ports import ClientError
+from batch_engine.local.delivery.deliveries import Deliveries
+from batch_engine.local.delivery.requests import TargetError
+from batch_engine.local.delivery.targets import BatchTargets
+from batch_engine.local.ministack.batch import ServerError
 from tests.support import wait_for
 
 QUEUE = "arn:aws:batch:us-east-1:000000000000:job-queue/q"

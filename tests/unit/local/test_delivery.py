@@ -3,12 +3,12 @@
 import threading
 
 from batch_engine.core.model.log_destination import LogDestination
-from batch_engine.local.log_shipper import LogShipper
-from batch_engine.local.outbox import Outbox
-from batch_engine.local.ports import ClientError, Credentials
-from batch_engine.local.role_credentials import RoleCredentials
-from batch_engine.local.store import Announcement, Store
-from batch_engine.local.timers import Timers
+from batch_engine.local.base.ports import ClientError, Credentials
+from batch_engine.local.engine.event_outbox import Outbox
+from batch_engine.local.engine.log_shipper import LogShipper
+from batch_engine.local.engine.role_credentials import RoleCredentials
+from batch_engine.local.engine.timers import Timers
+from batch_engine.local.store.store import Announcement, Store
 
 DEADLINE_S = 20
 

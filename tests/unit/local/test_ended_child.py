@@ -9,7 +9,7 @@ PROGRAM = """
 import os, sys, time
 if sys.argv[1] == "without":
     del os.waitid
-from batch_engine.local.runner.main import ended_child
+from batch_engine.local.runtimes.runner.main import ended_child
 told = []
 assert ended_child(told.append) is None, "no child at all"
 read, write = os.pipe()

@@ -3,7 +3,7 @@
 import pytest
 
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
-from batch_engine.local.bare import build_bare_engine
+from batch_engine.local.server.bare import build_bare_engine
 from tests.support import wait_for
 
 CONTAINER = {

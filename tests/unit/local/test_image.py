@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from batch_engine.local.image import AssemblyImages, ImageConfig, ImageError, read_dockerfile
+from batch_engine.local.base.image import AssemblyImages, ImageConfig, ImageError, read_dockerfile
 
 
 def config(tmp_path, text):

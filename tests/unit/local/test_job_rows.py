@@ -16,8 +16,8 @@ from batch_engine.core.model.model import Job
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.arrays import SHARED_WITH_CHILDREN
 from batch_engine.core.state.registry import Registry
-from batch_engine.local.engine import RandomIds
-from batch_engine.local.store import SCHEMA_VERSION, Announcement, Store, StoreError
+from batch_engine.local.engine.engine import RandomIds
+from batch_engine.local.store.store import SCHEMA_VERSION, Announcement, Store, StoreError
 
 NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "8"}]
 CONTAINER = {"image": "i", "command": ["c"], "resourceRequirements": NEEDS}

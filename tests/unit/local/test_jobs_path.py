@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_engine.local.environment import jobs_path
+from batch_engine.local.base.job_environment import jobs_path
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from batch_engine.local.bare import build_bare_engine
-from batch_engine.local.image import ImageConfig
-from batch_engine.local.launch import NoSecrets, Places, StartError, launch_message, resolve_secrets
-from batch_engine.local.ports import ClientError
-from batch_engine.local.runtime import RuntimeUnavailableError
+from batch_engine.local.base.image import ImageConfig
+from batch_engine.local.base.launch import NoSecrets, Places, StartError, launch_message, resolve_secrets
+from batch_engine.local.base.ports import ClientError
+from batch_engine.local.runtimes.protocol import RuntimeUnavailableError
+from batch_engine.local.server.bare import build_bare_engine
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change users")
 

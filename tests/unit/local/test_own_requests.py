@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_engine.local import instance_capacity, interrupt
+from batch_engine.local.engine import instance_capacity, interrupt
 
 
 def unasked(*_):

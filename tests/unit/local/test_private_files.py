@@ -6,11 +6,11 @@ import stat
 import pytest
 
 from batch_cli.demo.folders import fresh_folder
-from batch_engine.local import private_files
-from batch_engine.local.bare import build_bare_engine
-from batch_engine.local.cloud_deliveries import Deliveries
-from batch_engine.local.private_files import make_private_file, make_private_folder
-from batch_engine.local.server_state import exclusive
+from batch_engine.local.base import private_files
+from batch_engine.local.base.private_files import make_private_file, make_private_folder
+from batch_engine.local.delivery.deliveries import Deliveries
+from batch_engine.local.server.bare import build_bare_engine
+from batch_engine.local.server.state import exclusive
 
 
 @pytest.fixture(autouse=True)

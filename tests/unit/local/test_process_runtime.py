@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batch_engine.local.launch import MARKS
-from batch_engine.local.process_runtime import RunnerProcess
+from batch_engine.local.base.launch import MARKS
+from batch_engine.local.runtimes.process_runtime import RunnerProcess
 from tests.support import wait_for
 
 DEADLINE_S = 30

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from batch_engine.local.runner.spares import MAX_SPARES, Spares
+from batch_engine.local.runtimes.runner.spares import MAX_SPARES, Spares
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.core.model.model import JobStatus
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
-from batch_engine.local.engine import RandomIds
-from batch_engine.local.store import Store
-from batch_engine.local.store_schema import SCHEMA_VERSION
+from batch_engine.local.engine.engine import RandomIds
+from batch_engine.local.store.schema import SCHEMA_VERSION
+from batch_engine.local.store.store import Store
 
 FILES = Path(__file__).parent / "state_files"
 STATUSES = {"j0": "SUCCEEDED", "j1": "STARTING", "j2": "RUNNING", "j3": "RUNNABLE", "j4": "RUNNABLE"}

@@ -14,9 +14,9 @@ from batch_engine.core.model.ids import Arns
 from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
-from batch_engine.local.engine import RandomIds
-from batch_engine.local.store import SCHEMA_VERSION, Announcement, Store, StoreError
-from batch_engine.local.store_schema import bring_up_to_date
+from batch_engine.local.engine.engine import RandomIds
+from batch_engine.local.store.schema import bring_up_to_date
+from batch_engine.local.store.store import SCHEMA_VERSION, Announcement, Store, StoreError
 
 
 def core(registry):

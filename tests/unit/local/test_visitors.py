@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_engine.local.visitors import refusal
+from batch_engine.local.api.browser_guard import refusal
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Calls to other services of the local cloud: logs, secrets, permissions."""

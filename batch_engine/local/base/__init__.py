@@ -1,0 +1,1 @@
+"""What every other folder uses: ports, files, images and the environment of jobs."""

@@ -1,0 +1,250 @@
+"""What starts an attempt: from a job to its command, its environment, its mounts, limits and user."""
+
+import grp
+import os
+import pwd
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batch_engine.core.model.model import Job
+from batch_engine.local.base.image import ImageConfig
+from batch_engine.local.base.ports import ClientError, SecretSource
+
+SHARED_FOLDER = "file-systems"
+# An orphan of an attempt is known by these entries of its environment.
+MARKS = ("AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT")
+
+
+class StartError(Exception):
+    """The command could not be started; the text says why, in the form of an ECS ``reason``."""
+
+
+class NoSecrets:
+    """There is neither Secrets Manager nor Parameter Store: jobs that name secrets do not start."""
+
+    def resolve(self, value_from: str, execution_role: str | None) -> str:
+        """Refuse."""
+        raise ClientError(f"{execution_role} cannot read {value_from}: only AWS Batch runs here")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where on this machine an attempt's files are.
+
+    Args:
+        scratch: its own folder: made for it, and removed when it ends.
+        log: takes what it prints.
+        shared: holds a folder for each file system that outlives jobs.
+    """
+
+    scratch: str
+    log: str
+    shared: Path
+
+
+def launch_message(
+    job: Job, image: ImageConfig | None, environment: Mapping[str, str], places: Places
+) -> dict[str, Any]:
+    """What the runner is told.
+
+    Raises:
+        StartError: the job asks for what this machine cannot give.
+    """
+    refuse_unusable(job.container, environment)
+    return {
+        "key": (job.id, job.attempt.number),
+        "argv": command_of(job, image),
+        "env": dict(environment),
+        "scratch": places.scratch,
+        "log": places.log,
+        "memory_bytes": job.memory_mib * 1024 * 1024,
+        "marks": MARKS,
+        "setup": _setup(job.container, places),
+    }
+
+
+def refuse_unusable(container: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+    """Refuse what no program can be given: it would cost the runner its life, and every attempt with it.
+
+    Args:
+        container: what the job asks for.
+        variables: its whole environment, which may hold more than the job names.
+
+    Raises:
+        StartError: a text holds a null byte or half a character, or a variable's name is empty or holds an
+            equals sign.
+    """
+    # Asked at every start, and looked for only where there may be one.
+    if "\\x00" in repr(container) and (place := next(_nulls(container), None)) is not None:
+        raise StartError(f"CannotStartContainerError: {place} holds a null byte")
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in name or "\0" in value:
+            what = "holds a null byte" if "\0" in name + value else "needs a name without an equals sign"
+            raise StartError(f"CannotStartContainerError: environment variable {name!r} {what}")
+        try:
+            _ = value.isascii() or os.fsencode(value)
+        except UnicodeEncodeError:
+            # A secret may: what a request says has been checked.
+            raise StartError(
+                f"CannotStartContainerError: environment variable {name!r} holds a lone surrogate"
+            ) from None
+
+
+def _nulls(value: object, place: str = "") -> Iterator[str]:
+    if isinstance(value, str):
+        if "\0" in value:
+            yield place
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _nulls(item, f"{place}.{name}" if place else str(name))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _nulls(item, f"{place}[{index}]")
+
+
+CDK_ASSETS = "-container-assets-"
+"""Stands in the name of the ECR repository to which the CDK publishes images."""
+
+
+def command_of(job: Job, image: ImageConfig | None) -> list[str]:
+    """ENTRYPOINT and the job's command; the image's CMD where the job gives none."""
+    name = job.container["image"]
+    known = image or ImageConfig()
+    command = [*known.entrypoint, *(job.container["command"] or known.command)]
+    if not command:
+        raise StartError(
+            f"CannotStartContainerError: no command specified, and image {name} is none of the assembly's "
+            "container assets, so what it would run is not known here"
+        )
+    if image is None and (text := missing_asset(job)) is not None:
+        # Without the image's ENTRYPOINT its arguments would be taken for a program.
+        raise StartError(text)
+    return command
+
+
+def missing_asset(job: Job) -> str | None:
+    """Why an image cannot be had that is none of the assembly's assets; None where it may be elsewhere."""
+    if CDK_ASSETS not in job.container["image"]:
+        return None
+    return (
+        "CannotPullContainerError: the image is an asset of the CDK, but its Dockerfile is not in the "
+        "assembly of this server: start it with --assembly, and the cdk.out that was deployed"
+    )
+
+
+def resolve_secrets(job: Job, source: SecretSource) -> dict[str, str]:
+    """The variables that a container's ``secrets`` become.
+
+    Raises:
+        StartError: one of them cannot be read.
+    """
+    variables = {}
+    for secret in job.container.get("secrets") or []:
+        try:
+            role = job.container.get("executionRoleArn")
+            variables[secret["name"]] = source.resolve(secret["valueFrom"], role)
+        except ClientError as error:
+            raise StartError(
+                "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
+                f"retrieval failed: {error.message}"
+            ) from error
+    return variables
+
+
+def _setup(container: Mapping[str, Any], places: Places) -> dict[str, Any] | None:
+    """What the attempt needs to be given before its command starts; None for a plain process."""
+    folders: list[str] = []
+    mounts = _mounts(container, places, folders)
+    limits = [
+        (limit["name"], int(limit["softLimit"]), int(limit["hardLimit"]))
+        for limit in container.get("ulimits") or []
+    ]
+    user = _user(container.get("user"))
+    if not mounts and not limits and user is None:
+        return None
+    return {"mounts": mounts, "limits": limits, "user": user, "folders": folders}
+
+
+def _mounts(
+    container: Mapping[str, Any], places: Places, folders: list[str]
+) -> list[tuple[str, str, bool, bool]]:
+    """Source, place, whether it is read-only, and whether the job may run without it."""
+    volumes = {volume["name"]: volume for volume in container.get("volumes") or []}
+    mounts: list[tuple[str, str, bool, bool]] = []
+    for mount in container.get("mountPoints") or []:
+        name, target = mount.get("sourceVolume") or "", mount.get("containerPath") or ""
+        if not target.startswith("/"):
+            raise StartError(f"CannotCreateContainerError: containerPath must be absolute, got {target!r}")
+        read_only = bool(mount.get("readOnly"))
+        source = volume_source(volumes.get(name, {}), places.shared)
+        if source is None:
+            # A process has the machine's own /scratch or /tmp: an empty volume is a comfort, not a need.
+            source = os.path.join(places.scratch, "volumes", os.path.basename(name) or "unnamed")
+            folders.append(source)
+            mounts.append((source, target, read_only, True))
+        elif source != target or read_only:
+            mounts.append((source, target, read_only, False))
+    for entry in (container.get("linuxParameters") or {}).get("tmpfs") or []:
+        mounts.append(("", entry["containerPath"], False, True))  # noqa: PERF401 - its kin stand above
+    return mounts
+
+
+def volume_source(volume: Mapping[str, Any], shared: Path) -> str | None:
+    """Where a volume's files are; None for one that starts empty.
+
+    A file system is a folder of this machine that outlives its jobs; an access point is one inside it.
+    """
+    if efs := volume.get("efsVolumeConfiguration"):
+        point = (efs.get("authorizationConfig") or {}).get("accessPointId")
+        return _shared_folder(shared, efs["fileSystemId"], efs.get("rootDirectory"), point)
+    if s3 := volume.get("s3filesVolumeConfiguration"):
+        point = (s3.get("accessPointArn") or "").rpartition("/")[2]
+        return _shared_folder(shared, s3["fileSystemArn"].rpartition("/")[2], s3.get("rootDirectory"), point)
+    path: str | None = (volume.get("host") or {}).get("sourcePath")
+    if path and not os.path.exists(path):
+        raise StartError(f"CannotCreateContainerError: host path {path} does not exist on this machine")
+    return path or None
+
+
+def _shared_folder(shared: Path, file_system: str, root: str | None, access_point: str | None) -> str:
+    name = os.path.basename(file_system)
+    if name in ("", ".", ".."):
+        raise StartError(f"CannotCreateContainerError: {file_system!r} is not the id of a file system")
+    base = (shared / name).resolve()
+    folder = base / "access-points" / os.path.basename(access_point) if access_point else base
+    folder = Path(os.path.normpath(folder / (root or "/").lstrip("/")))
+    if not folder.is_relative_to(base):
+        raise StartError(f"CannotCreateContainerError: rootDirectory {root} leaves its file system")
+    folder.mkdir(parents=True, exist_ok=True)
+    return str(folder)
+
+
+def _user(given: str | None) -> tuple[int, int] | None:
+    """The ids to run under; None where this process may not choose, or nothing is asked for."""
+    if not given or os.geteuid() != 0:
+        return None
+    name, _, group = given.partition(":")
+    try:
+        if name.isdecimal():
+            user_id = int(name)
+            group_id = pwd.getpwuid(user_id).pw_gid if not group and _is_known(user_id) else 0
+        else:
+            entry = pwd.getpwnam(name)
+            user_id, group_id = entry.pw_uid, entry.pw_gid
+        if group:
+            group_id = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise StartError(
+            f"CannotStartContainerError: unable to find user {given}: no matching entries in passwd file"
+        ) from None
+    return user_id, group_id
+
+
+def _is_known(user_id: int) -> bool:
+    try:
+        pwd.getpwuid(user_id)
+    except KeyError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""Batch resources in CloudFormation stacks, and resource types that MiniStack lacks."""

@@ -1,0 +1,261 @@
+"""The ``AWS::Batch::*`` resource types of CloudFormation, carried out through the AWS Batch API.
+
+Each method is what one of CloudFormation's resource handlers does; the rules of update and replacement are
+those of the resource schemas. CloudFormation itself (ours is MiniStack's) orders the resources, keeps records
+of the stack and deletes what an update replaced once the rest of the update has succeeded.
+"""
+
+import contextlib
+import secrets
+import string
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch_engine import translation as cfn
+from batch_engine.local.base.ports import BatchService, ClientError
+from batch_engine.local.cloudformation import updates
+from batch_engine.local.cloudformation.kept_revisions import KeptRevisions
+from batch_engine.local.cloudformation.types import RESOURCE_TYPES
+
+# What AWS Batch says while an earlier change of the resource is still under way: worth another try.
+_BEING_MODIFIED = "resource is being modified"
+# What CloudFormation gives a resource whose schema names no timeoutInMinutes, as none of AWS Batch's does. An
+# update that replaces instances takes as long as their jobs: 30 minutes unless its policy says otherwise.
+_STABILISE_TIMEOUT_S = 7200.0
+_POLL_S = 0.05
+_POLL_MAX_S = 1.0
+_NAME_LENGTH_MAX = 128
+_SUFFIX_LENGTH = 16
+
+
+class ResourceError(Exception):
+    """CloudFormation could not create, update or delete a resource; the text is the event's reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What CloudFormation keeps of a resource: what ``Ref`` and ``Fn::GetAtt`` answer."""
+
+    physical_id: str
+    attributes: dict[str, str]
+
+
+@dataclass(slots=True)
+class StackResources:
+    """Creates, updates and deletes the ``AWS::Batch::*`` resources of stacks.
+
+    Thread-safe as the service is. Calls wait until the resource has settled: keep them off event loops.
+
+    Args:
+        service: the AWS Batch API.
+        sleep: waits some seconds between two looks at a resource.
+        clock: seconds, monotonic; bounds the waiting.
+        kept_revisions: what ``SkipDeregisterOnUpdate`` keeps when an update cleans up.
+    """
+
+    service: BatchService
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+    kept_revisions: KeptRevisions = field(default_factory=KeptRevisions)
+
+    def create(self, resource_type: str, logical_id: str, properties: Mapping[str, Any]) -> Resource:
+        """Create a resource and wait until it is usable.
+
+        Raises:
+            ResourceError: a property is wrong, AWS Batch refused, or the resource became ``INVALID``.
+        """
+        return self._create(resource_type, properties, generated_name(logical_id))
+
+    def update(
+        self,
+        resource_type: str,
+        physical_id: str,
+        logical_id: str,
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+    ) -> Resource:
+        """Update a resource in place, or create its replacement.
+
+        A physical id that differs from the given one says that the resource was replaced: the caller deletes
+        the old one when the whole update has succeeded.
+
+        Raises:
+            ResourceError: a property is wrong, AWS Batch refused, or a resource with a name of its own would
+                have to be replaced.
+        """
+        if resource_type == cfn.JOB_DEFINITION:
+            return self._revise(physical_id, logical_id, old, new)
+        if updates.requires_replacement(resource_type, old, new):
+            _refuse_replacing_a_custom_name(resource_type, physical_id, old, new)
+            return self._create(resource_type, new, generated_name(logical_id))
+        for operation, request in self._translated(updates.requests, resource_type, physical_id, old, new):
+            self._modify(operation, request)
+        self._wait_until_valid(resource_type, physical_id)
+        return self._resource(resource_type, physical_id)
+
+    def delete(self, resource_type: str, physical_id: str) -> None:
+        """Delete a resource and wait until it is gone; one that is gone already is no error.
+
+        Raises:
+            ResourceError: AWS Batch refused, as for a compute environment that a queue still uses.
+        """
+        kind = RESOURCE_TYPES[resource_type]
+        if resource_type == cfn.JOB_DEFINITION:
+            self._deregister(physical_id)
+        elif kind.disabled_first:
+            self._disable_and_delete(resource_type, physical_id)
+        elif self._describe(resource_type, physical_id):
+            self._modify(kind.delete, {kind.reference: physical_id})
+
+    def _create(self, resource_type: str, properties: Mapping[str, Any], name: str) -> Resource:
+        operation, request = self._translated(cfn.create_request, resource_type, properties, name=name)
+        response = self._call(operation, request)
+        arn = str(response[RESOURCE_TYPES[resource_type].arn_member])
+        try:
+            self._wait_until_valid(resource_type, arn)
+        except ResourceError:
+            # The stack has no record yet of a resource whose creation failed, so nobody else would remove it.
+            with contextlib.suppress(ResourceError):
+                self.delete(resource_type, arn)
+            raise
+        return self._resource(resource_type, arn)
+
+    def _resource(self, resource_type: str, arn: str) -> Resource:
+        kind = RESOURCE_TYPES[resource_type]
+        attributes = {kind.arn: arn}
+        if kind.counters:
+            described = self._describe(resource_type, arn) or {}
+            attributes |= {name: str(described[member]) for name, member in kind.counters.items()}
+        return Resource(physical_id=arn, attributes=attributes)
+
+    def _revise(
+        self, physical_id: str, logical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+    ) -> Resource:
+        name_property = cfn.NAME_PROPERTIES[cfn.JOB_DEFINITION]
+        renamed = old.get(name_property) != new.get(name_property)
+        name = generated_name(logical_id) if renamed else _name_of(physical_id)
+        revision = self._create(cfn.JOB_DEFINITION, new, name)
+        policy = new.get("ResourceRetentionPolicy") or {}
+        if not renamed and cfn.is_true(policy.get("SkipDeregisterOnUpdate")):
+            self.kept_revisions.keep(revision.physical_id, physical_id)
+        return revision
+
+    def _deregister(self, physical_id: str) -> None:
+        # A rollback deletes the new revision: from then on the old one is the stack's again.
+        self.kept_revisions.rolled_back(physical_id)
+        if self.kept_revisions.cleaned_up(physical_id):
+            return
+        active = self._describe(cfn.JOB_DEFINITION, physical_id)
+        if active and active.get("status") == "ACTIVE":
+            self._call("DeregisterJobDefinition", {"jobDefinition": physical_id})
+
+    def _disable_and_delete(self, resource_type: str, physical_id: str) -> None:
+        kind = RESOURCE_TYPES[resource_type]
+        described = self._describe(resource_type, physical_id)
+        if described is None or described.get("status") == "DELETED":
+            return
+        if described.get("status") != "DELETING":
+            if described.get("state") != "DISABLED":
+                self._modify(kind.update, {kind.reference: physical_id, "state": "DISABLED"})
+                self._wait(resource_type, physical_id, lambda now: now is None or now["status"] != "UPDATING")
+            self._modify(kind.delete, {kind.reference: physical_id})
+        left = self._wait(
+            resource_type, physical_id, lambda now: now is None or now["status"] in {"DELETED", "INVALID"}
+        )
+        if left is not None and left["status"] == "INVALID":
+            reason = left.get("statusReason", "no reason given")
+            raise ResourceError(f"{resource_type} {_name_of(physical_id)} was not deleted: {reason}")
+
+    def _describe(self, resource_type: str, physical_id: str) -> dict[str, Any] | None:
+        kind = RESOURCE_TYPES[resource_type]
+        if kind.described_in is not None:
+            listed = self._call(kind.describe, {kind.describe_by: [physical_id]})[kind.described_in]
+            return listed[0] if listed else None
+        try:
+            return self.service.call(kind.describe, {kind.describe_by: physical_id})
+        except ClientError:
+            # Of an ARN that AWS Batch gave out itself, all that it refuses is one that is gone.
+            return None
+
+    def _wait_until_valid(self, resource_type: str, physical_id: str) -> None:
+        if not RESOURCE_TYPES[resource_type].settles:
+            return
+        settled = self._wait(
+            resource_type, physical_id, lambda now: now is None or now["status"] in {"VALID", "INVALID"}
+        )
+        if settled is None or settled["status"] == "INVALID":
+            reason = settled.get("statusReason", "no reason given") if settled else "it was deleted"
+            raise ResourceError(f"{resource_type} {_name_of(physical_id)} did not become VALID: {reason}")
+
+    def _wait(
+        self, resource_type: str, physical_id: str, done: Callable[[dict[str, Any] | None], bool]
+    ) -> dict[str, Any] | None:
+        deadline = self.clock() + _STABILISE_TIMEOUT_S
+        pause = _POLL_S
+        while not done(now := self._describe(resource_type, physical_id)):
+            if self.clock() > deadline:
+                status = now["status"] if now else "gone"
+                raise ResourceError(
+                    f"{resource_type} {_name_of(physical_id)} did not settle within "
+                    f"{_STABILISE_TIMEOUT_S:.0f} s, its status is {status}"
+                )
+            self.sleep(pause)
+            pause = min(pause * 2, _POLL_MAX_S)
+        return now
+
+    def _modify(self, operation: str, request: dict[str, Any]) -> None:
+        """Carry out a change; wait for an earlier one that is still under way."""
+        deadline = self.clock() + _STABILISE_TIMEOUT_S
+        pause = _POLL_S
+        while True:
+            try:
+                self._call(operation, request)
+                return
+            except ResourceError as error:
+                if _BEING_MODIFIED not in str(error) or self.clock() > deadline:
+                    raise
+            self.sleep(pause)
+            pause = min(pause * 2, _POLL_MAX_S)
+
+    def _call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self.service.call(operation, request)
+        except ClientError as error:
+            raise ResourceError(
+                f'Resource handler returned message: "{error.message}" '
+                f"(Service: Batch, Operation: {operation}, Status Code: 400)"
+            ) from error
+
+    @staticmethod
+    def _translated(translate: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return translate(*args, **kwargs)
+        except cfn.PropertyError as error:
+            raise ResourceError(f"Properties validation failed: {error}") from error
+
+
+def generated_name(logical_id: str) -> str:
+    """Make up a name as CloudFormation does where there is none: the logical id and a random suffix."""
+    alphabet = string.ascii_letters + string.digits
+    suffix = "".join(secrets.choice(alphabet) for _ in range(_SUFFIX_LENGTH))
+    return f"{logical_id[: _NAME_LENGTH_MAX - _SUFFIX_LENGTH - 1]}-{suffix}"
+
+
+def _name_of(arn: str) -> str:
+    """``media`` for ``arn:aws:batch:...:job-definition/media:3``."""
+    return arn.rsplit("/", 1)[-1].split(":", 1)[0]
+
+
+def _refuse_replacing_a_custom_name(
+    resource_type: str, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> None:
+    name = new.get(cfn.NAME_PROPERTIES[resource_type])
+    if resource_type == cfn.QUOTA_SHARE and old.get("JobQueue") != new.get("JobQueue"):
+        return  # a share's name is its queue's own: the new one stands in another queue
+    if name and name == old.get(cfn.NAME_PROPERTIES[resource_type]):
+        raise ResourceError(
+            "CloudFormation cannot update a stack when a custom-named resource requires replacing. "
+            f"Rename {physical_id} and update the stack again."
+        )

@@ -1,0 +1,1 @@
+"""Deliveries to targets: EventBridge, Scheduler and Step Functions that submit jobs."""

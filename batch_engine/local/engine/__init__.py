@@ -1,0 +1,1 @@
+"""Carries out what the core decides: attempts, timers, logs, events. It knows no HTTP and no MiniStack."""

@@ -1,0 +1,115 @@
+"""Carries the lines of running jobs to CloudWatch Logs while they run."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+
+from batch_engine.core.model.log_destination import LogDestination
+from batch_engine.local.base.ports import LogSink
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 0.3
+CHUNK_BYTES = 1 << 20
+MAX_LINE_BYTES = 256 * 1024
+
+
+@dataclass(slots=True)
+class _Tail:
+    path: str
+    destination: LogDestination
+    offset: int = 0
+    rest: bytes = b""
+    is_finished: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class LogShipper:
+    """Follows one file for each running attempt, on a thread of its own.
+
+    Args:
+        sink: CloudWatch Logs.
+    """
+
+    def __init__(self, sink: LogSink) -> None:
+        self._sink = sink
+        self._tails: dict[str, _Tail] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="batch-logs", daemon=True)
+
+    def start(self) -> None:
+        """Start following."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send what is there, then end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def follow(self, path: str, destination: LogDestination) -> None:
+        """Follow a file from its beginning."""
+        with self._lock:
+            self._tails[path] = _Tail(path, destination)
+
+    def forget(self, path: str) -> None:
+        """Stop following a file that has stayed empty."""
+        with self._lock:
+            self._tails.pop(path, None)
+
+    def finish(self, path: str) -> None:
+        """Send the rest of a file whose writer has ended, and stop following it.
+
+        When this returns the lines are in CloudWatch Logs.
+        """
+        with self._lock:
+            tail = self._tails.pop(path, None)
+        if tail is not None:
+            with tail.lock:
+                self._ship(tail, last=True)
+                tail.is_finished = True
+
+    def _run(self) -> None:
+        while not self._stopping.wait(POLL_S):
+            self._ship_all()
+        self._ship_all()
+
+    def _ship_all(self) -> None:
+        with self._lock:
+            tails = list(self._tails.values())
+        for tail in tails:
+            # A slow delivery holds up its own stream only.
+            with tail.lock:
+                if not tail.is_finished:
+                    self._ship(tail, last=False)
+
+    def _ship(self, tail: _Tail, *, last: bool) -> None:
+        """Send the lines that are complete; at the end, and past the longest line, also what is not."""
+        while True:
+            try:
+                with open(tail.path, "rb") as file:
+                    file.seek(tail.offset)
+                    chunk = file.read(CHUNK_BYTES)
+            except FileNotFoundError:
+                return  # its attempt has just ended and printed nothing
+            tail.offset += len(chunk)
+            *lines, tail.rest = (tail.rest + chunk).split(b"\n")
+            if tail.rest and (len(tail.rest) > MAX_LINE_BYTES or (last and len(chunk) < CHUNK_BYTES)):
+                lines.append(tail.rest)
+                tail.rest = b""
+            self._send(tail.destination, lines)
+            if len(chunk) < CHUNK_BYTES:
+                return
+
+    def _send(self, destination: LogDestination, lines: list[bytes]) -> None:
+        now_ms = time.time_ns() // 1_000_000
+        # CloudWatch Logs takes no empty event; the awslogs driver leaves blank lines out as well.
+        events = [(now_ms, line.decode(errors="replace").rstrip("\r")) for line in lines if line.strip()]
+        if not events:
+            return
+        try:
+            self._sink.put(destination.group, destination.stream, events)
+        except Exception:
+            logger.exception("%d lines of %s were not delivered", len(events), destination.stream)

@@ -1,0 +1,158 @@
+"""Which runtime jobs get: the choice on the command line, and what it comes to on this machine."""
+
+import asyncio
+import hashlib
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch_engine.core.model.model import Job
+from batch_engine.local.base.image import AssemblyImages
+from batch_engine.local.base.job_environment import Surroundings, container_environment
+from batch_engine.local.runtimes.containers.arguments import ContainerLaunch, container_launch
+from batch_engine.local.runtimes.containers.cli import ContainerCli, find_cli
+from batch_engine.local.runtimes.containers.clients import Clients
+from batch_engine.local.runtimes.containers.runner import ContainerRunner
+from batch_engine.local.runtimes.containers.watch import sweep
+from batch_engine.local.runtimes.process_runtime import ProcessRuntime
+from batch_engine.local.runtimes.protocol import Given, Runtime, RuntimeUnavailableError
+from batch_engine.local.runtimes.runner.frames import Message
+
+logger = logging.getLogger(__name__)
+
+CHOICES = ("process", "container", "auto")
+DATA_LABEL = "batch-stack.data"
+RUN_LABEL = "batch-stack.run"
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeChoice:
+    """What jobs run as.
+
+    Args:
+        cli: what runs their containers; None where they are processes.
+    """
+
+    cli: ContainerCli | None = None
+
+    def __str__(self) -> str:
+        """What it is, to a person."""
+        if self.cli is None:
+            return "process"
+        return f"container ({self.cli.version})" + (f"; {self.cli.warning}" if self.cli.warning else "")
+
+
+def choose(asked: str, container_cli: str | None = None) -> RuntimeChoice:
+    """Settle what jobs run as, before anything is started.
+
+    Args:
+        asked: ``process``, ``container``, or ``auto``: containers where a command line for them works.
+        container_cli: which one; see ``find_cli``.
+
+    Raises:
+        RuntimeUnavailableError: there is no such runtime, or it does not work here.
+    """
+    if asked not in CHOICES:
+        raise RuntimeUnavailableError(f"runtime must be one of {', '.join(CHOICES)}, got {asked}")
+    if asked == "process":
+        return RuntimeChoice()
+    try:
+        choice = RuntimeChoice(find_cli(container_cli))
+    except RuntimeUnavailableError as error:
+        if asked == "container" or container_cli is not None:
+            raise
+        logger.info("jobs run as processes: %s", error)
+        return RuntimeChoice()
+    if choice.cli is not None and choice.cli.warning is not None:
+        logger.warning("%s", choice.cli.warning)
+    return choice
+
+
+class ContainerRuntime:
+    """Jobs as containers; it implements ``Runtime``.
+
+    Args:
+        cli: what runs them.
+        images: finds how images are made.
+        around: what every job is told of this machine.
+        data_dir: whose containers they are: what an earlier server of this folder left is removed.
+        host_vcpus: how many vCPUs all jobs together may use.
+    """
+
+    name = "container"
+
+    def __init__(
+        self,
+        cli: ContainerCli,
+        images: AssemblyImages,
+        around: Surroundings,
+        *,
+        data_dir: Path,
+        host_vcpus: float,
+    ) -> None:
+        self._cli = cli
+        self._images = images
+        self._around = around
+        self._host_vcpus = host_vcpus
+        digest = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()
+        self._data_label = f"{DATA_LABEL}={digest[:32]}"
+
+    def clear(self) -> None:
+        """Remove what an earlier server of this data folder left.
+
+        Raises:
+            RuntimeUnavailableError: something of it may still run.
+        """
+        problem = sweep(self._cli.words, self._data_label, self._cli.environment)
+        if problem is not None:
+            raise RuntimeUnavailableError(f"containers of an earlier run cannot be removed: {problem}")
+
+    def is_quick(self, job: Job) -> bool:  # noqa: ARG002 - the protocol's
+        """Manifests are read for every job: never on the engine's time."""
+        return False
+
+    def prepare(self, job: Job, given: Given) -> ContainerLaunch:
+        """What the runner is told; see ``Runtime``."""
+        asset = self._images.asset(job.container["image"])
+        variables = container_environment(job, self._around, given.credentials_url) | dict(given.secrets)
+        return container_launch(
+            job,
+            asset,
+            variables,
+            given.places,
+            dialect=self._cli.dialect,
+            host_vcpus=self._host_vcpus,
+        )
+
+    def open(
+        self,
+        reported: Callable[[list[Message]], None],
+        lost: Callable[[], None],  # noqa: ARG002 - it lives in this process, and dies with it only
+        loop: asyncio.AbstractEventLoop | None,  # noqa: ARG002 - its clients have threads anyway
+    ) -> ContainerRunner:
+        """Have a runner; see ``Runtime``."""
+        run_label = f"{RUN_LABEL}={uuid.uuid4().hex}"
+        clients = Clients(self._cli, run_label)
+        return ContainerRunner(clients, (self._data_label, run_label), reported)
+
+
+def build_runtime(
+    choice: RuntimeChoice,
+    images: AssemblyImages,
+    around: Surroundings,
+    *,
+    data_dir: Path,
+    host_vcpus: float,
+) -> Runtime:
+    """The runtime of one engine, whose data folder nobody else uses; parameters as for ``ContainerRuntime``.
+
+    Raises:
+        RuntimeUnavailableError: containers of an earlier run cannot be removed.
+    """
+    if choice.cli is None:
+        return ProcessRuntime(images, around)
+    runtime = ContainerRuntime(choice.cli, images, around, data_dir=data_dir, host_vcpus=host_vcpus)
+    runtime.clear()
+    return runtime

@@ -1,0 +1,1 @@
+"""The one place that touches MiniStack: the rest of AWS on this machine."""

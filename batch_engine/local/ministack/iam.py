@@ -1,0 +1,273 @@
+"""Identity on this machine: roles that services take, and what whoever asks is allowed to do.
+
+MiniStack evaluates the policies. What it leaves out is added here: the resources and condition keys of AWS
+Batch, and the roles that rules, schedules, state machines and jobs act under.
+"""
+
+import json
+import secrets
+import string
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+from batch_engine.local.aws.batch_permissions import Check
+from batch_engine.local.aws.client import CallError, InProcessClient
+from batch_engine.local.base.ports import ClientError, Credentials
+from batch_engine.local.ministack.internals import Internal
+
+_SESSION_S = 3600
+_KEY_ALPHABET = string.ascii_uppercase + "234567"
+
+Query = dict[str, list[str]]
+
+
+class Iam:
+    """MiniStack's IAM and STS. Every method must run on the event loop, in the account's scope.
+
+    Args:
+        internals: MiniStack's.
+        client: calls IAM.
+        account: the 12-digit AWS account that everything belongs to.
+        region: the AWS Region.
+    """
+
+    def __init__(
+        self, internals: Mapping[str, Internal], client: InProcessClient, account: str, region: str
+    ) -> None:
+        self._internals = internals
+        self._client = client
+        self._account = account
+        self._region = region
+
+    def enforce(self) -> None:
+        """Complete what MiniStack itself checks on every request, now that it checks at all."""
+        # The loopback stands for the TLS endpoints of AWS: policies that demand TLS are about the wire, and
+        # there is none here. The bootstrap's own bucket denies everything else.
+        pin = self._internals["pin_request_origin"]
+        original_pin = pin.value
+        pin.replace(lambda source_ip, _secure: original_pin(source_ip, True))
+        # AWS Batch is checked by us, with its resources; of these requests it checks the signature alone.
+        self._internals["SERVICE_TO_IAM_NAMESPACE"].value.pop("batch", None)
+        extract = self._internals["extract_resource_arn"]
+        original_extract = extract.value
+
+        def extract_resource_arn(service: str, *request: Any) -> str:
+            found: str = original_extract(service, *request)
+            body, region, account = request[3], request[5], request[6]
+            return listed_resource(service, body, region, account) if found == "*" else found
+
+        extract.replace(extract_resource_arn)
+        actions = self._internals["extract_iam_action"]
+        original_actions = actions.value
+
+        def extract_iam_action(service: str, *request: Any) -> str | None:
+            found: str | None = original_actions(service, *request)
+            return budget_action(found) if found and service == "budgets" else found
+
+        actions.replace(extract_iam_action)
+
+    def denial(self, headers: Mapping[str, str], query: Query, check: Check) -> str | None:
+        """Why the signer of the current request may not do something; None where it may.
+
+        Args:
+            headers: the request's, names in lower case.
+            query: the request's.
+            check: what it asks for.
+        """
+        return self._denial(self._internals["extract_access_key_id"].value(headers, query), check)
+
+    async def role_denial(
+        self, role_arn: str, checks: Iterable[Check], *, service: str, source_arn: str
+    ) -> str | None:
+        """Why a role may not do something on behalf of a service; None where it may do everything.
+
+        Args:
+            role_arn: the role.
+            checks: what it is needed for.
+            service: who takes it, such as ``events.amazonaws.com``.
+            source_arn: on behalf of which resource.
+
+        Raises:
+            ClientError: the service cannot take the role.
+        """
+        taken = await self.assume(
+            role_arn, source_arn.rsplit("/", 1)[-1], service=service, source_arn=source_arn
+        )
+        denials = (self._denial(taken.access_key_id, check) for check in checks)
+        return next((denial for denial in denials if denial is not None), None)
+
+    def _denial(self, access_key_id: str, check: Check) -> str | None:
+        denied = self._internals["enforce"].value(
+            access_key_id,
+            check.action,
+            check.action.partition(":")[0],
+            self._region,
+            resource_arn=check.resource,
+            service_context=dict(check.context),
+        )
+        if denied is None:
+            return None
+        if isinstance(denied, self._internals["AuthError"].value):
+            return str(denied.message)
+        return denial_text(denied.principal_arn, check, explicit=denied.decision == "Deny")
+
+    async def assume(self, role_arn: str, session_name: str, *, service: str, source_arn: str) -> Credentials:
+        """Have an AWS service take a role.
+
+        Args:
+            role_arn: the role.
+            session_name: tells this session from others of the role.
+            service: who takes it, such as ``ecs-tasks.amazonaws.com``.
+            source_arn: on behalf of which resource; ``aws:SourceArn`` in the role's trust policy.
+
+        Raises:
+            ClientError: the role does not exist, or does not trust the service.
+        """
+        try:
+            role = (await self._client.call("iam", "GetRole", RoleName=role_arn.rsplit("/", 1)[-1]))["Role"]
+        except CallError as error:
+            raise ClientError(f"Role {role_arn} cannot be assumed: {error}") from error
+        if role["Arn"] != role_arn:
+            raise ClientError(f"Role {role_arn} does not exist; one of its name is {role['Arn']}")
+        context = self._internals["EvalContext"].value(
+            principal_arn=service,
+            principal_type="Service",
+            principal_account=self._account,
+            action="sts:AssumeRole",
+            resource_arn=role_arn,
+            region=self._region,
+            service_context={"aws:sourceaccount": self._account, "aws:sourcearn": source_arn},
+        )
+        document = naming_service(role.get("AssumeRolePolicyDocument"), service)
+        if not self._internals["evaluate_trust_policy"].value(document, service, context):
+            raise ClientError(f"Role {role_arn} does not trust {service}")
+        return self._session(role, session_name)
+
+    async def instance_roles(self, profile: str) -> list[str]:
+        """Name the roles in an instance profile; none where there is no such profile.
+
+        Args:
+            profile: its name or ARN.
+        """
+        name = profile.rsplit("/", 1)[-1]
+        try:
+            found = await self._client.call("iam", "GetInstanceProfile", InstanceProfileName=name)
+        except CallError:
+            return []
+        return [str(role["Arn"]) for role in found["InstanceProfile"]["Roles"]]
+
+    def _session(self, role: Mapping[str, Any], session_name: str) -> Credentials:
+        name = session_name[:64]
+        key = "ASIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(16))
+        expires_s = time.time() + _SESSION_S
+        credentials = Credentials(
+            access_key_id=key,
+            secret_access_key=secrets.token_urlsafe(30),
+            session_token=secrets.token_urlsafe(96),
+            expiration=datetime.fromtimestamp(expires_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        )
+        self._internals["register_session"].value(
+            key,
+            {
+                "Arn": f"arn:aws:sts::{self._account}:assumed-role/{role['RoleName']}/{name}",
+                "UserId": f"{role['RoleId']}:{name}",
+                "SecretAccessKey": credentials.secret_access_key,
+                "SessionToken": credentials.session_token,
+                "Expiration": expires_s,
+                "AccountId": self._account,
+                "PrincipalType": "AssumedRole",
+            },
+        )
+        return credentials
+
+
+def denial_text(principal_arn: str, check: Check, *, explicit: bool) -> str:
+    """Word a denial as AWS does."""
+    why = (
+        "with an explicit deny in an identity-based policy"
+        if explicit
+        else f"because no identity-based policy allows the {check.action} action"
+    )
+    what = f"{check.action} on resource: {check.resource}"
+    return f"User: {principal_arn} is not authorized to perform: {what} {why}"
+
+
+def naming_service(document: object, service: str) -> dict[str, Any]:
+    """Keep of a trust policy what names a service, as being about everybody.
+
+    Args:
+        document: the policy, as JSON text (percent-encoded or not) or parsed.
+        service: such as ``events.amazonaws.com``.
+    """
+    parsed = json.loads(unquote(document)) if isinstance(document, str) else document
+    statements = parsed.get("Statement", []) if isinstance(parsed, Mapping) else []
+    kept = [
+        {**statement, "Principal": "*"}
+        for statement in (statements if isinstance(statements, list) else [statements])
+        if _names(statement.get("Principal"), service)
+    ]
+    return {"Statement": kept}
+
+
+def _names(principal: object, service: str) -> bool:
+    if not isinstance(principal, Mapping):
+        return principal == "*"
+    services = principal.get("Service", [])
+    return service in (services if isinstance(services, list) else [services])
+
+
+def budget_action(operation: str) -> str:
+    """The permission that an operation of AWS Budgets takes: there are but a few, none named like it.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbudgetservice.html
+
+    Args:
+        operation: such as ``budgets:DescribeBudget``.
+    """
+    name = operation.partition(":")[2]
+    if "Tag" in name or "BudgetAction" in name:
+        return operation
+    return "budgets:ViewBudget" if name.startswith("Describe") else "budgets:ModifyBudget"
+
+
+def listed_resource(service: str, body: bytes, region: str, account: str) -> str:
+    """Find the resource of a request that names it in a list of one, as ``ecr:DescribeRepositories`` does.
+
+    Args:
+        service: as in credential scopes.
+        body: the request's.
+        region: the AWS Region.
+        account: the AWS account.
+    """
+    if service == "budgets":
+        return budget_resource(body, account)
+    wording: dict[str, tuple[str, Callable[[str], str]]] = {
+        "ecr": ("repositoryNames", lambda name: f"repository/{name}"),
+        "ssm": ("Names", lambda name: f"parameter/{name.removeprefix('/')}"),
+    }
+    if service not in wording:
+        return "*"
+    member, resource = wording[service]
+    try:
+        names = json.loads(body or b"{}").get(member) or []
+    except (ValueError, AttributeError):
+        return "*"
+    return f"arn:aws:{service}:{region}:{account}:{resource(str(names[0]))}" if len(names) == 1 else "*"
+
+
+def budget_resource(body: bytes, account: str) -> str:
+    """The ARN of the budget that a request names; ``*`` where it names none.
+
+    Args:
+        body: the request's.
+        account: the AWS account.
+    """
+    try:
+        request = json.loads(body or b"{}")
+        name = request.get("BudgetName") or (request.get("Budget") or request["NewBudget"])["BudgetName"]
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return "*"
+    return f"arn:aws:budgets::{account}:budget/{name}"

@@ -1,0 +1,1 @@
+"""What attempts run as: processes of this machine, or containers."""

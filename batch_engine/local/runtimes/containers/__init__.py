@@ -1,0 +1,1 @@
+"""Attempts as containers, through a docker-like command line."""

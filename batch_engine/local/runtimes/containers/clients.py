@@ -1,0 +1,161 @@
+"""The processes of the container command line that a server has under way."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch_engine.local.runtimes.containers import watch
+from batch_engine.local.runtimes.containers.cli import ContainerCli, last_line
+
+_WATCH_TIMEOUT_S = 120.0
+
+
+class ClosedError(RuntimeError):
+    """The server is stopping: no command is started any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def reason(self) -> str:
+        """What went wrong, in one line."""
+        return last_line(self.err) or last_line(self.out) or f"exit code {self.code}"
+
+
+class Clients:
+    """Runs commands, and sees to it that neither they nor their containers outlive the server.
+
+    Args:
+        cli: the container command line.
+        label: ``name=value``, on every container and volume of this server.
+    """
+
+    def __init__(self, cli: ContainerCli, label: str) -> None:
+        self._cli = cli
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._watch = subprocess.Popen(
+            [sys.executable, "-I", "-S", watch.__file__, json.dumps(cli.words), label],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env=dict(cli.environment),
+            start_new_session=True,
+        )
+
+    def run(
+        self, *arguments: str, cwd: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> Done:
+        """Run one command to its end.
+
+        Args:
+            arguments: the command, without the program's name.
+            cwd: where it runs.
+            variables: what its environment holds beside the user's own.
+
+        Raises:
+            ClosedError: the server is stopping.
+            OSError: it cannot be started.
+        """
+        client = self._start(arguments, subprocess.PIPE, subprocess.PIPE, cwd=cwd, variables=variables)
+        try:
+            out, err = client.communicate()
+        finally:
+            self.ended(client)
+        return Done(client.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+    def attach(self, log: str, *arguments: str, cwd: str) -> subprocess.Popen[bytes]:
+        """Start a command whose output goes to a file as it comes; ``ended`` must follow its end.
+
+        Args:
+            log: that file.
+            arguments: the command, without the program's name.
+            cwd: where it runs: podman's monitor leaves a file named ``oom`` there.
+        """
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            return self._start(arguments, descriptor, descriptor, cwd=cwd)
+        finally:
+            os.close(descriptor)
+
+    def kill(self, client: subprocess.Popen[bytes]) -> None:
+        """Kill a command that is under way; nothing happens where it has ended.
+
+        Args:
+            client: what ``attach`` gave.
+        """
+        with self._lock:
+            if client.pid in self._running and client.poll() is None:
+                _kill(client)
+
+    def ended(self, client: subprocess.Popen[bytes]) -> None:
+        """Forget a command; one that has not ended is killed."""
+        if client.poll() is None:
+            _kill(client)
+            client.wait()
+        with self._lock:
+            self._running.pop(client.pid, None)
+            self._tell("-", client.pid)
+
+    def close(self) -> None:
+        """End every command that is under way, and have every container removed."""
+        with self._lock:
+            self._is_closed = True
+            for client in self._running.values():
+                _kill(client)
+        try:
+            self._watch.communicate(timeout=_WATCH_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._watch.kill()
+            self._watch.wait()
+
+    def _start(
+        self,
+        arguments: tuple[str, ...],
+        out: int,
+        err: int,
+        *,
+        cwd: Path | str | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._is_closed:
+                raise ClosedError("the server is stopping")
+            client = subprocess.Popen(
+                self._cli.argv(*arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=cwd,
+                env={**self._cli.environment, **(variables or {})},
+                # A Ctrl-C at the server's terminal is for the server alone.
+                start_new_session=True,
+            )
+            self._running[client.pid] = client
+            self._tell("+", client.pid)
+        return client
+
+    def _tell(self, sign: str, pid: int) -> None:
+        pipe = self._watch.stdin
+        if pipe is not None and not pipe.closed:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.write(f"{sign}{pid}\n".encode())
+                pipe.flush()
+
+
+def _kill(client: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(client.pid, signal.SIGKILL)

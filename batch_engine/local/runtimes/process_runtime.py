@@ -1,0 +1,168 @@
+"""Runs a container's command as a process of this machine: no Docker needed.
+
+An attempt is a process group with its own working folder. When its first process ends the rest of the group
+is killed, as a container dies with its first process. The processes are children of a runner, a small process
+that watches them and survives the engine just long enough to end them.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from batch_engine.core.model.model import Job
+from batch_engine.local.base.image import AssemblyImages
+from batch_engine.local.base.job_environment import Surroundings, job_environment
+from batch_engine.local.base.launch import launch_message
+from batch_engine.local.runtimes.protocol import Given
+from batch_engine.local.runtimes.runner.frames import Decoder, Message, encode
+
+logger = logging.getLogger(__name__)
+
+_START = (
+    "import sys; sys.path.insert(0, sys.argv.pop()); "
+    "from batch_engine.local.runtimes.runner.main import main; main()"
+)
+_SOURCE_ROOT = Path(__file__).resolve().parents[3]
+_CLOSE_MARGIN_S = 10.0
+
+
+class ProcessRuntime:
+    """Jobs as processes of this machine; it implements ``Runtime``.
+
+    Args:
+        images: finds what an image would run.
+        around: what every job is told of this machine.
+    """
+
+    name = "process"
+
+    def __init__(self, images: AssemblyImages, around: Surroundings) -> None:
+        self._images = images
+        self._around = around
+
+    def is_quick(self, job: Job) -> bool:
+        """Whether the image's Dockerfile has been read already, or there is none to read."""
+        return self._images.is_at_hand(job.container["image"])
+
+    def prepare(self, job: Job, given: Given) -> dict[str, Any]:
+        """What the runner is told; see ``Runtime``."""
+        image = self._images.find(job.container["image"])
+        of_image = image.environment if image else {}
+        scratch = given.places.scratch
+        variables = job_environment(job, of_image, scratch, self._around, given.credentials_url)
+        return launch_message(job, image, {**variables, **given.secrets}, given.places)
+
+    def open(
+        self,
+        reported: Callable[[list[Message]], None],
+        lost: Callable[[], None],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> "RunnerProcess":
+        """Start a runner; see ``Runtime``."""
+        return RunnerProcess(reported, lost, loop)
+
+
+class RunnerProcess:
+    """The engine's side of ``runner``: sends it what to do, hands on what it reports.
+
+    Args:
+        reported: takes each batch of reports, on the loop, or on a thread of its own where there is none.
+        lost: called when the runner has died though nobody closed it; on a thread of its own.
+        loop: reads what the runner reports.
+    """
+
+    def __init__(
+        self,
+        reported: Callable[[list[Message]], None],
+        lost: Callable[[], None],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._reported = reported
+        self._lost = lost
+        self._closing = False
+        self._lock = threading.Lock()
+        self._channel, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _START, str(theirs.fileno()), str(_SOURCE_ROOT)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        self._pids: dict[tuple[str, int], int] = {}
+        self._decoder = Decoder()
+        self._thread = threading.Thread(target=self._read, name="batch-runner", daemon=True)
+        if loop is None:
+            self._thread.start()
+        else:
+            loop.call_soon_threadsafe(loop.add_reader, self._channel, self._read_once, loop)
+
+    def send(self, messages: list[Message]) -> None:
+        """Tell the runner; nothing is lost on the way, and nothing waits for it."""
+        with self._lock, contextlib.suppress(ConnectionError):
+            self._channel.sendall(encode(messages))
+
+    def close(self, grace_s: float) -> None:
+        """SIGTERM for every attempt, SIGKILL ``grace_s`` later; returns when all are gone."""
+        self._closing = True
+        self.send([("close", grace_s)])
+        try:
+            self._process.wait(grace_s + _CLOSE_MARGIN_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._channel.close()
+
+    def _read_once(self, loop: asyncio.AbstractEventLoop) -> None:
+        """There is something to read: a report, or the runner's end, which takes a while to deal with."""
+        if not self._receive():
+            loop.remove_reader(self._channel)
+            self._thread.start()
+
+    def _read(self) -> None:
+        while self._receive():
+            pass
+        if not self._closing:
+            self._process.wait()
+            self._end_orphans()
+            self._lost()
+
+    def _receive(self) -> bool:
+        """Take in what has come; False at the runner's end."""
+        try:
+            data = self._channel.recv(1 << 20)
+        except OSError:
+            return False
+        self._hand_on(self._decoder.feed(data))
+        return bool(data)
+
+    def _hand_on(self, messages: list[Message]) -> None:
+        if not messages:
+            return
+        for message in messages:
+            if message[0] == "started":
+                self._pids[message[1]] = message[2]
+            else:
+                self._pids.pop(message[1], None)
+        try:
+            self._reported(messages)
+        except Exception:
+            logger.exception("%d reports of attempts could not be taken in", len(messages))
+
+    def _end_orphans(self) -> None:
+        """What a dead runner leaves: no attempt may run on while its job is tried again."""
+        for pid in self._pids.values():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)

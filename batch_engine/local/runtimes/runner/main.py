@@ -1,0 +1,344 @@
+"""The runner's loop: one thread, woken by the engine, by the end of a process, or by the clock."""
+
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from batch_engine.local.runtimes.runner import processes
+from batch_engine.local.runtimes.runner.frames import Decoder, Message, encode
+from batch_engine.local.runtimes.runner.isolation import ROOT_SUFFIX
+from batch_engine.local.runtimes.runner.spares import TMP, Spares
+from batch_engine.local.runtimes.runner.spawn import SpawnError, spawn
+
+MEMORY_CHECK_S = 0.5
+GATHER_S = 0.01
+"""How long a start waits for company: the end of a short job then travels with it."""
+DEATH_PAUSE_S = 0.05
+
+
+@dataclass(slots=True)
+class Running:
+    """An attempt under way."""
+
+    key: tuple[str, int]
+    scratch: str
+    log_path: str
+    memory_bytes: int
+    marks: set[bytes]
+    is_set_up: bool = False
+    out_of_memory: bool = False
+    kill_at_s: float | None = None
+
+
+@dataclass(slots=True)
+class Runner:
+    """Starts, watches and ends attempts, at the word of an engine.
+
+    Args:
+        channel: leads to the engine; its end is the engine's death, and everything here ends with it.
+    """
+
+    channel: socket.socket
+    running: dict[int, Running] = field(default_factory=dict)
+    by_key: dict[tuple[str, int], int] = field(default_factory=dict)
+    cleaning: dict[int, Message] = field(default_factory=dict)
+    reports: list[Message] = field(default_factory=list)
+    outgoing: bytearray = field(default_factory=bytearray)
+    closing_at_s: float | None = None
+    next_check_s: float = 0.0
+    hold_until_s: float | None = None
+    spares: Spares = field(default_factory=Spares)
+
+    def serve(self) -> None:
+        """Run until the engine is gone, or has asked for the end."""
+        decoder = Decoder()
+        wakeup, wakeup_in = socket.socketpair()
+        for end in (wakeup, wakeup_in, self.channel):
+            end.setblocking(False)
+        signal.set_wakeup_fd(wakeup_in.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        try:
+            with selectors.DefaultSelector() as selector:
+                self._serve(selector, decoder, wakeup)
+        finally:
+            # Children that end from here on have nobody left to wake.
+            signal.set_wakeup_fd(-1)
+
+    def _serve(self, selector: selectors.BaseSelector, decoder: Decoder, wakeup: socket.socket) -> None:
+        selector.register(self.channel, selectors.EVENT_READ)
+        selector.register(wakeup, selectors.EVENT_READ)
+        while not self._is_over():
+            ready = selector.select(self._timeout_s())
+            for event, _ in ready:
+                if event.fileobj is wakeup:
+                    wakeup.recv(4096)
+                    self.reap()
+                elif not self._receive(decoder):
+                    return
+            self._keep_time()
+            self._send(selector)
+
+    def _is_over(self) -> bool:
+        if self.closing_at_s is None:
+            return False
+        return not self.running or time.monotonic() >= self.closing_at_s
+
+    def _timeout_s(self) -> float | None:
+        if self.reports and self.hold_until_s is not None:
+            return max(0.0, self.hold_until_s - time.monotonic())
+        if self.running:
+            return max(0.0, min(self.next_check_s, *self._deadlines()) - time.monotonic())
+        return None
+
+    def _deadlines(self) -> list[float]:
+        due = [running.kill_at_s for running in self.running.values() if running.kill_at_s is not None]
+        return [*due, self.closing_at_s or self.next_check_s]
+
+    def _receive(self, decoder: Decoder) -> bool:
+        """Carry out what the engine says; False when it is gone."""
+        try:
+            data = self.channel.recv(1 << 20)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        for message in decoder.feed(data):
+            match message:
+                case ("start", launch):
+                    self.start(launch)
+                case ("stop", key, grace_s):
+                    self.stop(self.by_key.get(key), grace_s)
+                case ("close", grace_s):
+                    self.closing_at_s = time.monotonic() + grace_s
+                    for pid in self.running:
+                        self.stop(pid, grace_s)
+        return bool(data)
+
+    def start(self, launch: dict[str, Any]) -> None:
+        """Start one attempt, and report what came of it."""
+        key, scratch = launch["key"], launch["scratch"]
+        try:
+            self.spares.provide(scratch, launch["log"])
+            pid = spawn(launch["argv"], launch["env"], scratch, launch["log"], launch["setup"])
+        except (SpawnError, OSError, ValueError) as error:
+            text = str(error) if isinstance(error, SpawnError) else f"CannotStartContainerError: {error}"
+            shutil.rmtree(scratch, ignore_errors=True)
+            self._report(("failed", key, text[:255]))
+            return
+        if not self.running:
+            self.next_check_s = time.monotonic() + MEMORY_CHECK_S
+        marks = {f"{name}={launch['env'][name]}".encode() for name in launch["marks"]}
+        self.running[pid] = Running(
+            key, scratch, launch["log"], launch["memory_bytes"], marks, bool(launch["setup"])
+        )
+        self.by_key[key] = pid
+        if not self.reports:
+            self.hold_until_s = time.monotonic() + GATHER_S
+        self.reports.append(("started", key, pid))
+
+    def stop(self, pid: int | None, grace_s: float) -> None:
+        """SIGTERM now, SIGKILL ``grace_s`` later."""
+        if pid is not None and pid in self.running:
+            running = self.running[pid]
+            _signal(pid, signal.SIGTERM)
+            due_s = time.monotonic() + grace_s
+            running.kill_at_s = due_s if running.kill_at_s is None else min(due_s, running.kill_at_s)
+
+    def _end_group(self, pid: int) -> None:
+        if pid in self.running:
+            _signal(pid, signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Take in every process that has ended. A group goes before its leader's id may be used again."""
+        ended: list[tuple[Running, int]] = []
+        others = False
+        while (child := ended_child(self._end_group)) is not None:
+            pid, status = child
+            if pid in self.running:
+                running = self.running.pop(pid)
+                del self.by_key[running.key]
+                ended.append((running, os.waitstatus_to_exitcode(status)))
+            elif (report := self.cleaning.pop(pid, None)) is not None:
+                self._report(report)
+            else:
+                others = True
+        alone = not self._end_strays() if ended or others else True
+        for running, code in ended:
+            self._ended(running, code, alone=alone)
+
+    def _ended(self, running: Running, code: int, *, alone: bool) -> None:
+        """Report an attempt that is over, and put away what it leaves.
+
+        Args:
+            running: the attempt.
+            code: as ``os.waitstatus_to_exitcode`` has it.
+            alone: nobody is left who could still write where it wrote.
+        """
+        exit_code = 128 - code if code < 0 else code
+        try:
+            printed = os.stat(running.log_path).st_size
+        except OSError:
+            printed = 0
+        if running.is_set_up:
+            with contextlib.suppress(OSError):
+                os.rmdir(running.scratch + ROOT_SUFFIX)
+        reusable = alone and not running.is_set_up
+        if not printed and reusable:
+            self.spares.keep_log(running.log_path)
+        elif not printed:
+            with contextlib.suppress(OSError):
+                os.unlink(running.log_path)
+        report = ("ended", running.key, exit_code, running.out_of_memory, printed)
+        if reusable and self.spares.keep_folder(running.scratch):
+            self._report(report)
+            return
+        try:
+            os.rmdir(os.path.join(running.scratch, TMP))
+            os.rmdir(running.scratch)
+        except OSError:
+            # A large folder takes a while to remove: not on this loop's time.
+            self._remove(running.scratch, report)
+        else:
+            self._report(report)
+
+    def _remove(self, folder: str, report: Message) -> None:
+        try:
+            pid = os.posix_spawn("/bin/rm", ["rm", "-rf", folder], {}, setsigdef=[signal.SIGCHLD])
+        except OSError:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._report(report)
+        else:
+            self.cleaning[pid] = report
+
+    def _report(self, report: Message) -> None:
+        """Report what somebody waits for: at once, with all that was held back."""
+        self.reports.append(report)
+        self.hold_until_s = None
+
+    def _end_strays(self) -> bool:
+        """Kill processes that left their group and outlived their attempt; whether there are any.
+
+        As orphans they have become children of this process. They are known by the environment that they
+        were started with; one that has thrown it away can be told apart only once nothing runs.
+        """
+        strays = [pid for pid in processes.children() if pid not in self.running and pid not in self.cleaning]
+        for pid in strays:
+            environment = processes.environment_of(pid)
+            if not any(running.marks <= environment for running in self.running.values()) and (
+                not self.running or any(entry.startswith(b"AWS_BATCH_JOB_ID=") for entry in environment)
+            ):
+                _kill(pid)
+        return bool(strays)
+
+    def _keep_time(self) -> None:
+        now_s = time.monotonic()
+        for pid, running in self.running.items():
+            if running.kill_at_s is not None and running.kill_at_s <= now_s:
+                running.kill_at_s = None
+                _signal(pid, signal.SIGKILL)
+        if self.running and now_s >= self.next_check_s:
+            self._check_memory()
+            self.next_check_s = time.monotonic() + MEMORY_CHECK_S
+
+    def _check_memory(self) -> None:
+        used = processes.memory_by_session()
+        for pid, running in self.running.items():
+            resident, pids = used.get(pid, (0, []))
+            if resident > running.memory_bytes:
+                proportional = processes.proportional_bytes(pids)
+                if proportional is None or proportional > running.memory_bytes:
+                    running.out_of_memory = True
+                    _signal(pid, signal.SIGKILL)
+
+    def _send(self, selector: selectors.BaseSelector) -> None:
+        """Send what can be sent without waiting: the engine must never find this process deaf."""
+        if self.reports and (self.hold_until_s is None or time.monotonic() >= self.hold_until_s):
+            self.hold_until_s = None
+            self.outgoing += encode(self.reports)
+            self.reports.clear()
+        if self.outgoing:
+            with contextlib.suppress(BlockingIOError):
+                del self.outgoing[: self.channel.send(self.outgoing)]
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.outgoing else 0)
+        if selector.get_key(self.channel).events != wanted:
+            selector.modify(self.channel, wanted)
+
+    def end_all(self) -> None:
+        """Kill everything that is left, and what they leave in turn."""
+        deadline_s = time.monotonic() + 100 * DEATH_PAUSE_S
+        for pid in self.running:
+            _signal(pid, signal.SIGKILL)
+        while time.monotonic() < deadline_s:
+            left = [pid for pid in processes.children() if pid not in self.cleaning]
+            for pid in left:
+                _kill(pid)
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+                time.sleep(DEATH_PAUSE_S if left else 0)
+                continue
+            return
+
+
+def ended_child(before_reaping: Callable[[int], None]) -> tuple[int, int] | None:
+    """Reap a child that has ended; None where there is none.
+
+    Args:
+        before_reaping: called with its id while that cannot be given to another process.
+
+    Returns:
+        Its id and its status, as ``waitpid`` gives them.
+    """
+    if not hasattr(os, "waitid"):
+        # A Mac before Python 3.13 cannot look without reaping. A group's id stays taken while it has members:
+        # only where nobody is left to be killed may another process have it by now.
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if pid == 0:
+            return None
+        before_reaping(pid)
+        return pid, status
+    try:
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return None
+        before_reaping(ended.si_pid)
+        return os.waitpid(ended.si_pid, 0)
+    except ChildProcessError:
+        return None
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve the engine at the other end of the socket that the first argument names."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    processes.adopt_orphans()
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    # Attempts must not inherit the channel: it would outlive the engine in their hands.
+    channel.set_inheritable(False)
+    runner = Runner(channel)
+    try:
+        with contextlib.suppress(ConnectionError):
+            runner.serve()
+    finally:
+        runner.end_all()

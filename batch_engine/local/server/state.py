@@ -1,0 +1,205 @@
+"""How a server is started and found: its options, its lock and its record in the data folder."""
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+from batch_engine.local.base.private_files import make_private_folder
+from batch_engine.local.ministack.front import HEALTH_PATH
+
+RECORD_FILE = "server.json"
+LOCK_FILE = "server.lock"
+LOG_FILE = "server.log"
+OWNER_FILE = "owner.json"
+DEFAULT_DATA_DIR = Path(".batch-stack")
+
+
+class AlreadyRunningError(RuntimeError):
+    """A server uses this data folder already."""
+
+
+class OtherOwnerError(RuntimeError):
+    """What is stored in this data folder belongs to another account or Region."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose everything in a data folder is: its ARNs say so, so it cannot change.
+
+    Args:
+        account: the 12-digit AWS account.
+        region: the AWS Region.
+    """
+
+    account: str = "000000000000"
+    region: str = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How to run the server.
+
+    Args:
+        data_dir: everything is stored below it; made if absent.
+        port: where to listen on 127.0.0.1; 0 takes a free one.
+        host_vcpus: how many vCPUs jobs may use at once; None for every core of this machine.
+        assembly: the cloud assembly (``cdk.out``) whose images jobs run; None where there is none.
+        account: the 12-digit AWS account that everything belongs to; None for the data folder's own.
+        region: the AWS Region; None for the data folder's own.
+        runtime: what jobs run as: ``process``, ``container``, or ``auto``.
+        container_cli: what runs containers, a name, a path or a command line; None for what is found.
+        log_level: a level of Python's `logging`.
+        enforce_iam: whether requests are held to the IAM policies of who signs them.
+    """
+
+    data_dir: Path
+    port: int = 4566
+    host_vcpus: float | None = None
+    assembly: Path | None = None
+    account: str | None = None
+    region: str | None = None
+    runtime: str = "process"
+    container_cli: str | None = None
+    log_level: str = "WARNING"
+    enforce_iam: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRecord:
+    """Where a server listens.
+
+    Args:
+        pid: its process.
+        port: on 127.0.0.1.
+        endpoint_url: what ``AWS_ENDPOINT_URL`` is set to.
+        region: the AWS Region.
+        account: the AWS account.
+        started_at_s: epoch seconds.
+        runtime: what jobs run as, to read.
+    """
+
+    pid: int
+    port: int
+    endpoint_url: str
+    region: str
+    account: str
+    started_at_s: float
+    runtime: str = "process"
+
+    @classmethod
+    def of_this_process(
+        cls, endpoint_url: str, port: int, region: str, account: str, runtime: str = "process"
+    ) -> "ServerRecord":
+        """Describe a server that runs in this process and has just started."""
+        return cls(os.getpid(), port, endpoint_url, region, account, time.time(), runtime)
+
+    def answers(self, timeout_s: float = 2.0) -> bool:
+        """Ask the endpoint itself whether it is this server."""
+        try:
+            # A proxy from the user's environment has no part in this.
+            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            with opener.open(f"{self.endpoint_url}{HEALTH_PATH}", timeout=timeout_s) as response:
+                return bool(json.load(response)["pid"] == self.pid)
+        except (URLError, OSError, ValueError, KeyError):
+            return False
+
+
+@contextlib.contextmanager
+def exclusive(data_dir: Path) -> Iterator[None]:
+    """Hold a data folder's lock; the system releases it when the process ends, however that happens.
+
+    Raises:
+        AlreadyRunningError: another process holds it.
+    """
+    make_private_folder(data_dir)
+    with (data_dir / LOCK_FILE).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            pid = lock.read().strip() or "unknown"
+            raise AlreadyRunningError(
+                f"{data_dir} is in use by the server with pid {pid}: "
+                "stop it with `batch-stack local stop`, or choose another --data-dir"
+            ) from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def settle_owner(data_dir: Path, account: str | None, region: str | None) -> Owner:
+    """Give a new data folder its owner, or check that it is still the same one.
+
+    Args:
+        data_dir: the folder; its lock is held.
+        account: None for the one that it has, or the default.
+        region: likewise.
+
+    Raises:
+        OtherOwnerError: it belongs to another.
+    """
+    path = data_dir / OWNER_FILE
+    stored = Owner(**json.loads(path.read_text())) if path.exists() else None
+    default = stored or Owner()
+    owner = Owner(account or default.account, region or default.region)
+    if stored is not None and stored != owner:
+        raise OtherOwnerError(
+            f"{data_dir} belongs to account {stored.account} in {stored.region}, "
+            f"not to {owner.account} in {owner.region}: choose another --data-dir"
+        )
+    _write_whole(path, asdict(owner))
+    return owner
+
+
+def is_locked(data_dir: Path) -> bool:
+    """Say whether a server, ready or not, uses this data folder."""
+    return holder_pid(data_dir) is not None
+
+
+def holder_pid(data_dir: Path) -> int | None:
+    """Find the process that holds a data folder's lock; None when nobody does."""
+    try:
+        lock = (data_dir / LOCK_FILE).open("r")
+    except FileNotFoundError:
+        return None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            text = lock.read().strip()
+            return int(text) if text.isdigit() else 0
+        return None
+
+
+def read_record(data_dir: Path) -> ServerRecord | None:
+    """Read where the server of a data folder listens; None when none runs, or it is not ready yet."""
+    if not is_locked(data_dir):
+        return None
+    try:
+        return ServerRecord(**json.loads((data_dir / RECORD_FILE).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def write_record(data_dir: Path, record: ServerRecord) -> None:
+    """Write the record; whoever reads it sees all of it or nothing."""
+    _write_whole(data_dir / RECORD_FILE, asdict(record))
+
+
+def remove_record(data_dir: Path) -> None:
+    """Remove the record, if there is one."""
+    (data_dir / RECORD_FILE).unlink(missing_ok=True)
+
+
+def _write_whole(path: Path, document: dict[str, object]) -> None:
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(document, indent=2) + "\n")
+    partial.replace(path)

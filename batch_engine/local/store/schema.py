@@ -1,0 +1,90 @@
+"""The tables of the state file, and how a file of an earlier version becomes one of this."""
+
+import json
+import sqlite3
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from batch_engine.core.model.model import Job
+from batch_engine.local.store.job_rows import key_of, spec_of, state_of
+
+SCHEMA_VERSION = 3
+_ENTITIES = """
+CREATE TABLE entity (arn TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+"""
+_JOBS = """
+CREATE TABLE job_spec (key INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE job_state (key INTEGER PRIMARY KEY, body TEXT NOT NULL);
+"""
+_OUTBOX = """
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, detail TEXT NOT NULL,
+    detail_type TEXT NOT NULL, resource TEXT NOT NULL
+);
+"""
+
+_FROM_1_TO_2 = """
+ALTER TABLE outbox ADD COLUMN detail_type TEXT NOT NULL DEFAULT 'Batch Job State Change';
+ALTER TABLE outbox ADD COLUMN resource TEXT NOT NULL DEFAULT '';
+UPDATE outbox SET resource = json_extract(detail, '$.jobArn');
+"""
+# Counting the events in a table of its own cost a page of each transaction.
+_PUT_ASIDE = "ALTER TABLE outbox RENAME TO outbox_2;"
+_PUT_BACK = """
+INSERT INTO outbox SELECT id, time_ms, detail, detail_type, resource FROM outbox_2;
+DROP TABLE outbox_2;
+"""
+
+
+def bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Give a file of this or an earlier version the tables of this one, all or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            _run(connection, _ENTITIES + _JOBS + _OUTBOX)
+        if version == 1:
+            _run(connection, _FROM_1_TO_2)
+        if version in (1, 2):
+            _run(connection, _JOBS + _PUT_ASIDE + _OUTBOX + _PUT_BACK)
+            _move_jobs(connection)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk has SQLite roll back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    """As ``executescript``, which would commit first."""
+    for statement in script.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+def _move_jobs(connection: sqlite3.Connection) -> None:
+    """From 2 to 3: jobs stood among the other entities, each with all of its members."""
+    rows = connection.execute("SELECT body FROM entity WHERE kind = 'Job'").fetchall()
+    if not rows:
+        return
+    bodies: list[dict[str, Any]] = sorted(
+        (json.loads(body) for (body,) in rows),
+        key=lambda body: (body.get("array_index") is not None, body["order"]),
+    )
+    parents = {body["id"]: body for body in bodies if body.get("array_index") is None}
+    last = max(max(body["order"], body.get("serial") or 0) for body in bodies)
+    adapter = TypeAdapter(Job)
+    for body in bodies:
+        if body.get("array_index") is not None:
+            body["serial"] = parents[body["parent_id"]]["serial"]
+        elif not body.get("serial"):
+            last += 1
+            body["serial"] = last
+        job = adapter.validate_python(body)
+        if (spec := spec_of(job)) is not None:
+            connection.execute("INSERT INTO job_spec VALUES (?, ?)", (key_of(job), spec))
+        connection.execute("INSERT INTO job_state VALUES (?, ?)", (key_of(job), state_of(job)))
+    connection.execute("DELETE FROM entity WHERE kind = 'Job'")

@@ -1,0 +1,218 @@
+"""What survives a ``kill -9``: one SQLite file that holds every entity and every event not yet delivered.
+
+Write-ahead logging with ``synchronous=NORMAL`` keeps each committed transaction through the death of the
+process; only a power cut may cost the last few.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from batch_engine.core.model.model import (
+    ComputeEnvironment,
+    ConsumableResource,
+    Job,
+    JobDefinition,
+    JobQueue,
+    QuotaShare,
+    SchedulingPolicy,
+    ServiceEnvironment,
+)
+from batch_engine.core.state.registry import Entity
+from batch_engine.local.base.private_files import make_private_file
+from batch_engine.local.store import job_rows
+from batch_engine.local.store.schema import SCHEMA_VERSION, bring_up_to_date
+
+CHECKPOINT_PAGES = 10_000
+
+_KINDS: dict[str, type[Entity]] = {
+    kind.__name__: kind
+    for kind in (
+        ComputeEnvironment,
+        ServiceEnvironment,
+        SchedulingPolicy,
+        ConsumableResource,
+        JobQueue,
+        QuotaShare,
+        JobDefinition,
+    )
+}
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in _KINDS.items()}
+
+
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading a row raises that is not as this program writes it."""
+
+
+class StoreError(Exception):
+    """The state file cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What EventBridge is to be told."""
+
+    detail_type: str
+    resource: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingEvent:
+    """An announcement that EventBridge has yet to be told of."""
+
+    id: int
+    time_ms: int
+    what: Announcement
+
+
+class Store:
+    """The state file of one engine. Thread-safe.
+
+    Args:
+        path: the SQLite file; made where it does not exist.
+
+    Raises:
+        StoreError: the file is not ours, or a later version of this program wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        if path.name != ":memory:":
+            make_private_file(path)
+        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        try:
+            self._open(path)
+        except (sqlite3.DatabaseError, *_UNREADABLE) as error:
+            self._connection.close()
+            raise _unreadable(path, error) from error
+
+    def _open(self, path: Path) -> None:
+        connection = self._connection
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        # A checkpoint waits for the disk, and a request waits for it: seldom is better than often.
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            connection.close()
+            raise StoreError(
+                f"{path} has version {version}; this program reads versions up to {SCHEMA_VERSION}"
+            )
+        bring_up_to_date(connection)
+        self._last_event_id: int = connection.execute("SELECT max(id) FROM outbox").fetchone()[0] or 0
+
+    def load(self) -> Iterable[Entity]:
+        """Every entity that was saved; resources before the jobs that name them.
+
+        Raises:
+            StoreError: a row is not as this program writes it.
+        """
+        try:
+            yield from self._read()
+        except _UNREADABLE as error:
+            raise _unreadable(self._path, error) from error
+
+    def _read(self) -> Iterable[Entity]:
+        with self._lock:
+            rows = self._connection.execute("SELECT kind, body FROM entity").fetchall()
+            jobs = self._connection.execute(
+                "SELECT key, job_spec.body, job_state.body FROM job_state LEFT JOIN job_spec USING (key) "
+                "ORDER BY key"
+            ).fetchall()
+        rank = list(_KINDS)
+        for kind, body in sorted(rows, key=lambda row: rank.index(row[0])):
+            yield _ADAPTERS[kind].validate_json(body)
+        yield from job_rows.read(jobs)
+
+    def pending_events(self) -> list[PendingEvent]:
+        """The events that were saved and not yet delivered, oldest first."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT id, time_ms, detail_type, resource, detail FROM outbox ORDER BY id"
+            ).fetchall()
+        return [
+            PendingEvent(event_id, time_ms, Announcement(detail_type, resource, json.loads(detail)))
+            for event_id, time_ms, detail_type, resource, detail in rows
+        ]
+
+    def save(
+        self, changed: Mapping[str, Entity | None], announcements: Iterable[Announcement], now_ms: int
+    ) -> list[PendingEvent]:
+        """Save changes and the events that tell of them, all or nothing.
+
+        Args:
+            changed: entities by ARN; None for one that is gone.
+            announcements: what the events say.
+            now_ms: the events' time.
+
+        Returns:
+            The events, now that they have an id.
+        """
+        jobs, upserts, deletes = [], [], []
+        for arn, entity in changed.items():
+            if isinstance(entity, Job):
+                jobs.append((entity, job_rows.state_of(entity), job_rows.key_of(entity)))
+            elif entity is None:
+                deletes.append((arn,))
+            else:
+                kind = type(entity).__name__
+                upserts.append((arn, kind, _ADAPTERS[kind].dump_json(entity).decode()))
+        with self._lock:
+            first = self._last_event_id + 1
+            events = [PendingEvent(number, now_ms, what) for number, what in enumerate(announcements, first)]
+            connection = self._connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._write_jobs(jobs)
+                if upserts:
+                    connection.executemany("INSERT OR REPLACE INTO entity VALUES (?, ?, ?)", upserts)
+                if deletes:
+                    connection.executemany("DELETE FROM entity WHERE arn = ?", deletes)
+                if events:
+                    connection.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", map(_row, events))
+                connection.execute("COMMIT")
+            except BaseException:
+                # A full disk has SQLite roll back by itself.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            self._last_event_id += len(events)
+        return events
+
+    def _write_jobs(self, jobs: list[tuple[Job, str, int]]) -> None:
+        for job, state, key in jobs:
+            values = (state, key)
+            if not self._connection.execute("UPDATE job_state SET body = ? WHERE key = ?", values).rowcount:
+                self._connection.execute("INSERT INTO job_state (body, key) VALUES (?, ?)", values)
+                if (spec := job_rows.spec_of(job)) is not None:
+                    self._connection.execute("INSERT INTO job_spec VALUES (?, ?)", (key, spec))
+
+    def delivered(self, last_id: int) -> None:
+        """Forget the events up to and including this one."""
+        with self._lock:
+            self._connection.execute("DELETE FROM outbox WHERE id <= ?", (last_id,))
+
+    def close(self) -> None:
+        """Close the file; what was saved is safe already."""
+        with self._lock:
+            self._connection.close()
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    # A KeyError says no more than a name.
+    detail = str(error) if isinstance(error, sqlite3.Error) else f"{type(error).__name__}: {error}"
+    return StoreError(f"{path} is not a readable state file: {detail}")
+
+
+def _row(event: PendingEvent) -> tuple[int, int, str, str, str]:
+    what = event.what
+    return event.id, event.time_ms, to_json(what.detail).decode(), what.detail_type, what.resource
