@@ -43,7 +43,7 @@ def _import_side_by_side() -> None:
     import_module("jsii")  # Alone: the sooner it is there, the sooner it starts Node.js.
     with ThreadPoolExecutor(max_workers=1) as pool:
         library = pool.submit(import_module, "aws_cdk")
-        import_module("batch_stack.lock")
+        import_module("batch_stack.lock.check")
         library.result()
     import_module("batch_stack.stack")
 

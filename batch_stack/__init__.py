@@ -15,34 +15,36 @@ from batch_stack.jsii_node import use_packaged_node
 if TYPE_CHECKING:
     from aws_cdk import App
 
-    from batch_stack.compute_environment import (
+    from batch_stack.common.job_access import JobResources
+    from batch_stack.compute.compute_environment import (
         ExistingComputeEnvironment,
         FargateComputeEnvironment,
         UnmanagedComputeEnvironment,
     )
-    from batch_stack.consumable_resource import ConsumableResource
-    from batch_stack.ec2_compute_environment import Ec2ComputeEnvironment
-    from batch_stack.file_system import SharedFiles
-    from batch_stack.flow_log import FlowLog
-    from batch_stack.job import ContainerJob
-    from batch_stack.job_resources import JobResources
-    from batch_stack.lock import check_against_lock
-    from batch_stack.managed_instances import ManagedInstancesComputeEnvironment
-    from batch_stack.messaging import EventBus, WorkQueue
-    from batch_stack.network import Network
-    from batch_stack.notification import Notification
+    from batch_stack.compute.ec2 import Ec2ComputeEnvironment
+    from batch_stack.compute.managed_instances import ManagedInstancesComputeEnvironment
+    from batch_stack.data.buckets import Storage
+    from batch_stack.data.database import ResultsDatabase
+    from batch_stack.data.file_system import SharedFiles
+    from batch_stack.data.job_table import JobTable
+    from batch_stack.data.messaging import EventBus, WorkQueue
+    from batch_stack.jobs.consumable_resource import ConsumableResource
+    from batch_stack.jobs.container_job import ContainerJob
+    from batch_stack.lock.check import check_against_lock
+    from batch_stack.monitoring.notification import Notification
+    from batch_stack.network.flow_log import FlowLog
+    from batch_stack.network.network import Network
+    from batch_stack.network.vpc_endpoints import VpcEndpoints
     from batch_stack.platform import BatchPlatform
-    from batch_stack.priority_tier import PriorityTier
-    from batch_stack.results import JobTable
-    from batch_stack.results_database import ResultsDatabase
-    from batch_stack.schedule import JobSchedule
-    from batch_stack.settings import Settings, SettingsError, load_settings
+    from batch_stack.queues.budget import TierBudget
+    from batch_stack.queues.priority_tier import PriorityTier
+    from batch_stack.settings.base import SettingsError
+    from batch_stack.settings.file import load_settings
+    from batch_stack.settings.root import Settings
     from batch_stack.stack import BatchStack
-    from batch_stack.storage import Storage
-    from batch_stack.submitter import Submitter
-    from batch_stack.tier_budget import TierBudget
-    from batch_stack.trigger import ObjectTrigger
-    from batch_stack.vpc_endpoints import VpcEndpoints
+    from batch_stack.submission.object_trigger import ObjectTrigger
+    from batch_stack.submission.schedule import JobSchedule
+    from batch_stack.submission.submitter import Submitter
 
 __all__ = [
     "App",
@@ -81,33 +83,33 @@ _HOME_OF = {
     "App": "aws_cdk",
     "BatchPlatform": "batch_stack.platform",
     "BatchStack": "batch_stack.stack",
-    "ConsumableResource": "batch_stack.consumable_resource",
-    "ContainerJob": "batch_stack.job",
-    "Ec2ComputeEnvironment": "batch_stack.ec2_compute_environment",
-    "EventBus": "batch_stack.messaging",
-    "ExistingComputeEnvironment": "batch_stack.compute_environment",
-    "FargateComputeEnvironment": "batch_stack.compute_environment",
-    "FlowLog": "batch_stack.flow_log",
-    "JobResources": "batch_stack.job_resources",
-    "JobSchedule": "batch_stack.schedule",
-    "JobTable": "batch_stack.results",
-    "ManagedInstancesComputeEnvironment": "batch_stack.managed_instances",
-    "Network": "batch_stack.network",
-    "Notification": "batch_stack.notification",
-    "ObjectTrigger": "batch_stack.trigger",
-    "PriorityTier": "batch_stack.priority_tier",
-    "ResultsDatabase": "batch_stack.results_database",
-    "Settings": "batch_stack.settings",
-    "SettingsError": "batch_stack.settings",
-    "SharedFiles": "batch_stack.file_system",
-    "Storage": "batch_stack.storage",
-    "Submitter": "batch_stack.submitter",
-    "TierBudget": "batch_stack.tier_budget",
-    "UnmanagedComputeEnvironment": "batch_stack.compute_environment",
-    "VpcEndpoints": "batch_stack.vpc_endpoints",
-    "WorkQueue": "batch_stack.messaging",
-    "check_against_lock": "batch_stack.lock",
-    "load_settings": "batch_stack.settings",
+    "ConsumableResource": "batch_stack.jobs.consumable_resource",
+    "ContainerJob": "batch_stack.jobs.container_job",
+    "Ec2ComputeEnvironment": "batch_stack.compute.ec2",
+    "EventBus": "batch_stack.data.messaging",
+    "ExistingComputeEnvironment": "batch_stack.compute.compute_environment",
+    "FargateComputeEnvironment": "batch_stack.compute.compute_environment",
+    "FlowLog": "batch_stack.network.flow_log",
+    "JobResources": "batch_stack.common.job_access",
+    "JobSchedule": "batch_stack.submission.schedule",
+    "JobTable": "batch_stack.data.job_table",
+    "ManagedInstancesComputeEnvironment": "batch_stack.compute.managed_instances",
+    "Network": "batch_stack.network.network",
+    "Notification": "batch_stack.monitoring.notification",
+    "ObjectTrigger": "batch_stack.submission.object_trigger",
+    "PriorityTier": "batch_stack.queues.priority_tier",
+    "ResultsDatabase": "batch_stack.data.database",
+    "Settings": "batch_stack.settings.root",
+    "SettingsError": "batch_stack.settings.base",
+    "SharedFiles": "batch_stack.data.file_system",
+    "Storage": "batch_stack.data.buckets",
+    "Submitter": "batch_stack.submission.submitter",
+    "TierBudget": "batch_stack.queues.budget",
+    "UnmanagedComputeEnvironment": "batch_stack.compute.compute_environment",
+    "VpcEndpoints": "batch_stack.network.vpc_endpoints",
+    "WorkQueue": "batch_stack.data.messaging",
+    "check_against_lock": "batch_stack.lock.check",
+    "load_settings": "batch_stack.settings.file",
 }
 
 

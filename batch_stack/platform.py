@@ -13,41 +13,36 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from batch_stack.compute import compute_environment
-from batch_stack.compute_environment import ComputeEnvironment
-from batch_stack.consumable_resource import ConsumableResource
-from batch_stack.data_services import DataServices, data_services
-from batch_stack.grantees import warn_if_not_granted
-from batch_stack.job import ContainerJob
-from batch_stack.job_image import check_folders
-from batch_stack.job_resources import JobResources
-from batch_stack.network import Network
-from batch_stack.notification import Notification
-from batch_stack.permissions import grant_read_jobs, grant_stop_jobs
-from batch_stack.platform_key import platform_key
+from batch_stack.common.grantees import warn_if_not_granted
+from batch_stack.common.iam import grant_read_jobs, grant_stop_jobs
+from batch_stack.common.job_access import JobResources
+from batch_stack.common.platform_key import platform_key
+from batch_stack.compute.compute_environment import ComputeEnvironment
+from batch_stack.compute.factory import compute_environment
+from batch_stack.data.buckets import Storage, removal_policy
+from batch_stack.data.services import DataServices, data_services
+from batch_stack.jobs.consumable_resource import ConsumableResource
+from batch_stack.jobs.container_job import ContainerJob
+from batch_stack.jobs.image import check_folders
+from batch_stack.monitoring.notification import Notification
+from batch_stack.network.network import Network
 from batch_stack.preflight.given import given_network
-from batch_stack.preflight.report import Checks
-from batch_stack.priority_tier import PriorityTier
-from batch_stack.settings import (
-    JobSettings,
-    Settings,
-    SettingsError,
-    TriggerSettings,
-    with_job,
-    with_schedule,
-    with_trigger,
-)
+from batch_stack.queues.priority_tier import PriorityTier
+from batch_stack.settings.additions import with_job, with_schedule, with_trigger
+from batch_stack.settings.base import SettingsError
 from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.root import Settings, TriggerSettings
 from batch_stack.settings.schedules import ScheduleSettings
 from batch_stack.settings.submitters import tiers_for
-from batch_stack.stack_tags import warn_of_stack_tags
-from batch_stack.storage import Storage, removal_policy
-from batch_stack.submitter import Submitter
-from batch_stack.trigger import ObjectTrigger
+from batch_stack.submission.object_trigger import ObjectTrigger
+from batch_stack.submission.submitter import Submitter
+from batch_stack.validation.platform import Checks
+from batch_stack.validation.stack_tags import warn_of_stack_tags
 
 if TYPE_CHECKING:
-    from batch_stack.schedule import JobSchedule
-    from batch_stack.tier_budget import TierBudget
+    from batch_stack.queues.budget import TierBudget
+    from batch_stack.submission.schedule import JobSchedule
 
 
 class BatchPlatform(Construct):
@@ -370,7 +365,7 @@ class BatchPlatform(Construct):
 
     def _schedule(self, name: str, settings: ScheduleSettings) -> JobSchedule:
         # Here, because most platforms have none, and its module of aws_cdk takes its time.
-        from batch_stack.schedule import JobSchedule  # noqa: PLC0415
+        from batch_stack.submission.schedule import JobSchedule  # noqa: PLC0415
 
         schedule = JobSchedule(
             self,

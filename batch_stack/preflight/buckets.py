@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
-from batch_stack.settings import Settings
+from batch_stack.settings.root import Settings
 
 
 def check_buckets(settings: Settings) -> Iterator[Finding]:

@@ -8,8 +8,10 @@ from difflib import get_close_matches
 from batch_engine.catalogue import InstanceFacts, instance_types
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import AGENT_MEMORY_MIB, Request, known_types
-from batch_stack.settings import ComputeEnvironmentSettings, JobSettings, Settings
+from batch_stack.settings.compute import ComputeEnvironmentSettings
 from batch_stack.settings.instance_types import BUNDLES, efa_interfaces_of, facts_of, family_of
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.root import Settings
 
 
 def check_capacity(settings: Settings) -> Iterator[Finding]:

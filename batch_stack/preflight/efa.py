@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, warning
-from batch_stack.settings import OnDemandSettings, Settings
+from batch_stack.settings.compute import OnDemandSettings
+from batch_stack.settings.root import Settings
 
 
 def check_efa(settings: Settings) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from batch_stack.network import Network
+    from batch_stack.network.network import Network
 
 
 @dataclass(frozen=True, slots=True)

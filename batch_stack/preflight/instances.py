@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batch_engine.catalogue import InstanceFacts
-from batch_stack.settings import ComputeEnvironmentSettings, FargateSettings, UnmanagedSettings
+from batch_stack.settings.compute import ComputeEnvironmentSettings, FargateSettings, UnmanagedSettings
 from batch_stack.settings.instance_types import facts_of
 
 AGENT_MEMORY_MIB = 32

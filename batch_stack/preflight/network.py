@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.given import GivenNetwork
-from batch_stack.settings import (
-    DataService,
-    ExistingNetworkSettings,
-    FargateSettings,
-    IsolatedNetworkSettings,
-    Settings,
-)
 from batch_stack.settings.checks import check_zones
+from batch_stack.settings.compute import FargateSettings
 from batch_stack.settings.images import PRIVATE_ECR
-from batch_stack.settings.network import NEEDED_ENDPOINTS, EndpointName
-from batch_stack.settings.services import users_of
+from batch_stack.settings.network import (
+    NEEDED_ENDPOINTS,
+    EndpointName,
+    ExistingNetworkSettings,
+    IsolatedNetworkSettings,
+)
+from batch_stack.settings.root import Settings
+from batch_stack.settings.services import DataService, users_of
 
 # What only the deployment knows, in Python.
 _DEPLOYED = "${Token["

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import Request, known_types
-from batch_stack.settings import JobSettings, NodeGroupSettings, OnDemandSettings, Settings
+from batch_stack.settings.compute import OnDemandSettings
+from batch_stack.settings.jobs import JobSettings, NodeGroupSettings
+from batch_stack.settings.root import Settings
 
 
 def check_nodes(settings: Settings) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
-from batch_stack.settings import Settings
+from batch_stack.settings.root import Settings
 
 _MAX_QUEUES = 50
 _MAX_COMPUTE_ENVIRONMENTS = 50

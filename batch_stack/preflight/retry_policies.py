@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from batch_stack.preflight.finding import Finding, error, warning
-from batch_stack.settings import Platform, RetryRule, RetrySettings, Settings
-from batch_stack.settings.retry import retry_strategy
+from batch_stack.settings.base import Platform
+from batch_stack.settings.retry import RetryRule, RetrySettings, retry_strategy
+from batch_stack.settings.root import Settings
 
 _CONDITIONS = ("on_reason", "on_status_reason", "on_exit_code")
 _MAX_EXIT_CODE = 255

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from batch_stack.preflight.finding import Finding, warning
-from batch_stack.settings import Settings
+from batch_stack.settings.root import Settings
 
 _OWN = ("input", "output")
 """What a trigger itself sets."""

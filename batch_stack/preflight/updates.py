@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, warning
-from batch_stack.settings import OnDemandSettings, Settings, SpotSettings
+from batch_stack.settings.compute import OnDemandSettings, SpotSettings
+from batch_stack.settings.root import Settings
 
 _SECONDS_PER_MINUTE = 60
 _MOST_MINUTES = 7200

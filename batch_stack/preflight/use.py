@@ -7,14 +7,9 @@ from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import known_types
-from batch_stack.settings import (
-    ComputeEnvironmentSettings,
-    DataService,
-    OnDemandSettings,
-    Settings,
-    SpotSettings,
-)
-from batch_stack.settings.services import SETTING_OF, services_of, users_of
+from batch_stack.settings.compute import ComputeEnvironmentSettings, OnDemandSettings, SpotSettings
+from batch_stack.settings.root import Settings
+from batch_stack.settings.services import SETTING_OF, DataService, services_of, users_of
 
 _HANDED_OVER: dict[str, DataService] = {"input": "input_bucket", "output": "output_bucket"}
 _FEW_SPOT_TYPES = 5

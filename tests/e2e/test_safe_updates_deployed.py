@@ -16,7 +16,7 @@ import batch_stack
 from batch_cli.demo.children import Children
 from batch_cli.demo.platform import Platform
 from batch_cli.demo.run import ROOT
-from batch_stack.settings import parse_settings
+from batch_stack.settings.file import parse_settings
 from tests.cloudformation_changes import Change, changes
 from tests.deployed_stack import DeployedStack, Edit
 from tests.held_jobs import HeldJobs

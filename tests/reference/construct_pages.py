@@ -13,7 +13,7 @@ from tests.reference.schema import models
 
 Kind = griffe.DocstringSectionKind
 
-ELSEWHERE = {"App": "aws_cdk", "Settings": "batch_stack.settings"}
+ELSEWHERE = {"App": "aws_cdk", "Settings": "batch_stack.settings.root"}
 """Public names that have no page: CDK's own class, and what docs/settings.md is about."""
 
 INTRODUCTION = """\
@@ -24,7 +24,7 @@ makes them from [settings](../settings.md); each can also be used alone, in any 
 
 ```python
 from batch_stack import Network
-from batch_stack.settings import IsolatedNetworkSettings
+from batch_stack.settings.network import IsolatedNetworkSettings
 
 network = Network(stack, "Network", settings=IsolatedNetworkSettings(mode="isolated"))
 ```

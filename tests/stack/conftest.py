@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import parse_settings
+from batch_stack.settings.file import parse_settings
 from tests.stack.everything import EVERY_KIND, EVERYTHING
 
 ROOT = Path(__file__).resolve().parents[2]

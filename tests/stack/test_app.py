@@ -102,7 +102,7 @@ def _warnings(outdir: Path) -> list[str]:
 def test_settings_and_the_lock_load_nothing_that_asks_node_js_for_anything() -> None:
     # app.py imports them while a thread starts Node.js, which can be asked one thing at a time.
     script = (
-        "import sys, batch_stack.lock, batch_stack.settings;"
+        "import sys, batch_stack.lock.check, batch_stack.settings.file;"
         "print(*({'jsii', 'constructs', 'aws_cdk'} & {name.split('.')[0] for name in sys.modules}))"
     )
     command = [sys.executable, "-c", script]

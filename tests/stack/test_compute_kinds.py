@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import parse_settings
+from batch_stack.settings.file import parse_settings
 
 pytestmark = pytest.mark.stack
 
@@ -33,8 +33,8 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="session")
 def _text(new_app: Callable[[], Any], cdk: Any) -> str:
-    from batch_stack.compute import compute_environment  # noqa: PLC0415 # loads aws_cdk
-    from batch_stack.network import Network  # noqa: PLC0415
+    from batch_stack.compute.factory import compute_environment  # noqa: PLC0415 # loads aws_cdk
+    from batch_stack.network.network import Network  # noqa: PLC0415
 
     tiers = {"any": {"priority": 1, "compute": ["plain"]}}
     network = {"mode": "private_with_nat"}
@@ -277,7 +277,7 @@ def test_roles_have_no_wildcard_actions_and_are_bound_where_aws_allows_it(kinds:
 
 def test_nodes_in_public_subnets_are_warned_of(new_app: Callable[[], Any], cdk: Any) -> None:
     from batch_stack import Ec2ComputeEnvironment, Network  # noqa: PLC0415 # loads aws_cdk
-    from batch_stack.settings import OnDemandSettings  # noqa: PLC0415
+    from batch_stack.settings.compute import OnDemandSettings  # noqa: PLC0415
 
     stack = cdk.Stack(new_app(), "Warned")
     network = Network(stack, "Network")
@@ -309,7 +309,7 @@ def boot(tmp_path: Path, kinds: dict[str, Any]) -> Callable[[str], list[str]]:
     """Runs what makes the scratch volume, of the user data, among stubs; says what it did."""
     template = kinds[_resources(kinds, "arm")["LaunchTemplate"]["LaunchTemplateId"]["Ref"]]
     user_data = json.dumps(template["Properties"]["LaunchTemplateData"]["UserData"])
-    from batch_stack.instance_user_data import _SCRATCH  # noqa: PLC0415 # loads aws_cdk
+    from batch_stack.compute.user_data import _SCRATCH  # noqa: PLC0415 # loads aws_cdk
 
     assert json.dumps(_SCRATCH)[1:-1] in user_data
     (tmp_path / "bin").mkdir()

@@ -6,15 +6,11 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import (
-    JobSettings,
-    OnDemandSettings,
-    RetryRule,
-    RetrySettings,
-    SpotSettings,
-    TierSettings,
-    parse_settings,
-)
+from batch_stack.settings.compute import OnDemandSettings, SpotSettings
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.retry import RetryRule, RetrySettings
+from batch_stack.settings.tiers import TierSettings
 
 pytestmark = pytest.mark.stack
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import Settings, load_settings
 from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.settings.file import load_settings
+from batch_stack.settings.root import Settings
 from tests.acting import acting_as, outcome
 from tests.assemblies import bootstrap, deploy, physical_id
 from tests.conformance.cloud.conftest import LocalCloud

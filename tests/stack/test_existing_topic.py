@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import SettingsError, parse_settings
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
 
 pytestmark = pytest.mark.stack
 

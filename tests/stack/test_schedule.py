@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import ScheduleSettings, parse_settings
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.schedules import ScheduleSettings
 
 pytestmark = pytest.mark.stack
 

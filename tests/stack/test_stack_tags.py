@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import parse_settings
+from batch_stack.settings.file import parse_settings
 
 pytestmark = pytest.mark.stack
 

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import JobSettings, RetryRule, RetrySettings, TriggerSettings, parse_settings
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.retry import RetryRule, RetrySettings
+from batch_stack.settings.root import TriggerSettings
 
 pytestmark = pytest.mark.stack
 

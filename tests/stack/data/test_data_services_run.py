@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import parse_settings
+from batch_stack.settings.file import parse_settings
 from tests.acting import acting_as, outcome
 from tests.assemblies import bootstrap, deploy, physical_id
 from tests.conformance.cloud.conftest import LocalCloud

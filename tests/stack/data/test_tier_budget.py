@@ -7,15 +7,9 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import (
-    AlarmSettings,
-    BudgetSettings,
-    FargateSettings,
-    ManagedInstancesSettings,
-    RetrySettings,
-    SpotSettings,
-    TierSettings,
-)
+from batch_stack.settings.compute import FargateSettings, ManagedInstancesSettings, SpotSettings
+from batch_stack.settings.retry import RetrySettings
+from batch_stack.settings.tiers import AlarmSettings, BudgetSettings, TierSettings
 from tests.stack.data.conftest import Template
 
 pytestmark = pytest.mark.stack

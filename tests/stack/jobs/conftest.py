@@ -10,17 +10,11 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import (
-    ConsumableResourceSettings,
-    EfsVolumeSettings,
-    HostVolumeSettings,
-    JobSettings,
-    NodeGroupSettings,
-    NodesSettings,
-    RetrySettings,
-    S3FilesVolumeSettings,
-    SecretSettings,
-)
+from batch_stack.settings.jobs import JobSettings, NodeGroupSettings, NodesSettings
+from batch_stack.settings.retry import RetrySettings
+from batch_stack.settings.root import ConsumableResourceSettings
+from batch_stack.settings.secrets import SecretSettings
+from batch_stack.settings.volumes import EfsVolumeSettings, HostVolumeSettings, S3FilesVolumeSettings
 
 IMAGE = "public.ecr.aws/docker/library/busybox:1.37"
 KEY = "arn:aws:kms:us-east-1:123456789012:key/0f1e2d3c-1111-2222-3333-444455556666"

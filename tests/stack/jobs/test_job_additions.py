@@ -8,16 +8,12 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import (
-    FairShareSettings,
-    JobSettings,
-    SecretSettings,
-    Settings,
-    SettingsError,
-    TierSettings,
-    TriggerSettings,
-    parse_settings,
-)
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.root import Settings, TriggerSettings
+from batch_stack.settings.secrets import SecretSettings
+from batch_stack.settings.tiers import FairShareSettings, TierSettings
 from tests.stack.jobs.conftest import IMAGE
 from tests.stack.jobs.reading import allowed, container, flat, listed, statements, variables
 

@@ -8,7 +8,9 @@ from typing import Any, get_args
 import pytest
 
 import batch_stack
-from batch_stack.settings import DataService, JobSettings, parse_settings
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.services import DataService
 from tests.stack.jobs.conftest import IMAGE
 from tests.stack.jobs.reading import container, listed, statements, variables
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import JobSettings, RetrySettings, parse_settings
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.retry import RetrySettings
 from tests.stack.jobs.conftest import IMAGE
 
 pytestmark = pytest.mark.stack

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import batch_stack
-from batch_stack.settings import parse_settings
+from batch_stack.settings.file import parse_settings
 from tests.conformance.cloud.conftest import LocalCloud
 from tests.conformance.cloud.test_server import finished
 from tests.conformance.cloud.test_stacks import Stack

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings import JobSettings, parse_settings
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.jobs import JobSettings
 
 pytestmark = pytest.mark.stack
 

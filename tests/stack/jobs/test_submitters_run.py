@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 import batch_stack
-from batch_stack.settings import parse_settings
+from batch_stack.settings.file import parse_settings
 from tests.conformance.cloud.conftest import LocalCloud
 from tests.conformance.cloud.test_stacks import Stack
 from tests.stack.jobs.conftest import IMAGE

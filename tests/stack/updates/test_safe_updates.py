@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from batch_stack.lock import check_against_lock
-from batch_stack.settings import SettingsError, parse_settings
+from batch_stack.lock.check import check_against_lock
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
 from tests.cloudformation_changes import COMPUTE_ENVIRONMENT, JOB_DEFINITION, Change, changes
 
 pytestmark = pytest.mark.stack

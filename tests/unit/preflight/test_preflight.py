@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_engine.catalogue import instance_types
-from batch_stack.preflight import Finding, GivenNetwork, preflight
+from batch_stack.preflight.finding import Finding
+from batch_stack.preflight.given import GivenNetwork
 from batch_stack.preflight.instances import AGENT_MEMORY_MIB
-from batch_stack.settings import Settings, load_settings
+from batch_stack.preflight.preflight import preflight
+from batch_stack.settings.file import load_settings
+from batch_stack.settings.root import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 

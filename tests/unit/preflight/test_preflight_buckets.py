@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from batch_stack.preflight import preflight
-from batch_stack.settings import Settings, SettingsError, parse_settings
+from batch_stack.preflight.preflight import preflight
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.root import Settings
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/12345678-1234-1234-1234-123456789012"
 JOB = {"image": "busybox:1.37", "command": ["true", "Ref::input"]}

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from batch_stack.preflight import preflight
-from batch_stack.settings import Settings
+from batch_stack.preflight.preflight import preflight
+from batch_stack.settings.root import Settings
 
 ON_DEMAND = {"type": "on_demand", "instance_types": ["m6i"]}
 CLOSED = {**ON_DEMAND, "state": "disabled"}

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from batch_stack.preflight import preflight
-from batch_stack.settings import Settings
+from batch_stack.preflight.preflight import preflight
+from batch_stack.settings.root import Settings
 
 FABRIC: dict[str, Any] = {"type": "on_demand", "placement_group": True, "efa": True, "max_vcpus": 512}
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from batch_stack.preflight import preflight
-from batch_stack.settings import Settings
+from batch_stack.preflight.preflight import preflight
+from batch_stack.settings.root import Settings
 
 IMAGE = "public.ecr.aws/docker/library/busybox:1"
 

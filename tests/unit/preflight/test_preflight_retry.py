@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from batch_stack.preflight import Finding, preflight
-from batch_stack.settings import Settings
+from batch_stack.preflight.finding import Finding
+from batch_stack.preflight.preflight import preflight
+from batch_stack.settings.root import Settings
 
 JOB: dict[str, Any] = {"image": "public.ecr.aws/docker/library/busybox:1"}
 ON_DEMAND = {"type": "on_demand", "instance_types": ["m6i"]}

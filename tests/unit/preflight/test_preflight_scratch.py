@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from batch_stack.preflight import preflight
-from batch_stack.settings import Settings, SettingsError, parse_settings
+from batch_stack.preflight.preflight import preflight
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.root import Settings
 
 TMPFS = {"type": "tmpfs", "path": "/scratch/", "size_mib": 64}
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from batch_stack.preflight import Finding, preflight
-from batch_stack.settings import Settings
+from batch_stack.preflight.finding import Finding
+from batch_stack.preflight.preflight import preflight
+from batch_stack.settings.root import Settings
 
 IMAGE = "public.ecr.aws/docker/library/busybox:1"
 FAIR = {"shares": {"a": 1.0}}

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import griffe
@@ -121,12 +122,18 @@ def _functions(thing: griffe.Class | griffe.Function) -> list[griffe.Function]:
     ]
 
 
+def _modules(package: griffe.Module) -> Iterator[griffe.Module]:
+    yield package
+    for member in package.members.values():
+        if isinstance(member, griffe.Module):
+            yield from _modules(member)
+
+
 def test_every_construct_has_a_page() -> None:
     """Those that others hold as attributes, too: whoever gets one can look it up."""
     constructs = {
         one.name
-        for module in package().members.values()
-        if isinstance(module, griffe.Module)
+        for module in _modules(package())
         for one in module.members.values()
         if isinstance(one, griffe.Class) and one.name[0] != "_"
         and any(str(base).rpartition(".")[2] in ("Construct", "ComputeEnvironment") for base in one.bases)

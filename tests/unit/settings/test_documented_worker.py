@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from batch_stack.settings import Settings
+from batch_stack.settings.root import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 

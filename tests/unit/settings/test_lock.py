@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from batch_stack.lock import check_against_lock
-from batch_stack.settings import Settings, SettingsError
+from batch_stack.lock.check import check_against_lock
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.root import Settings
 
 
 def _settings(

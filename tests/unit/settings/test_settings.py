@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from batch_stack.settings import JobSettings, ManagedInstancesSettings, Settings
+from batch_stack.settings.compute import ManagedInstancesSettings
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.root import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 

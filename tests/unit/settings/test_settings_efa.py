@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from batch_engine.catalogue import efa_interfaces, instance_types
-from batch_stack.lock import check_against_lock
-from batch_stack.settings import SettingsError, parse_settings
+from batch_stack.lock.check import check_against_lock
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
 
 FABRIC: dict[str, Any] = {
     "type": "on_demand",

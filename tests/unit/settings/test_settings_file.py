@@ -5,12 +5,9 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import (
-    Settings,
-    SettingsError,
-    load_settings,
-    parse_settings,
-)
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import load_settings, parse_settings
+from batch_stack.settings.root import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import JobSettings, Settings, SettingsError, TierSettings, parse_settings
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.root import Settings
+from batch_stack.settings.tiers import TierSettings
 
 JOB: dict[str, Any] = {"folder": "media"}
 

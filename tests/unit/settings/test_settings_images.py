@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import JobSettings, SettingsError, parse_settings
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.jobs import JobSettings
 
 DIGEST = "sha256:" + "0f" * 32
 TOKEN = "${Token[AWS.AccountId.4]}"

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import NodesSettings, Settings, SettingsError, parse_settings
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.jobs import NodesSettings
+from batch_stack.settings.root import Settings
 
 IMAGE = "busybox:1.37"
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import SettingsError, parse_settings
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
 
 EXISTING = {
     "mode": "existing",

@@ -7,8 +7,10 @@ import pytest
 
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.rules.retry import parse_retry_strategy
-from batch_stack.settings import Settings, SettingsError, parse_settings
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
 from batch_stack.settings.retry import retry_strategy
+from batch_stack.settings.root import Settings
 
 TIERS: dict[str, Any] = {
     "one": {"priority": 1, "compute": ["spot"], "retry": {"attempts": 2}},

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import ScheduleSettings, SettingsError, parse_settings, with_schedule
+from batch_stack.settings.additions import with_schedule
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.schedules import ScheduleSettings
 
 IMAGE = "public.ecr.aws/docker/library/busybox:1"
 

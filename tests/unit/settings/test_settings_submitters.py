@@ -4,15 +4,12 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings import (
-    JobSettings,
-    Settings,
-    SettingsError,
-    SubmitterSettings,
-    parse_settings,
-    with_job,
-)
-from batch_stack.settings.submitters import tiers_for
+from batch_stack.settings.additions import with_job
+from batch_stack.settings.base import SettingsError
+from batch_stack.settings.file import parse_settings
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.root import Settings
+from batch_stack.settings.submitters import SubmitterSettings, tiers_for
 
 JOBS = {
     "small": {"image": "busybox:1", "platform": "fargate"},

@@ -1,0 +1,1 @@
+"""Helpers that several constructs use: keys, IAM, queues, functions, log groups."""

@@ -1,0 +1,1 @@
+"""Compute environments of every kind, with their roles and launch templates."""

@@ -1,0 +1,48 @@
+"""Which construct a compute environment of the settings becomes."""
+
+from __future__ import annotations
+
+from constructs import Construct
+
+from batch_stack.compute.compute_environment import (
+    ComputeEnvironment,
+    ExistingComputeEnvironment,
+    FargateComputeEnvironment,
+    UnmanagedComputeEnvironment,
+)
+from batch_stack.compute.ec2 import Ec2ComputeEnvironment
+from batch_stack.compute.managed_instances import ManagedInstancesComputeEnvironment
+from batch_stack.network.network import Network
+from batch_stack.settings.compute import (
+    ComputeEnvironmentSettings,
+    ExistingComputeSettings,
+    FargateSettings,
+    ManagedInstancesSettings,
+    UnmanagedSettings,
+)
+
+
+def compute_environment(
+    scope: Construct, construct_id: str, *, network: Network, settings: ComputeEnvironmentSettings
+) -> ComputeEnvironment:
+    """Create the compute environment that settings of any type ask for.
+
+    Args:
+        scope: the parent construct.
+        construct_id: the compute environment's id within it.
+        network: where its jobs run, unless its instances are somebody else's.
+        settings: one entry of `compute`.
+
+    Raises:
+        SettingsError: the network has public subnets for instances with several network interfaces.
+        ValueError: the network has no subnet for its placement group.
+    """
+    if isinstance(settings, ExistingComputeSettings):
+        return ExistingComputeEnvironment(scope, construct_id, settings=settings)
+    if isinstance(settings, UnmanagedSettings):
+        return UnmanagedComputeEnvironment(scope, construct_id, settings=settings)
+    if isinstance(settings, ManagedInstancesSettings):
+        return ManagedInstancesComputeEnvironment(scope, construct_id, network=network, settings=settings)
+    if isinstance(settings, FargateSettings):
+        return FargateComputeEnvironment(scope, construct_id, network=network, settings=settings)
+    return Ec2ComputeEnvironment(scope, construct_id, network=network, settings=settings)

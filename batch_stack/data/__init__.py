@@ -1,0 +1,1 @@
+"""Where data is: buckets, file systems, tables, databases, queues, buses. It grants, but runs nothing."""

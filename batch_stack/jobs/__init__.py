@@ -1,0 +1,1 @@
+"""Job definitions and what they consist of. A job knows no queue."""

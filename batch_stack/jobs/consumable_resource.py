@@ -1,0 +1,39 @@
+"""Consumable resources: what jobs share and there is only so much of, such as licences."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_batch as batch
+from constructs import Construct
+
+from batch_stack.settings.root import ConsumableResourceSettings
+
+
+class ConsumableResource(Construct):
+    """A quantity that jobs take from while they run, or use up.
+
+    A job that needs more than is left waits at the head of its queue until others have ended.
+    https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.html
+
+    Attributes:
+        resource: the L2 construct. It has no name of its own, so that it can be replaced.
+        arn: its ARN, which job definitions refer to.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: ConsumableResourceSettings) -> None:
+        """Create the resource.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            settings: how much there is, and whether it comes back when a job has ended. A change of the
+                latter replaces the resource.
+        """
+        super().__init__(scope, construct_id)
+        types = batch.ConsumableResourceType
+        self.resource = batch.ConsumableResource(
+            self,
+            "Resource",
+            total_quantity=settings.total,
+            resource_type=types.REPLENISHABLE if settings.replenishable else types.NON_REPLENISHABLE,
+        )
+        self.arn = self.resource.consumable_resource_arn

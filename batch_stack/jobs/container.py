@@ -1,0 +1,146 @@
+"""The containers of jobs as aws-cdk-lib knows them: on EC2 and on Fargate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Aws, Size
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from batch_stack.compute.efa import devices, memory_to_pin
+from batch_stack.jobs.volumes import JobVolumes
+from batch_stack.settings.base import Architecture
+from batch_stack.settings.jobs import JobSettings
+
+
+@dataclass(frozen=True)
+class JobParts:
+    """What a job's definition is made of besides its settings; all containers of a job share it.
+
+    Attributes:
+        image: what runs.
+        job_role: what its code may do.
+        execution_role: what ECS needs to start it.
+        logging: where its output goes.
+        environment: variables, without those that only some of the containers have.
+        secrets: variables whose values ECS fetches.
+        volumes: what is mounted.
+        consumables: quantities of consumable resources, by their ARNs.
+        architecture: the CPU architecture of the image.
+        assign_public_ip: on Fargate, whether the task gets a public address.
+        efa_interfaces: how many Elastic Fabric Adapters of its instance a node reaches.
+    """
+
+    image: ecs.ContainerImage
+    job_role: iam.IRole
+    execution_role: iam.IRole
+    logging: ecs.LogDriver
+    environment: Mapping[str, str]
+    secrets: Mapping[str, batch.Secret]
+    volumes: JobVolumes
+    consumables: Mapping[str, int]
+    architecture: Architecture
+    assign_public_ip: bool
+    efa_interfaces: int = 0
+
+
+def ec2_container(
+    scope: Construct, construct_id: str, *, settings: JobSettings, parts: JobParts
+) -> batch.EcsEc2ContainerDefinition:
+    """A container on EC2; one on ECS Managed Instances is first described as one, too.
+
+    Args:
+        scope: the parent construct.
+        construct_id: the container's id within it.
+        settings: its resources, command and own variables.
+        parts: the rest.
+    """
+    return batch.EcsEc2ContainerDefinition(
+        scope,
+        construct_id,
+        image=parts.image,
+        cpu=settings.vcpu,
+        gpu=settings.gpus or None,
+        memory=Size.mebibytes(settings.memory_mib),
+        command=settings.command,
+        environment=_environment(settings, parts),
+        secrets=parts.secrets or None,
+        job_role=parts.job_role,
+        execution_role=parts.execution_role,
+        linux_parameters=_linux_parameters(scope, construct_id, settings, parts.efa_interfaces),
+        ulimits=memory_to_pin() if parts.efa_interfaces else None,
+        logging=parts.logging,
+        readonly_root_filesystem=settings.read_only_root,
+        privileged=False,
+        user=settings.user,
+        volumes=parts.volumes.volumes,
+    )
+
+
+def fargate_container(
+    scope: Construct, construct_id: str, *, settings: JobSettings, parts: JobParts
+) -> batch.EcsFargateContainerDefinition:
+    """A container on Fargate.
+
+    Args:
+        scope: the parent construct.
+        construct_id: the container's id within it.
+        settings: its resources, command and own variables.
+        parts: the rest.
+    """
+    disk_gib = settings.ephemeral_storage_gib
+    return batch.EcsFargateContainerDefinition(
+        scope,
+        construct_id,
+        image=parts.image,
+        cpu=settings.vcpu,
+        memory=Size.mebibytes(settings.memory_mib),
+        ephemeral_storage_size=Size.gibibytes(disk_gib) if disk_gib is not None else None,
+        command=settings.command,
+        environment=_environment(settings, parts),
+        secrets=parts.secrets or None,
+        job_role=parts.job_role,
+        execution_role=parts.execution_role,
+        linux_parameters=_linux_parameters(scope, construct_id, settings),
+        logging=parts.logging,
+        readonly_root_filesystem=settings.read_only_root,
+        user=settings.user,
+        volumes=parts.volumes.volumes,
+        assign_public_ip=parts.assign_public_ip,
+        fargate_cpu_architecture=(
+            ecs.CpuArchitecture.ARM64 if parts.architecture == "arm64" else ecs.CpuArchitecture.X86_64
+        ),
+        fargate_operating_system_family=ecs.OperatingSystemFamily.LINUX,
+        fargate_platform_version=ecs.FargatePlatformVersion.LATEST,
+    )
+
+
+def _environment(settings: JobSettings, parts: JobParts) -> dict[str, str]:
+    return {
+        # On EC2 neither ECS nor AWS Batch tells a container its Region.
+        "AWS_REGION": Aws.REGION,
+        "AWS_DEFAULT_REGION": Aws.REGION,
+        **parts.environment,
+        # Nodes of a multi-node job may have values of their own.
+        **settings.environment,
+    }
+
+
+def _linux_parameters(
+    scope: Construct, container_id: str, settings: JobSettings, efa_interfaces: int = 0
+) -> batch.LinuxParameters:
+    shared_mib = settings.shared_memory_mib
+    parameters = batch.LinuxParameters(
+        scope,
+        # The one container of most jobs keeps the short id.
+        "LinuxParameters" if container_id == "Container" else f"{container_id}LinuxParameters",
+        init_process_enabled=True,
+        shared_memory_size=Size.mebibytes(shared_mib) if shared_mib is not None else None,
+    )
+    if efa_interfaces:
+        parameters.add_devices(*devices(efa_interfaces))
+    return parameters

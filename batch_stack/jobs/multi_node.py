@@ -1,0 +1,78 @@
+"""Multi-node parallel jobs: nodes that start and end together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_ec2 as ec2
+from constructs import Construct
+
+from batch_stack.jobs.container import JobParts, ec2_container
+from batch_stack.settings.jobs import JobSettings, NodesSettings
+
+
+def multi_node_definition(
+    scope: Construct,
+    construct_id: str,
+    *,
+    settings: JobSettings,
+    nodes: NodesSettings,
+    parts: JobParts,
+    common: Mapping[str, Any],
+) -> batch.MultiNodeJobDefinition:
+    """Create a definition for all nodes, and within them the groups that differ.
+
+    A range inside another one overrides it, so the first range is that of all nodes. It has no end: a
+    submission may then ask for another number of nodes.
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeRangeProperty.html
+
+    Args:
+        scope: the parent construct.
+        construct_id: the definition's id within it.
+        settings: the job, as all nodes have it.
+        nodes: how many, which is the main one, and what is different on some.
+        parts: what the containers share.
+        common: what definitions of every kind are given.
+    """
+    ranges = [("0:", ec2_container(scope, "Container", settings=settings, parts=parts))]
+    for index, group in enumerate(nodes.groups):
+        own = group.model_dump(exclude={"nodes", "environment"}, exclude_none=True)
+        own["environment"] = {**settings.environment, **group.environment}
+        container = ec2_container(
+            scope, f"Group{index}", settings=settings.model_copy(update=own), parts=parts
+        )
+        ranges.append((group.nodes, container))
+    definition = batch.MultiNodeJobDefinition(
+        scope,
+        construct_id,
+        main_node=nodes.main,
+        instance_type=ec2.InstanceType(nodes.instance_type) if nodes.instance_type is not None else None,
+        # The L2 knows ranges beside one another only: the real ones, and their sum, follow.
+        containers=[
+            batch.MultiNodeContainer(container=container, start_node=0, end_node=0) for _, container in ranges
+        ],
+        **common,
+    )
+    cfn = cast(batch.CfnJobDefinition, definition.node.default_child)
+    cfn.add_property_override("NodeProperties.NumNodes", nodes.count)
+    for index, (target, _) in enumerate(ranges):
+        path = f"NodeProperties.NodeRangeProperties.{index}"
+        cfn.add_property_override(f"{path}.TargetNodes", target)
+        parts.volumes.complete(cfn, f"{path}.Container.Volumes")
+        if parts.consumables:
+            cfn.add_property_override(
+                f"{path}.ConsumableResourceProperties", consumable_properties(parts.consumables)
+            )
+    return definition
+
+
+def consumable_properties(quantities: Mapping[str, int]) -> dict[str, Any]:
+    """What CloudFormation takes as `ConsumableResourceProperties`.
+
+    Args:
+        quantities: how much a job, or each node of one, needs, by the resources' ARNs.
+    """
+    listed = [{"ConsumableResource": arn, "Quantity": quantity} for arn, quantity in quantities.items()]
+    return {"ConsumableResourceList": listed}

@@ -1,0 +1,1 @@
+"""The lock file that refuses edits which would lose jobs or data."""

@@ -1,0 +1,92 @@
+"""What the settings retire: the file has to have known it, and who deploys has to be sure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from batch_stack.lock.file import Lock
+from batch_stack.preflight.finding import Finding, warning
+from batch_stack.settings.checks import construct_id
+from batch_stack.settings.hints import did_you_mean
+from batch_stack.settings.root import RetiredSettings, Settings
+
+_STATUSES = "SUBMITTED PENDING RUNNABLE STARTING RUNNING"
+
+
+def unknown(settings: Settings, lock: Lock) -> Iterator[str]:
+    """Say which names are retired that the platform never had.
+
+    Args:
+        settings: what is to be provisioned.
+        lock: what the file knew so far.
+    """
+    known = _known(lock)
+    for section, names in _retired(settings).items():
+        for index, name in enumerate(names):
+            if name not in known[section]:
+                yield (
+                    f"retired.{section}[{index}] must be what {section} once had, as the lock file knows it, "
+                    f"got {name!r}{did_you_mean(name, known[section])}: without it nothing is missing"
+                )
+
+
+def remembered(settings: Settings) -> RetiredSettings:
+    """What the file has to remember of what is gone, so that it is known for as long as it is retired.
+
+    Args:
+        settings: what is to be provisioned.
+    """
+    return RetiredSettings(**{section: sorted(names) for section, names in _retired(settings).items()})
+
+
+def deletions(settings: Settings) -> Iterator[Finding]:
+    """Warn of what is deleted with jobs in it if it was not disabled in the account, or is not empty.
+
+    Neither can be told offline, nor which synthesis is the one that is deployed: the warning stays until
+    the name is taken out of `retired`.
+
+    Args:
+        settings: what is to be provisioned.
+    """
+    for name in settings.retired.tiers:
+        queue = f"{construct_id(name)}TierQueue"
+        yield warning(
+            "deletedQueue",
+            f"tiers.{name} is retired: if its queue is still deployed, this deletes it with every job in "
+            "it. Be sure that `state: disabled` was deployed, not only synthesised, and that the queue is "
+            "empty:\n"
+            "  aws batch describe-job-queues --query "
+            f"\"jobQueues[?contains(jobQueueName, '{queue}')].[jobQueueName,state]\"\n"
+            f"  for status in {_STATUSES}; do "
+            "aws batch list-jobs --job-queue NAME --job-status $status; done\n"
+            f"Once that is deployed, take {name!r} out of retired.tiers",
+        )
+    for name in settings.retired.compute:
+        environment = f"{construct_id(name)}Compute"
+        yield warning(
+            "deletedCompute",
+            f"compute.{name} is retired: if it is still deployed, this deletes it and ends every job that "
+            "runs on it. Be sure that the tiers were deployed without it, not only synthesised, and that "
+            "nothing runs there:\n"
+            '  aws batch describe-compute-environments --query "computeEnvironments[?contains('
+            f"computeEnvironmentName, '{environment}')].[computeEnvironmentName,ecsClusterArn]\"\n"
+            "  aws ecs list-tasks --cluster ARN\n"
+            f"Once that is deployed, take {name!r} out of retired.compute",
+        )
+
+
+def _retired(settings: Settings) -> Mapping[str, list[str]]:
+    retired = settings.retired
+    return {
+        "tiers": retired.tiers,
+        "compute": retired.compute,
+        "consumable_resources": retired.consumable_resources,
+    }
+
+
+def _known(lock: Lock) -> Mapping[str, Collection[str]]:
+    return {
+        "tiers": {*lock.tiers, *lock.retired.tiers},
+        "compute": {*lock.compute, *lock.retired.compute},
+        "consumable_resources": {*lock.consumable_resources, *lock.retired.consumable_resources},
+    }

@@ -1,0 +1,1 @@
+"""The VPC that jobs run in: subnets, endpoints, flow log."""

@@ -1,0 +1,1 @@
+"""Priority tiers: job queues with their limits, alarms, messages and budgets."""

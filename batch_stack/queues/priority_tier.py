@@ -1,0 +1,300 @@
+"""A priority tier: a job queue and the compute environments it may use, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_batch as batch
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from batch_stack.compute.compute_environment import ComputeEnvironment
+from batch_stack.monitoring.notification import Notification
+from batch_stack.queues.messages import job_failed_text, queue_blocked_text
+from batch_stack.settings.tiers import (
+    COUNTED_BY_BUDGETS,
+    AlarmSettings,
+    FairShareSettings,
+    TierSettings,
+    TimeLimitSettings,
+)
+from batch_stack.validation.constructs import check_tier, is_checked
+
+if TYPE_CHECKING:
+    from batch_stack.queues.budget import TierBudget
+
+_MAX_COMPUTE_ENVIRONMENTS = 3
+
+
+class PriorityTier(Construct):
+    """A priority tier: a job queue over one to three compute environments, and the rules of its jobs.
+
+    All that its settings say is done here, but for the retry policy, which a queue cannot have: the
+    definitions of jobs that are made for it have it (`ContainerJob`), and triggers and schedules submit with
+    it.
+
+    A job at the head of the queue that can never start would block all behind it, so each reason that AWS
+    Batch can detect has a time limit, after which that job is cancelled:
+    https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
+
+    Attributes:
+        name: its name, for people.
+        settings: what it was made from.
+        queue: the job queue. It has no name of its own, so that it can be replaced.
+        compute_environments: where its jobs run, in the order in which they are tried.
+        platform: ``ec2``, ``fargate`` ...: what a job definition for it must be made for.
+        architecture: the CPU architecture that a job's image must have.
+        retry: how often its jobs are tried again, unless they have a policy of their own.
+        efa_interfaces: how many Elastic Fabric Adapters every instance has, on each compute environment.
+        scheduling_policy: how the queue is shared; None if it is first in, first out.
+        job_failed_rule: the EventBridge rule on jobs that failed; None if nobody is to be told.
+        queue_blocked_rule: the EventBridge rule on a first job that cannot start; None likewise.
+        failed_jobs_alarm: goes off when many jobs fail; None if the settings want none.
+        budget: what its instances may cost in a month; None if the settings set no limit.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        compute_environments: Mapping[str, ComputeEnvironment],
+        settings: TierSettings,
+        name: str | None = None,
+        notification: Notification | None = None,
+        log_retention_days: int = 30,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        key: kms.IKey | None = None,
+    ) -> None:
+        """Create the queue, what shares it, what watches it, and its budget.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            compute_environments: by the names that `compute` of the settings has for them: one to three of
+                these are taken, tried in the order there; of one platform and one CPU architecture.
+            settings: priority, compute environments, retry, time limits, alarms, fair share, budget, state.
+            name: its name, for people; by default its construct id.
+            notification: who is told of failed jobs, a blocked queue, alarms and the budget.
+            log_retention_days: for the log of the function that disables the queue when its budget is used
+                up; a period that CloudWatch Logs allows.
+            removal_policy: what becomes of that function's log group and dead-letter queue with the stack.
+            key: encrypts what that function is told, what it failed on, and its log; needed for it only.
+
+        Raises:
+            ValueError: the settings name a compute environment that is not given, too many of them, or a
+                mixture that AWS Batch refuses; or they have alarms or a budget, and nobody is to be told, or
+                the budget is to disable the queue, and there is no key; or a check before deployment found
+                what cannot work.
+        """
+        super().__init__(scope, construct_id)
+        self.name, self.settings = name or construct_id, settings
+        self.compute_environments = _chosen(self, settings.compute, compute_environments)
+        _check(self, self.compute_environments)
+        if notification is None:
+            _check_told(self, settings)
+        if not is_checked(self, settings):
+            check_tier(self)
+        first = self.compute_environments[0]
+        self.platform, self.architecture = first.platform, first.architecture
+        self.retry = settings.retry
+        self.efa_interfaces = min(one.efa_interfaces for one in self.compute_environments)
+        self.scheduling_policy = self._scheduling_policy(settings.fair_share)
+        self.queue = batch.JobQueue(
+            self,
+            "Queue",
+            priority=settings.priority,
+            enabled=settings.state == "enabled",
+            scheduling_policy=self.scheduling_policy,
+            compute_environments=[
+                batch.OrderedComputeEnvironment(compute_environment=environment.resource, order=order)
+                for order, environment in enumerate(self.compute_environments, start=1)
+            ],
+            job_state_time_limit_actions=_time_limit_actions(settings.time_limits),
+        )
+        self.job_failed_rule: events.Rule | None = None
+        self.queue_blocked_rule: events.Rule | None = None
+        self.failed_jobs_alarm: cloudwatch.Alarm | None = None
+        self.budget: TierBudget | None = None
+        if notification is not None:
+            self._watch(notification, settings.alarms)
+            self.budget = self._budget(notification, log_retention_days, removal_policy, key)
+
+    def check_share(self, share: str | None, *, at: str) -> None:
+        """Make sure that jobs name a share where the queue is shared, and nowhere else, as AWS Batch does.
+
+        Args:
+            share: the share identifier that jobs are to be submitted with; None for none.
+            at: the path of the construct that submits them, for the error.
+
+        Raises:
+            ValueError: there is a share and the tier has no fair share, or the other way round.
+        """
+        if (share is None) != (self.scheduling_policy is None):
+            needed = "be given" if share is None else "not be given"
+            has = "has no" if self.scheduling_policy is None else "has"
+            raise ValueError(f"share must {needed}, because the tier {has} fair share, got {share!r} at {at}")
+
+    def _scheduling_policy(
+        self, settings: FairShareSettings | None
+    ) -> batch.FairshareSchedulingPolicy | None:
+        if settings is None:
+            return None
+        return batch.FairshareSchedulingPolicy(
+            self,
+            "FairShare",
+            compute_reservation=settings.compute_reservation_percent,
+            share_decay=Duration.seconds(settings.decay_s),
+            shares=[
+                batch.Share(share_identifier=name, weight_factor=weight)
+                for name, weight in settings.shares.items()
+            ],
+        )
+
+    def _watch(self, notification: Notification, alarms: AlarmSettings | None) -> None:
+        queue_arn = self.queue.job_queue_arn
+        self.job_failed_rule = notification.tell_of(
+            self,
+            "JobFailed",
+            detail_type="Batch Job State Change",
+            detail={
+                "jobQueue": [queue_arn],
+                "status": ["FAILED"],
+                # A child of an array has an index, and a parent that speaks for all of them.
+                "arrayProperties": {"index": [{"exists": False}]},
+            },
+            text=job_failed_text(self.platform),
+        )
+        self.queue_blocked_rule = notification.tell_of(
+            self,
+            "QueueBlocked",
+            detail_type="Batch Job Queue Blocked",
+            detail={"jobQueue": [queue_arn]},
+            text=queue_blocked_text(),
+        )
+        if alarms is not None:
+            self.failed_jobs_alarm = self._failed_jobs_alarm(self.job_failed_rule, alarms)
+            notification.raise_alarm(self.failed_jobs_alarm)
+
+    def _budget(
+        self,
+        notification: Notification,
+        log_retention_days: int,
+        removal_policy: RemovalPolicy,
+        key: kms.IKey | None,
+    ) -> TierBudget | None:
+        if self.settings.budget is None:
+            return None
+        # Here, because few tiers need what it imports, which takes time to load.
+        from batch_stack.queues.budget import TierBudget  # noqa: PLC0415
+
+        return TierBudget(
+            self,
+            "Budget",
+            name=self.name,
+            tier=self,
+            cost_tags=_cost_tags(self, self.compute_environments),
+            settings=self.settings.budget,
+            notification=notification,
+            log_retention_days=log_retention_days,
+            removal_policy=removal_policy,
+            key=key,
+        )
+
+    def _failed_jobs_alarm(self, rule: events.Rule, settings: AlarmSettings) -> cloudwatch.Alarm:
+        # AWS Batch has no metric of failed jobs; EventBridge counts how often a rule matched.
+        metric = cloudwatch.Metric(
+            namespace="AWS/Events",
+            metric_name="TriggeredRules",
+            dimensions_map={"RuleName": rule.rule_name},
+            statistic="Sum",
+            period=Duration.minutes(settings.within_minutes),
+        )
+        return cloudwatch.Alarm(
+            self,
+            "FailedJobsAlarm",
+            alarm_description=(
+                f"{settings.failed_jobs} jobs or more of {self.queue.job_queue_arn} failed within "
+                f"{settings.within_minutes} minutes"
+            ),
+            metric=metric,
+            threshold=settings.failed_jobs,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+
+
+def _chosen(
+    scope: Construct, names: Sequence[str], given: Mapping[str, ComputeEnvironment]
+) -> tuple[ComputeEnvironment, ...]:
+    for index, name in enumerate(names):
+        if name not in given:
+            raise ValueError(
+                f"settings.compute[{index}] must be one of compute_environments, "
+                f"{', '.join(given) or '(none given)'}, got {name!r} at {scope.node.path}"
+            )
+    return tuple(given[name] for name in names)
+
+
+def _check(scope: Construct, compute_environments: Sequence[ComputeEnvironment]) -> None:
+    count = len(set(compute_environments))
+    if not 1 <= count == len(compute_environments) <= _MAX_COMPUTE_ENVIRONMENTS:
+        raise ValueError(
+            f"settings.compute must have 1 to {_MAX_COMPUTE_ENVIRONMENTS} compute environments, each once, "
+            f"got {len(compute_environments)} at {scope.node.path}"
+        )
+    for quality in ("platform", "architecture"):
+        values = sorted({getattr(environment, quality) for environment in compute_environments})
+        if len(values) > 1:
+            raise ValueError(
+                f"compute_environments of a queue must have one {quality}, "
+                f"got {' and '.join(values)} at {scope.node.path}"
+            )
+
+
+def _check_told(scope: Construct, settings: TierSettings) -> None:
+    """Alarms are on by default: only those that were asked for count."""
+    asked = {
+        "alarms": settings.alarms is not None and "alarms" in settings.model_fields_set,
+        "budget": settings.budget is not None,
+    }
+    for name, wanted in asked.items():
+        if wanted:
+            raise ValueError(f"notification must be given for settings.{name}, got none at {scope.node.path}")
+
+
+def _cost_tags(scope: Construct, compute_environments: Sequence[ComputeEnvironment]) -> list[str]:
+    tags = []
+    for environment in compute_environments:
+        # Managed instances have the tag, but whether what else is billed for them has it is not documented.
+        if environment.cost_tag is None or environment.settings.type not in COUNTED_BY_BUDGETS:
+            raise ValueError(
+                "settings.budget must not be given for compute environments that are not of type spot or "
+                "on_demand, whose instances and volumes have a tag of ours to count them by, got "
+                f"{environment.node.path}, which is {environment.settings.type} at {scope.node.path}"
+            )
+        tags.append(environment.cost_tag)
+    return tags
+
+
+def _time_limit_actions(time_limits: TimeLimitSettings) -> list[batch.JobStateTimeLimitAction]:
+    reasons = batch.JobStateTimeLimitActionsReason
+    limits_s = {
+        reasons.INSUFFICIENT_INSTANCE_CAPACITY: time_limits.insufficient_instance_capacity_s,
+        reasons.COMPUTE_ENVIRONMENT_MAX_RESOURCE: time_limits.compute_environment_max_resource_s,
+        reasons.JOB_RESOURCE_REQUIREMENT: time_limits.job_resource_requirement_s,
+    }
+    return [
+        batch.JobStateTimeLimitAction(
+            reason=reason,
+            max_time=Duration.seconds(limit_s),
+            action=batch.JobStateTimeLimitActionsAction.CANCEL,
+            state=batch.JobStateTimeLimitActionsState.RUNNABLE,
+        )
+        for reason, limit_s in limits_s.items()
+    ]

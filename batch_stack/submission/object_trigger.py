@@ -1,0 +1,220 @@
+"""Objects created in a bucket become jobs: S3, EventBridge, SQS, Lambda, SubmitJob."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as sources
+from aws_cdk import aws_logs as logs_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from batch_stack.common.iam import function_role
+from batch_stack.common.kms import READ, grant_key
+from batch_stack.common.lambda_function import drop_redundant_dependency, python_function
+from batch_stack.common.log_group import log_group
+from batch_stack.common.sqs_queue import message_queue
+from batch_stack.jobs.container_job import ContainerJob
+from batch_stack.queues.priority_tier import PriorityTier
+from batch_stack.settings.retry import retry_text
+from batch_stack.settings.trigger_options import check_parameters_fit, trigger_options
+
+_EVENTS = "events.amazonaws.com"
+# From EventBridge to SQS: what EventBridge itself does unless told otherwise.
+_DELIVERY_ATTEMPTS = 185
+_MAX_EVENT_AGE_H = 24
+
+_FUNCTION_TIMEOUT_S = 60
+# Six times the function's timeout, as Lambda asks, so that no message is handed out twice while in work.
+_VISIBILITY_TIMEOUT_S = 6 * _FUNCTION_TIMEOUT_S
+# With the visibility timeout: a message is tried for two hours before it counts as undeliverable.
+_MAX_RECEIVES = 20
+_BATCH_SIZE = 10
+# The least that Lambda allows. An account may submit 50 jobs a second; two callers stay below that.
+_MAX_CONCURRENCY = 2
+
+
+class ObjectTrigger(Construct):
+    """Submits a job for each object created under a prefix of a bucket.
+
+    A burst of uploads waits in a queue for as long as it takes to submit its jobs at the rate that AWS Batch
+    allows (docs/adr/014). What could not be queued, or could not be submitted in two hours of trying, is kept
+    in one dead-letter queue until 14 days after the upload. S3, EventBridge and SQS deliver at least once, so
+    a job may rarely run twice; workers replace their results in one step.
+
+    While the tier's queue is disabled, by hand or by its budget, uploads end in the dead-letter queue; an
+    alarm of the platform tells of it. When the queue is enabled again, move them back:
+    ``aws sqs start-message-move-task --source-arn DEAD_LETTER_QUEUE_ARN --destination-arn QUEUE_ARN``.
+    Messages that are moved count as new: moved while the queue is still disabled, they are back after two
+    hours, with another 14 days. Of what is lost, copy the object onto itself.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
+
+    Attributes:
+        function: the function that calls SubmitJob.
+        rule: the EventBridge rule.
+        queue: events that are to become jobs.
+        dead_letter_queue: events that became no job.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        bucket: s3.IBucket,
+        prefix: str,
+        output_bucket: s3.IBucket,
+        tier: PriorityTier,
+        job: ContainerJob,
+        log_retention_days: int,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        share: str | None = None,
+        parameters: Mapping[str, str] | None = None,
+        output_prefix: str = "",
+        key: kms.IKey | None = None,
+    ) -> None:
+        """Create the rule, its queue and its function.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            bucket: where objects are created; its EventBridge notifications must be on.
+            prefix: which keys; an empty prefix means all.
+            output_bucket: the job is told to write here, into the folder that the key has in `bucket`.
+            tier: the queue to submit to, and whose retry policy its jobs have, unless the job has its own.
+            job: what to submit; it receives the parameters ``input`` and ``output``. A job with an array size
+                is submitted as an array.
+            log_retention_days: one of the periods that CloudWatch Logs allows.
+            removal_policy: what becomes of the log group and of undelivered events with the stack.
+            share: the share identifier of its jobs, which a tier with a fair-share policy needs.
+            parameters: more of the job's parameters, by their names.
+            output_prefix: begins the folder in `output_bucket`; ends in a slash, unless it is empty. Two
+                triggers on the same objects need different ones, lest their jobs write the same keys.
+            key: encrypts the events in both queues, and the function's log; by default SQS and CloudWatch
+                Logs use their own.
+
+        Raises:
+            ValueError: the job is for another platform or CPU architecture than the tier; or there is a share
+                and the tier has no fair share, or the other way round; or the parameters or the tier's retry
+                policy do not fit the function's environment, of which Lambda takes 4 KB.
+        """
+        super().__init__(scope, construct_id)
+        job.check_tier(tier, at=self.node.path)
+        tier.check_share(share, at=self.node.path)
+        self.dead_letter_queue = message_queue(
+            self, "DeadLetterQueue", removal_policy=removal_policy, key=key, senders=[_EVENTS]
+        )
+        self.queue = self._queue(removal_policy, key)
+        logs = log_group(
+            self,
+            "FunctionLogGroup",
+            retention_days=log_retention_days,
+            removal_policy=removal_policy,
+            key=key,
+        )
+        environment = {
+            "JOB_QUEUE": tier.queue.job_queue_arn,
+            # Without a revision: SubmitJob takes the latest, so a new revision needs no new function.
+            "JOB_DEFINITION": job.unversioned_arn,
+            "OUTPUT_BUCKET": output_bucket.bucket_name,
+            **self._options(job, tier, share, parameters or {}, output_prefix),
+        }
+        role = function_role(self, "FunctionRole", description="Submits jobs for new objects")
+        job.grant_submit(role, tier, shares=[share] if share is not None else [])
+        logs.grant_write(role)
+        grant_key(role, key, actions=READ, service="sqs")
+        self.function = self._function(role, environment, logs)
+        self.rule = self._rule(bucket, prefix)
+
+    def _options(
+        self,
+        job: ContainerJob,
+        tier: PriorityTier,
+        share: str | None,
+        parameters: Mapping[str, str],
+        output_prefix: str,
+    ) -> dict[str, str]:
+        policy = job.retry_in(tier)
+        retry = retry_text(policy, job.platform) if policy is not None else None
+        try:
+            check_parameters_fit(share, parameters, output_prefix, retry)
+        except ValueError as error:
+            raise ValueError(f"{error} at {self.node.path}") from None
+        return trigger_options(
+            array_size=job.array_size,
+            share=share,
+            parameters=parameters,
+            output_prefix=output_prefix,
+            retry=retry,
+        )
+
+    def _queue(self, removal_policy: RemovalPolicy, key: kms.IKey | None) -> sqs.Queue:
+        return message_queue(
+            self,
+            "Queue",
+            removal_policy=removal_policy,
+            visibility_timeout=Duration.seconds(_VISIBILITY_TIMEOUT_S),
+            dead_letter_queue=sqs.DeadLetterQueue(
+                queue=self.dead_letter_queue, max_receive_count=_MAX_RECEIVES
+            ),
+            key=key,
+            senders=[_EVENTS],
+            closed=True,
+        )
+
+    def _rule(self, bucket: s3.IBucket, prefix: str) -> events.Rule:
+        return events.Rule(
+            self,
+            "ObjectCreated",
+            description="Objects created in the input bucket become jobs",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"], detail_type=["Object Created"], detail=_detail(bucket, prefix)
+            ),
+            targets=[
+                targets.SqsQueue(
+                    self.queue,
+                    dead_letter_queue=self.dead_letter_queue,
+                    retry_attempts=_DELIVERY_ATTEMPTS,
+                    max_event_age=Duration.hours(_MAX_EVENT_AGE_H),
+                )
+            ],
+        )
+
+    def _function(
+        self, role: iam.Role, environment: Mapping[str, str], logs: logs_.ILogGroup
+    ) -> lambda_.Function:
+        function = python_function(
+            self,
+            "SubmitJob",
+            name="submit_job",
+            description="Submits an AWS Batch job for an object created in S3",
+            role=role,
+            log_group=logs,
+            timeout=Duration.seconds(_FUNCTION_TIMEOUT_S),
+            environment=environment,
+        )
+        function.add_event_source(
+            sources.SqsEventSource(
+                self.queue,
+                batch_size=_BATCH_SIZE,
+                max_concurrency=_MAX_CONCURRENCY,
+                report_batch_item_failures=True,
+            )
+        )
+        drop_redundant_dependency(function, role)
+        return function
+
+
+def _detail(bucket: s3.IBucket, prefix: str) -> dict[str, Any]:
+    detail: dict[str, Any] = {"bucket": {"name": [bucket.bucket_name]}}
+    if prefix:
+        detail["object"] = {"key": [{"prefix": prefix}]}
+    return detail

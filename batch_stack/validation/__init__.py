@@ -1,0 +1,1 @@
+"""Reports the findings of preflight on the construct tree at synthesis."""
