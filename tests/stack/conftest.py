@@ -13,10 +13,9 @@ import pytest
 import batch_stack
 from batch_stack.settings.file import parse_settings
 from tests.stack.everything import EVERY_KIND, EVERYTHING
+from tests.stack.reading import Resources, Template
 
 ROOT = Path(__file__).resolve().parents[2]
-
-Resources = dict[str, dict[str, Any]]
 
 
 @cache
@@ -98,6 +97,20 @@ def synth(new_app: Callable[[], Any]) -> Callable[[Mapping[str, Any]], dict[str,
         return json.loads(texts[key])
 
     return template_of
+
+
+@pytest.fixture
+def everything(synth: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Template:
+    """All that keeps data, with a key of the platform's own."""
+    return Template(synth(EVERYTHING))
+
+
+@pytest.fixture
+def plain(synth: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Template:
+    """The same without a key, to be destroyed with the stack, and without a database's minimum."""
+    storage = {**EVERYTHING["storage"], "kms": False, "on_delete": "destroy"}
+    tiers = {**EVERYTHING["tiers"], "low": {"priority": 1, "compute": ["spot"]}}
+    return Template(synth({**EVERYTHING, "storage": storage, "tiers": tiers}))
 
 
 @pytest.fixture(scope="session")

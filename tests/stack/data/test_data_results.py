@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.stack.data.conftest import Template
+from tests.stack.reading import Template
 
 pytestmark = pytest.mark.stack
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cloudformation_changes import changes
-from tests.stack.data.conftest import Template
+from tests.stack.reading import Template
 
 pytestmark = pytest.mark.stack
 

@@ -12,7 +12,7 @@ from batch_stack.settings.file import parse_settings
 
 pytestmark = pytest.mark.stack
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SUBNETS = {
     "public": ["subnet-0a000001", "subnet-0a000002"],
     "private": ["subnet-0b000001", "subnet-0b000002"],

@@ -9,8 +9,8 @@ import pytest
 
 import batch_stack
 from tests.cloudformation_changes import changes
-from tests.stack.data.conftest import Template
 from tests.stack.everything import EVERYTHING
+from tests.stack.reading import Template
 
 pytestmark = pytest.mark.stack
 

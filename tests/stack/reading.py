@@ -1,12 +1,8 @@
-"""The template with everything on that keeps data, and ways to look into it."""
+"""Ways to look into a template."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-
-import pytest
-
-from tests.stack.everything import EVERYTHING
 
 Resources = dict[str, dict[str, Any]]
 
@@ -51,17 +47,3 @@ class Template:
 
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-@pytest.fixture
-def everything(synth: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Template:
-    """All that keeps data, with a key of the platform's own."""
-    return Template(synth(EVERYTHING))
-
-
-@pytest.fixture
-def plain(synth: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Template:
-    """The same without a key, to be destroyed with the stack, and without a database's minimum."""
-    storage = {**EVERYTHING["storage"], "kms": False, "on_delete": "destroy"}
-    tiers = {**EVERYTHING["tiers"], "low": {"priority": 1, "compute": ["spot"]}}
-    return Template(synth({**EVERYTHING, "storage": storage, "tiers": tiers}))

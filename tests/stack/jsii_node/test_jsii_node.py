@@ -18,7 +18,7 @@ from batch_stack import jsii_node
 
 pytestmark = pytest.mark.stack
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHOSEN = "import os, batch_stack; print(os.environ['JSII_NODE'], os.environ.get('BATCH_STACK_NODE'))"
 # The call is answered when the validation is prepared.
 LOAD = "import batch_stack, aws_cdk; aws_cdk.Duration.days(1)"

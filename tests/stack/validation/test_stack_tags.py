@@ -11,7 +11,7 @@ from batch_stack.settings.file import parse_settings
 
 pytestmark = pytest.mark.stack
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FLAG = "@aws-cdk/core:explicitStackTags"
 
 

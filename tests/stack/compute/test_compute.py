@@ -138,7 +138,7 @@ def test_only_root_reaches_the_instance_metadata_service(template: dict[str, Any
 
 
 def test_every_workers_image_runs_as_another_user_than_root() -> None:
-    dockerfiles = list((Path(__file__).resolve().parents[2] / "containers").glob("*/Dockerfile"))
+    dockerfiles = list((Path(__file__).resolve().parents[3] / "containers").glob("*/Dockerfile"))
     assert dockerfiles
     for dockerfile in dockerfiles:
         users = re.findall(r"^USER\s+(\S+)", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)

@@ -10,7 +10,7 @@ import batch_stack
 from batch_stack.settings.compute import FargateSettings, ManagedInstancesSettings, SpotSettings
 from batch_stack.settings.retry import RetrySettings
 from batch_stack.settings.tiers import AlarmSettings, BudgetSettings, TierSettings
-from tests.stack.data.conftest import Template
+from tests.stack.reading import Template
 
 pytestmark = pytest.mark.stack
 
