@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 NOBODY = 65534
 AS_NOBODY = ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}"]
 # Only who has the capability may forbid further namespaces to itself.
@@ -21,7 +21,7 @@ WITHOUT_NAMESPACES = [
 SCRIPT = """
 import json, os, resource, sys
 from pathlib import Path
-from tests.unit.local.test_process_runtime import Bench, shell
+from tests.unit.local.runtimes.test_process_runtime import Bench, shell
 
 assert os.geteuid() != 0
 resource.setrlimit(resource.RLIMIT_MEMLOCK, (65536, 65536))
