@@ -16,8 +16,8 @@ from batch_engine.core.model.events import (
 )
 from batch_engine.core.model.model import JobStatus
 from batch_engine.local.store.store import Store
-from tests.unit.core.lives import assert_nobody_waits_without_need, assert_same
-from tests.unit.core.random_runs import MANY, run_random
+from tests.unit.core.audit.lives import assert_nobody_waits_without_need, assert_same
+from tests.unit.core.audit.random_runs import MANY, run_random
 
 exit_codes = st.sampled_from([0, 0, 1, 65, 75, 137, None])
 

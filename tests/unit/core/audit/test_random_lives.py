@@ -17,14 +17,14 @@ from batch_engine.core.model.events import (
     InstanceInterrupted,
     InstanceLost,
 )
-from tests.unit.core.lives import (
+from tests.unit.core.audit.lives import (
     Faults,
     Life,
     assert_fates,
     assert_limits_are_kept,
     assert_nobody_waits_without_need,
 )
-from tests.unit.core.random_runs import MANY, random_settings, run_random
+from tests.unit.core.audit.random_runs import MANY, random_settings, run_random
 
 ENVIRONMENTS = ("od", "spot", "fargate", "managed")
 QUEUES = ("first", "fair", "serverless")

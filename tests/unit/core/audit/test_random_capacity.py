@@ -18,7 +18,7 @@ from batch_engine.core.model.events import (
     Woken,
 )
 from batch_engine.core.model.model import JobStatus
-from tests.unit.core.random_runs import MANY, run_random
+from tests.unit.core.audit.random_runs import MANY, run_random
 
 SHARES = ("A", "B", "Ca", "Cb")
 
