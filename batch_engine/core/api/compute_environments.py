@@ -9,7 +9,8 @@ from batch_engine.core.api.environment_checks import check_instances, check_new,
 from batch_engine.core.api.paging import page, whole
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import ResourcesChanged
-from batch_engine.core.model.model import PASSING, ComputeEnvironment, Platform, State, Wire
+from batch_engine.core.model.resources import PASSING, ComputeEnvironment, Platform, State
+from batch_engine.core.model.wire import Wire
 
 MAX_COMPUTE_ENVIRONMENTS = 50
 MAX_PER_CLUSTER = 5

@@ -8,7 +8,9 @@ from batch_engine.core.api.paging import page
 from batch_engine.core.capacity.consumable_locks import NON_REPLENISHABLE
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import ResourcesChanged
-from batch_engine.core.model.model import ConsumableResource, Job, JobStatus, Wire
+from batch_engine.core.model.jobs import Job, JobStatus
+from batch_engine.core.model.resources import ConsumableResource
+from batch_engine.core.model.wire import Wire
 
 MAX_RESOURCES = 50_000
 TYPES = ("REPLENISHABLE", NON_REPLENISHABLE)

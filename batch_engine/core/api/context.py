@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import Event
 from batch_engine.core.model.ids import NAME_PATTERN, Arns, IdFactory
-from batch_engine.core.model.model import ComputeEnvironment, Job, JobQueue, ServiceEnvironment, Wire
+from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.resources import ComputeEnvironment, JobQueue, ServiceEnvironment
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.state.registry import Registry
 
 MAX_TAGS = 50

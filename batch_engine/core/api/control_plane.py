@@ -1,7 +1,6 @@
 """The API's operations, by name: one place to ask, for HTTP, for CloudFormation and for the simulator."""
 
 from batch_engine.core.api import (
-    bulk,
     compute_environments,
     consumable_resources,
     job_definitions,
@@ -20,7 +19,7 @@ from batch_engine.core.model.actions import Action
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import Event
 from batch_engine.core.model.ids import Arns, IdFactory
-from batch_engine.core.model.model import Wire
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
 
@@ -31,7 +30,6 @@ OPERATIONS: dict[str, Operation] = {
     **jobs.OPERATIONS,
     **scheduling_policies.OPERATIONS,
     **tags.OPERATIONS,
-    **bulk.OPERATIONS,
     **listing.OPERATIONS,
     **queue_snapshot.OPERATIONS,
     **service_environments.OPERATIONS,

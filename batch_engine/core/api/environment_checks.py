@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from batch_engine.core.capacity.launch_plan import INFRASTRUCTURE
 from batch_engine.core.capacity.ranking import BEST_FIT, STRATEGIES
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import ComputeEnvironment, Wire
+from batch_engine.core.model.resources import ComputeEnvironment
+from batch_engine.core.model.wire import Wire
 
 IMAGE_TYPES = frozenset(
     (

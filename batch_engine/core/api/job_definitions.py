@@ -7,12 +7,12 @@ from batch_engine.core.api import wire as describe
 from batch_engine.core.api.context import CallContext, Operation, check_name, check_tags, named
 from batch_engine.core.api.paging import page, whole
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import JobDefinition, Platform, Wire
-from batch_engine.core.rules.containers import check_container
+from batch_engine.core.model.resources import JobDefinition, Platform
+from batch_engine.core.model.wire import Wire
+from batch_engine.core.rules.containers import check_container, check_task
 from batch_engine.core.rules.nodes import check_nodes
 from batch_engine.core.rules.pods import check_pod
 from batch_engine.core.rules.retry import parse_retry_strategy
-from batch_engine.core.rules.task_checks import check_task
 
 MIN_TIMEOUT_S = 60
 BODIES = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")

@@ -13,7 +13,8 @@ from batch_engine.core.api.queue_types import SAGEMAKER_ONLY, SAGEMAKER_TRAINING
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import QueueDeleted, ResourcesChanged
 from batch_engine.core.model.ids import NAME_PATTERN
-from batch_engine.core.model.model import PASSING, ComputeEnvironment, JobQueue, State, Wire
+from batch_engine.core.model.resources import PASSING, ComputeEnvironment, JobQueue, State
+from batch_engine.core.model.wire import Wire
 
 MAX_QUEUES = 50
 MAX_ENVIRONMENTS = 3

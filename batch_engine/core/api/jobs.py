@@ -6,17 +6,18 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 import re
 
 from batch_engine.core.api import job_definitions, wire
-from batch_engine.core.api.context import CallContext, Operation
+from batch_engine.core.api.context import CallContext, Operation, check_reason
 from batch_engine.core.api.submission import new_job
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import JobCancelled, JobTerminated
-from batch_engine.core.model.model import Job, JobDefinition, JobQueue, State, Wire
+from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.resources import JobDefinition, JobQueue, State
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.state import arrays
 
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 MAX_DESCRIBED = 100
-MAX_LISTED = 1000
-MAX_REASON_LENGTH = 1024
+MAX_ENDED = 50
 NOT_YET = ("eksPropertiesOverride",)
 
 
@@ -78,7 +79,7 @@ def _find_whole(context: CallContext, reference: str) -> Job | None:
 def cancel(context: CallContext, request: Wire) -> Wire:
     """CancelJob: ends a job that has not reached STARTING; a later one is left alone."""
     job = _find_whole(context, request["jobId"])
-    _check_reason(request["reason"])
+    check_reason(request["reason"])
     if job is not None:
         context.emit(JobCancelled(job.id, request["reason"]))
     return {}
@@ -87,15 +88,36 @@ def cancel(context: CallContext, request: Wire) -> Wire:
 def terminate(context: CallContext, request: Wire) -> Wire:
     """TerminateJob: stops a running job and cancels a waiting one; a finished one is left alone."""
     job = _find_whole(context, request["jobId"])
-    _check_reason(request["reason"])
+    check_reason(request["reason"])
     if job is not None:
         context.emit(JobTerminated(job.id, request["reason"]))
     return {}
 
 
-def _check_reason(reason: str) -> None:
-    if len(reason) > MAX_REASON_LENGTH:
-        raise ClientError(f"reason must not exceed {MAX_REASON_LENGTH} characters, got {len(reason)}")
+def _each(context: CallContext, request: Wire, operation: Operation) -> Wire:
+    check_reason(request["reason"])
+    if len(request["jobs"]) > MAX_ENDED:
+        raise ClientError(f"No more than {MAX_ENDED} jobs may be named at once, got {len(request['jobs'])}")
+    successful: list[str] = []
+    errors: list[Wire] = []
+    for job in dict.fromkeys(request["jobs"]):
+        try:
+            operation(context, {"jobId": job, "reason": request["reason"]})
+        except ClientError as error:
+            errors.append({"job": job, "code": "ClientException", "message": error.message})
+        else:
+            successful.append(job)
+    return {"successful": successful, "errors": errors}
+
+
+def cancel_many(context: CallContext, request: Wire) -> Wire:
+    """CancelJobs: ids that are not known count as successful."""
+    return _each(context, request, cancel)
+
+
+def terminate_many(context: CallContext, request: Wire) -> Wire:
+    """TerminateJobs: ids that are not known count as successful."""
+    return _each(context, request, terminate)
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -103,4 +125,6 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeJobs": describe_jobs,
     "CancelJob": cancel,
     "TerminateJob": terminate,
+    "CancelJobs": cancel_many,
+    "TerminateJobs": terminate_many,
 }

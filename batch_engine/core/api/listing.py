@@ -11,7 +11,8 @@ from batch_engine.core.api import wire
 from batch_engine.core.api.context import CallContext, Operation
 from batch_engine.core.api.paging import Key, read_token, write_token
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Job, JobStatus, Wire
+from batch_engine.core.model.jobs import Job, JobStatus
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.state import arrays
 from batch_engine.core.state.decisions import nodes_of
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Wire
+from batch_engine.core.model.wire import Wire
 
 MAX_RESULTS = 100
 MAX_TOKEN_LENGTH = 4096

@@ -8,7 +8,9 @@ from itertools import islice
 from batch_engine.core.api import quota_shares
 from batch_engine.core.api.context import CallContext, Operation
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Job, JobQueue, JobStatus, Wire
+from batch_engine.core.model.jobs import Job, JobStatus
+from batch_engine.core.model.resources import JobQueue
+from batch_engine.core.model.wire import Wire
 
 FRONT = 100
 TOP_SHARES = 20

@@ -5,7 +5,8 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html
 
 from batch_engine.core.api.context import CallContext
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import ComputeEnvironment, Platform, Wire
+from batch_engine.core.model.resources import ComputeEnvironment, Platform
+from batch_engine.core.model.wire import Wire
 
 SAGEMAKER_TRAINING = "SAGEMAKER_TRAINING"
 SAGEMAKER_ONLY = "Quota Management feature is only supported for SageMaker Training job queues."

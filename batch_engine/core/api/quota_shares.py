@@ -8,7 +8,8 @@ from batch_engine.core.api.paging import page
 from batch_engine.core.api.queue_types import SAGEMAKER_ONLY, SAGEMAKER_TRAINING
 from batch_engine.core.api.service_environments import check_capacity_limits
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import JobQueue, QuotaShare, State, Wire
+from batch_engine.core.model.resources import JobQueue, QuotaShare, State
+from batch_engine.core.model.wire import Wire
 
 MAX_SHARES = 20
 STRATEGIES = ("RESERVE", "LEND", "LEND_AND_BORROW")

@@ -8,7 +8,8 @@ from batch_engine.core.api.context import CallContext, Operation, check_name, ch
 from batch_engine.core.api.paging import page
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import ResourcesChanged
-from batch_engine.core.model.model import SchedulingPolicy, Wire
+from batch_engine.core.model.resources import SchedulingPolicy
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.rules import fair_share
 
 KINDS = ("fairsharePolicy", "quotaSharePolicy")

@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateServiceEnvironme
 from batch_engine.core.api.context import CallContext, Operation, check_name, check_tags, named
 from batch_engine.core.api.paging import page, whole
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import ServiceEnvironment, State, Wire
+from batch_engine.core.model.resources import ServiceEnvironment, State
+from batch_engine.core.model.wire import Wire
 
 MAX_ENVIRONMENTS = 50
 MAX_CAPACITY_LIMITS = 5

@@ -9,7 +9,8 @@ from batch_engine.core.api.context import CallContext, Operation, check_name, ch
 from batch_engine.core.api.listing import check_filters
 from batch_engine.core.api.paging import page
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import State, Wire
+from batch_engine.core.model.resources import State
+from batch_engine.core.model.wire import Wire
 
 MAX_TERMINATED = 50
 MAX_PAYLOAD_BYTES = 10 * 1024

@@ -12,8 +12,11 @@ from batch_engine.core.api import job_definitions
 from batch_engine.core.api.context import CallContext, check_tags
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import JobSubmitted
-from batch_engine.core.model.model import Job, JobDefinition, JobQueue, Platform, RetryStrategy, Wire
-from batch_engine.core.rules import ecs_tasks, node_groups
+from batch_engine.core.model.jobs import Job, RetryStrategy
+from batch_engine.core.model.resources import JobDefinition, JobQueue, Platform
+from batch_engine.core.model.wire import Wire
+from batch_engine.core.rules import ecs_tasks
+from batch_engine.core.rules import nodes as node_rules
 from batch_engine.core.rules.fair_share import MAX_ACTIVE_SHARES
 from batch_engine.core.rules.rendering import render_container
 from batch_engine.core.rules.retry import parse_retry_strategy
@@ -92,11 +95,11 @@ def _nodes(context: CallContext, job: Job, request: Wire, body: Wire) -> tuple[J
         if request.get(member):
             raise ClientError(f"{member} is not applicable for multi-node parallel jobs")
     overrides, properties = request.get("nodeOverrides") or {}, body["nodeProperties"]
-    job.node_properties = node_groups.overridden(properties, overrides)
+    job.node_properties = node_rules.overridden(properties, overrides)
     job.num_nodes, job.main_node = job.node_properties["numNodes"], job.node_properties["mainNode"]
     nodes = []
     together: Counter[str] = Counter()
-    for index, (entry, change) in enumerate(node_groups.plan(properties, overrides)):
+    for index, (entry, change) in enumerate(node_rules.plan(properties, overrides)):
         node = replace(
             job,
             id=f"{job.id}#{index}",

@@ -7,7 +7,7 @@ from typing import cast
 
 from batch_engine.core.api.context import CallContext, Operation, check_tags
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Wire
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.state.registry import Entity
 
 

@@ -3,16 +3,9 @@
 from typing import Any
 
 from batch_engine.core.api.environment_checks import default_images
-from batch_engine.core.model.model import (
-    Attempt,
-    ComputeEnvironment,
-    Job,
-    JobDefinition,
-    JobQueue,
-    RetryStrategy,
-    SchedulingPolicy,
-    Wire,
-)
+from batch_engine.core.model.jobs import Attempt, Job, RetryStrategy
+from batch_engine.core.model.resources import ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.rules import ecs_tasks
 from batch_engine.core.state.registry import Registry
 

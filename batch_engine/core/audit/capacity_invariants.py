@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from batch_engine.core.capacity.autoscaler import has_fleet
 from batch_engine.core.capacity.fleet import InstanceState
-from batch_engine.core.model.model import ComputeEnvironment
+from batch_engine.core.model.resources import ComputeEnvironment
 from batch_engine.core.scheduling.scheduler import Scheduler
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from batch_engine.core.capacity.autoscaler import has_fleet
 from batch_engine.core.capacity.fleet import InstanceState
-from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
 

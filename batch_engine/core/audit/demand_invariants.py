@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from batch_engine.core.capacity.fleet import InstanceState
-from batch_engine.core.model.model import JobStatus
+from batch_engine.core.model.jobs import JobStatus
 from batch_engine.core.scheduling.scheduler import Scheduler
 
 

@@ -11,7 +11,7 @@ from batch_engine.core.audit.capacity_invariants import (
 from batch_engine.core.audit.counters import Tally
 from batch_engine.core.audit.demand_invariants import demand_violations
 from batch_engine.core.audit.job_invariants import job_violations
-from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.scheduling.scheduler import Scheduler
 
 ALWAYS_WHOLE = 150

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from batch_engine.core.capacity.autoscaler import has_fleet
-from batch_engine.core.model.model import Dependency, Job, JobStatus
+from batch_engine.core.model.jobs import Dependency, Job, JobStatus
 from batch_engine.core.model.transitions import legal_moves
 from batch_engine.core.scheduling.dependencies import N_TO_N, SEQUENTIAL
 from batch_engine.core.scheduling.scheduler import Scheduler

@@ -12,7 +12,7 @@ from batch_engine.core.capacity.wait_reasons import Refusal
 from batch_engine.core.model.actions import LaunchInstance, TerminateInstance
 from batch_engine.core.model.ids import Arns, IdFactory
 from batch_engine.core.model.instance_types import Catalogue, InstanceType
-from batch_engine.core.model.model import ComputeEnvironment, State
+from batch_engine.core.model.resources import ComputeEnvironment, State
 from batch_engine.core.state.decisions import Journal
 from batch_engine.core.state.wakeups import Agenda
 

@@ -4,7 +4,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.htm
 """
 
 from batch_engine.core.capacity.wait_reasons import Refusal
-from batch_engine.core.model.model import Job, WaitReason
+from batch_engine.core.model.jobs import Job, WaitReason
 from batch_engine.core.state.registry import Registry
 
 NON_REPLENISHABLE = "NON_REPLENISHABLE"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 
 AGENT_MEMORY_MIB = 32
 """What AWS Batch keeps back on each instance for the ECS agent."""

@@ -6,7 +6,8 @@ from typing import Any
 from batch_engine.core.capacity.fleet import AGENT_MEMORY_MIB, Need
 from batch_engine.core.capacity.ranking import BEST_FIT, Ranked, ranked
 from batch_engine.core.model.instance_types import Catalogue, InstanceType
-from batch_engine.core.model.model import ComputeEnvironment, Wire
+from batch_engine.core.model.resources import ComputeEnvironment
+from batch_engine.core.model.wire import Wire
 
 INFRASTRUCTURE = (
     "allocationStrategy",

@@ -16,7 +16,8 @@ from batch_engine.core.capacity.wait_reasons import (
     vcpus,
 )
 from batch_engine.core.model.instance_types import Catalogue, InstanceType
-from batch_engine.core.model.model import ComputeEnvironment, WaitReason
+from batch_engine.core.model.jobs import WaitReason
+from batch_engine.core.model.resources import ComputeEnvironment
 from batch_engine.core.state.registry import Registry
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from batch_engine.core.model.instance_types import InstanceType
-from batch_engine.core.model.model import Wire
+from batch_engine.core.model.wire import Wire
 
 BEST_FIT = "BEST_FIT"
 WORST_BAND = 4

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from batch_engine.core.capacity.autoscaler import Offer, Scaling, has_fleet
 from batch_engine.core.capacity.fleet import InstanceState, Need, need_of
 from batch_engine.core.capacity.wait_reasons import Refusal, invalid, too_large, vcpus
-from batch_engine.core.model.model import ComputeEnvironment, Job, State, WaitReason
+from batch_engine.core.model.jobs import Job, WaitReason
+from batch_engine.core.model.resources import ComputeEnvironment, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 
 from dataclasses import dataclass
 
-from batch_engine.core.model.model import WaitReason
+from batch_engine.core.model.jobs import WaitReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from batch_engine.core.model.model import Job, StopCause, Wire
+from batch_engine.core.model.jobs import Job, StopCause
+from batch_engine.core.model.wire import Wire
 
 STOP_GRACE_S = 30
 """Between SIGTERM and SIGKILL: the stop timeout of ECS, where a container names no other."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 
 
 @dataclass(frozen=True, slots=True)

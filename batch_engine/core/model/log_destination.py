@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/using_awslogs.html
 
 from dataclasses import dataclass
 
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 
 DEFAULT_GROUP = "/aws/batch/job"
 MAX_PREFIX_LENGTH = 200

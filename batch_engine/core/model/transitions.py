@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 from collections.abc import Mapping
 
 from batch_engine.core.model.errors import IllegalTransitionError
-from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus
 
 _S = JobStatus
 

@@ -4,7 +4,8 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_EcsProperties.html
 """
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Job, Wire
+from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.wire import Wire
 
 _TASK_MEMBERS = (
     "volumes",

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Wire
+from batch_engine.core.model.wire import Wire
 
 MAX_ACTIVE_SHARES = 500
 MAX_ENTRIES = 500

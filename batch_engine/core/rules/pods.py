@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_EksPodProperties.html
 import re
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Wire
+from batch_engine.core.model.wire import Wire
 
 MAX_CONTAINERS = 10
 DNS_POLICIES = ("Default", "ClusterFirst", "ClusterFirstWithHostNet")

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Platform, Wire
+from batch_engine.core.model.resources import Platform
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.rules import requirements as resources
 
 _PLACEHOLDER = re.compile(r"Ref::([A-Za-z0-9_-]+)")

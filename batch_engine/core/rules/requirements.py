@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Platform, Wire
+from batch_engine.core.model.resources import Platform
+from batch_engine.core.model.wire import Wire
 
 TYPES = ("VCPU", "MEMORY", "GPU")
 MIN_MEMORY_MIB = 4

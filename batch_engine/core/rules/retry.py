@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import EvaluateOnExit, RetryAction, RetryStrategy
+from batch_engine.core.model.jobs import EvaluateOnExit, RetryAction, RetryStrategy
 
 MAX_ATTEMPTS = 10
 MAX_CONDITIONS = 5

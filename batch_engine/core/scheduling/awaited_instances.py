@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from batch_engine.core.capacity.autoscaler import Scaling
 from batch_engine.core.capacity.fleet import Instance, InstanceState, need_of
-from batch_engine.core.model.model import Job, JobStatus, WaitReason
+from batch_engine.core.model.jobs import Job, JobStatus, WaitReason
 from batch_engine.core.state.registry import Registry
 
 

@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html
 from enum import Enum
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Dependency, Job, JobStatus, Wire
+from batch_engine.core.model.jobs import Dependency, Job, JobStatus
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.state import arrays
 from batch_engine.core.state.registry import Registry
 

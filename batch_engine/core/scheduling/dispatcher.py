@@ -13,15 +13,8 @@ from batch_engine.core.capacity.wait_reasons import Refusal, telling
 from batch_engine.core.model.actions import StartAttempt
 from batch_engine.core.model.ids import Arns, IdFactory
 from batch_engine.core.model.instance_types import Catalogue
-from batch_engine.core.model.model import (
-    Attempt,
-    ComputeEnvironment,
-    Job,
-    JobQueue,
-    JobStatus,
-    Platform,
-    WaitReason,
-)
+from batch_engine.core.model.jobs import Attempt, Job, JobStatus, WaitReason
+from batch_engine.core.model.resources import ComputeEnvironment, JobQueue, Platform
 from batch_engine.core.scheduling import multinode
 from batch_engine.core.scheduling.awaited_instances import Launching
 from batch_engine.core.scheduling.queue_heads import Blocked

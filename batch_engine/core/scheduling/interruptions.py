@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-no
 from batch_engine.core.capacity.autoscaler import IDLE
 from batch_engine.core.model.actions import STOP_GRACE_S, StopAttempt
 from batch_engine.core.model.events import HostLost
-from batch_engine.core.model.model import Job, StopCause
+from batch_engine.core.model.jobs import Job, StopCause
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.lifecycle import Lifecycle
 from batch_engine.core.scheduling.queue_heads import LIMIT

@@ -8,8 +8,8 @@ from collections import Counter
 
 from batch_engine.core.model.actions import SetTimer, StopAttempt, stop_grace_s
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
+from batch_engine.core.model.jobs import Attempt, Job, JobStatus, StopCause
 from batch_engine.core.model.log_destination import log_destination
-from batch_engine.core.model.model import Attempt, Job, JobStatus, StopCause
 from batch_engine.core.rules.retry import decide
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.multinode import Nodes

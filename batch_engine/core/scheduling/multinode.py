@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from batch_engine.core.model.actions import StartAttempt, StopAttempt, stop_grace_s
-from batch_engine.core.model.model import Job, JobStatus, StopCause
+from batch_engine.core.model.jobs import Job, JobStatus, StopCause
 from batch_engine.core.state.decisions import Journal, nodes_of
 
 MAIN_ENDED_REASON = "Main node of the job has ended"

@@ -6,7 +6,8 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 from batch_engine.core.api.wire import job_detail
 from batch_engine.core.capacity.wait_reasons import Refusal
 from batch_engine.core.model.actions import PublishQueueBlocked
-from batch_engine.core.model.model import Job, JobQueue
+from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.resources import JobQueue
 from batch_engine.core.state.decisions import Journal
 from batch_engine.core.state.wakeups import Agenda
 

@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Iterator
 
-from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.state import arrays
 from batch_engine.core.state.decisions import Journal
 

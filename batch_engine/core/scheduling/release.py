@@ -1,6 +1,6 @@
 """How a job comes from SUBMITTED to RUNNABLE, and what the end of a job means to others."""
 
-from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.scheduling.dependencies import (
     DEPENDENT_FAILED_REASON,
     Dependencies,

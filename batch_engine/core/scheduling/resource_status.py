@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments
 
 from batch_engine.core.capacity.autoscaler import Scaling
 from batch_engine.core.capacity.usage import Capacity
-from batch_engine.core.model.model import PASSING, ComputeEnvironment, JobQueue
+from batch_engine.core.model.resources import PASSING, ComputeEnvironment, JobQueue
 from batch_engine.core.state.decisions import Journal
 from batch_engine.core.state.wakeups import Agenda
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from batch_engine.core.capacity.usage import Capacity
 from batch_engine.core.capacity.wait_reasons import Refusal, vcpus
-from batch_engine.core.model.model import ComputeEnvironment, Job, JobQueue, WaitReason
+from batch_engine.core.model.jobs import Job, WaitReason
+from batch_engine.core.model.resources import ComputeEnvironment, JobQueue
 from batch_engine.core.rules import fair_share
 from batch_engine.core.rules.fair_share import Candidate, FairShare
 from batch_engine.core.scheduling.ready_queues import WaitingLines

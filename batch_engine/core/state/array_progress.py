@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from batch_engine.core.model.model import JobStatus
+from batch_engine.core.model.jobs import JobStatus
 
 
 @dataclass(slots=True)

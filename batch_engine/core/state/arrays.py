@@ -8,7 +8,8 @@ from dataclasses import fields
 from operator import attrgetter
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Job, JobStatus, Wire
+from batch_engine.core.model.jobs import Job, JobStatus
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.state.array_progress import ArrayRun
 from batch_engine.core.state.decisions import Journal
 from batch_engine.core.state.registry import Registry

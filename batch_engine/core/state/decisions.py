@@ -4,7 +4,7 @@ from collections import deque
 
 from batch_engine.core.api.wire import job_detail
 from batch_engine.core.model.actions import Action, PublishJobState
-from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.model.transitions import move
 from batch_engine.core.state.registry import Registry
 

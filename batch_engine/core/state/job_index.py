@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus
 
 
 @dataclass(slots=True)

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, field
 
-from batch_engine.core.model.model import (
+from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.resources import (
     ComputeEnvironment,
     ConsumableResource,
-    Job,
     JobDefinition,
     JobQueue,
     QuotaShare,
     SchedulingPolicy,
     ServiceEnvironment,
-    Wire,
 )
+from batch_engine.core.model.wire import Wire
 from batch_engine.core.state.array_progress import ArrayRun
 from batch_engine.core.state.job_index import JobIndex
 

@@ -7,7 +7,7 @@ window is forgotten with the share.
 
 from dataclasses import dataclass
 
-from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus
 
 HALF_LIVES_PER_WINDOW = 4
 

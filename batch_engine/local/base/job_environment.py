@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch_engine.core.model.model import Job, Platform
+from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.resources import Platform
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 from batch_engine.local.base.image import ImageConfig
 from batch_engine.local.base.ports import ClientError, SecretSource
 

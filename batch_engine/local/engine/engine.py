@@ -27,7 +27,7 @@ from batch_engine.core.model.events import (
 )
 from batch_engine.core.model.ids import Arns
 from batch_engine.core.model.instance_types import Catalogue
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
 from batch_engine.local.api.api import BatchApi

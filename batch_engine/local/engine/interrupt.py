@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from batch_engine.core.model.events import AttemptInterrupted, Event
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 from batch_engine.core.state.registry import Registry
 
 PATH = "/_batch-stack/interrupt"

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 from batch_engine.local.base.image import AssemblyImages
 from batch_engine.local.base.job_environment import Surroundings, job_environment
 from batch_engine.local.base.launch import launch_message

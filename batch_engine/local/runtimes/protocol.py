@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 from batch_engine.local.base.launch import Places
 from batch_engine.local.runtimes.runner.frames import Message
 

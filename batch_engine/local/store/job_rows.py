@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
-from batch_engine.core.model.model import Job, Platform
+from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.resources import Platform
 from batch_engine.core.state.arrays import child_of
 
 Row = tuple[int, str | None, str]

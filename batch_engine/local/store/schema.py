@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 from batch_engine.local.store.job_rows import key_of, spec_of, state_of
 
 SCHEMA_VERSION = 3

@@ -15,10 +15,10 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from batch_engine.core.model.model import (
+from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.resources import (
     ComputeEnvironment,
     ConsumableResource,
-    Job,
     JobDefinition,
     JobQueue,
     QuotaShare,

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from batch_engine.core.model.model import Job, Platform
+from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.resources import Platform
 from batch_engine.local.base.image import ImageAsset
 from batch_engine.local.base.launch import Places, StartError, missing_asset, refuse_unusable, volume_source
 

@@ -5,7 +5,7 @@ import pytest
 from batch_engine.core.api.submission import override_bytes
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted
-from batch_engine.core.model.model import JobStatus
+from batch_engine.core.model.jobs import JobStatus
 
 S = JobStatus
 SMALL = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]

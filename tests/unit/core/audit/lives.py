@@ -28,7 +28,8 @@ from batch_engine.core.model.events import (
     TimerFired,
     Woken,
 )
-from batch_engine.core.model.model import Job, JobStatus, State, StopCause
+from batch_engine.core.model.jobs import Job, JobStatus, StopCause
+from batch_engine.core.model.resources import State
 from batch_engine.core.state.decisions import nodes_of
 from batch_engine.local.store.store import Store
 

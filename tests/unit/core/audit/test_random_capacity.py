@@ -17,7 +17,7 @@ from batch_engine.core.model.events import (
     InstanceReady,
     Woken,
 )
-from batch_engine.core.model.model import JobStatus
+from batch_engine.core.model.jobs import JobStatus
 from tests.unit.core.audit.random_runs import MANY, run_random
 
 SHARES = ("A", "B", "Ca", "Cb")

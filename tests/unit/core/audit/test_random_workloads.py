@@ -14,7 +14,7 @@ from batch_engine.core.model.events import (
     ResourcesChanged,
     TimerFired,
 )
-from batch_engine.core.model.model import JobStatus
+from batch_engine.core.model.jobs import JobStatus
 from batch_engine.local.store.store import Store
 from tests.unit.core.audit.lives import assert_nobody_waits_without_need, assert_same
 from tests.unit.core.audit.random_runs import MANY, run_random

@@ -15,7 +15,7 @@ from batch_engine.core.model.events import (
     InstanceReady,
     Woken,
 )
-from batch_engine.core.model.model import JobStatus, StopCause, WaitReason
+from batch_engine.core.model.jobs import JobStatus, StopCause, WaitReason
 
 S = JobStatus
 GIB = 1024

@@ -4,7 +4,7 @@ import pytest
 
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted
-from batch_engine.core.model.model import JobStatus, WaitReason
+from batch_engine.core.model.jobs import JobStatus, WaitReason
 from batch_engine.core.rules import fair_share
 from batch_engine.core.rules.fair_share import Candidate, choose, parse, reserved_vcpus, weight
 

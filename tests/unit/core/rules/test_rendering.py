@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.model import Platform
+from batch_engine.core.model.resources import Platform
 from batch_engine.core.rules import requirements
 from batch_engine.core.rules.rendering import render_container, substitute
 

@@ -5,7 +5,7 @@ import pytest
 from batch_engine.core.capacity.autoscaler import ScalingSettings
 from batch_engine.core.model.actions import LaunchInstance, StartAttempt
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, InstanceLost, InstanceReady
-from batch_engine.core.model.model import JobStatus, WaitReason
+from batch_engine.core.model.jobs import JobStatus, WaitReason
 
 S = JobStatus
 

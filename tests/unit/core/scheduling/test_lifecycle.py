@@ -6,8 +6,8 @@ import pytest
 
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
+from batch_engine.core.model.jobs import JobStatus
 from batch_engine.core.model.log_destination import log_destination
-from batch_engine.core.model.model import JobStatus
 
 S = JobStatus
 ARN = "arn:aws:batch:eu-central-1:123456789012:"

@@ -5,8 +5,8 @@ import pytest
 from batch_engine.core.model.actions import SetTimer, StartAttempt, StopAttempt
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
-from batch_engine.core.model.model import JobStatus, StopCause
-from batch_engine.core.rules.node_groups import narrowest
+from batch_engine.core.model.jobs import JobStatus, StopCause
+from batch_engine.core.rules.nodes import narrowest
 from batch_engine.core.scheduling.multinode import address
 
 S = JobStatus

@@ -4,7 +4,7 @@ import pytest
 
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import CapacityChanged
-from batch_engine.core.model.model import JobStatus
+from batch_engine.core.model.jobs import JobStatus
 
 S = JobStatus
 PROVIDER = {

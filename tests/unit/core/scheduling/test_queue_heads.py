@@ -5,7 +5,7 @@ import pytest
 from batch_engine.core.capacity.wait_reasons import Refusal, telling
 from batch_engine.core.model.actions import PublishQueueBlocked
 from batch_engine.core.model.events import CapacityChanged, RolesChanged
-from batch_engine.core.model.model import JobStatus, WaitReason
+from batch_engine.core.model.jobs import JobStatus, WaitReason
 
 MAX_RESOURCE = (
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job queue cannot meet the "

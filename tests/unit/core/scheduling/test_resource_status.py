@@ -12,7 +12,7 @@ from batch_engine.core.model.events import (
     RolesChanged,
     Woken,
 )
-from batch_engine.core.model.model import JobStatus, WaitReason
+from batch_engine.core.model.jobs import JobStatus, WaitReason
 
 S = JobStatus
 LINKED = "arn:aws:iam::123456789012:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"

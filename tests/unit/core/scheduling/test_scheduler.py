@@ -12,7 +12,7 @@ from batch_engine.core.model.actions import (
 )
 from batch_engine.core.model.errors import IllegalTransitionError
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
-from batch_engine.core.model.model import JobStatus, StopCause, WaitReason
+from batch_engine.core.model.jobs import JobStatus, StopCause, WaitReason
 from batch_engine.core.model.transitions import LEGAL, move
 
 S = JobStatus

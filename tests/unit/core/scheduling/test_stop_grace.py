@@ -4,7 +4,7 @@ import pytest
 
 from batch_engine.core.model.actions import StopAttempt
 from batch_engine.core.model.events import AttemptFinished, AttemptInterrupted, AttemptStarted, TimerFired
-from batch_engine.core.model.model import StopCause
+from batch_engine.core.model.jobs import StopCause
 
 
 def container(stop_s=None, **members):

@@ -3,7 +3,7 @@
 import pytest
 
 from batch_engine.core.model.events import CapacityChanged, Woken
-from batch_engine.core.model.model import JobStatus, WaitReason
+from batch_engine.core.model.jobs import JobStatus, WaitReason
 
 S = JobStatus
 REASONS = [

@@ -12,7 +12,7 @@ from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted
 from batch_engine.core.model.ids import Arns
 from batch_engine.core.model.instance_types import Catalogue
-from batch_engine.core.model.model import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state import arrays
 from batch_engine.core.state.registry import Registry

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from batch_engine.core.model.model import Platform
+from batch_engine.core.model.resources import Platform
 from batch_engine.local.base.image import ImageAsset
 from batch_engine.local.base.launch import Places, StartError
 from batch_engine.local.runtimes.containers import arguments

@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 from batch_engine.local.server.bare_http import MAX_REQUEST_BYTES
 from tests.support import running_endpoint
 

@@ -12,7 +12,7 @@ from batch_engine.core.audit.invariants import violations
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
 from batch_engine.core.model.ids import Arns
 from batch_engine.core.model.instance_types import Catalogue
-from batch_engine.core.model.model import Job
+from batch_engine.core.model.jobs import Job
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.arrays import SHARED_WITH_CHILDREN
 from batch_engine.core.state.registry import Registry

@@ -11,7 +11,7 @@ from batch_engine.core.capacity.usage import HostLimits
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, ResourcesChanged
 from batch_engine.core.model.ids import Arns
 from batch_engine.core.model.instance_types import Catalogue
-from batch_engine.core.model.model import JobStatus
+from batch_engine.core.model.jobs import JobStatus
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
 from batch_engine.local.engine.engine import RandomIds

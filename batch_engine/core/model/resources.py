@@ -1,0 +1,163 @@
+"""Resources of AWS Batch: compute environments, queues, policies, definitions and their like.
+
+Wire-shaped parts that no decision depends on are plain dictionaries with AWS's own camelCase members.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from batch_engine.core.model.wire import Wire
+
+PASSING = frozenset(("CREATING", "UPDATING", "DELETING"))
+"""The statuses of compute environments and queues that end by themselves."""
+USABLE = frozenset(("VALID", "UPDATING"))
+"""Those in which they take jobs."""
+
+
+class State(StrEnum):
+    """Whether a compute environment or a queue takes work."""
+
+    ENABLED = "ENABLED"
+    DISABLED = "DISABLED"
+
+
+class Platform(StrEnum):
+    """What a compute environment runs on, and what a job definition can run on."""
+
+    EC2 = "EC2"
+    FARGATE = "FARGATE"
+
+
+@dataclass(slots=True)
+class ComputeEnvironment:
+    """A compute environment. ``resources`` is the wire form of its ``computeResources``."""
+
+    name: str
+    arn: str
+    uuid: str
+    ecs_cluster_arn: str
+    type: str
+    state: State
+    resources: Wire
+    created_order: int
+    service_role: str | None = None
+    unmanaged_vcpus: int | None = None
+    update_policy: Wire | None = None
+    eks: Wire | None = None
+    extra: Wire = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str = "VALID"
+    status_reason: str = "ComputeEnvironment Healthy"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether jobs can be placed, where it is ENABLED."""
+        return self.status in USABLE
+
+    @property
+    def platform(self) -> Platform:
+        """EC2 (Spot, On-Demand, unmanaged) or Fargate (and Fargate Spot)."""
+        return Platform.FARGATE if self.resources.get("type", "EC2").startswith("FARGATE") else Platform.EC2
+
+    @property
+    def max_milli_vcpus(self) -> int | None:
+        """The most that may be in use at once, or None where Batch sets no limit (unmanaged)."""
+        limit = self.resources.get("maxvCpus")
+        return None if limit is None else int(limit) * 1000
+
+
+@dataclass(slots=True)
+class JobQueue:
+    """A job queue; its compute environments are held by name, in the order in which they are tried."""
+
+    name: str
+    arn: str
+    priority: int
+    state: State
+    compute_environments: list[str]
+    created_order: int
+    scheduling_policy_arn: str | None = None
+    queue_type: str | None = None
+    service_environments: list[str] = field(default_factory=list)
+    time_limit_actions: list[Wire] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str = "VALID"
+    status_reason: str = "JobQueue Healthy"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether jobs can be submitted, where it is ENABLED, and are placed."""
+        return self.status in USABLE
+
+
+@dataclass(slots=True)
+class ServiceEnvironment:
+    """Capacity of SageMaker that a queue of service jobs draws on."""
+
+    name: str
+    arn: str
+    type: str
+    state: State
+    capacity_limits: list[Wire]
+    created_order: int
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str = "VALID"
+
+
+@dataclass(slots=True)
+class QuotaShare:
+    """A virtual queue within a queue of service jobs; ``body`` holds its limits, sharing and pre-emption."""
+
+    name: str
+    arn: str
+    queue: str
+    state: State
+    body: Wire
+    created_order: int
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str = "VALID"
+
+
+@dataclass(slots=True)
+class ConsumableResource:
+    """Something countable that jobs lock: licences, seats, a budget. ``tokens`` are the client tokens of the
+    updates of the last hours, each with its time."""
+
+    name: str
+    arn: str
+    total: int
+    type: str
+    created_at_ms: int
+    created_order: int
+    in_use: int = 0
+    tokens: dict[str, int] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def available(self) -> int:
+        """What a job could lock now."""
+        return max(0, self.total - self.in_use)
+
+
+@dataclass(slots=True)
+class SchedulingPolicy:
+    """A fair-share or quota-share policy, in its wire form."""
+
+    name: str
+    arn: str
+    body: Wire
+    created_order: int
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class JobDefinition:
+    """One revision of a job definition; ``body`` is what RegisterJobDefinition was given."""
+
+    name: str
+    revision: int
+    arn: str
+    body: Wire
+    created_order: int
+    active: bool = True
+    inactive_since_ms: int | None = None
