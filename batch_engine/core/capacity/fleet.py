@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/batch/latest/userguide/managed_compute_environments.html
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -30,10 +31,16 @@ class Need(NamedTuple):
         )
 
     def minus(self, other: "Need") -> "Need":
-        """What is left."""
-        return Need(
-            self.milli_vcpus - other.milli_vcpus, self.memory_mib - other.memory_mib, self.gpus - other.gpus
-        )
+        """Returns what is left."""
+        vcpus, memory, gpus = self
+        less_vcpus, less_memory, less_gpus = other
+        return Need(vcpus - less_vcpus, memory - less_memory, gpus - less_gpus)
+
+    def plus(self, other: "Need") -> "Need":
+        """Returns the sum."""
+        vcpus, memory, gpus = self
+        more_vcpus, more_memory, more_gpus = other
+        return Need(vcpus + more_vcpus, memory + more_memory, gpus + more_gpus)
 
 
 def need_of(job: Job) -> Need:
@@ -75,12 +82,72 @@ class Instance:
         self.free = self.total
 
 
-class Fleet:
-    """The instances of one compute environment, indexed by what is free on them.
+class Rooms:
+    """Instances by what is free on them. Instances with the same room are interchangeable.
 
-    Instances with the same room are interchangeable, so that a job looks at each size of room once, however
-    many instances there are.
+    The rooms with vCPUs are sorted, first by vCPUs and then by memory. ``smallest`` searches the sizes of
+    memory with one bisection for each number of free vCPUs that is enough, and usually the first one holds
+    the answer: the number of instances does not matter.
     """
+
+    def __init__(self) -> None:
+        self._instances: dict[Need, dict[str, Instance]] = {}
+        self._vcpus: list[int] = []
+        self._sizes: dict[int, list[tuple[int, int]]] = {}
+
+    def __iter__(self) -> Iterator[Instance]:
+        for alike in self._instances.values():
+            yield from alike.values()
+
+    def add(self, instance: Instance) -> None:
+        """Adds an instance with the room that it has now."""
+        room = instance.free
+        alike = self._instances.get(room)
+        if alike is not None:
+            alike[instance.id] = instance
+            return
+        self._instances[room] = {instance.id: instance}
+        vcpus, memory, gpus = room
+        if not vcpus:
+            return
+        sizes = self._sizes.get(vcpus)
+        if sizes is None:
+            sizes = self._sizes[vcpus] = []
+            insort(self._vcpus, vcpus)
+        insort(sizes, (memory, gpus))
+
+    def remove(self, instance: Instance) -> None:
+        """Removes an instance whose room is still the one that it was added with."""
+        room = instance.free
+        alike = self._instances[room]
+        del alike[instance.id]
+        if alike:
+            return
+        del self._instances[room]
+        vcpus, memory, gpus = room
+        if not vcpus:
+            return
+        sizes = self._sizes[vcpus]
+        del sizes[bisect_left(sizes, (memory, gpus))]
+        if not sizes:
+            del self._sizes[vcpus]
+            del self._vcpus[bisect_left(self._vcpus, vcpus)]
+
+    def smallest(self, need: Need) -> Instance | None:
+        """Returns the instance with the least room that is enough: least vCPUs, then least memory."""
+        vcpus, memory, gpus = need
+        levels = self._vcpus
+        for level in range(bisect_left(levels, vcpus), len(levels)):
+            sizes = self._sizes[levels[level]]
+            for place in range(bisect_left(sizes, (memory, 0)), len(sizes)):
+                if sizes[place][1] >= gpus:
+                    room = Need(levels[level], *sizes[place])
+                    return next(iter(self._instances[room].values()))
+        return None
+
+
+class Fleet:
+    """The instances of one compute environment, indexed by what is free on them."""
 
     def __init__(self) -> None:
         self.instances: dict[str, Instance] = {}
@@ -90,20 +157,16 @@ class Fleet:
         self.replaced = 0
         # What the instances were launched with, as far as they cannot be changed to anything else.
         self.infrastructure: tuple[str, ...] | None = None
-        self._rooms: dict[InstanceState, dict[Need, dict[str, Instance]]] = {
-            state: {} for state in InstanceState
-        }
+        self._rooms = {state: Rooms() for state in InstanceState}
 
     def room(self, need: Need, state: InstanceState) -> Instance | None:
-        """The instance with the least room that is enough."""
-        best = min((room for room in self._rooms[state] if need.fits(room)), default=None)
-        return None if best is None else next(iter(self._rooms[state][best].values()))
+        """Returns the instance with the least room that is enough."""
+        return self._rooms[state].smallest(need)
 
     def empty(self) -> Iterator[Instance]:
         """The instances that no job is on or waits for: those that are ready, and those that will be."""
         yield from self.idle.values()
-        for shelf in self._rooms[InstanceState.LAUNCHING].values():
-            yield from (instance for instance in shelf.values() if not instance.jobs)
+        yield from (instance for instance in self._rooms[InstanceState.LAUNCHING] if not instance.jobs)
 
     def add(self, instance: Instance) -> None:
         """Count in an instance."""
@@ -135,9 +198,10 @@ class Fleet:
         """Free the room of a job."""
         self._unshelve(instance)
         need = instance.jobs.pop(job_id)
-        instance.free = instance.free.minus(Need(-need.milli_vcpus, -need.memory_mib, -need.gpus))
-        if not instance.jobs:
-            instance.idle_since_ms = now_ms
+        if instance.jobs:
+            instance.free = instance.free.plus(need)
+        else:
+            instance.free, instance.idle_since_ms = instance.total, now_ms
         self._shelve(instance)
 
     def turn(self, instance: Instance, state: InstanceState) -> None:
@@ -147,16 +211,13 @@ class Fleet:
         self._shelve(instance)
 
     def _shelve(self, instance: Instance) -> None:
-        self._rooms[instance.state].setdefault(instance.free, {})[instance.id] = instance
+        self._rooms[instance.state].add(instance)
         if not instance.jobs and instance.state is InstanceState.READY:
             self.idle[instance.id] = instance
             self.idle_milli_vcpus += instance.total.milli_vcpus
 
     def _unshelve(self, instance: Instance) -> None:
-        shelf = self._rooms[instance.state][instance.free]
-        del shelf[instance.id]
-        if not shelf:
-            del self._rooms[instance.state][instance.free]
+        self._rooms[instance.state].remove(instance)
         if self.idle.pop(instance.id, None) is not None:
             self.idle_milli_vcpus -= instance.total.milli_vcpus
 

@@ -10,10 +10,10 @@ from batch_engine.core.capacity.fleet import Fleet, Instance, InstanceState, Nee
 from batch_engine.core.capacity.launch_plan import Demand, Fit, ScalingPlan
 from batch_engine.core.capacity.wait_reasons import (
     Refusal,
+    instances_full,
     resource_requirement,
     too_large,
     unsupported,
-    vcpus,
 )
 from batch_engine.core.model.instance_types import Catalogue, InstanceType
 from batch_engine.core.model.jobs import WaitReason
@@ -163,12 +163,7 @@ class Offers:
     def full(self, need: Need, environment: ComputeEnvironment) -> Refusal:
         """The refusal of an environment whose instances are all taken."""
         fleet, limit = self.fleet(environment.name), environment.max_milli_vcpus or 0
-        return Refusal(
-            WaitReason.COMPUTE_ENVIRONMENT_FULL,
-            f"compute environment {environment.name} has instances of {vcpus(fleet.milli_vcpus)} vCPUs, "
-            f"its maxvCpus are {vcpus(limit)} and no instance has room for {vcpus(need.milli_vcpus)} vCPUs "
-            f"and {need.memory_mib} MiB",
-        )
+        return instances_full(environment.name, fleet.milli_vcpus, limit, need.milli_vcpus, need.memory_mib)
 
     def within(self, environment: ComputeEnvironment, item: InstanceType, count: int, freed: int) -> bool:
         """Whether more instances stay within maxvCpus; all but BEST_FIT On-Demand may overshoot by one."""

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 from batch_engine.core.capacity.autoscaler import Offer, Scaling, has_fleet
 from batch_engine.core.capacity.fleet import InstanceState, Need, need_of
-from batch_engine.core.capacity.wait_reasons import Refusal, invalid, too_large, vcpus
+from batch_engine.core.capacity.wait_reasons import (
+    Refusal,
+    host_memory_full,
+    host_vcpus_full,
+    invalid,
+    too_large,
+    vcpus_full,
+)
 from batch_engine.core.model.jobs import Job, WaitReason
 from batch_engine.core.model.resources import ComputeEnvironment, State
 
@@ -37,14 +44,6 @@ class Capacity:
     def jobs_on_host(self) -> int:
         """How many placed jobs the machine underneath holds; for checks."""
         return len(self._host_shares)
-
-    def _host_share(self, need: Need) -> tuple[int, int]:
-        milli_vcpus, memory_mib = need.milli_vcpus, need.memory_mib
-        if self.host.milli_vcpus is not None:
-            milli_vcpus = min(milli_vcpus, self.host.milli_vcpus)
-        if self.host.memory_mib is not None:
-            memory_mib = min(memory_mib, self.host.memory_mib)
-        return milli_vcpus, memory_mib
 
     def offer(self, job: Job, environment: ComputeEnvironment) -> Offer | Refusal:
         """Where a compute environment would put a job just now, or why it does not take it."""
@@ -96,37 +95,29 @@ class Capacity:
             return too_large()
         used = self.in_use_milli_vcpus.get(environment.name, 0)
         if used + need.milli_vcpus > limit:
-            return Refusal(
-                WaitReason.COMPUTE_ENVIRONMENT_FULL,
-                f"compute environment {environment.name} has {vcpus(used)} of {vcpus(limit)} vCPUs in use "
-                f"and the job needs {vcpus(need.milli_vcpus)}",
-            )
+            return vcpus_full(environment.name, used, limit, need.milli_vcpus)
         return Offer()
 
     def _host_refusal(self, need: Need) -> Refusal | None:
-        milli_vcpus, memory_mib = self._host_share(need)
-        if self.host.milli_vcpus is not None and self.host_milli_vcpus + milli_vcpus > self.host.milli_vcpus:
-            return Refusal(
-                WaitReason.HOST_FULL,
-                f"this machine has {vcpus(self.host_milli_vcpus)} of {vcpus(self.host.milli_vcpus)} vCPUs "
-                f"in use and the job needs {vcpus(need.milli_vcpus)}",
-            )
-        if self.host.memory_mib is not None and self.host_memory_mib + memory_mib > self.host.memory_mib:
-            return Refusal(
-                WaitReason.HOST_FULL,
-                f"this machine has {self.host_memory_mib} of {self.host.memory_mib} MiB in use "
-                f"and the job needs {need.memory_mib}",
-            )
+        limit_milli_vcpus, limit_mib = self.host.milli_vcpus, self.host.memory_mib
+        if limit_milli_vcpus is not None:
+            used = self.host_milli_vcpus
+            if used + min(need.milli_vcpus, limit_milli_vcpus) > limit_milli_vcpus:
+                return host_vcpus_full(used, limit_milli_vcpus, need.milli_vcpus)
+        if limit_mib is not None:
+            used = self.host_memory_mib
+            if used + min(need.memory_mib, limit_mib) > limit_mib:
+                return host_memory_full(used, limit_mib, need.memory_mib)
         return None
 
     def take(self, job: Job, environment: str) -> None:
         """Count a job as placed: by its vCPUs, and on this machine. Its instance counts it, too."""
-        milli_vcpus, memory_mib = self._host_share(need_of(job))
-        # The nodes of a job that is larger than the machine share all of it.
-        if self.host.milli_vcpus is not None:
-            milli_vcpus = min(milli_vcpus, self.host.milli_vcpus - self.host_milli_vcpus)
-        if self.host.memory_mib is not None:
-            memory_mib = min(memory_mib, self.host.memory_mib - self.host_memory_mib)
+        milli_vcpus, memory_mib, limits = job.milli_vcpus, job.memory_mib, self.host
+        # A job that is larger than the machine holds all of it, and its nodes share all of it.
+        if limits.milli_vcpus is not None:
+            milli_vcpus = min(milli_vcpus, limits.milli_vcpus - self.host_milli_vcpus)
+        if limits.memory_mib is not None:
+            memory_mib = min(memory_mib, limits.memory_mib - self.host_memory_mib)
         self._host_shares[job.id] = milli_vcpus, memory_mib
         self.host_milli_vcpus += milli_vcpus
         self.host_memory_mib += memory_mib

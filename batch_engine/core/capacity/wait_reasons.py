@@ -3,17 +3,26 @@
 https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from batch_engine.core.model.jobs import WaitReason
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a job is not placed now: a reason to act on and a sentence to read."""
+    """Why a job is not placed now: a reason to act on and a sentence to read.
+
+    ``status_reason`` is both together, as the job shows it. The functions that return refusals are cached: on
+    a full machine the heads of a queue wait, one after the other, for the same reason.
+    """
 
     reason: WaitReason
     sentence: str
+    status_reason: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status_reason", f"{self.reason} - {self.sentence}")
 
 
 def vcpus(milli: int) -> str:
@@ -21,12 +30,60 @@ def vcpus(milli: int) -> str:
     return f"{milli / 1000:g}"
 
 
+@lru_cache(maxsize=1)
 def too_large() -> Refusal:
-    """maxvCpus can never hold the job."""
+    """Returns the refusal of a job that is larger than maxvCpus."""
     return Refusal(
         WaitReason.COMPUTE_ENVIRONMENT_MAX_RESOURCE,
         "CE(s) associated with the job queue cannot meet the CPU requirement of the job.",
     )
+
+
+@lru_cache(maxsize=64)
+def instances_full(
+    environment: str, milli_vcpus: int, limit_milli_vcpus: int, need_milli_vcpus: int, need_mib: int
+) -> Refusal:
+    """Returns the refusal of an environment whose instances are all taken and that cannot launch another."""
+    return Refusal(
+        WaitReason.COMPUTE_ENVIRONMENT_FULL,
+        f"compute environment {environment} has instances of {vcpus(milli_vcpus)} vCPUs, "
+        f"its maxvCpus are {vcpus(limit_milli_vcpus)} and no instance has room for "
+        f"{vcpus(need_milli_vcpus)} vCPUs and {need_mib} MiB",
+    )
+
+
+@lru_cache(maxsize=64)
+def vcpus_full(environment: str, used: int, limit: int, needed: int) -> Refusal:
+    """Returns the refusal of an environment without instances whose jobs use its maxvCpus."""
+    return Refusal(
+        WaitReason.COMPUTE_ENVIRONMENT_FULL,
+        f"compute environment {environment} has {vcpus(used)} of {vcpus(limit)} vCPUs in use "
+        f"and the job needs {vcpus(needed)}",
+    )
+
+
+@lru_cache(maxsize=64)
+def host_vcpus_full(used: int, limit: int, needed: int) -> Refusal:
+    """Returns the refusal of a machine whose cores are taken."""
+    return Refusal(
+        WaitReason.HOST_FULL,
+        f"this machine has {vcpus(used)} of {vcpus(limit)} vCPUs in use and the job needs {vcpus(needed)}",
+    )
+
+
+@lru_cache(maxsize=64)
+def host_memory_full(used_mib: int, limit_mib: int, needed_mib: int) -> Refusal:
+    """Returns the refusal of a machine whose memory is taken."""
+    return Refusal(
+        WaitReason.HOST_FULL,
+        f"this machine has {used_mib} of {limit_mib} MiB in use and the job needs {needed_mib}",
+    )
+
+
+@lru_cache(maxsize=64)
+def behind(job_id: str) -> Refusal:
+    """Returns the refusal of a job while the instance of an earlier one is launching."""
+    return Refusal(WaitReason.BEHIND_OTHERS, f"job {job_id} is first and its instance is launching")
 
 
 def resource_requirement(unknown: tuple[str, ...]) -> Refusal:
@@ -68,6 +125,8 @@ def telling(refusals: list[Refusal]) -> Refusal:
     """
     if not refusals:
         return invalid()
+    if len(refusals) == 1:
+        return refusals[0]
     return max(
         refusals,
         key=lambda item: _URGENCY.index(item.reason) if item.reason in _URGENCY else len(_URGENCY),

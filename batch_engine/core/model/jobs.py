@@ -97,18 +97,15 @@ class WaitReason(StrEnum):
     CONSUMABLE_RESOURCE = "CONSUMABLE_RESOURCE"
     HOST_FULL = "HOST_FULL"
 
-    @property
-    def is_blocked(self) -> bool:
+    # Read for each job that waits at the head of its queue: an attribute costs a tenth of a property here.
+    def __init__(self, value: str) -> None:
+        self.is_blocked = ":" in value or value in ("ACTION_REQUIRED", "UNDETERMINED")
         """Whether AWS Batch itself calls a queue blocked for this reason, and not merely busy."""
-        return self in (WaitReason.QUEUE_WITHOUT_COMPUTE, WaitReason.UNDETERMINED) or ":" in self
-
-    @property
-    def limited_as(self) -> str | None:
-        """The ``reason`` of the queue's ``jobStateTimeLimitActions`` that bounds this wait; None for no wait
-        that AWS Batch bounds. A consumable resource that is not free counts as capacity that is short."""
-        if self is WaitReason.CONSUMABLE_RESOURCE:
-            return WaitReason.INSUFFICIENT_INSTANCE_CAPACITY.value
-        return self.value if self.is_blocked else None
+        short = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+        bounded = value if self.is_blocked else None
+        self.limited_as: str | None = short if value == "CONSUMABLE_RESOURCE" else bounded
+        """The ``reason`` of the queue's ``jobStateTimeLimitActions`` that bounds this wait; None for a wait
+        that AWS Batch does not bound. A consumable resource that is not free counts as missing capacity."""
 
 
 class StopCause(StrEnum):

@@ -9,7 +9,7 @@ from batch_engine.core.capacity.autoscaler import Offer, Scaling, ScalingSetting
 from batch_engine.core.capacity.consumable_locks import Consumables
 from batch_engine.core.capacity.fleet import Instance, InstanceState, need_of
 from batch_engine.core.capacity.usage import Capacity, HostLimits
-from batch_engine.core.capacity.wait_reasons import Refusal, telling
+from batch_engine.core.capacity.wait_reasons import Refusal, behind, telling
 from batch_engine.core.model.actions import StartAttempt
 from batch_engine.core.model.ids import Arns, IdFactory
 from batch_engine.core.model.instance_types import Catalogue
@@ -219,9 +219,7 @@ class Dispatcher:
             self.lines.leave(job)
             return None
         if launching is not None and launching.order < job.order and job.share_identifier is None:
-            return Refusal(
-                WaitReason.BEHIND_OTHERS, f"job {launching.id} is first and its instance is launching"
-            )
+            return behind(launching.id)
         self._start(job, environment, instance)
         return None
 

@@ -35,7 +35,7 @@ class Blocked:
         """
         if job.wait_reason is not refusal.reason:
             job.wait_reason, job.waits_since_ms = refusal.reason, self._journal.now_ms
-            job.status_reason = f"{refusal.reason} - {refusal.sentence}"
+            job.status_reason = refusal.status_reason
             self._journal.registry.touch(job)
             if refusal.reason.is_blocked:
                 detail = job_detail(job, self._journal.registry)

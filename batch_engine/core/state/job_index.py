@@ -5,30 +5,32 @@ repeats a job, whatever moved in the meantime.
 """
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from batch_engine.core.model.jobs import Job, JobStatus
 
+_SUBMITTED, _RUNNABLE = JobStatus.SUBMITTED, JobStatus.RUNNABLE
+
 
 @dataclass(slots=True)
 class _Shelf:
-    """The jobs of one queue in one status. Coming and going costs the same however many stand here; what
-    that leaves to be done (sorting in, dropping the gone) is done when somebody looks."""
+    """The jobs of one queue in one status. Coming and going costs the same for any number of jobs; the rest
+    (sorting in, dropping the gone) is done when a list is read."""
 
     jobs: dict[int, Job] = field(default_factory=dict)
     serials: list[int] = field(default_factory=list)
     unsorted: bool = False
 
     def put(self, job: Job) -> None:
-        if self.serials and job.serial <= self.serials[-1]:
+        serial, serials = job.serial, self.serials
+        if serials and serial <= serials[-1]:
             self.unsorted = True
-        self.jobs[job.serial] = job
-        self.serials.append(job.serial)
+        self.jobs[serial] = job
+        serials.append(serial)
 
     def take(self, job: Job) -> None:
-        self.jobs.pop(job.serial, None)
+        del self.jobs[job.serial]
         if len(self.serials) > 2 * len(self.jobs) + 64:
             self.serials, self.unsorted = list(self.jobs), True
 
@@ -51,134 +53,139 @@ class _Shelf:
 
 
 @dataclass(slots=True)
-class Departure:
-    """When the line of a queue last moved up, and the order of the job that made room."""
+class _QueueIndex:
+    """What is known of one queue.
 
-    at_ms: int
-    order: int
+    ``use`` counts the milli-vCPUs in use by share, ``waiting`` those that RUNNABLE jobs need. ``placed_ms``
+    is when a job was placed last; ``left_ms`` and ``left_order`` name the last job that left otherwise.
+    """
+
+    shelves: dict[JobStatus, _Shelf] = field(default_factory=lambda: {each: _Shelf() for each in JobStatus})
+    use: dict[str, int] = field(default_factory=dict)
+    waiting: int = 0
+    placed_ms: int | None = None
+    left_ms: int | None = None
+    left_order: int = 0
 
 
 class JobIndex:
-    """Where the jobs of each queue stand, and what they use. Children and nodes count only as use."""
+    """The status of the jobs of each queue, and what they use. Children and nodes count only as use."""
 
     def __init__(self) -> None:
-        self._shelves: dict[str, dict[JobStatus, _Shelf]] = {}
-        self._use: dict[str, Counter[str]] = {}
-        self._left: dict[str, Departure] = {}
-        self._placed: dict[str, Departure] = {}
-        self._waiting: Counter[str] = Counter()
+        self._queues: dict[str, _QueueIndex] = {}
         self._provided: set[str] = set()
 
+    def _of(self, queue: str) -> _QueueIndex:
+        found = self._queues.get(queue)
+        if found is None:
+            found = self._queues[queue] = _QueueIndex()
+        return found
+
     def add(self, job: Job) -> None:
-        """Take in a job, new or read back from the store."""
-        if job.parent_id is None:
-            self._shelf(job.queue, job.status).put(job)
-        if job.status.is_placed:
+        """Adds a job, new or read from the store. A SUBMITTED job is listed from its first move on, which
+        is part of the same event."""
+        status = job.status
+        if job.parent_id is None and status is not _SUBMITTED:
+            self._of(job.queue).shelves[status].put(job)
+        if status.is_placed:
             self._count(job, 1)
-        elif job.status is JobStatus.RUNNABLE:
+        elif status is _RUNNABLE:
             self.count_waiting(job, 1)
 
     def moved(self, job: Job, before: JobStatus, now_ms: int) -> None:
-        """A job has left ``before`` for the status that it has now."""
-        if job.status is before:
+        """Follows a job from ``before`` to the status that it has now."""
+        status = job.status
+        if status is before:
             return
+        queue = self._queues.get(job.queue) or self._of(job.queue)
         if job.parent_id is None:
-            self._shelf(job.queue, before).take(job)
-            self._shelf(job.queue, job.status).put(job)
-        if before.is_placed != job.status.is_placed:
-            self._count(job, 1 if job.status.is_placed else -1)
-        if job.status is JobStatus.RUNNABLE:
+            if before is not _SUBMITTED:
+                queue.shelves[before].take(job)
+            queue.shelves[status].put(job)
+        if before.is_placed is not status.is_placed:
+            self._count(job, 1 if status.is_placed else -1)
+        if status is _RUNNABLE:
             self.count_waiting(job, 1)
-        if before is JobStatus.RUNNABLE:
-            self._no_longer_waits(job)
-            left = self._placed if job.status.is_placed else self._left
-            left[job.queue] = Departure(now_ms, job.order)
-
-    def _shelf(self, queue: str, status: JobStatus) -> _Shelf:
-        shelves = self._shelves.get(queue)
-        if shelves is None:
-            # All of them at once: this is asked several times a job, and seldom for the first time.
-            shelves = self._shelves[queue] = {each: _Shelf() for each in JobStatus}
-        return shelves[status]
+        elif before is _RUNNABLE:
+            if job.id in self._provided:
+                self._provided.discard(job.id)
+            else:
+                self.count_waiting(job, -1)
+            if status.is_placed:
+                queue.placed_ms = now_ms
+            else:
+                queue.left_ms, queue.left_order = now_ms, job.order
 
     def _count(self, job: Job, sign: int) -> None:
-        if not job.is_array and not job.is_gang:
-            use = self._use.get(job.queue)
-            if use is None:
-                use = self._use[job.queue] = Counter()
-            share = job.share_identifier or ""
-            use[share] += sign * job.milli_vcpus
-            if not use[share]:
-                del use[share]
+        if job.is_gang:
+            return
+        use, share = self._of(job.queue).use, job.share_identifier or ""
+        use[share] = used = use.get(share, 0) + sign * job.milli_vcpus
+        if not used:
+            del use[share]
 
     def count_waiting(self, job: Job, count: int) -> None:
-        """So many jobs like this one have become RUNNABLE, or are so no more; for children without a ``Job``.
+        """Counts jobs like this one as RUNNABLE, or no longer so; for children without a ``Job``, too.
 
-        Nodes have instances of their own, and so no part in what others share.
+        Nodes have instances of their own and so no part in what others share.
         """
-        if not job.is_gang and job.node_index is None:
-            self._waiting[job.queue] += count * job.milli_vcpus
+        if job.num_nodes is None:
+            self._of(job.queue).waiting += count * job.milli_vcpus
 
     def provided(self, job: Job) -> None:
-        """A RUNNABLE job has its instance, which is being launched: nothing more is to be launched for it."""
+        """Notes that an instance is being launched for a RUNNABLE job: no other is launched for it."""
         self.count_waiting(job, -1)
         self._provided.add(job.id)
 
     def provided_no_more(self, job: Job) -> None:
-        """It has to be placed anew, if it is RUNNABLE still."""
+        """Notes that a job has to be placed again, if it is still RUNNABLE."""
         if job.id in self._provided:
             self._provided.discard(job.id)
             self.count_waiting(job, 1)
 
-    def _no_longer_waits(self, job: Job) -> None:
-        if job.id in self._provided:
-            self._provided.discard(job.id)
-        else:
-            self.count_waiting(job, -1)
-
     def waiting_milli_vcpus(self, queue: str) -> int:
-        """What the RUNNABLE jobs of a queue need for which nothing is being launched."""
-        return self._waiting[queue]
+        """Returns what the RUNNABLE jobs of a queue need for which nothing is being launched."""
+        return self._of(queue).waiting
 
     def is_provided(self, job: Job) -> bool:
-        """Whether an instance is being launched for a job; for checks."""
+        """Returns whether an instance is being launched for a job; for checks."""
         return job.id in self._provided
 
     def oldest_first(self, queue: str, status: JobStatus, after: int = 0) -> Iterator[Job]:
-        """The jobs of a queue in a status, from the serial that follows ``after``."""
-        return self._shelf(queue, status).rising(after)
+        """Yields the jobs of a queue in a status, from the serial that follows ``after``."""
+        return self._of(queue).shelves[status].rising(after)
 
     def newest_first(self, queue: str, status: JobStatus, before: int | None = None) -> Iterator[Job]:
-        """The jobs of a queue in a status, from the serial that comes before ``before``."""
-        return self._shelf(queue, status).falling(before)
+        """Yields the jobs of a queue in a status, from the serial that comes before ``before``."""
+        return self._of(queue).shelves[status].falling(before)
 
     def milli_vcpus_by_share(self, queue: str) -> dict[str, int]:
-        """What the placed jobs of a queue use, by share identifier; an empty text stands for none."""
-        return dict(self._use.get(queue, {}))
+        """Returns what the placed jobs of a queue use, by share identifier; an empty text means none."""
+        return dict(self._of(queue).use)
 
     def at_position_since(self, job: Job, runnable_since_ms: int) -> int:
-        """When a RUNNABLE job came to the place in its queue that it has now, in epoch milliseconds."""
-        moments = [runnable_since_ms]
-        if (placed := self._placed.get(job.queue)) is not None:
-            moments.append(placed.at_ms)
-        if (left := self._left.get(job.queue)) is not None and left.order < job.order:
-            moments.append(left.at_ms)
+        """Returns when a RUNNABLE job came to its present place in its queue, in epoch milliseconds."""
+        queue, moments = self._of(job.queue), [runnable_since_ms]
+        if queue.placed_ms is not None:
+            moments.append(queue.placed_ms)
+        if queue.left_ms is not None and queue.left_order < job.order:
+            moments.append(queue.left_ms)
         return max(moments)
 
     def drop_queue(self, queue: str) -> None:
-        """Forget when the line of a queue that is gone moved up; its jobs stay listed by id."""
-        self._left.pop(queue, None)
-        self._placed.pop(queue, None)
+        """Forgets when the line of a deleted queue moved up; its jobs stay listed by id."""
+        found = self._of(queue)
+        found.placed_ms = found.left_ms = None
 
     def count(self, queue: str) -> dict[JobStatus, int]:
-        """How many jobs of a queue stand in each status."""
-        return {status: len(shelf.jobs) for status, shelf in self._shelves.get(queue, {}).items()}
+        """Returns how many jobs of a queue have each status."""
+        return {status: len(shelf.jobs) for status, shelf in self._of(queue).shelves.items()}
 
     def holds(self, job: Job) -> bool:
-        """Whether a job stands where its status says, and nowhere else."""
+        """Returns whether a job is listed under its own status, and under no other."""
         found = [
             status
-            for status, shelf in self._shelves.get(job.queue, {}).items()
+            for status, shelf in self._of(job.queue).shelves.items()
             if shelf.jobs.get(job.serial) is job
         ]
         return found == ([job.status] if job.parent_id is None else [])
