@@ -4,7 +4,9 @@ from typing import Any
 
 from batch_engine.core.api.environment_checks import default_images
 from batch_engine.core.model.jobs import Attempt, Job, RetryStrategy
+from batch_engine.core.model.log_destination import log_stream
 from batch_engine.core.model.resources import ComputeEnvironment, JobDefinition, JobQueue, SchedulingPolicy
+from batch_engine.core.model.tasks import task_arn
 from batch_engine.core.model.wire import Wire
 from batch_engine.core.rules import ecs_tasks
 from batch_engine.core.state.registry import Registry
@@ -29,14 +31,20 @@ def retry_strategy(strategy: RetryStrategy) -> Wire:
     return {"attempts": strategy.attempts, "evaluateOnExit": entries}
 
 
-def _attempt(job: Job, attempt: Attempt) -> Wire:
-    container = _present(
+def _outcome(job: Job, attempt: Attempt, registry: Registry) -> Wire:
+    """The task of an attempt and how it ended; of a multi-node parallel job, those of its main node."""
+    ran = registry.jobs[f"{job.id}#{job.main_node}"] if job.is_gang else job
+    return _present(
         containerInstanceArn=attempt.container_instance_arn,
-        taskArn=attempt.task_arn,
+        taskArn=task_arn(job, attempt),
+        logStreamName=log_stream(ran, attempt),
         exitCode=attempt.exit_code,
         reason=attempt.reason,
-        logStreamName=attempt.log_stream,
     )
+
+
+def _attempt(job: Job, attempt: Attempt, registry: Registry) -> Wire:
+    container = _outcome(job, attempt, registry)
     container["networkInterfaces"] = _network_interfaces(attempt)
     task = None if job.ecs_container is None else ecs_tasks.attempt_details(job, container)
     return {
@@ -50,20 +58,12 @@ def _attempt(job: Job, attempt: Attempt) -> Wire:
     }
 
 
-def _container(job: Job) -> Wire:
+def _container(job: Job, registry: Registry) -> Wire:
     """The job's container, or its ECS task: what was asked for, and what the latest attempt came to."""
     latest = job.attempts[-1] if job.attempts else None
-    outcome: Wire = {}
-    if latest is not None:
-        outcome = _present(
-            containerInstanceArn=latest.container_instance_arn,
-            taskArn=latest.task_arn,
-            logStreamName=latest.log_stream,
-            exitCode=latest.exit_code,
-            reason=latest.reason,
-        )
     if job.is_gang:
         return {}
+    outcome = {} if latest is None else _outcome(job, latest, registry)
     if job.ecs_container is not None:
         return {"ecsProperties": ecs_tasks.task_details(job, outcome)}
     interfaces = _network_interfaces(latest)
@@ -72,20 +72,20 @@ def _container(job: Job) -> Wire:
 
 def job_detail(job: Job, registry: Registry) -> Wire:
     """One job as DescribeJobs shows it, and as the state-change event carries it."""
-    finished = [_attempt(job, attempt) for attempt in job.attempts if attempt.stopped_at_ms is not None]
+    finished = [attempt for attempt in job.attempts if attempt.stopped_at_ms is not None]
     return {
         "jobArn": job.arn,
         "jobName": job.name,
         "jobId": job.id,
         "jobQueue": queue_arn(job.queue, registry),
         "status": job.status.value,
-        "attempts": finished,
+        "attempts": [_attempt(job, attempt, registry) for attempt in finished],
         "createdAt": job.created_at_ms,
         "retryStrategy": retry_strategy(job.retry),
         "dependsOn": [_present(jobId=item.job_id, type=item.type) for item in job.depends_on],
         "jobDefinition": job.definition_arn,
         "parameters": job.parameters,
-        **_container(job),
+        **_container(job, registry),
         "tags": {"resourceArn": job.arn, **job.tags},
         "propagateTags": job.propagate_tags,
         "platformCapabilities": _capabilities(job, registry),

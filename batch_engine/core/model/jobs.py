@@ -62,14 +62,18 @@ class RetryStrategy:
 
 @dataclass(slots=True)
 class Attempt:
-    """One try at a job, from its placement to its end."""
+    """One try at a job, from its placement to its end.
+
+    ``task_id`` is None where it follows from the job (see ``tasks``): only attempts that an earlier version
+    of the program saved have one of their own.
+    """
 
     number: int
     compute_environment: str
     instance_id: str
     container_instance_arn: str | None
-    task_arn: str
-    log_stream: str | None = None
+    cluster_arn: str
+    task_id: str | None = None
     private_ipv4: str | None = None
     main_private_ipv4: str | None = None
     started_at_ms: int | None = None

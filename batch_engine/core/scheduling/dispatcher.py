@@ -283,19 +283,14 @@ class Dispatcher:
         return telling(refusals)
 
     def _new_attempt(self, job: Job, environment: ComputeEnvironment, instance: Instance | None) -> Attempt:
-        cluster = environment.ecs_cluster_arn.partition(_CLUSTER)[2]
         if instance is not None:
             instance_id, instance_arn = instance.id, instance.arn
         elif environment.platform is Platform.EC2:
             # Somebody else's instances, or ECS's own: not ours to count, but a job runs on one of them.
             instance_id = f"i-{self._ids.hex(17)}"
+            cluster = environment.ecs_cluster_arn.partition(_CLUSTER)[2]
             instance_arn = self._arns.ecs(f"container-instance/{cluster}/{self._ids.hex(32)}")
         else:
             instance_id, instance_arn = "", None
-        return Attempt(
-            number=len(job.attempts) + 1,
-            compute_environment=environment.name,
-            instance_id=instance_id,
-            container_instance_arn=instance_arn,
-            task_arn=self._arns.ecs(f"task/{cluster}/{self._ids.hex(32)}"),
-        )
+        number, cluster_arn = len(job.attempts) + 1, environment.ecs_cluster_arn
+        return Attempt(number, environment.name, instance_id, instance_arn, cluster_arn)

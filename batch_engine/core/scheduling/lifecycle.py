@@ -9,7 +9,6 @@ from collections import Counter
 from batch_engine.core.model.actions import SetTimer, StopAttempt, stop_grace_s
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
 from batch_engine.core.model.jobs import Attempt, Job, JobStatus, StopCause
-from batch_engine.core.model.log_destination import log_destination
 from batch_engine.core.rules.retry import decide
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.multinode import Nodes
@@ -126,8 +125,6 @@ class Lifecycle:
             return
         now_ms = self._journal.now_ms
         job.attempt.started_at_ms = now_ms
-        destination = log_destination(job)
-        job.attempt.log_stream = destination.stream if destination else None
         self._journal.move(job, JobStatus.RUNNING)
         if job.node_index is not None and self._nodes.started(job):
             job = self._nodes.parent_of(job)

@@ -52,7 +52,6 @@ class Nodes:
         if node.node_index != parent.main_node:
             return False
         parent.attempt.started_at_ms = node.attempt.started_at_ms
-        parent.attempt.log_stream = node.attempt.log_stream
         self._journal.move(parent, JobStatus.RUNNING)
         for other in nodes_of(self._registry, parent):
             if other is not node and other.status is JobStatus.STARTING:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from batch_engine.core.model.jobs import Job
 from batch_engine.local.store.job_rows import key_of, spec_of, state_of
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _ENTITIES = """
 CREATE TABLE entity (arn TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -49,6 +49,8 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
         if version in (1, 2):
             _run(connection, _JOBS + _PUT_ASIDE + _OUTBOX + _PUT_BACK)
             _move_jobs(connection)
+        if version == 3:
+            _shorten_attempts(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -78,6 +80,7 @@ def _move_jobs(connection: sqlite3.Connection) -> None:
     last = max(max(body["order"], body.get("serial") or 0) for body in bodies)
     adapter = TypeAdapter(Job)
     for body in bodies:
+        _shorten(body)
         if body.get("array_index") is not None:
             body["serial"] = parents[body["parent_id"]]["serial"]
         elif not body.get("serial"):
@@ -88,3 +91,20 @@ def _move_jobs(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT INTO job_spec VALUES (?, ?)", (key_of(job), spec))
         connection.execute("INSERT INTO job_state VALUES (?, ?)", (key_of(job), state_of(job)))
     connection.execute("DELETE FROM entity WHERE kind = 'Job'")
+
+
+def _shorten_attempts(connection: sqlite3.Connection) -> None:
+    """From 3 to 4: an attempt held the ARN of its task and the name of its log stream."""
+    rows = connection.execute("SELECT key, body FROM job_state WHERE body LIKE '%\"task_arn\"%'").fetchall()
+    for key, text in rows:
+        body = json.loads(text)
+        _shorten(body)
+        connection.execute("UPDATE job_state SET body = ? WHERE key = ?", (json.dumps(body), key))
+
+
+def _shorten(body: dict[str, Any]) -> None:
+    for attempt in body.get("attempts") or ():
+        if (task_arn := attempt.pop("task_arn", None)) is not None:
+            arn, _, attempt["task_id"] = task_arn.rpartition("/")
+            attempt["cluster_arn"] = arn.replace(":task/", ":cluster/", 1)
+            attempt.pop("log_stream", None)

@@ -6,6 +6,7 @@ from batch_engine.core.api.submission import override_bytes
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted
 from batch_engine.core.model.jobs import JobStatus
+from batch_engine.core.model.tasks import task_arn
 
 S = JobStatus
 SMALL = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
@@ -130,7 +131,7 @@ def test_ecs_properties_of_one_container_run(world, queue):
     assert container["environment"] == [{"name": "A", "value": "1"}]
     (attempt,) = shown["attempts"]
     assert attempt["container"] == {}
-    assert attempt["taskProperties"][0]["taskArn"] == job.attempt.task_arn
+    assert attempt["taskProperties"][0]["taskArn"] == task_arn(job, job.attempt)
     assert attempt["taskProperties"][0]["containers"][0]["exitCode"] == 0
 
 

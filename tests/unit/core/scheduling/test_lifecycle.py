@@ -7,7 +7,7 @@ import pytest
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
 from batch_engine.core.model.jobs import JobStatus
-from batch_engine.core.model.log_destination import log_destination
+from batch_engine.core.model.log_destination import log_destination, log_stream
 
 S = JobStatus
 ARN = "arn:aws:batch:eu-central-1:123456789012:"
@@ -205,7 +205,7 @@ def test_log_stream_names(world, queue):
     world.definition(name)
     plain = world.submit(queue, name)
     start(world, plain)
-    assert re.fullmatch(rf"{name}/default/[0-9a-f]{{32}}", plain.attempt.log_stream)
+    assert re.fullmatch(rf"{name}/default/[0-9a-f]{{32}}", log_stream(plain, plain.attempt))
     container = {
         "image": "i",
         "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}],
@@ -214,7 +214,7 @@ def test_log_stream_names(world, queue):
     world.definition("prefixed", containerProperties=container)
     prefixed = world.submit(queue, "prefixed")
     start(world, prefixed)
-    assert re.fullmatch(r"p/default/[0-9a-f]{32}", prefixed.attempt.log_stream)
+    assert re.fullmatch(r"p/default/[0-9a-f]{32}", log_stream(prefixed, prefixed.attempt))
 
 
 def test_fargate_jobs_go_to_fargate_environments_only(world, queue):
@@ -326,8 +326,8 @@ def test_only_awslogs_has_a_stream(world, queue):
     silent, plain = world.submit(queue, "silent"), world.submit(queue)
     for job in (silent, plain):
         start(world, job)
-    assert silent.attempt.log_stream is None
-    assert plain.attempt.log_stream is not None
+    assert log_stream(silent, silent.attempt) is None
+    assert log_stream(plain, plain.attempt) is not None
     container["logConfiguration"] = {"logDriver": "logentries2"}
     with pytest.raises(ClientError, match="logDriver must be one of json-file, syslog, journald"):
         world.definition("unknown", containerProperties=container)
@@ -349,7 +349,7 @@ def test_log_groups(world, queue, options, group):
     job = world.submit(queue, "logs")
     start(world, job)
     destination = log_destination(job)
-    assert (destination.group, destination.stream) == (group, job.attempt.log_stream)
+    assert (destination.group, destination.stream) == (group, log_stream(job, job.attempt))
 
 
 def test_fargate_runs_on_the_latest_platform_and_without_a_public_address_by_default(world):

@@ -13,6 +13,7 @@ from batch_engine.core.model.actions import (
 from batch_engine.core.model.errors import IllegalTransitionError
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
 from batch_engine.core.model.jobs import JobStatus, StopCause, WaitReason
+from batch_engine.core.model.tasks import task_arn
 from batch_engine.core.model.transitions import LEGAL, move
 
 S = JobStatus
@@ -219,4 +220,4 @@ def test_action_order_of_a_submission(world, queue):
     job = world.submit(queue)
     kinds = [type(action) for action in world.actions]
     assert kinds == [PublishJobState, LaunchInstance, PublishJobState, StartAttempt]
-    assert job.attempt.task_arn.startswith("arn:aws:ecs:eu-central-1:123456789012:task/ce_Batch_")
+    assert task_arn(job, job.attempt).startswith("arn:aws:ecs:eu-central-1:123456789012:task/ce_Batch_")

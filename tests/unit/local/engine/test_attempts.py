@@ -14,7 +14,7 @@ from tests.support import wait_for
 
 
 def job(job_id, command=("run",)):
-    attempt = SimpleNamespace(number=1, task_arn=f"arn:task/{job_id}")
+    attempt = SimpleNamespace(number=1, task_id=job_id)
     container = {"image": "i", "command": list(command), "jobRoleArn": "role"}
     return SimpleNamespace(id=job_id, attempt=attempt, definition_arn="arn/d:1", container=container)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from batch_engine.catalogue import instance_types
+from batch_engine.core.api.wire import job_detail
 from batch_engine.core.audit.invariants import violations
 from batch_engine.core.capacity.usage import HostLimits
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, ResourcesChanged
@@ -19,8 +20,11 @@ from batch_engine.local.store.schema import SCHEMA_VERSION
 from batch_engine.local.store.store import Store
 
 FILES = Path(__file__).parent / "state_files"
+TASKS = "arn:aws:ecs:us-east-1:000000000000:task/ce_Batch_00000000-0000-4000-8000-000000000001"
+LAST_DIGITS = 5
 STATUSES = {"j0": "SUCCEEDED", "j1": "STARTING", "j2": "RUNNING", "j3": "RUNNABLE", "j4": "RUNNABLE"}
-HELD = {1: STATUSES, 2: {**STATUSES, "array": "PENDING", "after": "PENDING"}}
+WITH_ARRAY = {**STATUSES, "array": "PENDING", "after": "PENDING"}
+HELD = {1: STATUSES, 2: WITH_ARRAY, 3: WITH_ARRAY}
 
 
 def read(path, version):
@@ -35,6 +39,10 @@ def read(path, version):
     return store, registry
 
 
+def container(attempt):
+    return attempt["container"]["taskArn"], attempt["container"]["logStreamName"]
+
+
 def scheduler_of(registry):
     arns = Arns("000000000000", "us-east-1")
     return Scheduler(registry, arns, RandomIds(), HostLimits(2000), Catalogue(instance_types()))
@@ -46,6 +54,8 @@ def test_jobs_resources_and_events_of_an_earlier_version_are_read(tmp_path, vers
     assert {job.name: job.status for job in registry.jobs.values()} == HELD[version]
     by_name = {job.name: job for job in registry.jobs.values()}
     assert [attempt.exit_code for attempt in by_name["j1"].attempts] == [9, None]
+    shown = [container(attempt) for attempt in job_detail(by_name["j0"], registry)["attempts"]]
+    assert shown == [(f"{TASKS}/{LAST_DIGITS:032x}", f"d/default/{LAST_DIGITS:032x}")], "as they were told"
     assert list(registry.job_queues["q"].compute_environments) == ["ce"]
     assert registry.job_definitions["d"][1].body["retryStrategy"] == {"attempts": 2}
     assert violations(scheduler_of(registry)) == []
