@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from batch_engine.core.api.templates import Templates
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import Event
 from batch_engine.core.model.ids import NAME_PATTERN, Arns, IdFactory
@@ -18,17 +19,13 @@ MAX_TAG_VALUE_LENGTH = 256
 MAX_REASON_LENGTH = 1024
 
 
-def _no_shares(_: str) -> set[str]:
-    return set()
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallContext:
     """One call: what is known, how things are named, what time it is, and whom to tell.
 
     ``emit`` hands an event to the scheduler at once; the actions it answers are carried out after the call.
     ``waiting`` gives the RUNNABLE jobs of a queue in the order in which they are dispatched,
-    ``active_shares`` its share identifiers with jobs or with use of late.
+    ``active_shares`` its share identifiers with jobs or with use of late. ``templates`` outlives the call.
     """
 
     registry: Registry
@@ -37,7 +34,8 @@ class CallContext:
     now_ms: int
     emit: Callable[[Event], None]
     waiting: Callable[[str], Iterator[Job]]
-    active_shares: Callable[[str], set[str]] = _no_shares
+    active_shares: Callable[[str], set[str]]
+    templates: Templates
 
     def find_queue(self, reference: str) -> JobQueue | None:
         """A queue by name or ARN."""

@@ -15,6 +15,7 @@ from batch_engine.core.api import (
     tags,
 )
 from batch_engine.core.api.context import CallContext, Operation
+from batch_engine.core.api.templates import Templates
 from batch_engine.core.model.actions import Action
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import Event
@@ -47,6 +48,7 @@ class ControlPlane:
         self._scheduler = scheduler
         self._arns = arns
         self._ids = ids
+        self._templates = Templates()
 
     def call(self, operation: str, request: Wire, now_ms: int) -> tuple[Wire, list[Action]]:
         """Carry out one operation.
@@ -79,5 +81,6 @@ class ControlPlane:
             emit,
             dispatcher.in_order,
             lambda queue: dispatcher.shares.active(queue, now_ms),
+            self._templates,
         )
         return handler(context, request), actions

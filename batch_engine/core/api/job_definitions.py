@@ -137,8 +137,9 @@ def find(context: CallContext, reference: str) -> JobDefinition | None:
     name, _, revision = context.arns.name_of(reference, "job-definition").partition(":")
     revisions = context.registry.job_definitions.get(name, {})
     if not revision:
-        return max(
-            (item for item in revisions.values() if item.active), key=lambda item: item.revision, default=None
+        return next(
+            (revisions[number] for number in sorted(revisions, reverse=True) if revisions[number].active),
+            None,
         )
     is_number = revision.isascii() and revision.isdigit() and len(revision) <= MAX_DIGITS
     return revisions.get(int(revision)) if is_number else None

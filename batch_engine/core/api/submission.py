@@ -6,10 +6,13 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 import json
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from batch_engine.core.api import job_definitions
 from batch_engine.core.api.context import CallContext, check_tags
+from batch_engine.core.api.templates import Template
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import JobSubmitted
 from batch_engine.core.model.jobs import Job, RetryStrategy
@@ -19,6 +22,7 @@ from batch_engine.core.rules import ecs_tasks
 from batch_engine.core.rules import nodes as node_rules
 from batch_engine.core.rules.fair_share import MAX_ACTIVE_SHARES
 from batch_engine.core.rules.rendering import render_container
+from batch_engine.core.rules.requirements import Needs
 from batch_engine.core.rules.retry import parse_retry_strategy
 from batch_engine.core.scheduling import dependencies
 from batch_engine.core.state import arrays
@@ -30,63 +34,92 @@ MAX_PRIORITY = 9999
 SHARE_IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*")
 
 
-def new_job(context: CallContext, request: Wire, queue: JobQueue, definition: JobDefinition) -> JobSubmitted:
-    """The job that a request asks for, with its nodes if it has any, in SUBMITTED and known to nobody yet.
-
-    Raises:
-        ClientError: AWS Batch would refuse it, or this engine cannot do it.
-    """
-    job = _base(context, request, queue, definition)
-    if "nodeProperties" in definition.body:
-        return JobSubmitted(job, _nodes(context, job, request, definition.body))
-    if request.get("nodeOverrides"):
-        raise ClientError(f"nodeOverrides is only for multi-node job definitions, {definition.name} is none")
-    needed = definition.body.get("consumableResourceProperties")
-    job.consumables = consumables(context, request.get("consumableResourcePropertiesOverride") or needed)
-    _fill(job, request, definition.body)
-    job.start_refusal = job.start_refusal or _tag_refusal(job, definition.body)
-    return JobSubmitted(job)
-
-
-def _base(context: CallContext, request: Wire, queue: JobQueue, definition: JobDefinition) -> Job:
-    """Everything but what runs."""
-    body = definition.body
-    platform = _platform(context, queue, definition)
-    array_size = arrays.parse_size(request.get("arrayProperties"))
+def _template(context: CallContext, request: Wire, body: Wire) -> Template:
     retry = parse_retry_strategy(request.get("retryStrategy") or body.get("retryStrategy"))
-    share_identifier, priority = _share(context, request, queue, body)
-    job_id = context.ids.uuid()
-    return Job(
-        id=job_id,
-        arn=context.arns.batch("job", job_id),
-        name=request["jobName"],
-        queue=queue.name,
-        definition_arn=definition.arn,
-        order=context.registry.next_order(),
-        created_at_ms=context.now_ms,
-        platform=platform,
-        milli_vcpus=0,
-        memory_mib=0,
+    common = Template(
+        body=body,
+        platform=job_definitions.platform_of(body),
         retry=retry or RetryStrategy(),
         parameters={**(body.get("parameters") or {}), **(request.get("parameters") or {})},
         timeout_s=job_definitions.check_timeout(request.get("timeout") or body.get("timeout")),
         propagate_tags=bool(request.get("propagateTags", body.get("propagateTags"))),
-        scheduling_priority=priority,
-        share_identifier=share_identifier,
-        depends_on=dependencies.parse(context.registry, request.get("dependsOn"), array_size),
-        array_size=array_size,
-        tags=check_tags(request.get("tags")),
+    )
+    if "nodeProperties" in body:
+        return common
+    needed = request.get("consumableResourcePropertiesOverride") or body.get("consumableResourceProperties")
+    consumed = consumables(context, needed)
+    container, needs, name = _rendered(body, request, common.parameters, common.platform)
+    refusal = _size_refusal(container)
+    return replace(
+        common,
+        consumables=consumed,
+        container=container,
+        needs=needs,
+        ecs_container=name,
+        start_refusal=refusal,
     )
 
 
-def _fill(job: Job, request: Wire, body: Wire) -> None:
-    """What a job, or a node of one, runs and needs."""
-    defined, overrides, job.ecs_container = _container(body, request)
-    job.container, needs = render_container(defined, overrides, job.parameters, job.platform)
-    job.milli_vcpus, job.memory_mib, job.gpus = needs.milli_vcpus, needs.memory_mib, needs.gpus
-    if override_bytes(job.container) > MAX_OVERRIDE_BYTES:
-        # AWS Batch accepts such a job, and finds out only when it is dispatched.
-        job.start_refusal = f"Container Overrides length must be at most {MAX_OVERRIDE_BYTES}"
+def new_job(context: CallContext, request: Wire, queue: JobQueue, definition: JobDefinition) -> JobSubmitted:
+    """Returns the job that a request asks for, with its nodes if it has any, in SUBMITTED and still unknown.
+
+    Raises:
+        ClientError: AWS Batch would refuse it, or this engine cannot do it.
+    """
+    _check_platform(context, queue, definition)
+    array_size = arrays.parse_size(request.get("arrayProperties"))
+    template = context.templates.of(request, definition, partial(_template, context))
+    share_identifier, priority = _share(context, request, queue, definition.body)
+    job = Job(
+        context.ids.uuid(),
+        request["jobName"],
+        queue.name,
+        definition.arn,
+        context.registry.next_order(),
+        context.now_ms,
+        template.platform,
+        template.needs.milli_vcpus,
+        template.needs.memory_mib,
+        template.container,
+        template.retry,
+        template.parameters,
+        template.needs.gpus,
+        template.timeout_s,
+        template.propagate_tags,
+        priority,
+        share_identifier,
+        template.consumables,
+        array_size=array_size,
+        ecs_container=template.ecs_container,
+        start_refusal=template.start_refusal,
+    )
+    if "dependsOn" in request:
+        job.depends_on = dependencies.parse(context.registry, request["dependsOn"], array_size)
+    if "tags" in request:
+        job.tags = check_tags(request["tags"])
+    if "nodeProperties" in definition.body:
+        return JobSubmitted(job, _nodes(context, job, request, definition.body))
+    if request.get("nodeOverrides"):
+        raise ClientError(f"nodeOverrides is only for multi-node job definitions, {definition.name} is none")
+    if job.propagate_tags:
+        job.start_refusal = job.start_refusal or _tag_refusal(job, definition.body)
+    return JobSubmitted(job)
+
+
+def _rendered(
+    body: Wire, request: Wire, parameters: Mapping[str, str], platform: Platform
+) -> tuple[Wire, Needs, str | None]:
+    """The container that runs, what it needs, and its name in an ECS task."""
+    defined, overrides, name = _container(body, request)
+    container, needs = render_container(defined, overrides, parameters, platform)
+    return container, needs, name
+
+
+def _size_refusal(container: Wire) -> str | None:
+    if override_bytes(container) <= MAX_OVERRIDE_BYTES:
+        return None
+    # AWS Batch accepts such a job, and finds out only when it is dispatched.
+    return f"Container Overrides length must be at most {MAX_OVERRIDE_BYTES}"
 
 
 def _nodes(context: CallContext, job: Job, request: Wire, body: Wire) -> tuple[Job, ...]:
@@ -103,7 +136,6 @@ def _nodes(context: CallContext, job: Job, request: Wire, body: Wire) -> tuple[J
         node = replace(
             job,
             id=f"{job.id}#{index}",
-            arn=f"{job.arn}#{index}",
             parent_id=job.id,
             node_index=index,
             node_properties=None,
@@ -119,7 +151,11 @@ def _nodes(context: CallContext, job: Job, request: Wire, body: Wire) -> tuple[J
             history=[],
         )
         kind, word = ("containerProperties", "container") if "container" in entry else ("ecsProperties",) * 2
-        _fill(node, change, {kind: entry[word]})
+        node.container, needs, node.ecs_container = _rendered(
+            {kind: entry[word]}, change, node.parameters, node.platform
+        )
+        node.milli_vcpus, node.memory_mib, node.gpus = needs.milli_vcpus, needs.memory_mib, needs.gpus
+        node.start_refusal = _size_refusal(node.container)
         together.update(node.consumables)
         job.start_refusal = job.start_refusal or node.start_refusal
         nodes.append(node)
@@ -128,15 +164,18 @@ def _nodes(context: CallContext, job: Job, request: Wire, body: Wire) -> tuple[J
     return tuple(nodes)
 
 
-def _platform(context: CallContext, queue: JobQueue, definition: JobDefinition) -> Platform:
-    platform = job_definitions.platform_of(definition.body)
-    offered = {context.registry.compute_environments[name].platform for name in queue.compute_environments}
-    if platform not in offered:
-        raise ClientError(
-            f"JobDefinition {definition.name} needs {platform}, "
-            f"but the compute environments of JobQueue {queue.name} are {'/'.join(sorted(offered))}"
-        )
-    return platform
+def _check_platform(context: CallContext, queue: JobQueue, definition: JobDefinition) -> None:
+    platform, environments = (
+        job_definitions.platform_of(definition.body),
+        context.registry.compute_environments,
+    )
+    if any(environments[name].platform is platform for name in queue.compute_environments):
+        return
+    offered = {environments[name].platform for name in queue.compute_environments}
+    raise ClientError(
+        f"JobDefinition {definition.name} needs {platform}, "
+        f"but the compute environments of JobQueue {queue.name} are {'/'.join(sorted(offered))}"
+    )
 
 
 def _container(body: Wire, request: Wire) -> tuple[Wire, Wire, str | None]:

@@ -138,7 +138,6 @@ class Job:
     """
 
     id: str
-    arn: str
     name: str
     queue: str
     definition_arn: str
@@ -181,6 +180,11 @@ class Job:
     stopped_at_ms: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
     history: list[tuple[int, JobStatus]] = field(default_factory=list)
+
+    @property
+    def arn(self) -> str:
+        """The ARN, made when it is asked for: few jobs of many are."""
+        return f"{self.definition_arn.partition(':job-definition/')[0]}:job/{self.id}"
 
     @property
     def is_array(self) -> bool:

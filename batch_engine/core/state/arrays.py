@@ -121,7 +121,7 @@ def _new(registry: Registry, parent: Job, index: int) -> Job:
 def child_of(parent: Job, index: int) -> Job:
     """What a child is asked to do; where it stands is still its parent's."""
     child = Job(*_ALL_OF(parent))
-    child.id, child.arn = child_id(parent, index), f"{parent.arn}:{index}"
+    child.id = child_id(parent, index)
     child.parent_id, child.array_index, child.depends_on = parent.id, index, ()
     return child
 

@@ -105,7 +105,7 @@ class Registry:
 
     def touch(self, entity: Entity) -> None:
         """Note that an entity has changed and must be saved."""
-        self.changed[entity.arn] = entity
+        self.changed[entity.id if isinstance(entity, Job) else entity.arn] = entity
 
     def forget(
         self,

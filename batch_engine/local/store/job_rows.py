@@ -40,7 +40,6 @@ _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _INDEX_BITS = 14  # an array has at most 10,000 children
 _BLANK = {
     "id": "",
-    "arn": "",
     "name": "",
     "queue": "",
     "definition_arn": "",

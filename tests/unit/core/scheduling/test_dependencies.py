@@ -261,7 +261,7 @@ def test_an_end_costs_what_it_concerns(world, queue):
     mine = world.submit(queue, dependsOn=after(first))
     world.registry.changed.clear()
     finish(world, first)
-    assert set(world.registry.changed) == {first.arn, mine.arn}
+    assert set(world.registry.changed) == {first.id, mine.id}
 
 
 @pytest.mark.parametrize(

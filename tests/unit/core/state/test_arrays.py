@@ -228,7 +228,7 @@ def test_transition_of_a_child_saves_one_small_row(world, queue):
     world.registry.changed.clear()
     first = child(world, parent, 0)
     world.tell(AttemptStarted(first.id, 1))
-    assert list(world.registry.changed) == [first.arn], "neither the parent nor any sibling"
+    assert list(world.registry.changed) == [first.id], "neither the parent nor any sibling"
 
 
 def test_deleting_the_queue_ends_the_array(world, queue):
