@@ -5,8 +5,8 @@ import click
 from batch_cli.lazy import LazyGroup
 
 _COMMANDS = {
-    "demo": ("batch_cli.demo:demo", "A file dropped in S3 becomes a result, on this machine."),
-    "local": ("batch_cli.local:local", "A cloud on this machine, with AWS Batch in it."),
+    "demo": ("batch_cli.demo.command:demo", "A file dropped in S3 becomes a result, on this machine."),
+    "local": ("batch_cli.local.group:local", "A cloud on this machine, with AWS Batch in it."),
 }
 
 

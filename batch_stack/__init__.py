@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from batch_stack.jsii_node import use_packaged_node
+from batch_stack.jsii_node.packaged_node import use_packaged_node
 
 if TYPE_CHECKING:
     from aws_cdk import App

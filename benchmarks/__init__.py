@@ -1,0 +1,1 @@
+"""Benchmarks, each against something real in the same run: `python -m benchmarks`."""

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from batch_stack.jsii_node import packaged_node
+from batch_stack.jsii_node.packaged_node import packaged_node
 
 ROOT = Path(__file__).resolve().parents[1]
 YARDSTICK = Path(__file__).with_name("synth_yardstick") / "app.js"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
-from batch_engine.catalogue import InstanceFacts, instance_types
+from batch_engine.catalogue.instances import InstanceFacts, instance_types
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import AGENT_MEMORY_MIB, Request, known_types
 from batch_stack.settings.compute import ComputeEnvironmentSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batch_engine.catalogue import InstanceFacts
+from batch_engine.catalogue.instances import InstanceFacts
 from batch_stack.settings.compute import ComputeEnvironmentSettings, FargateSettings, UnmanagedSettings
 from batch_stack.settings.instance_types import facts_of
 

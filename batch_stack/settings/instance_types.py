@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from batch_engine.catalogue import InstanceFacts, efa_interfaces, instance_types
+from batch_engine.catalogue.instances import InstanceFacts, efa_interfaces, instance_types
 from batch_stack.settings.base import Architecture
 
 BUNDLES: dict[str, tuple[str, ...]] = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from batch_engine.catalogue import instance_types
+from batch_engine.catalogue.instances import instance_types
 from batch_engine.core.api.control_plane import ControlPlane
 from batch_engine.core.capacity.usage import HostLimits
 from batch_engine.core.model.actions import Action, SetTimer, StartAttempt, StopAttempt, WakeAt

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from batch_stack import jsii_node
+from batch_stack.jsii_node import packaged_node as jsii_node
 
 pytestmark = pytest.mark.stack
 

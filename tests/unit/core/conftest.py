@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batch_engine.catalogue import instance_types
+from batch_engine.catalogue.instances import instance_types
 from batch_engine.core.api.control_plane import ControlPlane
 from batch_engine.core.audit.invariants import Audit, violations
 from batch_engine.core.capacity.autoscaler import ScalingSettings

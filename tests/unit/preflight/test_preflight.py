@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_engine.catalogue import instance_types
+from batch_engine.catalogue.instances import instance_types
 from batch_stack.preflight.finding import Finding
 from batch_stack.preflight.given import GivenNetwork
 from batch_stack.preflight.instances import AGENT_MEMORY_MIB

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from batch_engine.catalogue import BANDS, instance_types
+from batch_engine.catalogue.instances import BANDS, instance_types
 from batch_engine.core.model.instance_types import Catalogue
 
 

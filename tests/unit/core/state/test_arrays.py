@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from batch_engine.catalogue import instance_types
+from batch_engine.catalogue.instances import instance_types
 from batch_engine.core.audit.invariants import violations
 from batch_engine.core.model.actions import PublishJobState, StartAttempt
 from batch_engine.core.model.errors import ClientError

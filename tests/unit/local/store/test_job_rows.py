@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from pydantic import TypeAdapter
 
-from batch_engine.catalogue import instance_types
+from batch_engine.catalogue.instances import instance_types
 from batch_engine.core.api.control_plane import ControlPlane
 from batch_engine.core.audit.invariants import violations
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batch_engine.catalogue import instance_types
+from batch_engine.catalogue.instances import instance_types
 from batch_engine.core.api.control_plane import ControlPlane
 from batch_engine.core.audit.invariants import violations
 from batch_engine.core.capacity.usage import HostLimits

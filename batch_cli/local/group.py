@@ -1,0 +1,19 @@
+"""``batch-stack local``: start, find and stop a cloud on this machine."""
+
+import click
+
+from batch_cli.lazy import LazyGroup
+
+_COMMANDS = {
+    "start": ("batch_cli.local.start:start", "Start it on 127.0.0.1."),
+    "stop": ("batch_cli.local.stop:stop", "Stop it; its data stays."),
+    "status": ("batch_cli.local.status:status", "Show its endpoint, queues and jobs."),
+    "interrupt": ("batch_cli.local.interrupt:interrupt", "Take instances away from jobs, as EC2 Spot does."),
+    "capacity": ("batch_cli.local.capacity:capacity", "Run EC2 out of instance types."),
+    "env": ("batch_cli.local.env:env", "Print the variables that point clients at it."),
+}
+
+
+@click.group(cls=LazyGroup, lazy=_COMMANDS)
+def local() -> None:
+    """A cloud on this machine: no AWS account, no credentials, no Docker."""

