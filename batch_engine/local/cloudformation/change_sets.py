@@ -1,35 +1,28 @@
-"""What a change set compares: templates in which references to resources still tell one from another."""
+"""Templates as change sets compare them: a reference to one resource differs from a reference to another."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-Resolver = Callable[..., dict[str, Any]]
 
+def with_named_attributes(template: dict[str, Any]) -> dict[str, Any]:
+    """Return a template in which each ``Fn::GetAtt`` is the text ``<logical id>.<attribute>``.
 
-def telling_references_apart(resolve: Resolver) -> Resolver:
-    """Have change sets notice that a property refers to another resource than before.
-
-    MiniStack compares templates once their intrinsics are resolved, and an attribute of a resource, which
-    nobody knows at that time, becomes an empty string: a queue whose compute environments change places would
-    be as it was, and ``cdk deploy``, which works with change sets, would say that there are no changes.
+    MiniStack compares templates after it has resolved their intrinsic functions. The attributes of resources
+    are not known at that time and become empty strings. A queue whose compute environments change places
+    would then look unchanged, and ``cdk deploy``, which works with change sets, would report no changes.
 
     Args:
-        resolve: MiniStack's, of a template and what belongs to it.
+        template: as parsed; it stays as it is.
     """
-
-    def resolved(template: dict[str, Any], *rest: Any) -> dict[str, Any]:
-        resources = template.get("Resources") if template else None
-        if not resources:
-            return resolve(template, *rest)
-        named = {name: _with_named_attributes(resource) for name, resource in resources.items()}
-        return resolve({**template, "Resources": named}, *rest)
-
-    return resolved
+    resources = template.get("Resources") if template else None
+    if not resources:
+        return template
+    return {**template, "Resources": {name: _resource(one) for name, one in resources.items()}}
 
 
-def _with_named_attributes(resource: dict[str, Any]) -> dict[str, Any]:
+def _resource(resource: Mapping[str, Any]) -> dict[str, Any]:
     if "Properties" not in resource:
-        return resource
+        return dict(resource)
     return {**resource, "Properties": _named(resource["Properties"])}
 
 

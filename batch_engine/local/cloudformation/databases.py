@@ -1,55 +1,47 @@
-"""``AWS::RDS::DBCluster`` with a password that RDS makes, which MiniStack's CloudFormation does not.
+"""The secrets of ``AWS::RDS::DBCluster`` resources with ``ManageMasterUserPassword``, which MiniStack lacks.
 
-A cluster is a record: nothing listens at its endpoint. Its secret is real, and jobs are handed it.
+A cluster is a record: no server listens at its endpoint. Its secret is real, and jobs receive it.
 """
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from batch_engine import translation as cfn
 from batch_engine.local.aws.client import CallError
-from batch_engine.local.cloudformation.resources import ResourceError
+from batch_engine.local.cloudformation.resource import Call, ResourceError
 
 CLUSTER = "AWS::RDS::DBCluster"
 _ARN = "MasterUserSecret.SecretArn"
 _PASSWORD_BYTES = 24
 
 
-def with_managed_password(
-    handler: dict[str, Any], call: Callable[[str, dict[str, Any]], dict[str, Any]]
-) -> dict[str, Any]:
-    """Have clusters with ``ManageMasterUserPassword`` get a secret, as long as they exist.
+class ClusterSecrets:
+    """Creates and deletes the secrets of clusters.
 
     Args:
-        handler: MiniStack's, for clusters.
-        call: carries out an operation of Secrets Manager with the members that boto3 has for it; it may wait.
+        call: reaches Secrets Manager; it may wait.
     """
 
-    def create(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
-        physical_id, attributes = handler["create"](logical_id, properties, stack)
-        return physical_id, {**attributes, **secret_of(physical_id, properties)}
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
-    def update(
-        physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str, logical_id: str
-    ) -> tuple[str, dict[str, str]]:
-        updated_id, attributes = handler["update"](physical_id, old, new, stack, logical_id)
-        return updated_id, {**attributes, **secret_of(updated_id, new)}
+    def attributes(self, physical_id: str, properties: Mapping[str, Any]) -> dict[str, str]:
+        """Return the attributes that a cluster's secret adds to it; creates the secret if it does not exist.
 
-    def delete(physical_id: str, properties: dict[str, Any]) -> None:
-        handler["delete"](physical_id, properties)
-        try:
-            call("DeleteSecret", {"SecretId": _name(physical_id), "ForceDeleteWithoutRecovery": True})
-        except CallError as error:
-            if error.code != "ResourceNotFoundException":
-                raise ResourceError(str(error)) from error
+        Args:
+            physical_id: the cluster's.
+            properties: the cluster's.
 
-    def secret_of(physical_id: str, properties: Mapping[str, Any]) -> dict[str, str]:
+        Raises:
+            ResourceError: Secrets Manager refused.
+        """
         if not cfn.is_true(properties.get("ManageMasterUserPassword")):
             return {}
+        name = _name(physical_id)
         try:
-            return {_ARN: call("DescribeSecret", {"SecretId": _name(physical_id)})["ARN"]}
+            return {_ARN: self._call("DescribeSecret", {"SecretId": name})["ARN"]}
         except CallError as error:
             if error.code != "ResourceNotFoundException":
                 raise ResourceError(str(error)) from error
@@ -57,10 +49,21 @@ def with_managed_password(
             "username": properties["MasterUsername"],
             "password": secrets.token_urlsafe(_PASSWORD_BYTES),
         }
-        made = call("CreateSecret", {"Name": _name(physical_id), "SecretString": json.dumps(value)})
-        return {_ARN: made["ARN"]}
+        created = self._call("CreateSecret", {"Name": name, "SecretString": json.dumps(value)})
+        return {_ARN: created["ARN"]}
 
-    return {**handler, "create": create, "update": update, "update_with_logical_id": True, "delete": delete}
+    def delete(self, physical_id: str) -> None:
+        """Delete a cluster's secret; a secret that does not exist is no error.
+
+        Raises:
+            ResourceError: Secrets Manager refused.
+        """
+        request = {"SecretId": _name(physical_id), "ForceDeleteWithoutRecovery": True}
+        try:
+            self._call("DeleteSecret", request)
+        except CallError as error:
+            if error.code != "ResourceNotFoundException":
+                raise ResourceError(str(error)) from error
 
 
 def _name(physical_id: str) -> str:

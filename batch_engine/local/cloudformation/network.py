@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from batch_engine.local.aws.client import CallError
-from batch_engine.local.cloudformation.calls import Call, carry_out, check_known
-from batch_engine.local.cloudformation.resources import Resource, ResourceError, generated_name
+from batch_engine.local.cloudformation.resource import (
+    Call,
+    Resource,
+    ResourceError,
+    carry_out,
+    check_known,
+    generated_name,
+)
 
 _PEERS: Mapping[str, tuple[str, str]] = {
     "CidrIp": ("IpRanges", "CidrIp"),

@@ -1,7 +1,4 @@
-"""The rest of AWS on this machine: MiniStack in this process, with our Batch in place of its stub.
-
-What of MiniStack's insides is touched stands in ``cloud_internals.py``.
-"""
+"""The rest of AWS on this machine: MiniStack in this process, with our Batch in place of its stub."""
 
 import asyncio
 import json
@@ -25,25 +22,23 @@ from batch_engine import translation as cfn
 from batch_engine.core.model.ids import Arns
 from batch_engine.local.aws.client import InProcessClient
 from batch_engine.local.base.ports import ClientError, Credentials
+from batch_engine.local.cloudformation.batch_resources import BatchResources
 from batch_engine.local.cloudformation.budgets import BUDGET, BudgetResources
-from batch_engine.local.cloudformation.change_sets import telling_references_apart
-from batch_engine.local.cloudformation.databases import CLUSTER, with_managed_password
-from batch_engine.local.cloudformation.handlers import handlers_of
+from batch_engine.local.cloudformation.databases import ClusterSecrets
 from batch_engine.local.cloudformation.kept_revisions import KeptRevisions
 from batch_engine.local.cloudformation.network import NETWORK_TYPES, NetworkResources
-from batch_engine.local.cloudformation.resources import StackResources
 from batch_engine.local.delivery.deliveries import Deliveries
 from batch_engine.local.delivery.executions import Waits
 from batch_engine.local.delivery.requests import TargetError
 from batch_engine.local.delivery.step_functions import BatchTasks
 from batch_engine.local.delivery.targets import BatchTargets
-from batch_engine.local.ministack import environment, mounts
+from batch_engine.local.ministack import environment, mounts, resource_types
 from batch_engine.local.ministack.batch import ApiService, BatchModule, Unguarded
 from batch_engine.local.ministack.front import Answer, Front, hypercorn_config, listening_socket
 from batch_engine.local.ministack.function_reaper import FunctionReaper
 from batch_engine.local.ministack.guard import BatchGuard, Permissions, ReadableApi
 from batch_engine.local.ministack.iam import Iam
-from batch_engine.local.ministack.internals import load_internals
+from batch_engine.local.ministack.internals import MiniStack
 from batch_engine.local.ministack.snapshots import Snapshots
 
 _TASKS = "ecs-tasks.amazonaws.com"
@@ -103,13 +98,13 @@ class Cloud:
         )
         # It says on import that it cannot sign; nothing here asks it to.
         logging.getLogger("kms").setLevel(logging.ERROR)
-        self._internals = load_internals()
+        self._ministack = MiniStack()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._snapshots = Snapshots(self._save)
-        self._client = InProcessClient(self._internals["SERVICE_HANDLERS"].value)
+        self._client = InProcessClient(self._ministack.service_handlers)
         self._permissions: Permissions | None = None
-        self._iam = Iam(self._internals, self._client, options.account, options.region)
+        self._iam = Iam(self._ministack, self._client, options.account, options.region)
         self._credentials: Callable[[str], Answer] = lambda _: (404, {"message": "unknown token"})
         self._own_routes: Mapping[str, Callable[[bytes], Answer]] = {}
         # Begun, in this order, when the engine has started; ended, likewise, before it stops; closed after.
@@ -136,34 +131,27 @@ class Cloud:
         self._permissions = Permissions(service, arns, self._instance_roles)
         self._credentials = credentials_route
         self._own_routes = own_routes
-        self._internals["_docker_socket_present"].replace(lambda: False)
-        self._internals["_loaded_modules"].value["batch"] = BatchModule(self._guarded(api))
-        handlers = self._internals["_RESOURCE_HANDLERS"].value
+        # Nothing here may touch the user's own containers.
+        self._ministack.docker_socket_present = lambda: False
+        self._ministack.loaded_modules["batch"] = BatchModule(self._guarded(api))
         kept_revisions = KeptRevisions(self._options.data_dir / "kept_revisions.json")
-        stack_resources = StackResources(service, kept_revisions=kept_revisions)
-        for resource_type in cfn.CREATE_OPERATIONS:
-            handlers[resource_type] = handlers_of(resource_type, stack_resources)
-        for resource_type in NETWORK_TYPES:
-            handlers[resource_type] = handlers_of(
-                resource_type, NetworkResources(partial(self._service, "ec2"))
-            )
+        batch_resources = BatchResources(service, kept_revisions=kept_revisions)
+        network = NetworkResources(partial(self._service, "ec2"))
         budgets = BudgetResources(partial(self._service, "budgets"), self._options.account)
-        handlers[BUDGET] = handlers_of(BUDGET, budgets)
-        handlers[CLUSTER] = with_managed_password(handlers[CLUSTER], partial(self._service, "secretsmanager"))
-        may_block = self._internals["_runs_on_worker_thread"]
-        original = may_block.value
-        ours = {*cfn.CREATE_OPERATIONS, *NETWORK_TYPES, BUDGET, CLUSTER}
-        may_block.replace(lambda kind: kind in ours or original(kind))
-        compared = self._internals["_resolve_props_for_diff"]
-        compared.replace(telling_references_apart(compared.value))
+        resource_types.mount_resource_types(self._ministack, cfn.CREATE_OPERATIONS, batch_resources)
+        resource_types.mount_resource_types(self._ministack, NETWORK_TYPES, network)
+        resource_types.mount_resource_types(self._ministack, [BUDGET], budgets)
+        secrets = ClusterSecrets(partial(self._service, "secretsmanager"))
+        resource_types.mount_cluster_secrets(self._ministack, secrets)
+        resource_types.mount_comparison(self._ministack)
         deliveries = Deliveries(self._options.data_dir / "deliveries.sqlite")
         targets = BatchTargets(service, deliveries, self._send_dead_letter, self._authorize_role)
-        mounts.mount_targets(self._internals, targets)
+        mounts.mount_targets(self._ministack, targets)
         self._openers.append(targets.start)
-        mounts.refuse_pipes(self._internals)
+        mounts.refuse_pipes(self._ministack)
         waits = Waits(self._options.data_dir / "executions.sqlite")
         tasks = BatchTasks(service, self._authorize_role, waits)
-        mounts.mount_tasks(self._internals, tasks)
+        mounts.mount_tasks(self._ministack, tasks)
         self._openers.append(lambda: self._resume(tasks))
         # First the tasks: their threads would go on asking an engine that has ended.
         self._enders += [tasks.close, targets.end]
@@ -178,7 +166,7 @@ class Cloud:
 
     def _resume(self, tasks: BatchTasks) -> None:
         with self._scope():
-            mounts.resume_executions(self._internals, tasks)
+            mounts.resume_executions(self._ministack, tasks)
 
     def _service(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         return self._wait_for(lambda: self._client.call(service, operation, **request))
@@ -242,12 +230,12 @@ class Cloud:
                 # First: MiniStack ends a function's process, but not what that one has started.
                 for reaper in reapers:
                     await asyncio.to_thread(reaper.close)
-                await asyncio.to_thread(self._internals["reset"].value)
+                await asyncio.to_thread(self._ministack.reset_functions)
                 for task in background:
                     task.cancel()
 
         front = Front(
-            app=self._internals["app"].value,
+            app=self._ministack.app,
             health=self._health,
             credentials=self._credentials,
             own_routes=self._own_routes,
@@ -352,12 +340,11 @@ class Cloud:
         return result
 
     async def _dispatch(self, event: dict[str, Any]) -> None:
-        self._internals["_dispatch_event"].value(event)
-        self._internals["_archive_event"].value(event)
+        self._ministack.publish(event)
 
     @contextmanager
     def _scope(self) -> Iterator[None]:
-        with self._internals["request_scope"].value(self._options.account, self._options.region):
+        with self._ministack.request_scope(self._options.account, self._options.region):
             yield
 
     def _send_dead_letter(self, queue_arn: str, body: str, attributes: dict[str, str]) -> None:
@@ -366,11 +353,11 @@ class Cloud:
         self._wait_for(lambda: self._client.send_message(url, body, attributes))
 
     def _save(self) -> None:
-        self._internals["save_all"].value(self._internals["_build_persistence_save_dict"].value())
+        self._ministack.save()
 
     def _settle_interrupted_stacks(self) -> None:
         with self._scope():
-            for name, stack in self._internals["_stacks"].value.items():
+            for name, stack in self._ministack.stacks.items():
                 operation, _, progress = str(stack.get("StackStatus")).partition("_")
                 if progress.endswith("IN_PROGRESS") and operation != "REVIEW":
                     stack["StackStatus"] = _INTERRUPTED.get(operation, "UPDATE_FAILED")

@@ -10,13 +10,13 @@ import string
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from batch_engine.local.aws.batch_permissions import Check
 from batch_engine.local.aws.client import CallError, InProcessClient
 from batch_engine.local.base.ports import ClientError, Credentials
-from batch_engine.local.ministack.internals import Internal
+from batch_engine.local.ministack.internals import MiniStack, PolicyDenial
 
 _SESSION_S = 3600
 _KEY_ALPHABET = string.ascii_uppercase + "234567"
@@ -28,16 +28,14 @@ class Iam:
     """MiniStack's IAM and STS. Every method must run on the event loop, in the account's scope.
 
     Args:
-        internals: MiniStack's.
+        ministack: the adapter.
         client: calls IAM.
         account: the 12-digit AWS account that everything belongs to.
         region: the AWS Region.
     """
 
-    def __init__(
-        self, internals: Mapping[str, Internal], client: InProcessClient, account: str, region: str
-    ) -> None:
-        self._internals = internals
+    def __init__(self, ministack: MiniStack, client: InProcessClient, account: str, region: str) -> None:
+        self._ministack = ministack
         self._client = client
         self._account = account
         self._region = region
@@ -46,28 +44,24 @@ class Iam:
         """Complete what MiniStack itself checks on every request, now that it checks at all."""
         # The loopback stands for the TLS endpoints of AWS: policies that demand TLS are about the wire, and
         # there is none here. The bootstrap's own bucket denies everything else.
-        pin = self._internals["pin_request_origin"]
-        original_pin = pin.value
-        pin.replace(lambda source_ip, _secure: original_pin(source_ip, True))
+        ministack = self._ministack
+        pin = ministack.pin_request_origin
+        ministack.pin_request_origin = lambda source_ip, _secure: pin(source_ip, True)
         # AWS Batch is checked by us, with its resources; of these requests it checks the signature alone.
-        self._internals["SERVICE_TO_IAM_NAMESPACE"].value.pop("batch", None)
-        extract = self._internals["extract_resource_arn"]
-        original_extract = extract.value
+        ministack.namespaces.pop("batch", None)
+        resource_arn, iam_action = ministack.extract_resource_arn, ministack.extract_iam_action
 
         def extract_resource_arn(service: str, *request: Any) -> str:
-            found: str = original_extract(service, *request)
+            found = resource_arn(service, *request)
             body, region, account = request[3], request[5], request[6]
             return listed_resource(service, body, region, account) if found == "*" else found
 
-        extract.replace(extract_resource_arn)
-        actions = self._internals["extract_iam_action"]
-        original_actions = actions.value
-
         def extract_iam_action(service: str, *request: Any) -> str | None:
-            found: str | None = original_actions(service, *request)
+            found = iam_action(service, *request)
             return budget_action(found) if found and service == "budgets" else found
 
-        actions.replace(extract_iam_action)
+        ministack.extract_resource_arn = extract_resource_arn
+        ministack.extract_iam_action = extract_iam_action
 
     def denial(self, headers: Mapping[str, str], query: Query, check: Check) -> str | None:
         """Why the signer of the current request may not do something; None where it may.
@@ -77,7 +71,7 @@ class Iam:
             query: the request's.
             check: what it asks for.
         """
-        return self._denial(self._internals["extract_access_key_id"].value(headers, query), check)
+        return self._denial(self._ministack.extract_access_key_id(headers, query), check)
 
     async def role_denial(
         self, role_arn: str, checks: Iterable[Check], *, service: str, source_arn: str
@@ -100,7 +94,7 @@ class Iam:
         return next((denial for denial in denials if denial is not None), None)
 
     def _denial(self, access_key_id: str, check: Check) -> str | None:
-        denied = self._internals["enforce"].value(
+        denied = self._ministack.enforce(
             access_key_id,
             check.action,
             check.action.partition(":")[0],
@@ -110,9 +104,10 @@ class Iam:
         )
         if denied is None:
             return None
-        if isinstance(denied, self._internals["AuthError"].value):
-            return str(denied.message)
-        return denial_text(denied.principal_arn, check, explicit=denied.decision == "Deny")
+        if isinstance(denied, self._ministack.auth_error):
+            return denied.message
+        policy = cast("PolicyDenial", denied)
+        return denial_text(policy.principal_arn, check, explicit=policy.decision == "Deny")
 
     async def assume(self, role_arn: str, session_name: str, *, service: str, source_arn: str) -> Credentials:
         """Have an AWS service take a role.
@@ -132,7 +127,7 @@ class Iam:
             raise ClientError(f"Role {role_arn} cannot be assumed: {error}") from error
         if role["Arn"] != role_arn:
             raise ClientError(f"Role {role_arn} does not exist; one of its name is {role['Arn']}")
-        context = self._internals["EvalContext"].value(
+        context = self._ministack.eval_context(
             principal_arn=service,
             principal_type="Service",
             principal_account=self._account,
@@ -142,7 +137,7 @@ class Iam:
             service_context={"aws:sourceaccount": self._account, "aws:sourcearn": source_arn},
         )
         document = naming_service(role.get("AssumeRolePolicyDocument"), service)
-        if not self._internals["evaluate_trust_policy"].value(document, service, context):
+        if not self._ministack.evaluate_trust_policy(document, service, context):
             raise ClientError(f"Role {role_arn} does not trust {service}")
         return self._session(role, session_name)
 
@@ -169,7 +164,7 @@ class Iam:
             session_token=secrets.token_urlsafe(96),
             expiration=datetime.fromtimestamp(expires_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
-        self._internals["register_session"].value(
+        self._ministack.register_session(
             key,
             {
                 "Arn": f"arn:aws:sts::{self._account}:assumed-role/{role['RoleName']}/{name}",

@@ -1,117 +1,226 @@
-"""Everything of MiniStack's insides that the local cloud touches, by name.
+"""The adapter of MiniStack: every name of its insides that the local cloud reads or replaces, with its type.
 
-No other file imports MiniStack: `tests/conformance/cloud/test_ministack_contract.py` fails when an upgrade
-moves any of it.
+MiniStack has no plug-in interface, and a release may move any of these names. No other file imports it.
+`tests/conformance/cloud/test_ministack_contract.py` has one contract test for each name.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from importlib.metadata import version
-from typing import Any
+from types import ModuleType
+from typing import Any, Generic, NotRequired, Protocol, TypedDict, TypeVar, overload
 
-INTERNALS: Mapping[str, tuple[str, ...]] = {
-    # The ASGI application; the table of services; modules by name, ours for "batch" put in first; what is
-    # persisted; whether Docker is looked for (never: nothing here may touch the user's containers).
-    "ministack.app": (
-        "app",
-        "SERVICE_HANDLERS",
-        "_loaded_modules",
-        "_build_persistence_save_dict",
-        "_docker_socket_present",
-        "pin_request_origin",
-    ),
-    # Policies: what a REST request asks for, on which resource, and by what transport; who may do it. The way
-    # to make a session of a role; the store of the roles.
-    "ministack.core.iam_actions": (
-        "SERVICE_TO_IAM_NAMESPACE",
-        "extract_iam_action",
-        "extract_resource_arn",
-    ),
-    "ministack.core.iam_evaluator": ("AuthError", "EvalContext", "enforce", "evaluate_trust_policy"),
-    "ministack.core.lambda_runtime": ("reset",),
-    "ministack.core.persistence": ("save_all",),
-    "ministack.core.responses": ("error_response_json", "request_scope"),
-    "ministack.core.router": ("extract_access_key_id",),
-    # Resource types; which of them may block, and so run on a thread of their own; the stacks.
-    "ministack.services.cloudformation": ("_stacks",),
-    "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS",),
-    "ministack.services.cloudformation.stacks": ("_runs_on_worker_thread",),
-    # What change sets compare.
-    "ministack.services.cloudformation.changesets": ("_resolve_props_for_diff",),
-    # The way in for events of AWS's own services: PutEvents refuses every source that starts with "aws.".
-    # The way out, which EventBridge Scheduler takes as well: to a rule's or a schedule's target.
-    "ministack.services.eventbridge": (
-        "_dispatch_event",
-        "_archive_event",
-        "_invoke_target",
-        "_apply_input_transformer",
-        "_pattern_event_view",
-        "_validate_target_arn",
-    ),
-    # What a pipe may not deliver to.
-    "ministack.services.pipes": ("check_target_supported",),
-    "ministack.services.sts": ("register_session",),
-    # The resources of Task states by prefix; what a failed task raises; what knows whose task it is. What
-    # carries out each kind of state; the executions, their state machines, and what runs one from its start.
-    "ministack.services.stepfunctions": (
-        "_SERVICE_DISPATCH",
-        "_ExecutionError",
-        "_execute_task",
-        "_execute_pass",
-        "_execute_choice",
-        "_execute_wait",
-        "_execute_parallel",
-        "_execute_map",
-        "_executions",
-        "_state_machines",
-        "_run_execution",
-    ),
-}
+from batch_engine.local.aws.client import Handler
+from batch_engine.local.ministack.front import AsgiApp
+
+_T = TypeVar("_T")
+
+Properties = dict[str, Any]
+Attributes = dict[str, str]
+Made = tuple[str, Attributes]
+"""A resource's physical id, and what ``Fn::GetAtt`` answers."""
+Response = tuple[int, dict[str, str], bytes]
+StateResult = tuple[Any, str]
+"""A state's output, and the name of the next state."""
+
+
+class TableEntry(TypedDict):
+    """An entry of the table of CloudFormation's resource types; ``update`` takes old and new properties."""
+
+    create: Callable[[str, Properties, str], Made]
+    update: Callable[..., Made]
+    update_with_logical_id: NotRequired[bool]
+    delete: Callable[..., None]
+
+
+class EventView(Protocol):
+    """An event as rules match it."""
+
+    def event_with_detail(self) -> dict[str, Any]:
+        """Return the event as its targets receive it."""
+        ...
+
+
+class AuthFailure:
+    """The shape of the answer to a request whose credentials are not valid."""
+
+    message: str
+
+
+class PolicyDenial:
+    """The shape of the answer to an action that is not allowed; an explicit ``decision`` is ``Deny``."""
+
+    principal_arn: str
+    decision: str
 
 
 class MiniStackMovedError(RuntimeError):
-    """An internal of MiniStack that this file uses is not where it was."""
+    """This version of MiniStack lacks a name that the adapter declares."""
 
 
-class Internal:
-    """One name inside one of MiniStack's modules."""
+class Name(Generic[_T]):
+    """A descriptor for one name in one module: reading returns its value, assignment replaces it.
 
-    def __init__(self, module: Any, name: str) -> None:
-        self._module = module
-        self._name = name
+    Args:
+        module: the module's full name.
+        name: the name in that module.
+    """
 
-    @property
-    def value(self) -> Any:
-        """What stands under this name now."""
-        return getattr(self._module, self._name)
+    def __init__(self, module: str, name: str) -> None:
+        self.module = module
+        self.name = name
 
-    def replace(self, value: object) -> None:
-        """Have something else stand there."""
-        setattr(self._module, self._name, value)
+    @overload
+    def __get__(self, instance: None, owner: type) -> "Name[_T]": ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> _T: ...
+    def __get__(self, instance: object | None, owner: type) -> "Name[_T] | _T":
+        if instance is None:
+            return self
+        value: _T = getattr(self._imported(), self.name)
+        return value
+
+    def __set__(self, instance: object, value: _T) -> None:
+        setattr(self._imported(), self.name, value)
+
+    def check(self) -> None:
+        """Import the module and look the name up.
+
+        Raises:
+            MiniStackMovedError: there is no such module or name.
+        """
+        try:
+            found = hasattr(self._imported(), self.name)
+        except ImportError as error:
+            raise MiniStackMovedError(_moved(self.module)) from error
+        if not found:
+            raise MiniStackMovedError(_moved(f"{self.module}.{self.name}"))
+
+    def _imported(self) -> ModuleType:
+        return importlib.import_module(self.module)
 
 
-def load_internals() -> dict[str, Internal]:
-    """Import MiniStack and find everything in `INTERNALS`; the environment must have been set before.
+class MiniStack:
+    """MiniStack in this process. The environment must be complete before: MiniStack reads it on import.
 
     Raises:
-        MiniStackMovedError: a name is not where it was.
+        MiniStackMovedError: a name is not in its module.
     """
-    found: dict[str, Internal] = {}
-    for module_name, names in INTERNALS.items():
-        try:
-            module = importlib.import_module(module_name)
-        except ImportError as error:
-            raise MiniStackMovedError(_moved(module_name)) from error
-        for name in names:
-            if not hasattr(module, name):
-                raise MiniStackMovedError(_moved(f"{module_name}.{name}"))
-            found[name] = Internal(module, name)
-    return found
+
+    app = Name[AsgiApp]("ministack.app", "app")
+    service_handlers = Name[dict[str, Handler]]("ministack.app", "SERVICE_HANDLERS")
+    loaded_modules = Name[dict[str, object]]("ministack.app", "_loaded_modules")
+    docker_socket_present = Name[Callable[[], bool]]("ministack.app", "_docker_socket_present")
+    build_persistence_save_dict = Name[Callable[[], dict[str, Callable[[], object]]]](
+        "ministack.app", "_build_persistence_save_dict"
+    )
+    save_all = Name[Callable[[dict[str, Callable[[], object]]], None]](
+        "ministack.core.persistence", "save_all"
+    )
+    reset_functions = Name[Callable[[], None]]("ministack.core.lambda_runtime", "reset")
+    request_scope = Name[Callable[[str, str], AbstractContextManager[None]]](
+        "ministack.core.responses", "request_scope"
+    )
+    error_response_json = Name[Callable[[str, str, int], Response]](
+        "ministack.core.responses", "error_response_json"
+    )
+
+    # IAM: the source of a request, the action and the resource that it names, and the decision about it.
+    pin_request_origin = Name[Callable[[str, bool], None]]("ministack.app", "pin_request_origin")
+    namespaces = Name[dict[str, str]]("ministack.core.iam_actions", "SERVICE_TO_IAM_NAMESPACE")
+    extract_iam_action = Name[Callable[..., str | None]]("ministack.core.iam_actions", "extract_iam_action")
+    extract_resource_arn = Name[Callable[..., str]]("ministack.core.iam_actions", "extract_resource_arn")
+    extract_access_key_id = Name[Callable[[Mapping[str, str], dict[str, list[str]]], str]](
+        "ministack.core.router", "extract_access_key_id"
+    )
+    enforce = Name[Callable[..., AuthFailure | PolicyDenial | None]](
+        "ministack.core.iam_evaluator", "enforce"
+    )
+    auth_error = Name[type[AuthFailure]]("ministack.core.iam_evaluator", "AuthError")
+    eval_context = Name[Callable[..., object]]("ministack.core.iam_evaluator", "EvalContext")
+    evaluate_trust_policy = Name[Callable[[dict[str, Any], str, object], bool]](
+        "ministack.core.iam_evaluator", "evaluate_trust_policy"
+    )
+    register_session = Name[Callable[[str, dict[str, Any]], None]](
+        "ministack.services.sts", "register_session"
+    )
+
+    # CloudFormation: the stacks, the resource types, and what change sets compare.
+    stacks = Name[Mapping[str, dict[str, Any]]]("ministack.services.cloudformation", "_stacks")
+    resource_handlers = Name[dict[str, TableEntry]](
+        "ministack.services.cloudformation.provisioners", "_RESOURCE_HANDLERS"
+    )
+    runs_on_worker_thread = Name[Callable[[str], bool]](
+        "ministack.services.cloudformation.stacks", "_runs_on_worker_thread"
+    )
+    resolve_props_for_diff = Name[Callable[..., dict[str, Any]]](
+        "ministack.services.cloudformation.changesets", "_resolve_props_for_diff"
+    )
+
+    # EventBridge: the entrance for AWS's own events, since PutEvents refuses sources that start with "aws.",
+    # and the exit to targets, which EventBridge Scheduler uses as well.
+    dispatch_event = Name[Callable[[dict[str, Any]], None]](
+        "ministack.services.eventbridge", "_dispatch_event"
+    )
+    archive_event = Name[Callable[[dict[str, Any]], None]]("ministack.services.eventbridge", "_archive_event")
+    invoke_target = Name[Callable[[dict[str, Any], Any, dict[str, Any], EventView | None], None]](
+        "ministack.services.eventbridge", "_invoke_target"
+    )
+    pattern_event_view = Name[Callable[[Any], EventView]](
+        "ministack.services.eventbridge", "_pattern_event_view"
+    )
+    apply_input_transformer = Name[Callable[[dict[str, Any], dict[str, Any], EventView], str]](
+        "ministack.services.eventbridge", "_apply_input_transformer"
+    )
+    validate_target_arn = Name[Callable[[dict[str, Any]], Response | None]](
+        "ministack.services.eventbridge", "_validate_target_arn"
+    )
+    check_target_supported = Name[Callable[[str], None]]("ministack.services.pipes", "check_target_supported")
+
+    # Step Functions: the tasks by the prefix of their resource, the interpreter's functions by kind of state,
+    # the records of executions and state machines.
+    task_resources = Name[dict[str, Callable[[str, object], dict[str, Any]]]](
+        "ministack.services.stepfunctions", "_SERVICE_DISPATCH"
+    )
+    execution_error = Name[Callable[[str, str], Exception]](
+        "ministack.services.stepfunctions", "_ExecutionError"
+    )
+    execute_task = Name[Callable[..., StateResult]]("ministack.services.stepfunctions", "_execute_task")
+    execute_pass = Name[Callable[..., StateResult]]("ministack.services.stepfunctions", "_execute_pass")
+    execute_choice = Name[Callable[..., StateResult]]("ministack.services.stepfunctions", "_execute_choice")
+    execute_wait = Name[Callable[..., StateResult]]("ministack.services.stepfunctions", "_execute_wait")
+    execute_parallel = Name[Callable[..., StateResult]](
+        "ministack.services.stepfunctions", "_execute_parallel"
+    )
+    execute_map = Name[Callable[..., StateResult]]("ministack.services.stepfunctions", "_execute_map")
+    executions = Name[Mapping[str, dict[str, Any]]]("ministack.services.stepfunctions", "_executions")
+    state_machines = Name[Mapping[str, dict[str, Any]]]("ministack.services.stepfunctions", "_state_machines")
+    run_execution = Name[Callable[[str], None]]("ministack.services.stepfunctions", "_run_execution")
+
+    def __init__(self) -> None:
+        for _, name in declared_names(type(self)):
+            name.check()
+
+    def publish(self, event: dict[str, Any]) -> None:
+        """Match an event against the rules and the archives of its bus."""
+        self.dispatch_event(event)
+        self.archive_event(event)
+
+    def save(self) -> None:
+        """Write the state of every service to its file."""
+        self.save_all(self.build_persistence_save_dict())
+
+
+def declared_names(adapter: type) -> Iterator[tuple[str, Name[Any]]]:
+    """Yield each attribute of an adapter that is a name of MiniStack's, with its descriptor."""
+    for attribute, value in vars(adapter).items():
+        if isinstance(value, Name):
+            yield attribute, value
 
 
 def _moved(what: str) -> str:
     return (
-        f"MiniStack {version('ministack')} has no {what}, which "
-        "batch_engine/local/ministack/internals.py names: "
-        "install the version pinned in requirements.txt, or adapt INTERNALS there"
+        f"MiniStack {version('ministack')} has no {what}, which batch_engine/local/ministack/internals.py "
+        "declares: install the version pinned in requirements.txt, or adapt the declaration"
     )

@@ -3,82 +3,76 @@
 import contextvars
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from batch_engine.local.cloudformation.handlers import RULE, checking_targets
 from batch_engine.local.delivery.step_functions import SDK_PREFIX, SUBMIT_JOB, BatchTasks, raising
 from batch_engine.local.delivery.targets import BatchTargets
-from batch_engine.local.ministack.internals import Internal
+from batch_engine.local.ministack.internals import EventView, MiniStack, Response, StateResult
+from batch_engine.local.ministack.resource_types import check_targets_of_rules
 
-Internals = Mapping[str, Internal]
 
-
-def mount_targets(internals: Internals, targets: BatchTargets) -> None:
+def mount_targets(ministack: MiniStack, targets: BatchTargets) -> None:
     """Have rules and schedules reach AWS Batch.
 
     Args:
-        internals: MiniStack's.
+        ministack: the adapter.
         targets: takes what is for AWS Batch.
     """
-    invoke = internals["_invoke_target"]
-    original = invoke.value
+    invoke = ministack.invoke_target
 
-    def invoke_target(target: dict[str, Any], event: Any, rule: dict[str, Any], view: Any = None) -> None:
+    def invoke_target(
+        target: dict[str, Any], event: Any, rule: dict[str, Any], view: EventView | None = None
+    ) -> None:
         if not targets.takes(str(target.get("Arn", ""))):
-            original(target, event, rule, view)
+            invoke(target, event, rule, view)
             return
-        view = view or internals["_pattern_event_view"].value(event)
+        view = view or ministack.pattern_event_view(event)
         transformed = None
         if transformer := target.get("InputTransformer"):
-            transformed = internals["_apply_input_transformer"].value(transformer, rule, view)
+            transformed = ministack.apply_input_transformer(transformer, rule, view)
         targets.deliver(target, view.event_with_detail(), str(rule.get("Arn", "")), transformed)
 
-    invoke.replace(invoke_target)
-    validate = internals["_validate_target_arn"]
-    original_validate = validate.value
-    error = internals["error_response_json"].value
+    ministack.invoke_target = invoke_target
+    validate = ministack.validate_target_arn
 
-    def validate_target_arn(target: dict[str, Any]) -> Any:
-        reason = targets.refusal(target)
-        return original_validate(target) if reason is None else error("ValidationException", reason, 400)
+    def validate_target_arn(target: dict[str, Any]) -> Response | None:
+        if (reason := targets.refusal(target)) is None:
+            return validate(target)
+        return ministack.error_response_json("ValidationException", reason, 400)
 
-    validate.replace(validate_target_arn)
-    handlers = internals["_RESOURCE_HANDLERS"].value
-    handlers[RULE] = checking_targets(handlers[RULE], targets.refusal)
+    ministack.validate_target_arn = validate_target_arn
+    check_targets_of_rules(ministack, targets.refusal)
 
 
-def mount_tasks(internals: Internals, tasks: BatchTasks) -> None:
+def mount_tasks(ministack: MiniStack, tasks: BatchTasks) -> None:
     """Have state machines reach AWS Batch.
 
     Args:
-        internals: MiniStack's.
+        ministack: the adapter.
         tasks: carries the tasks out.
     """
-    failure = internals["_ExecutionError"].value
-    execute = internals["_execute_task"]
-    original = execute.value
+    execute = ministack.execute_task
 
-    def execute_task(state: dict[str, Any], given: Any, execution: Any, context: Any) -> Any:
+    def execute_task(state: dict[str, Any], given: Any, execution: Any, context: Any) -> StateResult:
         with tasks.running(execution, state, str(context["State"]["Name"])):
-            return original(state, given, execution, context)
+            return execute(state, given, execution, context)
 
-    execute.replace(execute_task)
-    for kind in ("pass", "choice", "wait", "task", "parallel", "map"):
-        handler = internals[f"_execute_{kind}"]
-        handler.replace(_replaying(handler.value, tasks))
-    internals["_SERVICE_DISPATCH"].value.update(
-        {
-            SUBMIT_JOB: raising(failure, tasks.submit_job),
-            SDK_PREFIX: raising(failure, tasks.sdk_call),
-        }
-    )
+    ministack.execute_task = _replaying(execute_task, tasks)
+    ministack.execute_pass = _replaying(ministack.execute_pass, tasks)
+    ministack.execute_choice = _replaying(ministack.execute_choice, tasks)
+    ministack.execute_wait = _replaying(ministack.execute_wait, tasks)
+    ministack.execute_parallel = _replaying(ministack.execute_parallel, tasks)
+    ministack.execute_map = _replaying(ministack.execute_map, tasks)
+    failure = ministack.execution_error
+    ministack.task_resources[SUBMIT_JOB] = raising(failure, tasks.submit_job)
+    ministack.task_resources[SDK_PREFIX] = raising(failure, tasks.sdk_call)
 
 
-def _replaying(handler: Callable[..., Any], tasks: BatchTasks) -> Callable[..., Any]:
-    """Skip what an execution that is taken up again had done before."""
+def _replaying(handler: Callable[..., StateResult], tasks: BatchTasks) -> Callable[..., StateResult]:
+    """Let a kind of state return the result of the run before, where a resumed execution has one."""
 
-    def run(state: dict[str, Any], given: Any, *rest: Any) -> Any:
+    def run(state: dict[str, Any], given: Any, *rest: Any) -> StateResult:
         context = rest[-1] if rest else None
         if context and "Execution" in context:
             arn, name = context["Execution"].get("Id"), context["State"]["Name"]
@@ -89,34 +83,33 @@ def _replaying(handler: Callable[..., Any], tasks: BatchTasks) -> Callable[..., 
     return run
 
 
-def resume_executions(internals: Internals, tasks: BatchTasks) -> None:
+def resume_executions(ministack: MiniStack, tasks: BatchTasks) -> None:
     """Take up the executions that waited for jobs when the process ended; in the account's scope.
 
     Args:
-        internals: MiniStack's.
+        ministack: the adapter.
         tasks: knows which they are.
     """
-    machines = internals["_state_machines"].value
+    machines = ministack.state_machines
     resumed = []
-    for arn, execution in list(internals["_executions"].value.items()):
-        machine = machines.get(execution.get("stateMachineArn"))
+    for arn, execution in list(ministack.executions.items()):
+        machine = machines.get(str(execution.get("stateMachineArn")))
         if machine is not None and tasks.resumption.resume(execution, json.loads(machine["definition"])):
             resumed.append(arn)
     tasks.resumption.settle()
     for arn in resumed:
         # In a copy of this scope: MiniStack's stores answer for the account that it names.
         run = contextvars.copy_context().run
-        threading.Thread(target=run, args=(internals["_run_execution"].value, arn), daemon=True).start()
+        threading.Thread(target=run, args=(ministack.run_execution, arn), daemon=True).start()
 
 
-def refuse_pipes(internals: Internals) -> None:
+def refuse_pipes(ministack: MiniStack) -> None:
     """Have pipes to AWS Batch refused by name: they would never deliver anything.
 
     Args:
-        internals: MiniStack's.
+        ministack: the adapter.
     """
-    check = internals["check_target_supported"]
-    original = check.value
+    check = ministack.check_target_supported
 
     def check_target_supported(target: str) -> None:
         if BatchTargets.takes(target):
@@ -124,6 +117,6 @@ def refuse_pipes(internals: Internals) -> None:
                 f"EventBridge Pipes to AWS Batch are not supported by the local cloud, got target {target}: "
                 "use a rule, a schedule or a function"
             )
-        original(target)
+        check(target)
 
-    check.replace(check_target_supported)
+    ministack.check_target_supported = check_target_supported

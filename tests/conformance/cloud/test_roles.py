@@ -12,7 +12,7 @@ from batch_engine.local.aws.batch_permissions import Check
 from batch_engine.local.aws.client import InProcessClient
 from batch_engine.local.base.ports import ClientError
 from batch_engine.local.ministack.iam import Iam, budget_action, denial_text, listed_resource, naming_service
-from batch_engine.local.ministack.internals import Internal, load_internals
+from batch_engine.local.ministack.internals import MiniStack
 
 ACCOUNT = "000000000001"
 KNOWN = f"arn:aws:iam::{ACCOUNT}:role/known"
@@ -46,25 +46,24 @@ def service_with(
 
 
 @pytest.fixture(scope="module")
-def internals() -> dict[str, Internal]:
-    return load_internals()
+def ministack() -> MiniStack:
+    return MiniStack()
 
 
 Sessions = list[tuple[str, dict[str, Any]]]
 
 
 @pytest.fixture
-def sessions(internals: dict[str, Internal], monkeypatch: pytest.MonkeyPatch) -> Sessions:
+def sessions(ministack: MiniStack, monkeypatch: pytest.MonkeyPatch) -> Sessions:
     made: Sessions = []
-    real = internals["register_session"]
-    register = real.value
-    real.replace(lambda key, session: made.append((key, session)))
+    register = ministack.register_session
+    ministack.register_session = lambda key, session: made.append((key, session))
     yield made  # type: ignore[misc]
-    real.replace(register)
+    ministack.register_session = register
 
 
-def assume(internals: dict[str, Internal], role_arn: str, *statements: dict[str, Any]) -> Any:
-    iam = Iam(internals, InProcessClient({"iam": service_with(KNOWN, *statements)}), ACCOUNT, "us-east-1")
+def assume(ministack: MiniStack, role_arn: str, *statements: dict[str, Any]) -> Any:
+    iam = Iam(ministack, InProcessClient({"iam": service_with(KNOWN, *statements)}), ACCOUNT, "us-east-1")
     return asyncio.run(iam.assume(role_arn, "session", service=TASKS, source_arn=TASK))
 
 
@@ -78,9 +77,9 @@ def assume(internals: dict[str, Internal], role_arn: str, *statements: dict[str,
     ids=["one service", "one of several", "under conditions that hold"],
 )
 def test_a_service_takes_a_role_that_trusts_it(
-    internals: dict[str, Internal], sessions: Sessions, statement: dict[str, Any]
+    ministack: MiniStack, sessions: Sessions, statement: dict[str, Any]
 ) -> None:
-    credentials = assume(internals, KNOWN, statement)
+    credentials = assume(ministack, KNOWN, statement)
     ((key, session),) = sessions
     assert credentials.access_key_id == key
     assert key.startswith("ASIA")
@@ -104,14 +103,14 @@ def test_a_service_takes_a_role_that_trusts_it(
     ],
 )
 def test_a_role_that_ecs_could_not_assume_is_refused(
-    internals: dict[str, Internal],
+    ministack: MiniStack,
     sessions: Sessions,
     asked: str,
     statements: list[dict[str, Any]],
     message: str,
 ) -> None:
     with pytest.raises(ClientError) as caught:
-        assume(internals, asked, *statements)
+        assume(ministack, asked, *statements)
     assert message in caught.value.message
     assert sessions == []
 

@@ -8,8 +8,9 @@ import pytest
 
 from batch_engine import translation as cfn
 from batch_engine.local.base.ports import ClientError
+from batch_engine.local.cloudformation.batch_resources import BatchResources
 from batch_engine.local.cloudformation.kept_revisions import KeptRevisions
-from batch_engine.local.cloudformation.resources import ResourceError, StackResources, generated_name
+from batch_engine.local.cloudformation.resource import ResourceError, generated_name
 
 ARN = "arn:aws:batch:us-east-1:000000000000:"
 CE: dict[str, Any] = {
@@ -121,9 +122,9 @@ def service() -> RecordingService:
 
 
 @pytest.fixture
-def resources(service: RecordingService) -> StackResources:
+def resources(service: RecordingService) -> BatchResources:
     time_s = iter(range(10_000))
-    return StackResources(service, sleep=lambda _: None, clock=lambda: float(next(time_s)))
+    return BatchResources(service, sleep=lambda _: None, clock=lambda: float(next(time_s)))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def resources(service: RecordingService) -> StackResources:
     ],
 )
 def test_ref_and_getatt_are_the_arn_of_a_generated_name(
-    resources: StackResources, kind: str, properties: dict[str, Any], attribute: str, arn: str
+    resources: BatchResources, kind: str, properties: dict[str, Any], attribute: str, arn: str
 ) -> None:
     created = resources.create(kind, "Logical", properties)
     assert created.physical_id.startswith(ARN + arn)
@@ -154,7 +155,7 @@ def test_a_generated_name_is_a_legal_one() -> None:
 
 
 def test_a_resource_that_turns_invalid_fails_and_is_not_left_behind(
-    resources: StackResources, service: RecordingService
+    resources: BatchResources, service: RecordingService
 ) -> None:
     service.created_status = "INVALID"
     with pytest.raises(ResourceError, match="did not become VALID: why not"):
@@ -163,7 +164,7 @@ def test_a_resource_that_turns_invalid_fails_and_is_not_left_behind(
 
 
 def test_a_refusal_carries_the_services_words_and_the_operation(
-    resources: StackResources, service: RecordingService
+    resources: BatchResources, service: RecordingService
 ) -> None:
     service.refuse["CreateJobQueue"] = "Job Queue name should match a valid pattern."
     with pytest.raises(
@@ -173,7 +174,7 @@ def test_a_refusal_carries_the_services_words_and_the_operation(
 
 
 def test_an_unknown_property_is_refused_before_any_call(
-    resources: StackResources, service: RecordingService
+    resources: BatchResources, service: RecordingService
 ) -> None:
     with pytest.raises(ResourceError, match=r"unknown property .* at Properties\.Prio"):
         resources.create(cfn.JOB_QUEUE, "Queue", {"Prio": 1})
@@ -181,7 +182,7 @@ def test_an_unknown_property_is_refused_before_any_call(
 
 
 def updated(
-    resources: StackResources, service: RecordingService, kind: str, old: dict[str, Any], new: dict[str, Any]
+    resources: BatchResources, service: RecordingService, kind: str, old: dict[str, Any], new: dict[str, Any]
 ) -> tuple[str, str]:
     before = resources.create(kind, "Logical", old).physical_id
     service.calls.clear()
@@ -207,7 +208,7 @@ def in_ce(**changes: Any) -> dict[str, Any]:
     ids=["name", "type", "tags", "fleet role", "told to", "by default"],
 )
 def test_compute_environment_changes_that_replace(
-    resources: StackResources, service: RecordingService, new: dict[str, Any]
+    resources: BatchResources, service: RecordingService, new: dict[str, Any]
 ) -> None:
     before, after = updated(resources, service, cfn.COMPUTE_ENVIRONMENT, CE, new)
     assert after != before
@@ -229,7 +230,7 @@ def test_compute_environment_changes_that_replace(
     ids=["vcpus", "types", "template removed", "state", "with its policy"],
 )
 def test_compute_environment_changes_in_place(
-    resources: StackResources, service: RecordingService, new: dict[str, Any], sent: dict[str, Any]
+    resources: BatchResources, service: RecordingService, new: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     before, after = updated(resources, service, cfn.COMPUTE_ENVIRONMENT, CE, new)
     assert after == before
@@ -239,7 +240,7 @@ def test_compute_environment_changes_in_place(
 
 
 def test_turning_replacement_off_changes_nothing_by_itself(
-    resources: StackResources, service: RecordingService
+    resources: BatchResources, service: RecordingService
 ) -> None:
     old = CE | {"ReplaceComputeEnvironment": True}
     before, after = updated(resources, service, cfn.COMPUTE_ENVIRONMENT, old, CE)
@@ -248,7 +249,7 @@ def test_turning_replacement_off_changes_nothing_by_itself(
 
 
 def test_a_resource_with_a_name_of_its_own_is_not_replaced(
-    resources: StackResources, service: RecordingService
+    resources: BatchResources, service: RecordingService
 ) -> None:
     old = CE | {"ComputeEnvironmentName": "mine"}
     with pytest.raises(ResourceError, match=r"custom-named resource requires replacing\. Rename .*/mine"):
@@ -256,7 +257,7 @@ def test_a_resource_with_a_name_of_its_own_is_not_replaced(
 
 
 def test_a_queue_is_updated_in_place_and_its_tags_follow(
-    resources: StackResources, service: RecordingService
+    resources: BatchResources, service: RecordingService
 ) -> None:
     old = QUEUE | {"Tags": {"gone": "1", "kept": "1", "changed": "1"}}
     new = {"Priority": "7", "Tags": {"kept": "1", "changed": 2}}
@@ -274,7 +275,7 @@ def test_a_queue_is_updated_in_place_and_its_tags_follow(
 
 @pytest.mark.parametrize("skip", [True, "true", False, None])
 def test_a_job_definition_gets_a_new_revision_and_the_old_one_is_deregistered_unless_told_not_to(
-    resources: StackResources, service: RecordingService, skip: object
+    resources: BatchResources, service: RecordingService, skip: object
 ) -> None:
     new = JOB_DEFINITION | {"Timeout": {"AttemptDurationSeconds": 60}}
     if skip is not None:
@@ -289,7 +290,7 @@ def test_a_job_definition_gets_a_new_revision_and_the_old_one_is_deregistered_un
 
 
 def test_a_rolled_back_revision_gives_the_old_one_back_to_the_stack(
-    resources: StackResources, service: RecordingService
+    resources: BatchResources, service: RecordingService
 ) -> None:
     new = JOB_DEFINITION | {"ResourceRetentionPolicy": {"SkipDeregisterOnUpdate": True}}
     before, after = updated(resources, service, cfn.JOB_DEFINITION, JOB_DEFINITION, new)
@@ -299,7 +300,7 @@ def test_a_rolled_back_revision_gives_the_old_one_back_to_the_stack(
 
 
 def test_a_renamed_job_definition_is_another_one(
-    resources: StackResources, service: RecordingService
+    resources: BatchResources, service: RecordingService
 ) -> None:
     new = JOB_DEFINITION | {"JobDefinitionName": "other"}
     _, after = updated(resources, service, cfn.JOB_DEFINITION, JOB_DEFINITION, new)
@@ -318,7 +319,7 @@ def test_a_renamed_job_definition_is_another_one(
     ],
 )
 def test_delete_disables_first_and_waits_until_it_is_gone(
-    resources: StackResources,
+    resources: BatchResources,
     service: RecordingService,
     kind: str,
     properties: dict[str, Any],
@@ -336,7 +337,7 @@ def test_delete_disables_first_and_waits_until_it_is_gone(
     assert service.names() == [], "gone already"
 
 
-def test_a_consumable_resource_counts_in_its_attributes(resources: StackResources) -> None:
+def test_a_consumable_resource_counts_in_its_attributes(resources: BatchResources) -> None:
     created = resources.create(cfn.CONSUMABLE_RESOURCE, "Licences", {"TotalQuantity": 5})
     assert created.attributes == {
         "ConsumableResourceArn": created.physical_id,
@@ -348,7 +349,7 @@ def test_a_consumable_resource_counts_in_its_attributes(resources: StackResource
 
 @pytest.mark.parametrize("operation", ["UpdateComputeEnvironment", "DeleteComputeEnvironment"])
 def test_a_resource_that_is_being_modified_is_tried_again(
-    resources: StackResources, service: RecordingService, operation: str
+    resources: BatchResources, service: RecordingService, operation: str
 ) -> None:
     arn = resources.create(cfn.COMPUTE_ENVIRONMENT, "Ce", CE).physical_id
     service.busy[operation] = 3
@@ -358,7 +359,7 @@ def test_a_resource_that_is_being_modified_is_tried_again(
 
 
 def test_a_resource_that_is_modified_for_ever_is_given_up(
-    resources: StackResources, service: RecordingService
+    resources: BatchResources, service: RecordingService
 ) -> None:
     arn = resources.create(cfn.COMPUTE_ENVIRONMENT, "Ce", CE).physical_id
     service.busy["DeleteComputeEnvironment"] = 100_000
@@ -370,13 +371,13 @@ def test_what_skip_deregister_on_update_keeps_outlives_the_server(
     service: RecordingService, tmp_path: Path
 ) -> None:
     path = tmp_path / "kept.json"
-    first = StackResources(service, kept_revisions=KeptRevisions(path))
+    first = BatchResources(service, kept_revisions=KeptRevisions(path))
     new = JOB_DEFINITION | {"ResourceRetentionPolicy": {"SkipDeregisterOnUpdate": True}}
     before, after = updated(first, service, cfn.JOB_DEFINITION, JOB_DEFINITION, new)
-    second = StackResources(service, kept_revisions=KeptRevisions(path))
+    second = BatchResources(service, kept_revisions=KeptRevisions(path))
     second.delete(cfn.JOB_DEFINITION, before)
     assert service.resources[before]["status"] == "ACTIVE", "cleaned up after the restart"
-    third = StackResources(service, kept_revisions=KeptRevisions(path))
+    third = BatchResources(service, kept_revisions=KeptRevisions(path))
     third.delete(cfn.JOB_DEFINITION, before)
     assert service.resources[before]["status"] == "INACTIVE", "kept once, not for ever"
     third.delete(cfn.JOB_DEFINITION, after)
@@ -384,7 +385,7 @@ def test_what_skip_deregister_on_update_keeps_outlives_the_server(
 
 
 def test_a_compute_environment_in_use_is_not_deleted(
-    resources: StackResources, service: RecordingService
+    resources: BatchResources, service: RecordingService
 ) -> None:
     arn = resources.create(cfn.COMPUTE_ENVIRONMENT, "Ce", CE).physical_id
     service.refuse["DeleteComputeEnvironment"] = "Cannot delete, found existing JobQueue relationship"
@@ -392,7 +393,7 @@ def test_a_compute_environment_in_use_is_not_deleted(
         resources.delete(cfn.COMPUTE_ENVIRONMENT, arn)
 
 
-def test_waiting_has_an_end(resources: StackResources, service: RecordingService) -> None:
+def test_waiting_has_an_end(resources: BatchResources, service: RecordingService) -> None:
     service.created_status = "CREATING"
     with pytest.raises(ResourceError, match="did not settle within 7200 s, its status is CREATING"):
         resources.create(cfn.JOB_QUEUE, "Queue", QUEUE)

@@ -7,8 +7,8 @@ import pytest
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from batch_engine import translation as cfn
-from batch_engine.local.cloudformation import updates
-from batch_engine.local.cloudformation.types import RESOURCE_TYPES
+from batch_engine.local.cloudformation import batch_updates as updates
+from batch_engine.local.cloudformation.batch_types import RESOURCE_TYPES
 
 # A definition has no update: each change registers a revision.
 UPDATED_TYPES = sorted(set(cfn.CREATE_OPERATIONS) - {cfn.JOB_DEFINITION})

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from batch_engine import translation as cfn
-from batch_engine.local.cloudformation.resources import Resource, ResourceError, StackResources
+from batch_engine.local.cloudformation.batch_resources import BatchResources
+from batch_engine.local.cloudformation.resource import Resource, ResourceError
 from tests.api_world import ApiWorld
 
 EC2: dict[str, Any] = {
@@ -37,7 +38,7 @@ class Stacks:
         self.world = ApiWorld()
         self.waits = 0
         self.while_waiting: Callable[[], None] = lambda: None
-        self.resources = StackResources(self.world, sleep=self._sleep, clock=lambda: float(self.waits))
+        self.resources = BatchResources(self.world, sleep=self._sleep, clock=lambda: float(self.waits))
 
     def _sleep(self, _: float) -> None:
         self.waits += 1
@@ -154,6 +155,6 @@ def test_a_creation_that_fails_says_why_even_if_nothing_can_be_removed(stacks: S
                 environment |= {"status": "INVALID", "statusReason": "CLIENT_ERROR - no such role"}
             return answer
 
-    resources = StackResources(NeverValid(), sleep=lambda _: None)
+    resources = BatchResources(NeverValid(), sleep=lambda _: None)
     with pytest.raises(ResourceError, match="did not become VALID: CLIENT_ERROR - no such role"):
         resources.create(cfn.COMPUTE_ENVIRONMENT, "Ce", _properties(EC2))

@@ -6,8 +6,6 @@ of the stack and deletes what an update replaced once the rest of the update has
 """
 
 import contextlib
-import secrets
-import string
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +13,10 @@ from typing import Any
 
 from batch_engine import translation as cfn
 from batch_engine.local.base.ports import BatchService, ClientError
-from batch_engine.local.cloudformation import updates
+from batch_engine.local.cloudformation import batch_updates as updates
+from batch_engine.local.cloudformation.batch_types import RESOURCE_TYPES
 from batch_engine.local.cloudformation.kept_revisions import KeptRevisions
-from batch_engine.local.cloudformation.types import RESOURCE_TYPES
+from batch_engine.local.cloudformation.resource import Resource, ResourceError, generated_name
 
 # What AWS Batch says while an earlier change of the resource is still under way: worth another try.
 _BEING_MODIFIED = "resource is being modified"
@@ -26,24 +25,10 @@ _BEING_MODIFIED = "resource is being modified"
 _STABILISE_TIMEOUT_S = 7200.0
 _POLL_S = 0.05
 _POLL_MAX_S = 1.0
-_NAME_LENGTH_MAX = 128
-_SUFFIX_LENGTH = 16
-
-
-class ResourceError(Exception):
-    """CloudFormation could not create, update or delete a resource; the text is the event's reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """What CloudFormation keeps of a resource: what ``Ref`` and ``Fn::GetAtt`` answer."""
-
-    physical_id: str
-    attributes: dict[str, str]
 
 
 @dataclass(slots=True)
-class StackResources:
+class BatchResources:
     """Creates, updates and deletes the ``AWS::Batch::*`` resources of stacks.
 
     Thread-safe as the service is. Calls wait until the resource has settled: keep them off event loops.
@@ -234,13 +219,6 @@ class StackResources:
             return translate(*args, **kwargs)
         except cfn.PropertyError as error:
             raise ResourceError(f"Properties validation failed: {error}") from error
-
-
-def generated_name(logical_id: str) -> str:
-    """Make up a name as CloudFormation does where there is none: the logical id and a random suffix."""
-    alphabet = string.ascii_letters + string.digits
-    suffix = "".join(secrets.choice(alphabet) for _ in range(_SUFFIX_LENGTH))
-    return f"{logical_id[: _NAME_LENGTH_MAX - _SUFFIX_LENGTH - 1]}-{suffix}"
 
 
 def _name_of(arn: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from batch_engine import translation as cfn
-from batch_engine.local.cloudformation.types import RESOURCE_TYPES
+from batch_engine.local.cloudformation.batch_types import RESOURCE_TYPES
 
 # createOnlyProperties and conditionalCreateOnlyProperties of CloudFormation's resource schemas.
 _ALWAYS_REPLACES: Mapping[str, tuple[str, ...]] = {
