@@ -18,6 +18,26 @@ from batch_stack.settings.retry import RetrySettings
 CONTAINER_NAME = "main"
 """The container of a job on ECS Managed Instances, as `ecsPropertiesOverride` has to name it."""
 
+NOT_OF_A_TASKS_CONTAINER = frozenset(
+    {
+        # Fields of the task, on ECS Managed Instances.
+        "enable_execute_command",
+        "ephemeral_storage",
+        "execution_role_arn",
+        "job_role_arn",
+        "network_configuration",
+        "runtime_platform",
+        "volumes",
+        # Fields that no container on ECS Managed Instances has.
+        "fargate_platform_configuration",
+        "instance_type",
+        # Older forms of `resource_requirements`.
+        "memory",
+        "vcpus",
+    }
+)
+"""Fields of a job's container that the container of a task does not have. All others are copied."""
+
 _CPU = {"x86_64": "X86_64", "arm64": "ARM64"}
 
 
@@ -66,36 +86,35 @@ def job_definition(
 
 
 def _to_managed_instances(definition: batch.CfnJobDefinition, architecture: Architecture) -> None:
-    """ECS Managed Instances take `ecsProperties` only, which no L2 has: the same container, said otherwise.
+    """Rewrites the container as `ecsProperties`, the only form that ECS Managed Instances take and no L2 has.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_EcsTaskProperties.html
     """
-    container: Any = definition.container_properties
+    given: Any = definition.container_properties
+    fields = {
+        name: getattr(given, name) for name in _names(batch.CfnJobDefinition.ContainerPropertiesProperty)
+    }
     task = batch.CfnJobDefinition.EcsTaskPropertiesProperty(
         containers=[
             batch.CfnJobDefinition.TaskContainerPropertiesProperty(
                 name=CONTAINER_NAME,
                 essential=True,
-                image=container.image,
-                command=container.command,
-                environment=container.environment,
-                linux_parameters=container.linux_parameters,
-                log_configuration=container.log_configuration,
-                mount_points=container.mount_points,
-                privileged=container.privileged,
-                readonly_root_filesystem=container.readonly_root_filesystem,
-                resource_requirements=container.resource_requirements,
-                secrets=container.secrets,
-                user=container.user,
+                **{name: value for name, value in fields.items() if name not in NOT_OF_A_TASKS_CONTAINER},
             )
         ],
-        execution_role_arn=container.execution_role_arn,
-        task_role_arn=container.job_role_arn,
+        execution_role_arn=fields["execution_role_arn"],
+        task_role_arn=fields["job_role_arn"],
         runtime_platform=batch.CfnJobDefinition.RuntimePlatformProperty(
             cpu_architecture=_CPU[architecture], operating_system_family="LINUX"
         ),
-        volumes=container.volumes,
+        volumes=fields["volumes"],
+        enable_execute_command=fields["enable_execute_command"],
     )
     definition.ecs_properties = batch.CfnJobDefinition.EcsPropertiesProperty(task_properties=[task])
     definition.container_properties = None
     definition.platform_capabilities = ["MANAGED_INSTANCES"]
+
+
+def _names(structure: type) -> list[str]:
+    """Returns the names of the fields of one of aws-cdk-lib's structures."""
+    return [name for name, member in vars(structure).items() if isinstance(member, property)]

@@ -166,6 +166,37 @@ def test_a_container_on_managed_instances_is_the_same_as_one_on_ec2(kinds: dict[
     ]
 
 
+def test_every_field_of_a_container_is_copied_to_managed_instances_or_left_out_by_name(cdk: Any) -> None:
+    from batch_stack.jobs.definition import NOT_OF_A_TASKS_CONTAINER, _names  # noqa: PLC0415
+
+    definitions = cdk.aws_batch.CfnJobDefinition
+    of_container = set(_names(definitions.ContainerPropertiesProperty))
+    of_task = set(_names(definitions.TaskContainerPropertiesProperty))
+    assert len(of_container) > 20
+    assert of_container - of_task == NOT_OF_A_TASKS_CONTAINER
+
+
+def test_managed_instances_keep_what_the_l2_does_not_set_today(cdk: Any, new_app: Callable[[], Any]) -> None:
+    from batch_stack.jobs.definition import _to_managed_instances  # noqa: PLC0415
+
+    stack, definitions = cdk.Stack(new_app(), "copied"), cdk.aws_batch.CfnJobDefinition
+    one = definitions(
+        stack,
+        "Definition",
+        type="container",
+        container_properties=definitions.ContainerPropertiesProperty(
+            image=IMAGE,
+            ulimits=[definitions.UlimitProperty(name="nofile", soft_limit=1024, hard_limit=4096)],
+            enable_execute_command=True,
+        ),
+    )
+    _to_managed_instances(one, "arm64")
+    template = cdk.assertions.Template.from_stack(stack).to_json()
+    (task,) = template["Resources"]["Definition"]["Properties"]["EcsProperties"]["TaskProperties"]
+    assert task["Containers"][0]["Ulimits"] == [{"Name": "nofile", "SoftLimit": 1024, "HardLimit": 4096}]
+    assert task["EnableExecuteCommand"] is True
+
+
 def test_all_nodes_are_alike_but_for_the_groups(kinds: dict[str, Any]) -> None:
     one = definition(kinds, "nodes")
     assert one["Type"] == "multinode"
