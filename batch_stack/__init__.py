@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     from aws_cdk import App
 
     from batch_stack.common.job_access import JobResources
-    from batch_stack.compute.compute_environment import (
-        ExistingComputeEnvironment,
-        FargateComputeEnvironment,
-        UnmanagedComputeEnvironment,
-    )
+    from batch_stack.compute.base import ComputeEnvironment
     from batch_stack.compute.ec2 import Ec2ComputeEnvironment
+    from batch_stack.compute.external import ExistingComputeEnvironment, UnmanagedComputeEnvironment
+    from batch_stack.compute.fargate import FargateComputeEnvironment
     from batch_stack.compute.managed_instances import ManagedInstancesComputeEnvironment
     from batch_stack.data.buckets import Storage
     from batch_stack.data.database import ResultsDatabase
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from batch_stack.platform import BatchPlatform
     from batch_stack.queues.budget import TierBudget
     from batch_stack.queues.priority_tier import PriorityTier
-    from batch_stack.settings.base import SettingsError
+    from batch_stack.settings.base.errors import SettingsError
     from batch_stack.settings.file import load_settings
     from batch_stack.settings.root import Settings
     from batch_stack.stack import BatchStack
@@ -50,6 +48,7 @@ __all__ = [
     "App",
     "BatchPlatform",
     "BatchStack",
+    "ComputeEnvironment",
     "ConsumableResource",
     "ContainerJob",
     "Ec2ComputeEnvironment",
@@ -83,12 +82,13 @@ _HOME_OF = {
     "App": "aws_cdk",
     "BatchPlatform": "batch_stack.platform",
     "BatchStack": "batch_stack.stack",
+    "ComputeEnvironment": "batch_stack.compute.base",
     "ConsumableResource": "batch_stack.jobs.consumable_resource",
     "ContainerJob": "batch_stack.jobs.container_job",
     "Ec2ComputeEnvironment": "batch_stack.compute.ec2",
     "EventBus": "batch_stack.data.messaging",
-    "ExistingComputeEnvironment": "batch_stack.compute.compute_environment",
-    "FargateComputeEnvironment": "batch_stack.compute.compute_environment",
+    "ExistingComputeEnvironment": "batch_stack.compute.external",
+    "FargateComputeEnvironment": "batch_stack.compute.fargate",
     "FlowLog": "batch_stack.network.flow_log",
     "JobResources": "batch_stack.common.job_access",
     "JobSchedule": "batch_stack.submission.schedule",
@@ -100,12 +100,12 @@ _HOME_OF = {
     "PriorityTier": "batch_stack.queues.priority_tier",
     "ResultsDatabase": "batch_stack.data.database",
     "Settings": "batch_stack.settings.root",
-    "SettingsError": "batch_stack.settings.base",
+    "SettingsError": "batch_stack.settings.base.errors",
     "SharedFiles": "batch_stack.data.file_system",
     "Storage": "batch_stack.data.buckets",
     "Submitter": "batch_stack.submission.submitter",
     "TierBudget": "batch_stack.queues.budget",
-    "UnmanagedComputeEnvironment": "batch_stack.compute.compute_environment",
+    "UnmanagedComputeEnvironment": "batch_stack.compute.external",
     "VpcEndpoints": "batch_stack.network.vpc_endpoints",
     "WorkQueue": "batch_stack.data.messaging",
     "check_against_lock": "batch_stack.lock.check",

@@ -17,7 +17,7 @@ from batch_stack.common.grantees import warn_if_not_granted
 from batch_stack.common.iam import grant_read_jobs, grant_stop_jobs
 from batch_stack.common.job_access import JobResources
 from batch_stack.common.platform_key import platform_key
-from batch_stack.compute.compute_environment import ComputeEnvironment
+from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.compute.factory import compute_environment
 from batch_stack.data.buckets import Storage, removal_policy
 from batch_stack.data.services import DataServices, data_services
@@ -29,12 +29,13 @@ from batch_stack.network.network import Network
 from batch_stack.preflight.given import given_network
 from batch_stack.queues.priority_tier import PriorityTier
 from batch_stack.settings.additions import with_job, with_schedule, with_trigger
-from batch_stack.settings.base import SettingsError
-from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.settings.base.errors import SettingsError
+from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.jobs import JobSettings
-from batch_stack.settings.root import Settings, TriggerSettings
+from batch_stack.settings.root import Settings
 from batch_stack.settings.schedules import ScheduleSettings
 from batch_stack.settings.submitters import tiers_for
+from batch_stack.settings.triggers import TriggerSettings
 from batch_stack.submission.object_trigger import ObjectTrigger
 from batch_stack.submission.submitter import Submitter
 from batch_stack.validation.platform import Checks

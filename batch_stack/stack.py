@@ -11,7 +11,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from batch_stack.platform import BatchPlatform
-from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.root import Settings
 
 

@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct, IConstruct
 
 from batch_stack.common.kms import READ, WRITE, grant_key
-from batch_stack.settings.base import SHARE_OR_PREFIX
+from batch_stack.settings.base.values import SHARE_OR_PREFIX
 
 
 def task_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from batch_stack.common.kms import encryption_key
 from batch_stack.data.buckets import removal_policy
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.root import Settings
 
 

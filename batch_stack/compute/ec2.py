@@ -9,12 +9,12 @@ from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from batch_stack.compute.compute_environment import COST_TAG, ComputeEnvironment
+from batch_stack.compute.base import COST_TAG, ComputeEnvironment
 from batch_stack.compute.efa import network_interfaces
 from batch_stack.compute.roles import instance_role
 from batch_stack.compute.user_data import instance_user_data
 from batch_stack.network.network import Network
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.compute import Ec2Settings, OnDemandSettings, SpotSettings
 
 _ROOT_DEVICE = "/dev/xvda"  # of the ECS-optimized Amazon Linux 2023 AMIs
@@ -64,7 +64,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         """
         super().__init__(scope, construct_id)
         spot = settings.type == "spot"
-        self.settings, self.platform = settings, settings.platform
+        self.settings, self.platform_capability = settings, settings.platform_capability
         self.architecture = settings.architecture
         self.efa_interfaces = settings.efa_interfaces
         self.instance_role = instance_role(self, "InstanceRole", drains=spot)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from constructs import Construct
 
-from batch_stack.compute.compute_environment import (
-    ComputeEnvironment,
-    ExistingComputeEnvironment,
-    FargateComputeEnvironment,
-    UnmanagedComputeEnvironment,
-)
+from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.compute.ec2 import Ec2ComputeEnvironment
+from batch_stack.compute.external import ExistingComputeEnvironment, UnmanagedComputeEnvironment
+from batch_stack.compute.fargate import FargateComputeEnvironment
 from batch_stack.compute.managed_instances import ManagedInstancesComputeEnvironment
 from batch_stack.network.network import Network
 from batch_stack.settings.compute import (

@@ -10,7 +10,7 @@ from aws_cdk import aws_batch as batch
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from batch_stack.compute.compute_environment import COST_TAG, ComputeEnvironment
+from batch_stack.compute.base import COST_TAG, ComputeEnvironment
 from batch_stack.compute.roles import infrastructure_role, managed_instance_role
 from batch_stack.network.network import Network
 from batch_stack.settings.compute import ManagedInstancesSettings
@@ -43,7 +43,7 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
             settings: instance types, vCPU limit (of jobs, not of instances), disks, Spot or On-Demand.
         """
         super().__init__(scope, construct_id)
-        self.settings, self.platform = settings, settings.platform
+        self.settings, self.platform_capability = settings, settings.platform_capability
         self.architecture = settings.architecture
         self.instance_role = managed_instance_role(self, "InstanceRole")
         self.infrastructure_role = infrastructure_role(

@@ -13,7 +13,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from batch_stack.network.network import Network
-from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.storage import AccessPointSettings, FileSystemSettings
 
 _NFS = ec2.Port.tcp(2049)

@@ -13,7 +13,7 @@ from constructs import Construct
 
 from batch_stack.compute.efa import devices, memory_to_pin
 from batch_stack.jobs.volumes import JobVolumes
-from batch_stack.settings.base import Architecture
+from batch_stack.settings.base.values import Architecture
 from batch_stack.settings.jobs import JobSettings
 
 

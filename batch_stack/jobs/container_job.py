@@ -22,7 +22,8 @@ from batch_stack.jobs.image import job_image
 from batch_stack.jobs.secrets import job_secret
 from batch_stack.jobs.volumes import JobVolumes, SharedFileSystem
 from batch_stack.queues.priority_tier import PriorityTier
-from batch_stack.settings.base import Architecture, SettingsError
+from batch_stack.settings.base.errors import SettingsError
+from batch_stack.settings.base.values import Architecture
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.retry import RetrySettings, most_attempts, retry_strategy
 from batch_stack.validation.constructs import check_fits, check_job, is_checked
@@ -44,7 +45,7 @@ class ContainerJob(Construct):
         job_role: what the container's code may do; grant to it.
         execution_role: what ECS needs to start it: pull the image, read its secrets, write the log.
         log_group: where its output goes.
-        platform: ``ec2``, ``fargate`` or ``managed_instances``.
+        platform_capability: ``ec2``, ``fargate`` or ``managed_instances``.
         architecture: the CPU architecture that it is made for; None for one whose image may be of several.
         tiers: the queues that it is meant for.
         retry: how often it is tried again, as its definition says; see `retry_in`.
@@ -98,7 +99,7 @@ class ContainerJob(Construct):
                 of those that the settings name.
         """
         super().__init__(scope, construct_id)
-        self.platform, self.array_size = settings.platform, settings.array_size
+        self.platform_capability, self.array_size = settings.platform, settings.array_size
         self.architecture = None if settings.any_architecture else architecture
         self.tiers = tuple(tiers)
         self._own_retry = retry or settings.retry
@@ -196,8 +197,11 @@ class ContainerJob(Construct):
         Raises:
             ValueError: it is for another platform or CPU architecture.
         """
-        if tier.platform != self.platform:
-            raise ValueError(f"tier must be for {self.platform}, like the job, got {tier.platform} at {at}")
+        if tier.platform_capability != self.platform_capability:
+            raise ValueError(
+                f"tier must be for {self.platform_capability}, like the job, "
+                f"got {tier.platform_capability} at {at}"
+            )
         if self.architecture not in (None, tier.architecture):
             raise ValueError(
                 f"tier must be for {self.architecture}, like the job, got {tier.architecture} at {at}"
@@ -212,7 +216,8 @@ class ContainerJob(Construct):
         Returns:
             The tier's policy; None if the job has a policy of its own, or that of its definition is the same.
         """
-        same = retry_strategy(tier.retry, self.platform) == retry_strategy(self.retry, self.platform)
+        capability = self.platform_capability
+        same = retry_strategy(tier.retry, capability) == retry_strategy(self.retry, capability)
         return None if self._own_retry is not None or same else tier.retry
 
     def _roles(self, name: str) -> tuple[iam.Role, iam.Role]:

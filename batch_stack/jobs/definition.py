@@ -11,7 +11,7 @@ from constructs import Construct
 from batch_stack.jobs.container import JobParts, ec2_container, fargate_container
 from batch_stack.jobs.multi_node import consumable_properties, multi_node_definition
 from batch_stack.jobs.retry import retry_strategies
-from batch_stack.settings.base import Architecture
+from batch_stack.settings.base.values import Architecture
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.retry import RetrySettings
 

@@ -13,8 +13,9 @@ from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from constructs import Construct
 
-from batch_stack.settings.base import Architecture, SettingsError
-from batch_stack.settings.hints import did_you_mean
+from batch_stack.settings.base.errors import SettingsError
+from batch_stack.settings.base.names import did_you_mean
+from batch_stack.settings.base.values import Architecture
 from batch_stack.settings.images import PRIVATE_ECR
 from batch_stack.settings.jobs import JobSettings
 

@@ -10,7 +10,8 @@ from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
 from batch_stack.jobs.container import JobParts, ec2_container
-from batch_stack.settings.jobs import JobSettings, NodesSettings
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.nodes import NodesSettings
 
 
 def multi_node_definition(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from aws_cdk import aws_batch as batch
 
-from batch_stack.settings.base import Platform
+from batch_stack.settings.base.values import PlatformCapability
 from batch_stack.settings.retry import RetrySettings, retry_rules
 
 _ACTIONS = {"retry": batch.Action.RETRY, "exit": batch.Action.EXIT}
 
 
-def retry_strategies(settings: RetrySettings, platform: Platform) -> list[batch.RetryStrategy]:
+def retry_strategies(settings: RetrySettings, capability: PlatformCapability) -> list[batch.RetryStrategy]:
     """The rules for another attempt, as aws-cdk-lib wants them.
 
     Args:
         settings: the policy.
-        platform: what the job runs on.
+        capability: what the job runs on.
     """
     return [
         batch.RetryStrategy.of(
@@ -26,5 +26,5 @@ def retry_strategies(settings: RetrySettings, platform: Platform) -> list[batch.
                 on_exit_code=rule.on_exit_code,
             ),
         )
-        for rule in retry_rules(settings, platform)
+        for rule in retry_rules(settings, capability)
     ]

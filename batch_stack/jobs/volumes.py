@@ -12,8 +12,8 @@ from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from batch_stack.settings.base import SettingsError
-from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.settings.base.errors import SettingsError
+from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.volumes import (
     SCRATCH,
     EfsVolumeSettings,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from batch_stack.lock.file import Lock, LockedData, LockedTier, read, write
 from batch_stack.lock.retired import deletions, remembered, unknown
 from batch_stack.preflight.finding import Finding
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.compute import (
     ComputeEnvironmentSettings,
     ManagedInstancesSettings,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from batch_stack.settings.base import SettingsError, State
+from batch_stack.settings.base.errors import SettingsError
+from batch_stack.settings.base.values import State
 from batch_stack.settings.root import RetiredSettings
 
 

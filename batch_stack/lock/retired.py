@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from batch_stack.lock.file import Lock
 from batch_stack.preflight.finding import Finding, warning
-from batch_stack.settings.checks import construct_id
-from batch_stack.settings.hints import did_you_mean
+from batch_stack.settings.base.names import construct_id, did_you_mean
 from batch_stack.settings.root import RetiredSettings, Settings
 
 _STATUSES = "SUBMITTED PENDING RUNNABLE STARTING RUNNING"

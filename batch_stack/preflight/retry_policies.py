@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from batch_stack.preflight.finding import Finding, error, warning
-from batch_stack.settings.base import Platform
+from batch_stack.settings.base.values import PlatformCapability
 from batch_stack.settings.retry import RetryRule, RetrySettings, retry_strategy
 from batch_stack.settings.root import Settings
 
 _CONDITIONS = ("on_reason", "on_status_reason", "on_exit_code")
 _MAX_EXIT_CODE = 255
-_LOST_ON: dict[str, tuple[Platform, ...]] = {
+_LOST_ON: dict[str, tuple[PlatformCapability, ...]] = {
     "Host EC2": ("ec2", "managed_instances", "eks"),
     "Your Spot Task was interrupted": ("fargate",),
 }
@@ -25,7 +25,7 @@ _LOST_ON: dict[str, tuple[Platform, ...]] = {
 def check_retry_policies(settings: Settings) -> Iterator[Finding]:
     """Check the rules of tiers and jobs."""
     for name, tier in settings.tiers.items():
-        yield from _check_policy(f"tiers.{name}.retry", tier.retry, settings.platform(name))
+        yield from _check_policy(f"tiers.{name}.retry", tier.retry, settings.platform_capability(name))
     for name, job in settings.jobs.items():
         if job.retry is not None:
             yield from _check_policy(f"jobs.{name}.retry", job.retry, job.platform)
@@ -33,12 +33,12 @@ def check_retry_policies(settings: Settings) -> Iterator[Finding]:
         yield from _check_tiers_agree(settings, name)
 
 
-def _check_policy(place: str, policy: RetrySettings, platform: Platform) -> Iterator[Finding]:
+def _check_policy(place: str, policy: RetrySettings, capability: PlatformCapability) -> Iterator[Finding]:
     rules = policy.rules or []
     for index, rule in enumerate(rules):
         here = f"{place}.rules[{index}]"
         yield from _check_exit_code(here, rule)
-        yield from _check_platform(here, rule, platform)
+        yield from _check_platform(here, rule, capability)
         yield from _check_order(here, rule, rules[:index])
     if rules and policy.attempts == 1:
         yield warning("retryRule", f"{place}.rules has no effect, because attempts is 1")
@@ -82,16 +82,18 @@ def _check_exit_code(place: str, rule: RetryRule) -> Iterator[Finding]:
         )
 
 
-def _check_platform(place: str, rule: RetryRule, platform: Platform) -> Iterator[Finding]:
+def _check_platform(place: str, rule: RetryRule, capability: PlatformCapability) -> Iterator[Finding]:
     """What AWS says of a lost host differs; the other text is never said."""
-    never = [text for text, platforms in _LOST_ON.items() if platform not in platforms]
+    never = [text for text, capabilities in _LOST_ON.items() if capability not in capabilities]
     for text in never:
         if (rule.on_status_reason or "").startswith(text):
-            instead = " or ".join(f"{one}*" for one, platforms in _LOST_ON.items() if platform in platforms)
+            instead = " or ".join(
+                f"{one}*" for one, capabilities in _LOST_ON.items() if capability in capabilities
+            )
             yield error(
                 "retryPattern",
-                f"{place}.on_status_reason must not begin with {text!r} on {platform}, where a lost host is "
-                f"told of by {instead!r}, got {rule.on_status_reason!r}",
+                f"{place}.on_status_reason must not begin with {text!r} on {capability}, where a lost host "
+                f"is told of by {instead!r}, got {rule.on_status_reason!r}",
             )
 
 

@@ -19,10 +19,10 @@ from batch_stack.common.kms import WRITE, admit_to_topics, grant_key
 from batch_stack.common.lambda_function import drop_redundant_dependency, python_function
 from batch_stack.common.log_group import log_group
 from batch_stack.common.sqs_queue import message_queue
-from batch_stack.compute.compute_environment import COST_TAG
+from batch_stack.compute.base import COST_TAG
 from batch_stack.monitoring.notification import BUDGETS, Notification, of_own_budgets, publishing_budgets
 from batch_stack.queues.priority_tier import PriorityTier
-from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.tiers import BudgetSettings
 
 _FUNCTION_TIMEOUT_S = 60

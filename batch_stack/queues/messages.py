@@ -6,10 +6,10 @@ from functools import cache
 
 from aws_cdk import aws_events as events
 
-from batch_stack.settings.base import Platform
+from batch_stack.settings.base.values import PlatformCapability
 
 # Where a job's container is: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
-_CONTAINERS: dict[Platform, str] = {
+_CONTAINERS: dict[PlatformCapability, str] = {
     "ec2": "container",
     "fargate": "container",
     "managed_instances": "ecsProperties.taskProperties[0].containers[0]",
@@ -20,14 +20,14 @@ _CONTAINERS: dict[Platform, str] = {
 
 
 @cache
-def job_failed_text(platform: Platform) -> str:
+def job_failed_text(platform_capability: PlatformCapability) -> str:
     """The message on a job that has failed for good.
 
     Args:
-        platform: what the tier runs jobs on.
+        platform_capability: what the tier runs jobs on.
     """
     field = events.EventField.from_path
-    container = f"$.detail.{_CONTAINERS[platform]}"
+    container = f"$.detail.{_CONTAINERS[platform_capability]}"
     return "\n".join(
         [
             f"AWS Batch job {field('$.detail.jobName')} FAILED",

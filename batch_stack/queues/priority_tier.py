@@ -12,7 +12,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from batch_stack.compute.compute_environment import ComputeEnvironment
+from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.monitoring.notification import Notification
 from batch_stack.queues.messages import job_failed_text, queue_blocked_text
 from batch_stack.settings.tiers import (
@@ -46,7 +46,7 @@ class PriorityTier(Construct):
         settings: what it was made from.
         queue: the job queue. It has no name of its own, so that it can be replaced.
         compute_environments: where its jobs run, in the order in which they are tried.
-        platform: ``ec2``, ``fargate`` ...: what a job definition for it must be made for.
+        platform_capability: ``ec2``, ``fargate`` ...: what a job definition for it must be made for.
         architecture: the CPU architecture that a job's image must have.
         retry: how often its jobs are tried again, unless they have a policy of their own.
         efa_interfaces: how many Elastic Fabric Adapters every instance has, on each compute environment.
@@ -100,7 +100,7 @@ class PriorityTier(Construct):
         if not is_checked(self, settings):
             check_tier(self)
         first = self.compute_environments[0]
-        self.platform, self.architecture = first.platform, first.architecture
+        self.platform_capability, self.architecture = first.platform_capability, first.architecture
         self.retry = settings.retry
         self.efa_interfaces = min(one.efa_interfaces for one in self.compute_environments)
         self.scheduling_policy = self._scheduling_policy(settings.fair_share)
@@ -167,7 +167,7 @@ class PriorityTier(Construct):
                 # A child of an array has an index, and a parent that speaks for all of them.
                 "arrayProperties": {"index": [{"exists": False}]},
             },
-            text=job_failed_text(self.platform),
+            text=job_failed_text(self.platform_capability),
         )
         self.queue_blocked_rule = notification.tell_of(
             self,
@@ -248,8 +248,10 @@ def _check(scope: Construct, compute_environments: Sequence[ComputeEnvironment])
             f"settings.compute must have 1 to {_MAX_COMPUTE_ENVIRONMENTS} compute environments, each once, "
             f"got {len(compute_environments)} at {scope.node.path}"
         )
-    for quality in ("platform", "architecture"):
-        values = sorted({getattr(environment, quality) for environment in compute_environments})
+    for quality, values in (
+        ("platform", sorted({one.platform_capability for one in compute_environments})),
+        ("architecture", sorted({one.architecture for one in compute_environments})),
+    ):
         if len(values) > 1:
             raise ValueError(
                 f"compute_environments of a queue must have one {quality}, "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.checks import check_all
 from batch_stack.settings.jobs import JobSettings
-from batch_stack.settings.root import Settings, TriggerSettings
+from batch_stack.settings.root import Settings
 from batch_stack.settings.schedules import ScheduleSettings
+from batch_stack.settings.triggers import TriggerSettings
 
 
 def with_job(settings: Settings, name: str, job: JobSettings) -> Settings:

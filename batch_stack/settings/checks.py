@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from batch_stack.settings.references import known, unknown_names
+from batch_stack.settings.base.errors import MisfitError
+from batch_stack.settings.base.names import construct_id, is_name, known
+from batch_stack.settings.references import unknown_names
 from batch_stack.settings.retry import retry_text
 from batch_stack.settings.submitters import check_submitters
 from batch_stack.settings.tiers import COUNTED_BY_BUDGETS
-from batch_stack.settings.trigger_options import check_parameters_fit
+from batch_stack.settings.triggers import check_parameters_fit
 
 if TYPE_CHECKING:
-    from batch_stack.settings.root import Settings, TriggerSettings
+    from batch_stack.settings.root import Settings
     from batch_stack.settings.schedules import ScheduleSettings
-
-_CONSTRUCT_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
-
-
-class MisfitError(ValueError):
-    """Several parts of the settings do not fit together.
-
-    Attributes:
-        problems: what is wrong, each beginning with its path.
-    """
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n  ".join(problems))
-        self.problems = problems
+    from batch_stack.settings.triggers import TriggerSettings
 
 
 def check_all(settings: Settings) -> None:
@@ -61,11 +49,6 @@ def _stages() -> Iterable[Iterable[Callable[[Settings], Iterable[str]]]]:
     )
 
 
-def construct_id(name: str) -> str:
-    """The part of a construct's id that a name in the settings becomes: `my-job` is `MyJob`."""
-    return "".join(part.capitalize() for part in re.split("[-_]", name))
-
-
 def _check_names(settings: Settings) -> Iterator[str]:
     """Names become construct ids, and must still differ then."""
     sections: dict[str, Iterable[str]] = {
@@ -82,7 +65,7 @@ def _check_names(settings: Settings) -> Iterator[str]:
     for section, names in sections.items():
         owners: dict[str, str] = {}
         for name in names:
-            if len(name) > 40 or not _CONSTRUCT_NAME.fullmatch(name):
+            if not is_name(name):
                 yield (
                     f"{section} must have names of lower-case letters, digits and single hyphens or "
                     f"underscores, beginning with a letter, at most 40 characters, got {name!r}"
@@ -122,12 +105,14 @@ def _check_compute(settings: Settings) -> Iterator[str]:
                 yield f"{place} must differ from those before it, got {name!r} again"
                 continue
             first, this = settings.compute[tier_settings.compute[0]], settings.compute[name]
-            for quality in ("platform", "architecture"):
-                if getattr(this, quality) != getattr(first, quality):
+            for quality, own, wanted in (
+                ("platform", this.platform_capability, first.platform_capability),
+                ("architecture", this.architecture, first.architecture),
+            ):
+                if own != wanted:
                     yield (
-                        f"{place} must have the {quality} {getattr(first, quality)} like "
-                        f"{tier_settings.compute[0]}, got {name!r}, which has {getattr(this, quality)}: "
-                        f"a queue takes one {quality} only"
+                        f"{place} must have the {quality} {wanted} like {tier_settings.compute[0]}, "
+                        f"got {name!r}, which has {own}: a queue takes one {quality} only"
                     )
 
 

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import (
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import (
     Architecture,
     ComputeEnvironmentArn,
     MaxVcpus,
-    Platform,
-    SettingsModel,
+    PlatformCapability,
     State,
 )
 from batch_stack.settings.instance_types import (
@@ -107,7 +107,7 @@ class Ec2Settings(_InstanceTypes):
     https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html"""
 
     @property
-    def platform(self) -> Platform:
+    def platform_capability(self) -> PlatformCapability:
         """EC2."""
         return "ec2"
 
@@ -245,7 +245,7 @@ class FargateSettings(_Switchable):
     """The CPU architecture of the jobs' images."""
 
     @property
-    def platform(self) -> Platform:
+    def platform_capability(self) -> PlatformCapability:
         """Fargate."""
         return "fargate"
 
@@ -265,7 +265,7 @@ class ManagedInstancesSettings(_InstanceTypes):
     """The instances' own NVMe disks hold images and scratch instead. All instance types need such disks."""
 
     @property
-    def platform(self) -> Platform:
+    def platform_capability(self) -> PlatformCapability:
         """ECS Managed Instances."""
         return "managed_instances"
 
@@ -294,7 +294,7 @@ class UnmanagedSettings(_Switchable):
     """What fair share counts with; without it a compute reservation has nothing to reserve."""
 
     @property
-    def platform(self) -> Platform:
+    def platform_capability(self) -> PlatformCapability:
         """EC2, which need not be AWS Batch's."""
         return "ec2"
 
@@ -306,7 +306,7 @@ class ExistingComputeSettings(SettingsModel):
     """A compute environment that somebody else owns; nothing about it is changed."""
     arn: ComputeEnvironmentArn
     """The compute environment's ARN."""
-    platform: Platform = "ec2"
+    platform: PlatformCapability = "ec2"
     """What it runs jobs on; its queue takes job definitions of this platform."""
     architecture: Architecture = "x86_64"
     """The CPU architecture of its instances."""
@@ -314,6 +314,11 @@ class ExistingComputeSettings(SettingsModel):
     """Its vCPU limit, for the checks at synthesis: without it a job that is too large is not noticed."""
     instance_types: list[InstanceType] = []
     """Its instance types, for the checks at synthesis likewise."""
+
+    @property
+    def platform_capability(self) -> PlatformCapability:
+        """What `platform` says."""
+        return self.platform
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> ExistingComputeSettings:

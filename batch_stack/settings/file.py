@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
+from batch_stack.settings.base.wording import problems_of
 from batch_stack.settings.root import Settings
-from batch_stack.settings.wording import problems_of
 
 
 def load_settings(path: Path | str) -> Settings:

@@ -6,7 +6,7 @@ import re
 from functools import cache
 
 from batch_engine.catalogue.instances import InstanceFacts, efa_interfaces, instance_types
-from batch_stack.settings.base import Architecture
+from batch_stack.settings.base.values import Architecture
 
 BUNDLES: dict[str, tuple[str, ...]] = {
     "default_x86_64": ("m6i", "c6i", "r6i", "c7i"),

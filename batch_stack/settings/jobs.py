@@ -8,8 +8,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import LogRetentionDays, NonEmpty, PolicyArn, SettingsModel
-from batch_stack.settings.checks import construct_id
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.names import construct_id
+from batch_stack.settings.base.values import (
+    Gpus,
+    LogRetentionDays,
+    MemoryMib,
+    NonEmpty,
+    PolicyArn,
+    Variable,
+    Vcpu,
+)
 from batch_stack.settings.images import (
     LARGEST_ID,
     ContainerUser,
@@ -17,12 +26,13 @@ from batch_stack.settings.images import (
     ImageTag,
     Repository,
 )
+from batch_stack.settings.nodes import NodesSettings
 from batch_stack.settings.retry import RetrySettings
 from batch_stack.settings.secrets import SecretSettings
 from batch_stack.settings.services import DataService
 from batch_stack.settings.volumes import SCRATCH, VolumeSettings
 
-JobPlatform = Literal["ec2", "fargate", "managed_instances"]
+JobPlatformCapability = Literal["ec2", "fargate", "managed_instances"]
 
 _MEMORY_MIB_BY_FARGATE_VCPU: dict[float, range | tuple[int, ...]] = {
     0.25: (512, 1024, 2048),
@@ -35,13 +45,6 @@ _MEMORY_MIB_BY_FARGATE_VCPU: dict[float, range | tuple[int, ...]] = {
     32: (61440, 122880, 249856),
 }
 
-Vcpu = Annotated[float, Field(ge=0.25, le=448)]
-MemoryMib = Annotated[int, Field(ge=4, le=25_165_824)]
-Gpus = Annotated[int, Field(ge=0, le=16)]
-_Nodes = Annotated[
-    str, Field(pattern=r"^\d+(:\d*)?$", description="a node or a range of nodes: 0, 0:3 or 4: for the rest")
-]
-_Variable = Annotated[str, Field(max_length=32_768)]
 _REF = re.compile(r"Ref::([A-Za-z0-9_-]+)")
 _VOLUME_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _VARIABLE_NAME = re.compile(r"[^=\s\x00]+")
@@ -51,83 +54,6 @@ def _any_of(values: range | tuple[int, ...]) -> str:
     if isinstance(values, range):
         return f"between {values[0]} and {values[-1]} in steps of {values.step}"
     return "one of " + ", ".join(map(str, values))
-
-
-class NodeGroupSettings(SettingsModel):
-    """Nodes of a multi-node parallel job that differ from the others."""
-
-    nodes: _Nodes
-    """Which nodes, counted from 0: one (`0`), a range (`1:3`), or all from one on (`4:`)."""
-    vcpu: Vcpu | None = None
-    """vCPUs of each of these nodes; by default the job's."""
-    memory_mib: MemoryMib | None = None
-    """Memory in MiB of each of these nodes; by default the job's."""
-    gpus: Gpus | None = None
-    """GPUs of each of these nodes; by default the job's."""
-    command: list[NonEmpty] | None = None
-    """Their command; by default the job's."""
-    environment: dict[str, _Variable] = {}
-    """Environment variables besides the job's, which they replace."""
-
-
-class NodesSettings(SettingsModel):
-    """The nodes of a multi-node parallel job: all alike, unless groups of them say otherwise.
-
-    https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html
-    """
-
-    count: Annotated[int, Field(ge=2, le=1000)]
-    """How many nodes; all start together, on one instance each."""
-    main: Annotated[int, Field(ge=0, le=999)] = 0
-    """The main node, counted from 0: when it ends, the job ends."""
-    instance_type: NonEmpty | None = None
-    """One instance type for all nodes, of those that the compute environment has; by default AWS Batch
-    chooses."""
-    groups: Annotated[list[NodeGroupSettings], Field(max_length=4)] = []
-    """Nodes that differ from the others. AWS Batch takes five ranges of nodes, and the first is that of
-    all."""
-
-    @model_validator(mode="after")
-    def _main_node_exists(self) -> NodesSettings:
-        if self.main >= self.count:
-            raise ValueError(f"main must be between 0 and {self.count - 1}, got {self.main}")
-        return self
-
-    @model_validator(mode="after")
-    def _groups_are_of_these_nodes(self) -> NodesSettings:
-        owners: dict[int, str] = {}
-        for index, group in enumerate(self.groups):
-            place = f"groups[{index}].nodes"
-            if group.vcpu is not None and group.vcpu != int(group.vcpu):
-                raise ValueError(
-                    f"groups[{index}].vcpu must be a whole number of at least 1, got {group.vcpu:g}"
-                )
-            first, last = self.bounds(group)
-            if not first <= last < self.count:
-                raise ValueError(
-                    f"{place} must be within 0:{self.count - 1}, the first not above the last, "
-                    f"got {group.nodes!r}"
-                )
-            for node in range(first, last + 1):
-                other = owners.setdefault(node, group.nodes)
-                if other != group.nodes:
-                    raise ValueError(f"{place} must not overlap {other!r}, got {group.nodes!r}")
-        return self
-
-    def bounds(self, group: NodeGroupSettings) -> tuple[int, int]:
-        """The first and the last node of a group, counted from 0."""
-        first, colon, last = group.nodes.partition(":")
-        if not colon:
-            return int(first), int(first)
-        return int(first), int(last) if last else self.count - 1
-
-    def group_of(self, node: int) -> NodeGroupSettings | None:
-        """The group that a node is of, counted from 0; None for those like the job says."""
-        for group in self.groups:
-            first, last = self.bounds(group)
-            if first <= node <= last:
-                return group
-        return None
 
 
 class JobSettings(SettingsModel):
@@ -149,7 +75,7 @@ class JobSettings(SettingsModel):
     tag: ImageTag = "latest"
     """The tag of the ECR repository's image, or its digest (`sha256:...`)."""
 
-    platform: JobPlatform = "ec2"
+    platform: JobPlatformCapability = "ec2"
     """What it runs on: of a tier's compute environments all have the same."""
     tiers: Annotated[list[str], Field(min_length=1)] | None = None
     """The queues it is meant for: who may submit it, may submit it to these. By default all that can run
@@ -184,7 +110,7 @@ class JobSettings(SettingsModel):
     https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html"""
     parameters: dict[str, str] = {}
     """Defaults of the command's `Ref::` placeholders, which a submission may replace."""
-    environment: dict[str, _Variable] = {}
+    environment: dict[str, Variable] = {}
     """Environment variables. They are shown in the console: secrets belong under `secrets`."""
     secrets: dict[str, SecretSettings] = {}
     """Environment variables whose values are fetched when the job starts, by their names."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import SettingsModel
+from batch_stack.settings.base.model import SettingsModel
 
 _DOCKER_BRIDGE = ipaddress.IPv4Network("172.17.0.0/16")
 _NO_VPC = tuple(

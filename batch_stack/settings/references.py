@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
-from batch_stack.settings.hints import did_you_mean
+from batch_stack.settings.base.names import did_you_mean, known
 from batch_stack.settings.services import SETTING_OF, services_of
 
 if TYPE_CHECKING:
@@ -33,11 +33,6 @@ def unknown_names(settings: Settings) -> Iterator[str]:
             yield from _unknown(f"submitters.{name}.jobs[{index}]", job, settings.jobs)
         for index, tier in enumerate(submitter.tiers or []):
             yield from _unknown(f"submitters.{name}.tiers[{index}]", tier, settings.tiers)
-
-
-def known(names: Collection[str]) -> str:
-    """What may be written in the place of a name."""
-    return ", ".join(names) or "(none defined)"
 
 
 def _unknown(place: str, name: str, names: Collection[str], kind: str = "") -> Iterator[str]:

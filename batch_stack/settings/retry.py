@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import Attempts, Platform, SettingsModel
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import Attempts, PlatformCapability
 
 _Reason = Annotated[
     str,
@@ -84,7 +85,7 @@ class RetrySettings(SettingsModel):
         return self
 
 
-def retry_rules(settings: RetrySettings, platform: Platform) -> list[RetryRule]:
+def retry_rules(settings: RetrySettings, capability: PlatformCapability) -> list[RetryRule]:
     """The rules for another attempt: what the platform did is retried, what the code did is not.
 
     The exception is the exit code by which a worker says that another attempt may succeed. The first rule
@@ -93,11 +94,11 @@ def retry_rules(settings: RetrySettings, platform: Platform) -> list[RetryRule]:
 
     Args:
         settings: the policy; rules of its own stand as they are.
-        platform: what the job runs on.
+        capability: what the job runs on.
     """
     if settings.rules is not None:
         return settings.rules
-    lost_host = "Your Spot Task was interrupted*" if platform == "fargate" else "Host EC2*"
+    lost_host = "Your Spot Task was interrupted*" if capability == "fargate" else "Host EC2*"
     code = settings.exit_code
     return [
         RetryRule(action="retry", on_status_reason=lost_host),
@@ -108,17 +109,17 @@ def retry_rules(settings: RetrySettings, platform: Platform) -> list[RetryRule]:
     ]
 
 
-def retry_strategy(settings: RetrySettings, platform: Platform) -> dict[str, Any]:
+def retry_strategy(settings: RetrySettings, capability: PlatformCapability) -> dict[str, Any]:
     """The policy as SubmitJob takes it, in place of the job definition's.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 
     Args:
         settings: the policy.
-        platform: what the job runs on.
+        capability: what the job runs on.
     """
     entries = []
-    for rule in retry_rules(settings, platform):
+    for rule in retry_rules(settings, capability):
         given = {
             "onStatusReason": rule.on_status_reason,
             "onReason": rule.on_reason,
@@ -129,14 +130,14 @@ def retry_strategy(settings: RetrySettings, platform: Platform) -> dict[str, Any
     return {"attempts": settings.attempts, "evaluateOnExit": entries}
 
 
-def retry_text(settings: RetrySettings, platform: Platform) -> str:
+def retry_text(settings: RetrySettings, capability: PlatformCapability) -> str:
     """What `retry_strategy` says, as JSON with no character too many: a trigger's function is told so.
 
     Args:
         settings: the policy.
-        platform: what the job runs on.
+        capability: what the job runs on.
     """
-    return json.dumps(retry_strategy(settings, platform), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(retry_strategy(settings, capability), ensure_ascii=False, separators=(",", ":"))
 
 
 def most_attempts(policies: Iterable[RetrySettings]) -> RetrySettings:

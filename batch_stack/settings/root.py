@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field, PrivateAttr, model_validator
 
 from batch_stack.settings import checks
-from batch_stack.settings.base import Architecture, LogRetentionDays, Platform, SettingsModel, Share, TopicArn
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import Architecture, LogRetentionDays, PlatformCapability, TopicArn
 from batch_stack.settings.compute import DEFAULT_COMPUTE, ComputeEnvironmentSettings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.network import NetworkSettings, PublicNetworkSettings
@@ -16,41 +17,9 @@ from batch_stack.settings.schedules import ScheduleSettings
 from batch_stack.settings.storage import MessagingSettings, ResultsSettings, StorageSettings
 from batch_stack.settings.submitters import SubmitterSettings
 from batch_stack.settings.tiers import DEFAULT_TIERS, TierSettings
-from batch_stack.settings.trigger_options import check_parameters_fit
+from batch_stack.settings.triggers import TriggerSettings
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", description="an e-mail address")]
-
-
-class TriggerSettings(SettingsModel):
-    """Objects created under a prefix of the input bucket become jobs."""
-
-    prefix: Annotated[str, Field(max_length=1024)] = ""
-    """What the keys of such objects begin with; by default every object counts."""
-    job: str
-    """The job that is submitted, once for each object."""
-    tier: str = "standard"
-    """The tier that it is submitted to, of the job's platform."""
-    share: Share | None = None
-    """For a tier with a fair-share policy: whose jobs they are."""
-    parameters: dict[str, str] = {}
-    """Values of the command's `Ref::` placeholders; `input` and `output` are the trigger's own."""
-    output_prefix: Annotated[
-        str,
-        Field(
-            pattern=r"^([^\s/][^\s]*/)?$",
-            max_length=512,
-            description="a prefix of keys that ends in /, and begins with none",
-        ),
-    ] = ""
-    """What the job is told to write below in the output bucket, before the folder of the object's key."""
-
-    @model_validator(mode="after")
-    def _own_parameters(self) -> TriggerSettings:
-        for name in ("input", "output"):
-            if name in self.parameters:
-                raise ValueError(f"parameters must not set {name!r}, which the trigger sets")
-        check_parameters_fit(self.share, self.parameters, self.output_prefix)
-        return self
 
 
 class NotificationSettings(SettingsModel):
@@ -163,9 +132,9 @@ class Settings(SettingsModel):
         settings._source = source
         return settings
 
-    def platform(self, tier: str) -> Platform:
-        """What a tier's compute environments run jobs on; they are all of one platform."""
-        return self.compute[self.tiers[tier].compute[0]].platform
+    def platform_capability(self, tier: str) -> PlatformCapability:
+        """What a tier's compute environments run jobs on; they all have the same."""
+        return self.compute[self.tiers[tier].compute[0]].platform_capability
 
     def architecture(self, tier: str) -> Architecture:
         """The CPU architecture of a tier's compute environments; they all have the same."""
@@ -205,7 +174,7 @@ class Settings(SettingsModel):
 
     def _why_not_there(self, job: str, tier: str) -> str | None:
         settings = self.jobs[job]
-        if self.platform(tier) != settings.platform:
+        if self.platform_capability(tier) != settings.platform:
             return f"jobs.{job}.platform is {settings.platform}"
         if settings.nodes is not None:
             for name in self.tiers[tier].compute:
@@ -228,8 +197,8 @@ class Settings(SettingsModel):
 
     def retry_in(self, job: str, tier: str) -> RetrySettings | None:
         """What a submission to a tier has to say instead of the definition's policy; None if that is it."""
-        theirs, platform = self.tiers[tier].retry, self.jobs[job].platform
-        same = retry_strategy(theirs, platform) == retry_strategy(self.retry(job), platform)
+        theirs, capability = self.tiers[tier].retry, self.jobs[job].platform
+        same = retry_strategy(theirs, capability) == retry_strategy(self.retry(job), capability)
         return None if self.jobs[job].retry is not None or same else theirs
 
     @model_validator(mode="after")

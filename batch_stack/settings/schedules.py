@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import model_validator
 
-from batch_stack.settings.base import SettingsModel, Share, State
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import Share, State
 from batch_stack.settings.schedule_expressions import is_expression, is_rate
 
 _ALLOWED = (

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import KeyArn, NonEmpty, SettingsModel
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import KeyArn, NonEmpty
 
 _SECRET_ARN = re.compile(r"arn:[a-z-]+:secretsmanager:[a-z0-9-]+:\d{12}:secret:[^:\s]+")
 _PARAMETER_ARN = re.compile(r"arn:[a-z-]+:ssm:[a-z0-9-]+:\d{12}:parameter/[^:\s]+")

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import ExpiryDays, KeyArn, OnDelete, SettingsModel
-from batch_stack.settings.postgres import RESERVED_NAMES, TAKEN_NAMES
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import ExpiryDays, KeyArn, OnDelete
 
 _LEVEL = r"/[^.$#<>;`|&?{}^*/:\s][^$#<>;`|&?{}^*/:\s]*"
 _AccessPointPath = Annotated[
@@ -24,6 +24,23 @@ _AccessPointPath = Annotated[
 _PosixId = Annotated[int, Field(ge=0, le=4_294_967_295)]
 # Aurora Serverless v2 counts in half units.
 _Acu = Annotated[float, Field(ge=0, le=256, multiple_of=0.5)]
+_TAKEN = "postgres rdsadmin template0 template1"
+# Reserved key words: https://www.postgresql.org/docs/17/sql-keywords-appendix.html
+_KEY_WORDS = """
+all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate
+collation column concurrently constraint create cross current_catalog current_date current_role
+current_schema current_time current_timestamp current_user default deferrable desc distinct do else end
+except false fetch for foreign freeze from full grant group having ilike in initially inner intersect
+into is isnull join lateral leading left like limit localtime localtimestamp natural not notnull null
+offset on only or order outer overlaps placing primary references returning right select session_user
+similar some symmetric system_user table tablesample then to trailing true union unique user using
+variadic verbose when where window with
+"""
+
+_TAKEN_NAMES = frozenset(_TAKEN.split())
+"""Databases that are on every cluster, or belong to PostgreSQL or RDS."""
+_RESERVED_NAMES = _TAKEN_NAMES | frozenset(_KEY_WORDS.split())
+"""All names that are refused: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html"""
 
 
 class AccessPointSettings(SettingsModel):
@@ -176,8 +193,8 @@ class DatabaseSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _name_is_free(self) -> DatabaseSettings:
-        if self.name in RESERVED_NAMES:
-            why = "is PostgreSQL's or RDS's own" if self.name in TAKEN_NAMES else "is a key word of SQL"
+        if self.name in _RESERVED_NAMES:
+            why = "is PostgreSQL's or RDS's own" if self.name in _TAKEN_NAMES else "is a key word of SQL"
             raise ValueError(f"name must be one that RDS takes, got {self.name!r}, which {why}")
         return self
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import SHARE_OR_PREFIX, NonEmpty, SettingsModel
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import SHARE_OR_PREFIX, NonEmpty
 
 if TYPE_CHECKING:
     from batch_stack.settings.root import Settings

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import SHARE_OR_PREFIX, SettingsModel, State
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import SHARE_OR_PREFIX, State
 from batch_stack.settings.retry import RetrySettings
 
 # The range of the jobStateTimeLimitActions of a queue: CreateJobQueue, maxTimeSeconds.

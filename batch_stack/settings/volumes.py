@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from batch_stack.settings.base import AbsolutePath, Arn, NonEmpty, SettingsModel
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import AbsolutePath, Arn, NonEmpty
 
 SCRATCH = "/scratch"
 """Where every job has an empty, writable folder of its own, unless one of its volumes is mounted there."""

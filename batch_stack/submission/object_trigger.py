@@ -25,7 +25,7 @@ from batch_stack.common.sqs_queue import message_queue
 from batch_stack.jobs.container_job import ContainerJob
 from batch_stack.queues.priority_tier import PriorityTier
 from batch_stack.settings.retry import retry_text
-from batch_stack.settings.trigger_options import check_parameters_fit, trigger_options
+from batch_stack.settings.triggers import check_parameters_fit, trigger_options
 
 _EVENTS = "events.amazonaws.com"
 # From EventBridge to SQS: what EventBridge itself does unless told otherwise.
@@ -143,7 +143,7 @@ class ObjectTrigger(Construct):
         output_prefix: str,
     ) -> dict[str, str]:
         policy = job.retry_in(tier)
-        retry = retry_text(policy, job.platform) if policy is not None else None
+        retry = retry_text(policy, job.platform_capability) if policy is not None else None
         try:
             check_parameters_fit(share, parameters, output_prefix, retry)
         except ValueError as error:

@@ -158,7 +158,7 @@ def _request(
         request["ArrayProperties"] = {"Size": job.array_size}
     retry = job.retry_in(tier)
     if retry is not None:
-        strategy = retry_strategy(retry, job.platform)
+        strategy = retry_strategy(retry, job.platform_capability)
         request["RetryStrategy"] = {
             "Attempts": strategy["attempts"],
             "EvaluateOnExit": [

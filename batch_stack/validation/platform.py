@@ -11,7 +11,7 @@ from constructs import Construct, IValidation
 from batch_stack.preflight.finding import Finding
 from batch_stack.preflight.given import GivenNetwork
 from batch_stack.preflight.preflight import preflight
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.root import Settings
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from batch_stack.settings.base import SettingsModel
+from batch_stack.settings.base.model import SettingsModel
 from batch_stack.settings.root import Settings
 from tests.reference.docstrings import field_text, one_line
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings.checks import construct_id as pascal
+from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.file import load_settings
 from batch_stack.settings.root import Settings
 from tests.acting import acting_as, outcome

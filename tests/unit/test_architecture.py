@@ -31,7 +31,6 @@ OPEN = {
     ("batch_engine.core.state.decisions", "batch_engine.core.api.wire"),
     ("batch_stack.common.platform_key", "batch_stack.data.buckets"),
     ("batch_stack.preflight.given", "batch_stack.network.network"),
-    ("batch_stack.settings.base", "batch_stack.settings.wording"),
     ("batch_stack.settings.checks", "batch_stack.settings.root"),
     ("batch_stack.settings.references", "batch_stack.settings.root"),
     ("batch_stack.settings.services", "batch_stack.settings.root"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 
 pytestmark = pytest.mark.stack
 

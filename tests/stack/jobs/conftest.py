@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings.jobs import JobSettings, NodeGroupSettings, NodesSettings
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.nodes import NodeGroupSettings, NodesSettings
 from batch_stack.settings.retry import RetrySettings
 from batch_stack.settings.root import ConsumableResourceSettings
 from batch_stack.settings.secrets import SecretSettings

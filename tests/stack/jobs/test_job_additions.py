@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 from batch_stack.settings.jobs import JobSettings
-from batch_stack.settings.root import Settings, TriggerSettings
+from batch_stack.settings.root import Settings
 from batch_stack.settings.secrets import SecretSettings
 from batch_stack.settings.tiers import FairShareSettings, TierSettings
+from batch_stack.settings.triggers import TriggerSettings
 from tests.stack.jobs.conftest import IMAGE
 from tests.stack.jobs.reading import allowed, container, flat, listed, statements, variables
 

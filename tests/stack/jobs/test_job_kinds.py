@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.volumes import EfsVolumeSettings
 from tests.stack.jobs.conftest import IMAGE, JOBS, LICENCES, S3_FILES, World

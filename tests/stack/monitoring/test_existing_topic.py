@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 
 pytestmark = pytest.mark.stack

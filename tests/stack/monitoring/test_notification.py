@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings.checks import construct_id
+from batch_stack.settings.base.names import construct_id
 
 pytestmark = pytest.mark.stack
 

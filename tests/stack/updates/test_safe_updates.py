@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from batch_stack.lock.check import check_against_lock
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 from tests.cloudformation_changes import COMPUTE_ENVIRONMENT, JOB_DEFINITION, Change, changes
 

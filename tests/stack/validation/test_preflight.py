@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 from batch_stack.settings.jobs import JobSettings
-from batch_stack.settings.root import TriggerSettings
+from batch_stack.settings.triggers import TriggerSettings
 
 pytestmark = pytest.mark.stack
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batch_stack.lock.check import check_against_lock
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.root import Settings
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 from batch_stack.settings.root import Settings
 

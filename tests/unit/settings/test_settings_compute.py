@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from batch_engine.core.model.instance_types import BUNDLES as ENGINE_BUNDLES
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 from batch_stack.settings.instance_types import BUNDLES, facts_of, has_gpu, without_local_disk
 

@@ -7,7 +7,7 @@ import pytest
 
 from batch_engine.catalogue.instances import efa_interfaces, instance_types
 from batch_stack.lock.check import check_against_lock
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 
 FABRIC: dict[str, Any] = {

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
-from batch_stack.settings.jobs import NodesSettings
+from batch_stack.settings.nodes import NodesSettings
 from batch_stack.settings.root import Settings
 
 IMAGE = "busybox:1.37"

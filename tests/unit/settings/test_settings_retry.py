@@ -7,7 +7,7 @@ import pytest
 
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.rules.retry import parse_retry_strategy
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 from batch_stack.settings.retry import retry_strategy
 from batch_stack.settings.root import Settings

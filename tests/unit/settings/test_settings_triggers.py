@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from batch_stack.settings.base import SettingsError
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
-from batch_stack.settings.root import TriggerSettings
+from batch_stack.settings.triggers import TriggerSettings
 
 # What Lambda counts besides: four variables at their longest.
 BESIDES = {

@@ -1,15 +1,15 @@
-"""What the parts of the settings have in common: their base class and the types of single values."""
+"""The types of single values that several sections of the settings have."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 Architecture = Literal["x86_64", "arm64"]
-Platform = Literal["ec2", "fargate", "managed_instances", "eks"]
-"""What a compute environment runs jobs on; a job definition is made for one of them."""
+PlatformCapability = Literal["ec2", "fargate", "managed_instances", "eks"]
+"""What a compute environment runs jobs on. A job definition is made for one: `platformCapabilities`."""
 OnDelete = Literal["retain", "destroy"]
 State = Literal["enabled", "disabled"]
 LogRetentionDays = Literal[
@@ -18,6 +18,10 @@ LogRetentionDays = Literal[
 
 MaxVcpus = Annotated[int, Field(ge=1, le=100_000)]
 Attempts = Annotated[int, Field(ge=1, le=10)]
+Vcpu = Annotated[float, Field(ge=0.25, le=448)]
+MemoryMib = Annotated[int, Field(ge=4, le=25_165_824)]
+Gpus = Annotated[int, Field(ge=0, le=16)]
+Variable = Annotated[str, Field(max_length=32_768)]
 ExpiryDays = Annotated[int, Field(ge=1, le=3650)]
 AbsolutePath = Annotated[
     str, Field(pattern=r"^/[^\s:]*$", description="an absolute path without spaces and colons")
@@ -61,35 +65,3 @@ Share = Annotated[
 SHARE_OR_PREFIX = re.compile(r"[A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*")
 """What CreateSchedulingPolicy takes as a shareIdentifier."""
 NonEmpty = Annotated[str, Field(min_length=1, description="text of at least one character")]
-
-
-class SettingsError(ValueError):
-    """The settings cannot be used; the message names the file, the field, the value and what is allowed."""
-
-
-class _Told(type(BaseModel)):  # type: ignore[misc]
-    """Has what is wrong with settings that are made in Python said as it is of those of a file."""
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().__call__(*args, **kwargs)
-        except ValidationError as error:
-            # Here, because the wording needs all settings, which need this class.
-            from batch_stack.settings.wording import problems_of  # noqa: PLC0415
-
-            problems = problems_of(error, cls)
-            raise SettingsError("\n  ".join([f"{cls.__name__}: {problems[0]}", *problems[1:]])) from None
-
-
-if TYPE_CHECKING:
-    _Base = BaseModel
-else:
-
-    class _Base(BaseModel, metaclass=_Told):
-        pass
-
-
-class SettingsModel(_Base):
-    """Settings cannot be changed once they are checked, and know no field but their own."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

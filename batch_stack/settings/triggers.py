@@ -1,9 +1,15 @@
-"""What a trigger's function is told by its environment, of which Lambda takes 4 KB."""
+"""Settings of triggers, and the environment of the function that submits their jobs: Lambda takes 4 KB."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import Share
 
 MAX_ENVIRONMENT_BYTES = 4096
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
@@ -16,6 +22,38 @@ _DEPLOYED = {
     "OUTPUT_BUCKET": "x" * 63,
     "ARRAY_SIZE": "10000",
 }
+
+
+class TriggerSettings(SettingsModel):
+    """Objects created under a prefix of the input bucket become jobs."""
+
+    prefix: Annotated[str, Field(max_length=1024)] = ""
+    """What the keys of such objects begin with; by default every object counts."""
+    job: str
+    """The job that is submitted, once for each object."""
+    tier: str = "standard"
+    """The tier that it is submitted to, of the job's platform."""
+    share: Share | None = None
+    """For a tier with a fair-share policy: whose jobs they are."""
+    parameters: dict[str, str] = {}
+    """Values of the command's `Ref::` placeholders; `input` and `output` are the trigger's own."""
+    output_prefix: Annotated[
+        str,
+        Field(
+            pattern=r"^([^\s/][^\s]*/)?$",
+            max_length=512,
+            description="a prefix of keys that ends in /, and begins with none",
+        ),
+    ] = ""
+    """What the job is told to write below in the output bucket, before the folder of the object's key."""
+
+    @model_validator(mode="after")
+    def _own_parameters(self) -> TriggerSettings:
+        for name in ("input", "output"):
+            if name in self.parameters:
+                raise ValueError(f"parameters must not set {name!r}, which the trigger sets")
+        check_parameters_fit(self.share, self.parameters, self.output_prefix)
+        return self
 
 
 def trigger_options(

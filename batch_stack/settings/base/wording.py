@@ -12,8 +12,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from batch_stack.settings.checks import MisfitError
-from batch_stack.settings.hints import did_you_mean
+from batch_stack.settings.base.errors import MisfitError
+from batch_stack.settings.base.names import did_you_mean
 
 _NO_ENTRY = ("model_type", "model_attributes_type", "dict_type")
 

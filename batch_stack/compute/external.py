@@ -1,0 +1,64 @@
+"""Compute environments whose instances others start and stop: unmanaged and existing ones."""
+
+from __future__ import annotations
+
+from aws_cdk import aws_batch as batch
+from constructs import Construct
+
+from batch_stack.compute.base import ComputeEnvironment
+from batch_stack.compute.roles import unmanaged_service_role
+from batch_stack.settings.compute import ExistingComputeSettings, UnmanagedSettings
+
+
+class UnmanagedComputeEnvironment(ComputeEnvironment):
+    """A compute environment whose container instances somebody else starts and stops.
+
+    AWS Batch makes an ECS cluster for it, whose ARN DescribeComputeEnvironments tells; instances that join it
+    run jobs. https://docs.aws.amazon.com/batch/latest/userguide/unmanaged_compute_environments.html
+
+    Attributes:
+        service_role: with which AWS Batch runs jobs there; nothing in it reaches EC2 or Auto Scaling.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: UnmanagedSettings) -> None:
+        """Create the compute environment.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            settings: its CPU architecture, and the vCPUs that fair share counts with.
+        """
+        super().__init__(scope, construct_id)
+        self.settings, self.platform_capability = settings, settings.platform_capability
+        self.architecture = settings.architecture
+        self.service_role = unmanaged_service_role(self, "ServiceRole")
+        self.resource = batch.UnmanagedComputeEnvironment(
+            self,
+            "Resource",
+            enabled=settings.state == "enabled",
+            service_role=self.service_role,
+            unmanagedv_cpus=settings.vcpus,
+        )
+        # Of an unmanaged one little can change, and nothing that would be refused in place.
+        self._cfn.replace_compute_environment = False
+        self._never_replace_for_tags()
+
+
+class ExistingComputeEnvironment(ComputeEnvironment):
+    """A compute environment that is somebody else's: of another stack, or on EKS. Nothing is provisioned."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: ExistingComputeSettings) -> None:
+        """Refer to the compute environment.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            settings: its ARN, and what a queue has to know of it.
+        """
+        super().__init__(scope, construct_id)
+        self.settings, self.platform_capability = settings, settings.platform_capability
+        self.architecture = settings.architecture
+        # Of all kinds, those of aws-cdk-lib differ in what can be read of them, which is nothing here.
+        self.resource = batch.UnmanagedComputeEnvironment.from_unmanaged_compute_environment_arn(
+            self, "Resource", settings.arn
+        )

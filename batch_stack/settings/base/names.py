@@ -1,0 +1,36 @@
+"""Names of entries in the settings: how they are written, what they become, and what a wrong one may mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+_MAX_CHARACTERS = 40
+
+
+def is_name(name: str) -> bool:
+    """Returns whether an entry of the settings can have a name."""
+    return len(name) <= _MAX_CHARACTERS and _NAME.fullmatch(name) is not None
+
+
+def construct_id(name: str) -> str:
+    """Returns the part of a construct's id that a name in the settings becomes: `my-job` is `MyJob`."""
+    return "".join(part.capitalize() for part in re.split("[-_]", name))
+
+
+def known(names: Collection[str]) -> str:
+    """Returns the names that can be written in the place of a wrong one, for a message."""
+    return ", ".join(names) or "(none defined)"
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Returns the end of a message that refuses a name: the closest known name, or nothing.
+
+    Args:
+        name: the name that was given.
+        names: the known names.
+    """
+    close = get_close_matches(name, list(names), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
