@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from batch_cli.durations import Duration
 from batch_cli.local.options import data_dir_option
 from batch_engine.local.base.private_files import make_private_file, make_private_folder
 from batch_engine.local.server.port import OtherPortError
@@ -95,6 +96,14 @@ def _a_number(context: click.Context, parameter: click.Parameter, value: float |
     is_flag=True,
     help="Hold every request to the IAM policies of who signs it. `local env` gives an administrator's keys.",
 )
+@click.option(
+    "--keep-jobs",
+    "keep_jobs_s",
+    type=Duration(min_s=1, max_s=3650 * 86400),
+    default="7d",
+    show_default=True,
+    help="How long ended jobs are remembered, such as 30m, 12h or 7d; then they leave memory and the disk.",
+)
 @click.option("--detach", is_flag=True, help="Return as soon as the endpoint answers; it goes on running.")
 @click.option(
     "--log-level",
@@ -114,6 +123,7 @@ def start(
     runtime: str,
     container_cli: str | None,
     enforce_iam: bool,
+    keep_jobs_s: float,
     detach: bool,
     log_level: str,
 ) -> None:
@@ -137,6 +147,7 @@ def start(
         container_cli=container_cli or None,
         log_level=log_level.upper(),
         enforce_iam=enforce_iam,
+        keep_jobs_s=keep_jobs_s,
     )
     if detach:
         _start_detached(data_dir, _as_arguments(options))
@@ -150,6 +161,8 @@ def _as_arguments(options: ServerOptions) -> list[str]:
         option = f"--{name.replace('_', '-')}"
         if value is True:
             words.append(option)
+        elif name.endswith("_s"):
+            words += [option.removesuffix("-s"), f"{value}s"]
         elif value is not None and value is not False:
             words += [option, str(value)]
     return words

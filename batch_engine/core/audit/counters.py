@@ -76,8 +76,10 @@ def _listed(scheduler: Scheduler, queue: str, status: str) -> int:
     return scheduler.registry.index.count(queue).get(JobStatus(status), 0)
 
 
-def _children(scheduler: Scheduler, parent_id: str, status: str) -> int:
-    run = scheduler.registry.arrays[parent_id]
+def _children(scheduler: Scheduler, parent_id: str, status: str) -> int | None:
+    run = scheduler.registry.arrays.get(parent_id)
+    if run is None:
+        return None
     return run.counts[JobStatus(status)] - run.untouched(JobStatus(status))
 
 
@@ -158,6 +160,19 @@ class Tally:
             self._totals[figure] += amount
         self._of[job.id] = now
         return {figure for figure, _ in (*before, *now)}
+
+    def forget(self, job_id: str) -> set[Figure]:
+        """Count a forgotten job no more, nor the children of an array.
+
+        Returns:
+            The figures that this changes.
+        """
+        gone = [each for each in self._of if each == job_id or each.startswith(f"{job_id}:")]
+        found = {figure for each in gone for figure, _ in self._of[each]}
+        for each in gone:
+            for figure, amount in self._of.pop(each):
+                self._totals[figure] -= amount
+        return found
 
     def unnoticed(self) -> Iterator[Job]:
         """The jobs that stand elsewhere than when they were followed last."""

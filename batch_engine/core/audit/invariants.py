@@ -13,6 +13,7 @@ from batch_engine.core.audit.demand_invariants import demand_violations
 from batch_engine.core.audit.job_invariants import job_violations
 from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.registry import ForgottenJob
 
 ALWAYS_WHOLE = 150
 """Up to so many jobs, all of them are looked at after every event."""
@@ -67,6 +68,9 @@ class Audit:
         registry = self._scheduler.registry
         jobs = [entity for entity in registry.changed.values() if isinstance(entity, Job)]
         figures = {figure for job in jobs for figure in self._tally.follow(job)}
+        for entity in registry.changed.values():
+            if isinstance(entity, ForgottenJob):
+                figures |= self._tally.forget(entity.id)
         return jobs, {
             found
             for figure in figures

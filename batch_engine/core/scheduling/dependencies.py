@@ -112,11 +112,13 @@ class Dependencies:
         """The jobs that waited for this whole job, and where they stand now."""
         concerned = []
         for waiting_id in self._dependents.pop(job.id, ()):
+            unmet = self._unmet.get(waiting_id)
+            if unmet is None:  # it failed with another job, and may be forgotten by now
+                continue
             waiting = self._registry.jobs[waiting_id]
             if job.status is JobStatus.FAILED:
                 concerned.append((waiting, Verdict.FAILED))
                 continue
-            unmet = self._unmet[waiting_id]
             unmet.discard(job.id)
             if not unmet:
                 del self._unmet[waiting_id]
@@ -127,9 +129,19 @@ class Dependencies:
         """The arrays whose children wait, each for its own, for the children of this one."""
         return [self._registry.jobs[job_id] for job_id in self._pairs.get(parent_id, ())]
 
-    def forget(self, job: Job) -> None:
-        """An array is over: nobody waits for its children any more."""
-        self._pairs.pop(job.id, None)
+    def is_awaited(self, job: Job) -> bool:
+        """Whether an array that has not ended waits for the children of this one."""
+        return job.id in self._pairs
+
+    def stop_waiting(self, job: Job) -> None:
+        """Drop what a job that has ended waited for."""
+        self._unmet.pop(job.id, None)
+        for dependency in job.depends_on:
+            waiting = self._pairs.get(dependency.job_id or "", [])
+            if job.id in waiting:
+                waiting.remove(job.id)
+                if not waiting:
+                    del self._pairs[dependency.job_id or ""]
 
     def of_child(self, parent: Job, index: int) -> Verdict:
         """Where one child of an array stands, by every dependency of its parent."""

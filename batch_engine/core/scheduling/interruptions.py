@@ -10,6 +10,7 @@ from batch_engine.core.model.jobs import Job, StopCause
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.lifecycle import Lifecycle
 from batch_engine.core.scheduling.queue_heads import LIMIT
+from batch_engine.core.scheduling.retention import FORGET
 from batch_engine.core.state.decisions import Journal
 
 _INSTANCE_LOST = "instance lost"
@@ -85,6 +86,8 @@ class Interruptions:
                 overdue = self._dispatcher.overdue(key)
                 if overdue is not None:
                     self._lifecycle.cancelled(overdue[0].id, overdue[1])
+            elif what == FORGET:
+                self._lifecycle.retention.forget_due()
             elif what == _INSTANCE_LOST:
                 self.lost(key)
             elif what == _ATTEMPT_LOST:

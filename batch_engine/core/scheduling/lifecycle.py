@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 
 import math
 from collections import Counter
+from collections.abc import Callable
 
 from batch_engine.core.model.actions import SetTimer, StopAttempt, stop_grace_s
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
@@ -13,6 +14,7 @@ from batch_engine.core.rules.retry import decide
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.multinode import Nodes
 from batch_engine.core.scheduling.release import Pending
+from batch_engine.core.scheduling.retention import Retention
 from batch_engine.core.state import arrays
 from batch_engine.core.state.decisions import Journal
 
@@ -28,15 +30,27 @@ class Lifecycle:
     Args:
         journal: takes the decisions.
         dispatcher: places jobs and frees what they held.
+        keep_ended_ms: as for ``Retention``; likewise the other.
+        forgotten: receives jobs before they are forgotten.
     """
 
-    def __init__(self, journal: Journal, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        dispatcher: Dispatcher,
+        *,
+        keep_ended_ms: int | None = None,
+        forgotten: Callable[[Job], None] | None = None,
+    ) -> None:
         self._journal = journal
         self._registry = journal.registry
         self._dispatcher = dispatcher
         self._pending = Pending(journal, dispatcher)
         self._nodes = Nodes(journal, dispatcher.release)
         self._live: Counter[str] = Counter()
+        self.retention = Retention(
+            journal, dispatcher.agenda, self._pending.is_awaited, keep_ms=keep_ended_ms, forgotten=forgotten
+        )
 
     def take_over(self, job: Job) -> None:
         """Count in a job that was read back from the store."""
@@ -70,6 +84,7 @@ class Lifecycle:
             self._pending.ended(job)
             if job.parent_id is None:
                 self._live[job.queue] -= 1
+                self.retention.ended(job)
                 self._finish_deleted_queue(job.queue)
 
     def cancelled(self, job_id: str, reason: str) -> None:

@@ -43,6 +43,10 @@ class Pending:
                     self._count(job, run.release(index, index + 1, run.updated_at_ms))
         self._dispatcher.enqueue(job)
 
+    def is_awaited(self, job: Job) -> bool:
+        """Whether an array that has not ended waits for the children of this one."""
+        return self._dependencies.is_awaited(job)
+
     def _count(self, parent: Job, fresh: int) -> None:
         self._registry.index.count_waiting(parent, fresh)
 
@@ -60,8 +64,8 @@ class Pending:
         """A job is over: its dependents, its siblings and its parent are told."""
         for waiting, verdict in self._dependencies.ended(job):
             self._follow(waiting, verdict)
-        if job.is_array:
-            self._dependencies.forget(job)
+        if job.depends_on:
+            self._dependencies.stop_waiting(job)
         if job.array_index is None or job.parent_id is None:
             return
         parent = self._registry.jobs[job.parent_id]

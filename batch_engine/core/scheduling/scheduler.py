@@ -4,6 +4,8 @@
 processes, or virtual time and prices, are its callers' business.
 """
 
+from collections.abc import Callable
+
 from batch_engine.core.capacity.autoscaler import ScalingSettings
 from batch_engine.core.capacity.usage import HostLimits
 from batch_engine.core.model.actions import Action
@@ -27,6 +29,7 @@ from batch_engine.core.model.events import (
 )
 from batch_engine.core.model.ids import Arns, IdFactory
 from batch_engine.core.model.instance_types import Catalogue
+from batch_engine.core.model.jobs import Job
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.interruptions import Interruptions
 from batch_engine.core.scheduling.lifecycle import Lifecycle
@@ -47,6 +50,8 @@ class Scheduler:
         catalogue: the instance types there are.
         scaling: how instances come and go.
         publishes: whether anybody is to be told where jobs stand.
+        keep_ended_ms: how long ended jobs are remembered, in milliseconds; None remembers all of them.
+        forgotten: receives each job before it is forgotten.
     """
 
     def __init__(
@@ -59,13 +64,17 @@ class Scheduler:
         *,
         scaling: ScalingSettings | None = None,
         publishes: bool = True,
+        keep_ended_ms: int | None = None,
+        forgotten: Callable[[Job], None] | None = None,
     ) -> None:
         self.registry = registry
         self._journal = Journal(registry, publishes=publishes)
         self.dispatcher = Dispatcher(
             self._journal, arns, ids, host or HostLimits(), catalogue, settings=scaling
         )
-        self._lifecycle = Lifecycle(self._journal, self.dispatcher)
+        self._lifecycle = Lifecycle(
+            self._journal, self.dispatcher, keep_ended_ms=keep_ended_ms, forgotten=forgotten
+        )
         self._interruptions = Interruptions(self._journal, self.dispatcher, self._lifecycle)
         self._settling = Settling(
             self._journal, self.dispatcher.agenda, self.dispatcher.scaling, self.dispatcher.capacity
@@ -73,6 +82,7 @@ class Scheduler:
         arrays.take_over(registry)
         for job in registry.jobs.values():
             self._lifecycle.take_over(job)
+        self._lifecycle.retention.take_over(registry.jobs.values())
 
     def handle(self, event: Event, now_ms: int) -> list[Action]:
         """Take in one event.

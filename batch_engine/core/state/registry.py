@@ -28,6 +28,19 @@ Entity = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class ForgottenJob:
+    """A job that has left the registry, with the children of an array: what the store needs to delete it.
+
+    Args:
+        id: the job's id.
+        serial: its ``serial``.
+    """
+
+    id: str
+    serial: int
+
+
 @dataclass(slots=True)
 class Registry:
     """The resources and the jobs of one account in one Region, by name or id.
@@ -42,7 +55,7 @@ class Registry:
     job_definitions: dict[str, dict[int, JobDefinition]] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     arrays: dict[str, ArrayRun] = field(default_factory=dict)
-    changed: dict[str, Entity | None] = field(default_factory=dict)
+    changed: dict[str, Entity | ForgottenJob | None] = field(default_factory=dict)
     service_environments: dict[str, ServiceEnvironment] = field(default_factory=dict)
     quota_shares: dict[str, QuotaShare] = field(default_factory=dict)
     consumable_resources: dict[str, ConsumableResource] = field(default_factory=dict)
@@ -137,6 +150,21 @@ class Registry:
             case ConsumableResource():
                 del self.consumable_resources[entity.name]
         self.changed[entity.arn] = None
+
+    def forget_job(self, job_id: str) -> None:
+        """Remove an ended job for good, if it has a ``Job`` of its own.
+
+        The store deletes the children of an array with the array: they are no change of their own.
+        """
+        job = self.jobs.pop(job_id, None)
+        if job is None:
+            return
+        self.index.remove(job)
+        self.arrays.pop(job_id, None)
+        if job.array_index is None:
+            self.changed[job.arn] = ForgottenJob(job.id, job.serial)
+        else:
+            self.changed.pop(job.arn, None)
 
     def queues_of(self, compute_environment: str) -> list[JobQueue]:
         """The queues that a compute environment serves."""

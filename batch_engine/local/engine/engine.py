@@ -28,6 +28,7 @@ from batch_engine.core.model.events import (
 from batch_engine.core.model.ids import Arns
 from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.core.model.jobs import Job
+from batch_engine.core.scheduling.retention import KEEP_ENDED_MS
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
 from batch_engine.local.api.api import BatchApi
@@ -103,11 +104,20 @@ class Engine:
         outbox: Outbox | None,
         logs: LogShipper,
         clock: Clock,
+        keep_ended_ms: int | None = KEEP_ENDED_MS,
     ) -> None:
         ids = RandomIds()
         self._registry = registry
         self._catalogue = Catalogue(instance_types())
-        self._scheduler = Scheduler(registry, arns, ids, host, self._catalogue, publishes=outbox is not None)
+        self._scheduler = Scheduler(
+            registry,
+            arns,
+            ids,
+            host,
+            self._catalogue,
+            publishes=outbox is not None,
+            keep_ended_ms=keep_ended_ms,
+        )
         self._plane = ControlPlane(registry, self._scheduler, arns, ids)
         self._store = store
         self._outbox = outbox
@@ -348,6 +358,7 @@ def build_engine(
     secrets: SecretSource | None = None,
     runtime: RuntimeChoice = PROCESSES,
     clock: Clock = wall_clock,
+    keep_jobs_s: float = KEEP_ENDED_MS / 1000,
 ) -> Engine:
     """Put an engine together.
 
@@ -364,6 +375,7 @@ def build_engine(
         secrets: Secrets Manager and Parameter Store; None where there is neither.
         runtime: what jobs run as.
         clock: the time in epoch milliseconds.
+        keep_jobs_s: how long ended jobs are remembered, in seconds.
 
     Raises:
         RuntimeUnavailableError: containers of an earlier run cannot be removed.
@@ -384,6 +396,7 @@ def build_engine(
         outbox=None if events is None else Outbox(store, events),
         logs=shipper,
         clock=clock,
+        keep_ended_ms=round(keep_jobs_s * 1000),
     )
     roles = RoleCredentials(credentials, endpoint_url)
     path = jobs_path(sys.executable, os.environ.get("PATH", os.defpath))

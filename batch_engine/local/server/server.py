@@ -66,6 +66,7 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
             account=owner.account,
             region=owner.region,
             host_vcpus=options.host_vcpus,
+            keep_jobs_s=options.keep_jobs_s,
             assembly=options.assembly.resolve() if options.assembly else None,
             events=cloud,
             logs=cloud,

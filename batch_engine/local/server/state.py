@@ -57,6 +57,7 @@ class ServerOptions:
         container_cli: what runs containers, a name, a path or a command line; None for what is found.
         log_level: a level of Python's `logging`.
         enforce_iam: whether requests are held to the IAM policies of who signs them.
+        keep_jobs_s: how long ended jobs are remembered, in seconds.
     """
 
     data_dir: Path
@@ -69,6 +70,7 @@ class ServerOptions:
     container_cli: str | None = None
     log_level: str = "WARNING"
     enforce_iam: bool = False
+    keep_jobs_s: float = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,11 @@ def key_of(job: Job) -> int:
     return job.serial << _INDEX_BITS | (index + 1)
 
 
+def keys_of(serial: int) -> tuple[int, int]:
+    """Returns the first and the last key of a job and its children."""
+    return serial << _INDEX_BITS, ((serial + 1) << _INDEX_BITS) - 1
+
+
 def spec_of(job: Job) -> str | None:
     """What was asked for; None for the child of an array."""
     if job.array_index is not None:

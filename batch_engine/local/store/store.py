@@ -25,7 +25,7 @@ from batch_engine.core.model.resources import (
     SchedulingPolicy,
     ServiceEnvironment,
 )
-from batch_engine.core.state.registry import Entity
+from batch_engine.core.state.registry import Entity, ForgottenJob
 from batch_engine.local.base.private_files import make_private_file
 from batch_engine.local.store import job_rows
 from batch_engine.local.store.schema import SCHEMA_VERSION, bring_up_to_date
@@ -145,22 +145,27 @@ class Store:
         ]
 
     def save(
-        self, changed: Mapping[str, Entity | None], announcements: Iterable[Announcement], now_ms: int
+        self,
+        changed: Mapping[str, Entity | ForgottenJob | None],
+        announcements: Iterable[Announcement],
+        now_ms: int,
     ) -> list[PendingEvent]:
         """Save changes and the events that tell of them, all or nothing.
 
         Args:
-            changed: entities by ARN; None for one that is gone.
+            changed: entities by ARN; None for a resource that is gone, ``ForgottenJob`` for a job.
             announcements: what the events say.
             now_ms: the events' time.
 
         Returns:
             The events, now that they have an id.
         """
-        jobs, upserts, deletes = [], [], []
+        jobs, upserts, deletes, forgotten = [], [], [], []
         for arn, entity in changed.items():
             if isinstance(entity, Job):
                 jobs.append((entity, job_rows.state_of(entity), job_rows.key_of(entity)))
+            elif isinstance(entity, ForgottenJob):
+                forgotten.append(job_rows.keys_of(entity.serial))
             elif entity is None:
                 deletes.append((arn,))
             else:
@@ -173,6 +178,9 @@ class Store:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 self._write_jobs(jobs)
+                if forgotten:
+                    connection.executemany("DELETE FROM job_spec WHERE key BETWEEN ? AND ?", forgotten)
+                    connection.executemany("DELETE FROM job_state WHERE key BETWEEN ? AND ?", forgotten)
                 if upserts:
                     connection.executemany("INSERT OR REPLACE INTO entity VALUES (?, ?, ?)", upserts)
                 if deletes:

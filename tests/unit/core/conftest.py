@@ -29,11 +29,20 @@ class World:
     scaling: ScalingSettings = field(default_factory=ScalingSettings)
     now_ms: int = 1_700_000_000_000
     actions: list[Action] = field(default_factory=list)
+    keep_ended_ms: int | None = None
+    forgotten: list[Job] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         ids, arns, self.registry = CountedIds(), Arns("123456789012", "eu-central-1"), Registry()
         self.scheduler = Scheduler(
-            self.registry, arns, ids, self.host, Catalogue(instance_types()), scaling=self.scaling
+            self.registry,
+            arns,
+            ids,
+            self.host,
+            Catalogue(instance_types()),
+            scaling=self.scaling,
+            keep_ended_ms=self.keep_ended_ms,
+            forgotten=self.forgotten.append,
         )
         self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
         self.audit = Audit(self.scheduler)
@@ -45,7 +54,14 @@ class World:
             self.registry.add(entity)
         ids, arns = self.plane._ids, self.plane._arns
         self.scheduler = Scheduler(
-            self.registry, arns, ids, self.host, Catalogue(instance_types()), scaling=self.scaling
+            self.registry,
+            arns,
+            ids,
+            self.host,
+            Catalogue(instance_types()),
+            scaling=self.scaling,
+            keep_ended_ms=self.keep_ended_ms,
+            forgotten=self.forgotten.append,
         )
         self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
         assert violations(self.scheduler) == []

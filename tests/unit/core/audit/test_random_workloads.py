@@ -13,12 +13,14 @@ from batch_engine.core.model.events import (
     HostLost,
     ResourcesChanged,
     TimerFired,
+    Woken,
 )
 from batch_engine.core.model.jobs import JobStatus
 from batch_engine.local.store.store import Store
 from tests.unit.core.audit.lives import assert_nobody_waits_without_need, assert_same
 from tests.unit.core.audit.random_runs import MANY, run_random
 
+KEEP_ENDED_MS = 20_000
 exit_codes = st.sampled_from([0, 0, 1, 65, 75, 137, None])
 
 
@@ -54,7 +56,7 @@ class Workload(RuleBasedStateMachine):
         host=st.sampled_from([HostLimits(), HostLimits(2000, 1024), HostLimits(8000, 512)]),
     )
     def open_world(self, host):
-        self.world = self.make_world(host=host)
+        self.world = self.make_world(host=host, keep_ended_ms=KEEP_ENDED_MS)
         self.store = Store(Path(":memory:"))
         self.world.definition("small", vcpus=1)
         self.world.definition("large", vcpus=3, memory_mib=900, retryStrategy={"attempts": 3})
@@ -160,6 +162,11 @@ class Workload(RuleBasedStateMachine):
         job = self.pick(data, *JobStatus)
         if job is not None and job.node_index is None:
             self.world.call(operation, jobId=job.id, reason="r")
+
+    @rule()
+    def forget_what_has_ended(self):
+        self.world.now_ms += 2 * KEEP_ENDED_MS
+        self.world.tell(Woken())
 
     @rule(queue=queues)
     def delete_queue(self, queue):

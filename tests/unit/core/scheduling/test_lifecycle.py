@@ -267,15 +267,6 @@ def test_cancel_and_terminate_answer_nothing_whatever_became_of_the_job(world, q
     assert (job.status, job.is_cancelled, job.is_terminated) == (S.SUCCEEDED, False, False)
 
 
-def test_ended_jobs_are_remembered_for_more_than_a_week(world, queue):
-    job = world.submit(queue)
-    start(world, job)
-    finish(world, job)
-    world.now_ms += 8 * 24 * 3600 * 1000
-    world.submit(queue)
-    assert detail(world, job)["status"] == "SUCCEEDED"
-
-
 def test_one_attempt_where_no_strategy_is_given(world, queue):
     job = world.submit(queue)
     assert detail(world, job)["retryStrategy"] == {"attempts": 1, "evaluateOnExit": []}
