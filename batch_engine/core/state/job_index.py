@@ -93,9 +93,9 @@ class JobIndex:
             self.count_waiting(job, 1)
 
     def remove(self, job: Job) -> None:
-        """Take out a job that has ended and is forgotten."""
+        """Takes out a job that has ended and is forgotten."""
         if job.parent_id is None:
-            self._shelf(job.queue, job.status).take(job)
+            self._of(job.queue).shelves[job.status].take(job)
 
     def moved(self, job: Job, before: JobStatus, now_ms: int) -> None:
         """Follows a job from ``before`` to the status that it has now."""
