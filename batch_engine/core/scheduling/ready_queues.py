@@ -62,7 +62,8 @@ class WaitingLines:
             if job.is_array:
                 heapq.heappop(line)
                 self._arrays.discard(job.id)
-                child = arrays.next_child(self._journal, job)
+                # An array that has ended may be forgotten by now, and with it the record of its children.
+                child = None if job.status.is_terminal else arrays.next_child(self._journal, job)
                 if child is not None:
                     self.join(child)
                     self.join(job)
@@ -87,6 +88,8 @@ class WaitingLines:
         for line in self._lines.get(queue, {}).values():
             for place, job in sorted(line, key=lambda entry: entry[0]):
                 if job.is_array:
+                    if job.status.is_terminal:
+                        continue
                     for index in registry.arrays[job.id].untouched_released():
                         yield arrays.view(registry, job, index)
                 elif job.status is JobStatus.RUNNABLE and job.order == place[1]:
@@ -96,7 +99,9 @@ class WaitingLines:
         """Every job in the lines of a queue, an array's parent for its untouched children; for checks."""
         for line in self._lines.get(queue, {}).values():
             for place, job in line:
-                if job.is_array:
+                if job.is_array and job.status.is_terminal:
+                    waits = False
+                elif job.is_array:
                     waits = self._journal.registry.arrays[job.id].peek() is not None
                 else:
                     waits = job.status is JobStatus.RUNNABLE and job.order == place[1]
