@@ -7,6 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from batch_engine.core.model.jobs import Job
@@ -43,9 +44,13 @@ class Need(NamedTuple):
         return Need(vcpus + more_vcpus, memory + more_memory, gpus + more_gpus)
 
 
+# Jobs of a definition need the same: they share one tuple.
+_need = lru_cache(maxsize=4096)(Need)
+
+
 def need_of(job: Job) -> Need:
-    """What a job takes of an instance."""
-    return Need(job.milli_vcpus, job.memory_mib, job.gpus)
+    """Returns what a job takes of an instance."""
+    return _need(job.milli_vcpus, job.memory_mib, job.gpus)
 
 
 class InstanceState(StrEnum):
@@ -135,8 +140,10 @@ class Rooms:
 
     def smallest(self, need: Need) -> Instance | None:
         """Returns the instance with the least room that is enough: least vCPUs, then least memory."""
-        vcpus, memory, gpus = need
         levels = self._vcpus
+        if not levels:
+            return None
+        vcpus, memory, gpus = need
         for level in range(bisect_left(levels, vcpus), len(levels)):
             sizes = self._sizes[levels[level]]
             for place in range(bisect_left(sizes, (memory, 0)), len(sizes)):
@@ -188,15 +195,18 @@ class Fleet:
 
     def put(self, instance: Instance, job_id: str, need: Need) -> None:
         """Give a job its room on an instance."""
-        self._unshelve(instance)
+        rooms = self._rooms[instance.state]
+        rooms.remove(instance)
+        if not instance.jobs and self.idle.pop(instance.id, None) is not None:
+            self.idle_milli_vcpus -= instance.total.milli_vcpus
         instance.jobs[job_id] = need
         instance.free = instance.free.minus(need)
         instance.idle_since_ms = None
-        self._shelve(instance)
+        rooms.add(instance)
 
     def take_out(self, instance: Instance, job_id: str, now_ms: int) -> None:
         """Free the room of a job."""
-        self._unshelve(instance)
+        self._rooms[instance.state].remove(instance)
         need = instance.jobs.pop(job_id)
         if instance.jobs:
             instance.free = instance.free.plus(need)

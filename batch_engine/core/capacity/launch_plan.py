@@ -5,6 +5,7 @@ from typing import Any
 
 from batch_engine.core.capacity.fleet import AGENT_MEMORY_MIB, Need
 from batch_engine.core.capacity.ranking import BEST_FIT, Ranked, ranked
+from batch_engine.core.capacity.wait_reasons import Refusal
 from batch_engine.core.model.instance_types import Catalogue, InstanceType
 from batch_engine.core.model.resources import ComputeEnvironment
 from batch_engine.core.model.wire import Wire
@@ -25,7 +26,8 @@ INFRASTRUCTURE = (
     "tags",
 )
 """What an update cannot change on instances that exist."""
-_REMEMBERED = 1000
+REMEMBERED = 1000
+"""The number of needs whose types an environment remembers."""
 _GPU_LETTERS = ("p", "g")
 _WITHOUT_AL2023 = {False: ("a1",), True: ("g3", "g3s", "p3", "p3dn")}
 """Families that Amazon Linux 2023 does not run on: without GPUs, and with."""
@@ -78,7 +80,8 @@ class ScalingPlan:
     """Which types an environment launches.
 
     ``unsupported``: it names types that its image does not run on. ``strict``: never above maxvCpus.
-    ``single``: one best type for a job, waited for where there is none.
+    ``single``: one best type for a job, waited for where there is none. ``within`` remembers the types for so
+    many jobs with a need, or why there are none; a change of the environment makes a new plan.
     """
 
     ranked: list[Ranked]
@@ -86,7 +89,7 @@ class ScalingPlan:
     unsupported: bool
     strict: bool
     single: bool
-    _fitting: dict[Need, list[Fit]] = field(default_factory=dict)
+    within: dict[tuple[Need, int], list[Fit] | Refusal] = field(default_factory=dict)
 
     @classmethod
     def of(cls, environment: ComputeEnvironment, catalogue: Catalogue) -> "ScalingPlan":
@@ -106,16 +109,9 @@ class ScalingPlan:
 
     def fitting(self, need: Need) -> list[Fit]:
         """The types on which a job fits, most wanted first."""
-        found = self._fitting.get(need)
-        if found is None:
-            if len(self._fitting) >= _REMEMBERED:
-                self._fitting.clear()
-            found = self._fitting[need] = [
-                Fit(one, _times(need, size_of(one.item)))
-                for one in self.ranked
-                if need.fits(size_of(one.item))
-            ]
-        return found
+        return [
+            Fit(one, _times(need, size_of(one.item))) for one in self.ranked if need.fits(size_of(one.item))
+        ]
 
     def sized(self, fitting: list[Fit], demand: Demand) -> list[InstanceType]:
         """The types to launch for a demand, most wanted first.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from batch_engine.core.capacity.fleet import Fleet, Instance, InstanceState, Need
-from batch_engine.core.capacity.launch_plan import Demand, Fit, ScalingPlan
+from batch_engine.core.capacity.launch_plan import REMEMBERED, Demand, Fit, ScalingPlan
 from batch_engine.core.capacity.wait_reasons import (
     Refusal,
     instances_full,
@@ -18,6 +18,7 @@ from batch_engine.core.capacity.wait_reasons import (
 from batch_engine.core.model.instance_types import Catalogue, InstanceType
 from batch_engine.core.model.jobs import WaitReason
 from batch_engine.core.model.resources import ComputeEnvironment
+from batch_engine.core.model.value import value
 from batch_engine.core.state.registry import Registry
 
 
@@ -42,12 +43,16 @@ class ScalingSettings:
     settle_s: float = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Offer:
     """Where a job would go: an instance that is there, one to launch, or neither where there are none."""
 
     instance: Instance | None = None
     launch: InstanceType | None = None
+
+
+ANYWHERE = Offer()
+"""The offer of an environment without instances of its own."""
 
 
 def has_fleet(environment: ComputeEnvironment) -> bool:
@@ -86,7 +91,17 @@ class Offers:
 
     def _fitting(self, need: Need, environment: ComputeEnvironment, count: int = 1) -> list[Fit] | Refusal:
         """The types that could be launched for so many of a job, or why there is none and never will be."""
-        plan, limit = self._plan(environment), environment.max_milli_vcpus or 0
+        plan = self._plan(environment)
+        found = plan.within.get((need, count))
+        if found is None:
+            if len(plan.within) >= REMEMBERED:
+                plan.within.clear()
+            limit = environment.max_milli_vcpus or 0
+            found = plan.within[need, count] = self._fitting_within(plan, need, limit, count)
+        return found
+
+    @staticmethod
+    def _fitting_within(plan: ScalingPlan, need: Need, limit: int, count: int) -> list[Fit] | Refusal:
         if need.milli_vcpus * count > limit:
             return too_large()
         fitting = plan.fitting(need)

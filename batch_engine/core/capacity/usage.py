@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from batch_engine.core.capacity.autoscaler import Offer, Scaling, has_fleet
+from batch_engine.core.capacity.autoscaler import Scaling
 from batch_engine.core.capacity.fleet import InstanceState, Need, need_of
+from batch_engine.core.capacity.placement_offers import ANYWHERE, Offer, has_fleet
 from batch_engine.core.capacity.wait_reasons import (
     Refusal,
     host_memory_full,
@@ -47,23 +48,21 @@ class Capacity:
 
     def offer(self, job: Job, environment: ComputeEnvironment) -> Offer | Refusal:
         """Where a compute environment would put a job just now, or why it does not take it."""
-        closed = self._closed(environment)
-        if closed is not None:
-            return closed
+        if environment.state is State.DISABLED or not environment.is_usable:
+            return self._closed(environment)
         need = need_of(job)
-        if has_fleet(environment):
-            offer = self.scaling.offer(need, environment, job.queue)
-        else:
+        if not has_fleet(environment):
             offer = self._by_vcpus(need, environment)
-        if isinstance(offer, Refusal) or _launching(offer):
-            return offer
-        return self._host_refusal(need) or offer
+        else:
+            offer = self.scaling.offer(need, environment, job.queue)
+            if isinstance(offer, Offer) and _launching(offer):
+                return offer
+        return offer if isinstance(offer, Refusal) else self._host_refusal(need) or offer
 
     def offer_gang(self, jobs: list[Job], environment: ComputeEnvironment) -> list[Offer] | Refusal:
         """One instance for each node of a job, or why there is not room for all of them."""
-        closed = self._closed(environment)
-        if closed is not None:
-            return closed
+        if environment.state is State.DISABLED or not environment.is_usable:
+            return self._closed(environment)
         needs = [need_of(job) for job in jobs]
         offers = self.scaling.offer_gang(needs, environment)
         if isinstance(offers, Refusal):
@@ -77,26 +76,24 @@ class Capacity:
         return offer if isinstance(offer, Refusal) else None
 
     @staticmethod
-    def _closed(environment: ComputeEnvironment) -> Refusal | None:
+    def _closed(environment: ComputeEnvironment) -> Refusal:
         if not environment.is_usable:
             return invalid()
-        if environment.state is State.DISABLED:
-            return Refusal(
-                WaitReason.COMPUTE_ENVIRONMENT_DISABLED, f"compute environment {environment.name} is DISABLED"
-            )
-        return None
+        return Refusal(
+            WaitReason.COMPUTE_ENVIRONMENT_DISABLED, f"compute environment {environment.name} is DISABLED"
+        )
 
     def _by_vcpus(self, need: Need, environment: ComputeEnvironment) -> Offer | Refusal:
         """Fargate and managed instances count the jobs' own vCPUs; an unmanaged environment has no limit."""
         limit = environment.max_milli_vcpus
         if limit is None:
-            return Offer()
+            return ANYWHERE
         if need.milli_vcpus > limit:
             return too_large()
         used = self.in_use_milli_vcpus.get(environment.name, 0)
         if used + need.milli_vcpus > limit:
             return vcpus_full(environment.name, used, limit, need.milli_vcpus)
-        return Offer()
+        return ANYWHERE
 
     def _host_refusal(self, need: Need) -> Refusal | None:
         limit_milli_vcpus, limit_mib = self.host.milli_vcpus, self.host.memory_mib

@@ -119,7 +119,7 @@ class Dispatcher:
     def overdue(self, queue_name: str) -> tuple[Job, str] | None:
         """The head of a queue that has waited for as long as it may, and why it is cancelled."""
         queue = self._registry.job_queues.get(queue_name)
-        head = self._next(queue) if queue is not None else None
+        head = self.shares.head(queue) if queue is not None else None
         if queue is None or head is None:
             return None
         reason = self._blocked.overdue(queue, head)
@@ -173,37 +173,35 @@ class Dispatcher:
         Args:
             makes_room: what has happened may let a job be placed that was refused before.
         """
+        refused = self._refused
         if makes_room:
-            self._refused.clear()
+            refused.clear()
         if self._by_priority is None:
             queues = [queue for queue in self._registry.job_queues.values() if queue.is_usable]
             self._by_priority = sorted(queues, key=lambda queue: (-queue.priority, queue.created_order))
         for queue in self._by_priority:
-            while (job := self._next(queue)) is not None and self._refused.get(queue.name) is not job:
+            while (job := self.shares.head(queue)) is not None and refused.get(queue.name) is not job:
                 refusal = self._place(job, queue)
                 if refusal is not None:
                     self._blocked.waits(job, queue, refusal)
                     if job.share_identifier is None:  # more shares in use leave less in reserve
-                        self._refused[queue.name] = job
+                        refused[queue.name] = job
                     break
-                self._refused.clear()  # others may have another reason to wait now
-
-    def _next(self, queue: JobQueue) -> Job | None:
-        return self.shares.head(queue)
+                refused.clear()  # others may have another reason to wait now
 
     def _place(self, job: Job, queue: JobQueue) -> Refusal | None:
         """Give a job to the first compute environment, in the queue's order, that takes it."""
-        refusal = self._consumables.refusal(job)
-        if refusal is not None:
+        if job.consumables and (refusal := self._consumables.refusal(job)) is not None:
             return refusal
-        if job.is_gang:
+        if job.num_nodes is not None:
             return self._place_job_of_nodes(job, queue)
         refusals: list[Refusal] = []
         for name in queue.compute_environments:
             environment = self._registry.compute_environments[name]
-            offer = self.shares.reservation(job, queue, environment, self.capacity) or self.capacity.offer(
-                job, environment
-            )
+            offer: Offer | Refusal | None = None
+            if job.share_identifier is not None:
+                offer = self.shares.reservation(job, queue, environment, self.capacity)
+            offer = offer or self.capacity.offer(job, environment)
             if isinstance(offer, Offer):
                 return self._accept(job, queue, environment, offer)
             refusals.append(offer)
@@ -213,7 +211,7 @@ class Dispatcher:
         self, job: Job, queue: JobQueue, environment: ComputeEnvironment, offer: Offer
     ) -> Refusal | None:
         launching = self._launching.first(queue.name)
-        instance = self.scaling.accept(offer, environment)
+        instance = offer.instance if offer.launch is None else self.scaling.accept(offer, environment)
         if instance is not None and instance.state is InstanceState.LAUNCHING:
             self._launching.hold(job, instance)
             self.lines.leave(job)
@@ -226,7 +224,7 @@ class Dispatcher:
     def _start(self, job: Job, environment: ComputeEnvironment, instance: Instance | None) -> None:
         self._occupy(job, environment, instance)
         self._journal.move(job, JobStatus.STARTING)
-        self._journal.act(StartAttempt(job.id, job.attempt.number))
+        self._journal.act(StartAttempt(job.id, len(job.attempts)))
 
     def _occupy(
         self, job: Job, environment: ComputeEnvironment, instance: Instance | None, *, alone: bool = False
@@ -235,8 +233,10 @@ class Dispatcher:
         self.capacity.take(job, environment.name)
         if instance is not None:
             self.scaling.put(instance, job.id, instance.total if alone else need_of(job))
-        self.shares.placed(job)
-        self._consumables.lock(job)
+        if job.share_identifier is not None:
+            self.shares.placed(job)
+        if job.consumables:
+            self._consumables.lock(job)
         job.attempts.append(self._new_attempt(job, environment, instance))
 
     def _place_job_of_nodes(self, job: Job, queue: JobQueue) -> Refusal | None:

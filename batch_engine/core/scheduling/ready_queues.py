@@ -1,113 +1,167 @@
 """The RUNNABLE jobs of each queue, in the order in which they are tried."""
 
 import heapq
+from collections import deque
 from collections.abc import Iterator
 
 from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.state import arrays
 from batch_engine.core.state.decisions import Journal
 
-_Place = tuple[int, int, int, str]
+Entry = tuple[int, int, int, str, Job]
+"""A place (rank, order, index in an array, id) and the job that has it."""
 # A retried job goes to the front of the queue, before any schedulingPriority (at most 9999).
 _BEFORE_EVERY_PRIORITY = -10_000
+
+
+def _entry(job: Job, index: int) -> Entry:
+    if job.order < 0:
+        return _BEFORE_EVERY_PRIORITY, job.order, index, job.id, job
+    priority = (job.scheduling_priority or 0) if job.share_identifier else 0
+    return -priority, job.order, index, job.id, job
+
+
+class _Line:
+    """The line of one share. Jobs that come at either end of it are a plain queue, the others a heap."""
+
+    __slots__ = ("heap", "run")
+
+    def __init__(self) -> None:
+        self.run: deque[Entry] = deque()
+        self.heap: list[Entry] = []
+
+    def put(self, entry: Entry) -> None:
+        run = self.run
+        if not run or entry > run[-1]:
+            run.append(entry)
+        elif entry < run[0]:
+            run.appendleft(entry)
+        else:
+            heapq.heappush(self.heap, entry)
+
+    def first(self) -> Entry | None:
+        run, heap = self.run, self.heap
+        if not heap:
+            return run[0] if run else None
+        return run[0] if run and run[0] < heap[0] else heap[0]
+
+    def pop(self) -> None:
+        """Removes the first entry."""
+        if self.heap and (not self.run or self.heap[0] < self.run[0]):
+            heapq.heappop(self.heap)
+        else:
+            self.run.popleft()
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from self.run
+        yield from self.heap
 
 
 class WaitingLines:
     """One line a share of a queue; a queue without fair share has the one share "".
 
-    In a line, a higher ``schedulingPriority`` goes first where the queue is fair-share, then whoever came
-    first. Jobs that left (cancelled, placed) are dropped when they come to the head, and an array stands in
-    line as one entry that makes its next child when it gets there: every call costs the same however many
-    wait.
+    In a line, a higher ``schedulingPriority`` goes first where the queue is fair-share, then the job that
+    came first. Jobs that left (cancelled, placed) are dropped when they come to the head. An array is one
+    entry that makes its next child when it gets there. So every call costs the same for any number of jobs.
 
     Args:
-        journal: told of the children that come to the head.
+        journal: takes the children that come to the head.
     """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._lines: dict[str, dict[str, list[tuple[_Place, Job]]]] = {}
+        self._lines: dict[str, dict[str, _Line]] = {}
         self._arrays: set[str] = set()
 
-    @staticmethod
-    def _place(job: Job, index: int) -> _Place:
-        if job.order < 0:
-            return _BEFORE_EVERY_PRIORITY, job.order, index, job.id
-        priority = (job.scheduling_priority or 0) if job.share_identifier else 0
-        return -priority, job.order, index, job.id
+    def _line(self, job: Job) -> _Line:
+        lines = self._lines.get(job.queue)
+        if lines is None:
+            lines = self._lines[job.queue] = {}
+        share = job.share_identifier or ""
+        line = lines.get(share)
+        if line is None:
+            line = lines[share] = _Line()
+        return line
 
     def join(self, job: Job) -> None:
-        """Put a job, or an array with released children, in its line at the place that is its own."""
+        """Adds a job, or an array with released children, to its line at the place that is its own."""
         index = -1
-        if job.is_array:
+        if job.array_index is not None:
+            index = job.array_index
+        elif job.array_size is not None:
             first = self._journal.registry.arrays[job.id].peek()
             if first is None or job.id in self._arrays:
                 return
             self._arrays.add(job.id)
             index = first
-        elif job.array_index is not None:
-            index = job.array_index
-        line = self._lines.setdefault(job.queue, {}).setdefault(job.share_identifier or "", [])
-        heapq.heappush(line, (self._place(job, index), job))
+        self._line(job).put(_entry(job, index))
 
     def shares(self, queue: str) -> list[str]:
-        """The shares of a queue in which somebody waits."""
+        """Returns the shares of a queue in which a job waits."""
         return [share for share in list(self._lines.get(queue, ())) if self.head(queue, share) is not None]
 
     def head(self, queue: str, share: str = "") -> Job | None:
-        """The job that is next, or None where nobody waits."""
-        line = self._lines.get(queue, {}).get(share, [])
-        while line:
-            place, job = line[0]
-            if job.is_array:
-                heapq.heappop(line)
-                self._arrays.discard(job.id)
-                # An array that has ended may be forgotten by now, and with it the record of its children.
-                child = None if job.status.is_terminal else arrays.next_child(self._journal, job)
-                if child is not None:
-                    self.join(child)
-                    self.join(job)
-            elif job.status is JobStatus.RUNNABLE and job.order == place[1]:
+        """Returns the job that is next, or None if none waits."""
+        lines = self._lines.get(queue)
+        line = None if lines is None else lines.get(share)
+        if line is None:
+            return None
+        while (entry := line.first()) is not None:
+            job = entry[4]
+            if job.array_size is not None and job.array_index is None:
+                self._next_child(line, job)
+            elif job.status is JobStatus.RUNNABLE and job.order == entry[1]:
                 return job
             else:
-                heapq.heappop(line)
+                line.pop()
         return None
 
+    def _next_child(self, line: _Line, parent: Job) -> None:
+        """Puts the next child of an array, which is first in its line, before the array."""
+        line.pop()
+        self._arrays.discard(parent.id)
+        # An array that has ended may be forgotten by now, and with it the record of its children.
+        child = None if parent.status.is_terminal else arrays.next_child(self._journal, parent)
+        if child is not None:
+            self.join(parent)
+            self.join(child)
+
     def leave(self, job: Job) -> None:
-        """Take the head of a line out of it although it stays RUNNABLE."""
-        line = self._lines.get(job.queue, {}).get(job.share_identifier or "", [])
-        if line and line[0][1] is job:
-            heapq.heappop(line)
+        """Removes the head of a line from it although it stays RUNNABLE."""
+        line = self._line(job)
+        entry = line.first()
+        if entry is not None and entry[4] is job:
+            line.pop()
 
     def waiting(self, queue: str) -> Iterator[Job]:
-        """Every job in the lines of a queue, in order; for display and checks, not for decisions.
+        """Yields every job in the lines of a queue, in order; for display and checks, not for decisions.
 
-        Children of arrays that nobody has touched are views, which no change reaches.
+        Children of arrays that have no ``Job`` of their own yet are views, which no change reaches.
         """
         registry = self._journal.registry
         for line in self._lines.get(queue, {}).values():
-            for place, job in sorted(line, key=lambda entry: entry[0]):
+            for _, order, _, _, job in sorted(line, key=lambda entry: entry[:4]):
                 if job.is_array:
                     if job.status.is_terminal:
                         continue
                     for index in registry.arrays[job.id].untouched_released():
                         yield arrays.view(registry, job, index)
-                elif job.status is JobStatus.RUNNABLE and job.order == place[1]:
+                elif job.status is JobStatus.RUNNABLE and job.order == order:
                     yield job
 
     def standing(self, queue: str) -> Iterator[Job]:
-        """Every job in the lines of a queue, an array's parent for its untouched children; for checks."""
+        """Yields every job in the lines of a queue, an array for its untouched children; for checks."""
         for line in self._lines.get(queue, {}).values():
-            for place, job in line:
+            for _, order, _, _, job in line:
                 if job.is_array and job.status.is_terminal:
                     waits = False
                 elif job.is_array:
                     waits = self._journal.registry.arrays[job.id].peek() is not None
                 else:
-                    waits = job.status is JobStatus.RUNNABLE and job.order == place[1]
+                    waits = job.status is JobStatus.RUNNABLE and job.order == order
                 if waits:
                     yield job
 
     def drop(self, queue: str) -> None:
-        """Forget the lines of a queue that is gone."""
+        """Forgets the lines of a deleted queue."""
         self._lines.pop(queue, None)
