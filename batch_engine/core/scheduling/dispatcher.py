@@ -184,10 +184,18 @@ class Dispatcher:
                 refusal = self._place(job, queue)
                 if refusal is not None:
                     self._blocked.waits(job, queue, refusal)
-                    if job.share_identifier is None:  # more shares in use leave less in reserve
+                    if self._stays_refused(job):
                         refused[queue.name] = job
                     break
                 refused.clear()  # others may have another reason to wait now
+
+    def _stays_refused(self, job: Job) -> bool:
+        """Whether a refused job is refused again until something makes room.
+
+        More shares in use leave less in reserve. While EC2 lacks some instance types, more demand can turn
+        the choice to a larger type that it has.
+        """
+        return job.share_identifier is None and not self.scaling.settings.unavailable_types
 
     def _place(self, job: Job, queue: JobQueue) -> Refusal | None:
         """Give a job to the first compute environment, in the queue's order, that takes it."""

@@ -70,6 +70,18 @@ def test_scale_out_to_demand(world):
     assert (launch.instance_id, launch.instance_type) == (instance.id, "m6g.xlarge")
 
 
+def test_more_demand_can_end_a_wait_for_a_small_type_that_ec2_lacks(world):
+    world.definition()
+    queue = world.queue("q", environment(world, allocationStrategy="BEST_FIT"))
+    world.tell(CapacityChanged(frozenset({"m6g.medium"})))
+    first = world.submit(queue)
+    assert (first.status, types(world)) == (S.RUNNABLE, []), "one vCPU asks for the smallest type"
+    world.submit(queue, arrayProperties={"size": 3})
+
+    assert types(world) == ["m6g.xlarge"], "four vCPUs ask for a type that is there"
+    assert first.status is S.STARTING
+
+
 def test_several_jobs_share_an_instance(world):
     world.definition(vcpus=1, memory_mib=1000)
     queue = world.queue("q", environment(world, types=["m6g.xlarge"]))
