@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.podman import Podman, working_podman
+from tests.conformance.podman import Podman, working_podman
 from tests.support import Endpoint, running_endpoint
 
 

@@ -14,7 +14,7 @@ from batch_engine.local.runtimes.containers.arguments import ContainerLaunch
 from batch_engine.local.runtimes.containers.cli import find_cli
 from batch_engine.local.runtimes.containers.clients import Clients
 from batch_engine.local.runtimes.containers.runner import STOPPED_EARLY, ContainerRunner
-from tests.podman import BASE_IMAGE
+from tests.conformance.podman import BASE_IMAGE
 from tests.support import wait_for
 
 pytestmark = pytest.mark.cloud

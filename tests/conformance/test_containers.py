@@ -13,7 +13,7 @@ import pytest
 
 from batch_engine.local.base.ports import Credentials
 from batch_engine.local.server import bare
-from tests.podman import BASE_IMAGE
+from tests.conformance.podman import BASE_IMAGE
 from tests.support import free_port, running_endpoint, wait_for
 
 pytestmark = pytest.mark.cloud

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from botocore.exceptions import BotoCoreError
 
-from tests.podman import BASE_IMAGE
+from tests.conformance.podman import BASE_IMAGE
 from tests.support import Endpoint, batch_client, free_port, running_endpoint, wait_for
 
 pytestmark = pytest.mark.cloud

@@ -18,7 +18,7 @@ from batch_cli.demo.platform import Platform
 from batch_cli.demo.run import ROOT
 from batch_stack.settings.file import parse_settings
 from tests.cloudformation_changes import Change, changes
-from tests.deployed_stack import DeployedStack, Edit
+from tests.e2e.deployed_stack import DeployedStack, Edit
 from tests.held_jobs import HeldJobs
 from tests.stack.updates.test_safe_updates import BASE, EDITS
 from tests.support import wait_for

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.cloud.conftest import LocalCloud
-from tests.podman import BASE_IMAGE, Podman
+from tests.conformance.podman import BASE_IMAGE, Podman
 from tests.support import wait_for
 
 pytestmark = pytest.mark.cloud
