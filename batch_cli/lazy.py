@@ -1,4 +1,4 @@
-"""Groups of commands that import a command's module only when it is asked for."""
+"""A group of commands that imports the module of a command only when the command is used."""
 
 import importlib
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ import click
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are named by module.
+    """A group with the module of each command by name.
 
     Args:
-        lazy: by command name: the ``module:attribute`` that holds it, and the line that ``--help`` shows.
+        lazy: for each command its ``module:attribute`` and its line in ``--help``.
     """
 
     def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
@@ -19,11 +19,11 @@ class LazyGroup(click.Group):
         self._lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands, in the order of their definition."""
+        """Returns the names of the commands in the order of their definition."""
         return [*self._lazy, *super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
+        """Imports a command and returns it, or None if there is no command with this name."""
         if cmd_name not in self._lazy:
             return super().get_command(ctx, cmd_name)
         module_name, _, attribute = self._lazy[cmd_name][0].partition(":")
@@ -33,7 +33,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing any."""
+        """Writes the list of commands. Imports none of them."""
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in self._lazy.items()])

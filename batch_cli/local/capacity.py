@@ -1,4 +1,4 @@
-"""``batch-stack local capacity``."""
+"""The ``batch-stack local capacity`` command."""
 
 from pathlib import Path
 
@@ -16,19 +16,19 @@ _PATH = "/_batch-stack/capacity"
     "--instance-type",
     "instance_types",
     multiple=True,
-    help="A type such as c7i.large, or a whole family such as c7i; may be given several times.",
+    help="An instance type such as c7i.large, or a family such as c7i. Can be repeated.",
 )
 @click.option(
     "--available/--unavailable",
     "available",
     default=None,
-    help="Whether they can be launched from now on.",
+    help="Whether EC2 can launch these types from now on.",
 )
 def capacity(data_dir: Path, instance_types: tuple[str, ...], available: bool | None) -> None:
-    """Run EC2 out of instance types, or show which are out.
+    """Make instance types unavailable, as EC2 does when it lacks capacity, or list the unavailable ones.
 
-    Jobs that need a new instance of such a type wait in RUNNABLE and say so; running instances stay. A server
-    that starts has every type.
+    Jobs that need a new instance of such a type wait in RUNNABLE with that reason. Running instances stay.
+    All types are available after a start of the server.
     """
     if bool(instance_types) != (available is not None):
         raise click.UsageError(

@@ -1,4 +1,4 @@
-"""``batch-stack local env``."""
+"""The ``batch-stack local env`` command."""
 
 import os
 import shlex
@@ -12,9 +12,9 @@ from batch_engine.local.server import client_environment
 
 @click.command()
 @data_dir_option
-@click.option("--unset", is_flag=True, help="Print what takes the variables back.")
+@click.option("--unset", is_flag=True, help="Print the commands that unset the variables.")
 def env(*, data_dir: Path, unset: bool) -> None:
-    """Print the variables that point the AWS CLI, SDKs and CDK at the local cloud.
+    """Print the variables that make the AWS CLI, SDKs and CDK use the local cloud.
 
     \b
     eval "$(batch-stack local env)"
@@ -27,7 +27,7 @@ def env(*, data_dir: Path, unset: bool) -> None:
     try:
         record = running_server(data_dir)
     except click.ClickException:
-        # For whoever evaluates this: `eval "$(...)" && cdk deploy` must not go on to the real AWS.
+        # The shell evaluates this output: `eval "$(...)" && cdk deploy` must not go on to the real AWS.
         click.echo("false")
         raise
     for name in client_environment.to_unset(os.environ):

@@ -1,4 +1,4 @@
-"""``batch-stack local``: start, find and stop a cloud on this machine."""
+"""The ``batch-stack local`` group of commands."""
 
 import click
 
@@ -6,11 +6,14 @@ from batch_cli.lazy import LazyGroup
 
 _COMMANDS = {
     "start": ("batch_cli.local.start:start", "Start it on 127.0.0.1."),
-    "stop": ("batch_cli.local.stop:stop", "Stop it; its data stays."),
+    "stop": ("batch_cli.local.stop:stop", "Stop it. Its data stays."),
     "status": ("batch_cli.local.status:status", "Show its endpoint, queues and jobs."),
-    "interrupt": ("batch_cli.local.interrupt:interrupt", "Take instances away from jobs, as EC2 Spot does."),
-    "capacity": ("batch_cli.local.capacity:capacity", "Run EC2 out of instance types."),
-    "env": ("batch_cli.local.env:env", "Print the variables that point clients at it."),
+    "interrupt": (
+        "batch_cli.local.interrupt:interrupt",
+        "Interrupt instances with their jobs, as EC2 Spot does.",
+    ),
+    "capacity": ("batch_cli.local.capacity:capacity", "Make instance types unavailable."),
+    "env": ("batch_cli.local.env:env", "Print the variables that make clients use it."),
 }
 
 

@@ -1,4 +1,4 @@
-"""``batch-stack local interrupt``."""
+"""The ``batch-stack local interrupt`` command."""
 
 from pathlib import Path
 
@@ -12,9 +12,11 @@ _PATH = "/_batch-stack/interrupt"
 
 @click.command()
 @data_dir_option
-@click.option("--job", help="Take away the instance under this job.")
-@click.option("--instance", help="Take away this instance.")
-@click.option("--compute-environment", help="Take away every instance of this compute environment with jobs.")
+@click.option("--job", help="Interrupt the instance that runs this job.")
+@click.option("--instance", help="Interrupt this instance.")
+@click.option(
+    "--compute-environment", help="Interrupt all instances of this compute environment that run jobs."
+)
 @click.option(
     "--notice",
     "notice_s",
@@ -28,8 +30,8 @@ def interrupt(
 ) -> None:
     """Interrupt running jobs as EC2 Spot does.
 
-    Each gets SIGTERM at once and is killed with its instance when the notice is over. What then happens is
-    for its retry strategy to say.
+    Each job receives SIGTERM at once, and SIGKILL when the notice ends and its instance terminates. Its retry
+    strategy decides whether it runs again.
     """
     targets = {"job": job, "instance": instance, "computeEnvironment": compute_environment}
     given = {name: value for name, value in targets.items() if value}

@@ -1,4 +1,4 @@
-"""Options that the ``local`` commands share."""
+"""Options and errors that several ``local`` commands use."""
 
 from pathlib import Path
 
@@ -11,15 +11,15 @@ data_dir_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default=DEFAULT_DATA_DIR,
     show_default=True,
-    help="Where everything is stored; one server per folder.",
+    help="The folder of the server's data. One server per folder.",
 )
 
 
 def running_server(data_dir: Path) -> ServerRecord:
-    """Find the server of a data folder.
+    """Returns the record of the server that runs on a data folder.
 
     Raises:
-        ClickException: none runs there, or it is still starting.
+        ClickException: no server runs on the folder, or it is still starting.
     """
     record = read_record(data_dir)
     if record is None:
@@ -30,7 +30,7 @@ def running_server(data_dir: Path) -> ServerRecord:
 
 
 def none_is_running(data_dir: Path) -> click.ClickException:
-    """What to say of a data folder without a server.
+    """Returns the error for a data folder without a server.
 
     Args:
         data_dir: the folder.

@@ -1,4 +1,4 @@
-"""What the ``local`` commands ask of a running server beside the AWS APIs."""
+"""Calls the server's own HTTP API, which it has beside the AWS APIs."""
 
 import json
 import urllib.error
@@ -13,19 +13,19 @@ _TIMEOUT_S = 30.0
 
 
 def post(record: ServerRecord, path: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Send one request and read its answer.
+    """Sends a request and returns the answer.
 
     Args:
         record: the server.
-        path: one of the server's own, below ``/_batch-stack``.
+        path: a path below ``/_batch-stack``.
         document: the request.
 
     Raises:
-        ClickException: the server refuses, in its own words, or does not answer.
+        ClickException: the server refuses the request (with its message), or does not answer.
     """
     body = json.dumps(document).encode()
     request = urllib.request.Request(f"{record.endpoint_url}{path}", body, method="POST")  # noqa: S310 - ours
-    # A proxy from the user's environment has no part in this.
+    # Proxies in the user's environment must not receive requests to this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=_TIMEOUT_S) as response:
@@ -33,6 +33,6 @@ def post(record: ServerRecord, path: str, document: dict[str, Any]) -> dict[str,
     except urllib.error.HTTPError as error:
         raise click.ClickException(json.load(error)["message"]) from error
     except OSError as error:
-        # A refused connection is a URLError, an answer that does not come is a TimeoutError.
+        # A refused connection raises URLError, a missing answer raises TimeoutError.
         reason = getattr(error, "reason", error)
         raise click.ClickException(f"{record.endpoint_url} does not answer: {reason}") from error

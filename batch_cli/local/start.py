@@ -1,4 +1,4 @@
-"""``batch-stack local start``."""
+"""The ``batch-stack local start`` command."""
 
 import math
 import re
@@ -41,7 +41,7 @@ def _matching(pattern: str, words: str) -> Callable[[click.Context, click.Parame
 
 
 def _a_number(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    # Not-a-number passes every comparison with a range.
+    # FloatRange accepts nan, because every comparison with nan is false.
     if value is not None and math.isnan(value):
         raise click.BadParameter("must be a number of vCPUs, got nan", context, parameter)
     return value
@@ -53,13 +53,13 @@ def _a_number(context: click.Context, parameter: click.Parameter, value: float |
     type=click.IntRange(0, 65535),
     default=4566,
     show_default=True,
-    help="Where to listen on 127.0.0.1; 0 takes a free port.",
+    help="The port on 127.0.0.1; 0 takes a free port.",
 )
 @click.option(
     "--host-vcpus",
     type=click.FloatRange(min=0, min_open=True, max=100_000),
     callback=_a_number,
-    help="How many vCPUs jobs may use at once.  [default: every core of this machine]",
+    help="The number of vCPUs that jobs may use at once.  [default: all cores of this machine]",
 )
 @data_dir_option
 @click.option(
@@ -70,31 +70,34 @@ def _a_number(context: click.Context, parameter: click.Parameter, value: float |
 @click.option(
     "--account",
     callback=_matching(r"[0-9]{12}", "12 digits"),
-    help="The AWS account id that everything belongs to.  [default: 000000000000]",
+    help="The id of the AWS account.  [default: 000000000000]",
 )
 @click.option(
     "--region",
     callback=_matching(r"[a-z]{2,3}(-[a-z]+)+-[0-9]", "a Region such as eu-west-1"),
-    help="The AWS Region that everything is in.  [default: us-east-1]",
+    help="The AWS Region.  [default: us-east-1]",
 )
 @click.option(
     "--runtime",
     type=click.Choice(["process", "container", "auto"]),
     default="process",
     show_default=True,
-    help="What jobs run as: processes of this machine, or containers; auto takes containers where it can.",
+    help="Run jobs as processes or in containers. auto uses containers if a container CLI works.",
 )
 @click.option(
     "--container-cli",
     envvar="BATCH_STACK_CONTAINER_CLI",
     show_envvar=True,
-    help="What runs containers: a name, a path, or a command line such as 'podman --root /x'.  "
+    help="The container CLI: a name, a path, or a command line such as 'podman --root /x'.  "
     "[default: the first of docker, podman, finch and nerdctl that works]",
 )
 @click.option(
     "--enforce-iam",
     is_flag=True,
-    help="Hold every request to the IAM policies of who signs it. `local env` gives an administrator's keys.",
+    help="Check requests against the IAM policies of their signer. `local env` prints administrator keys.",
+)
+@click.option(
+    "--detach", is_flag=True, help="Return as soon as the server answers. It runs on in the background."
 )
 @click.option(
     "--keep-jobs",
@@ -102,15 +105,14 @@ def _a_number(context: click.Context, parameter: click.Parameter, value: float |
     type=Duration(min_s=1, max_s=3650 * 86400),
     default="7d",
     show_default=True,
-    help="How long ended jobs are remembered, such as 30m, 12h or 7d; then they leave memory and the disk.",
+    help="How long the server keeps ended jobs, such as 30m, 12h or 7d. It then removes them from memory and disk.",
 )
-@click.option("--detach", is_flag=True, help="Return as soon as the endpoint answers; it goes on running.")
 @click.option(
     "--log-level",
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
     default="WARNING",
     show_default=True,
-    help="What the log shows.",
+    help="The lowest level of log records that are written.",
 )
 def start(
     *,
@@ -127,13 +129,13 @@ def start(
     detach: bool,
     log_level: str,
 ) -> None:
-    """Start a cloud on this machine, on 127.0.0.1.
+    """Start a cloud on 127.0.0.1.
 
     Without --detach it runs until Ctrl-C. The account and the Region of a data folder cannot change later.
     """
     if (pid := holder_pid(data_dir)) is not None:
         raise click.ClickException(
-            f"a local cloud is running on {data_dir} already (pid {pid}): "
+            f"a local cloud is already running on {data_dir} (pid {pid}): "
             "stop it with `batch-stack local stop`, or choose another --data-dir"
         )
     options = ServerOptions(
@@ -169,7 +171,7 @@ def _as_arguments(options: ServerOptions) -> list[str]:
 
 
 def _run(options: ServerOptions) -> None:
-    # Here, not at the top: whoever detaches, or reads the help, need not wait for MiniStack's import.
+    # Imported here, so that --detach and --help do not wait for the import of MiniStack.
     from batch_engine.local.ministack.front import PortInUseError  # noqa: PLC0415
     from batch_engine.local.ministack.internals import MiniStackMovedError  # noqa: PLC0415
     from batch_engine.local.server.server import RuntimeUnavailableError, run_server  # noqa: PLC0415

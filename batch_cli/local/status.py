@@ -1,4 +1,4 @@
-"""``batch-stack local status``."""
+"""The ``batch-stack local status`` command."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ _STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEED
 @click.command()
 @data_dir_option
 def status(data_dir: Path) -> None:
-    """Show the endpoint, how long it has been up, what jobs run as, the queues and their jobs by status."""
+    """Show the endpoint, the uptime, the runtime of jobs, and the queues with their jobs by status."""
     record = running_server(data_dir)
     if not record.answers():
         raise click.ClickException(
@@ -36,14 +36,14 @@ def status(data_dir: Path) -> None:
 
 
 def _client(record: ServerRecord) -> Any:
-    # A profile from the user's shell belongs to AWS, and may not even exist.
+    # The profile in the user's shell is for AWS, and it may not exist.
     session = Session(session_vars={"profile": (None, None, None, None)})
     return boto3.Session(botocore_session=session).client(
         "batch",
         endpoint_url=record.endpoint_url,
         region_name=record.region,
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - any pair will do for the local cloud
+        aws_secret_access_key="test",  # noqa: S106 - the local cloud accepts any pair
         config=Config(retries={"total_max_attempts": 1}, proxies={}),
     )
 

@@ -1,4 +1,4 @@
-"""``batch-stack local stop``."""
+"""The ``batch-stack local stop`` command."""
 
 import contextlib
 import os
@@ -22,18 +22,18 @@ _POLL_S = 0.05
     type=click.FloatRange(min=0),
     default=60.0,
     show_default=True,
-    help="Seconds to wait for its jobs and functions to end.",
+    help="Seconds to wait until its jobs and functions have ended.",
 )
 def stop(data_dir: Path, timeout_s: float) -> None:
-    """Stop the local cloud; its data stays."""
+    """Stop the local cloud. Its data stays."""
     pid = holder_pid(data_dir)
     if pid is None:
         raise none_is_running(data_dir)
     if pid == 0:
-        raise click.ClickException(f"the local cloud on {data_dir} is just starting: try again")
+        raise click.ClickException(f"the local cloud on {data_dir} is still starting: try again")
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
-    # The lock, not the process, says that it is gone: a process id may be given to another one.
+    # Waits for the lock to be released, because another process may get the same process id.
     deadline = time.monotonic() + timeout_s
     while holder_pid(data_dir) == pid:
         if time.monotonic() > deadline:

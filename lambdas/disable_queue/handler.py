@@ -15,11 +15,10 @@ logger.setLevel(logging.INFO)
 
 
 def handle(_event: Mapping[str, Any], context: Any) -> None:
-    """Look at the budget, and disable the queue and tell people if it is used up.
+    """Reads the budget. If it is used up, disables the queue and publishes a notification.
 
-    The message that woke the function is not believed: AWS Budgets may publish others to a topic than those
-    on exceeded budgets, and only in words. Whatever fails is raised: Lambda tries again, and doing all of it
-    twice does no harm.
+    The event is ignored: AWS Budgets also publishes other messages to the topic, all of them free text.
+    Errors are raised, so that Lambda invokes the function again. A second run does no harm.
     """
     name, queue, tier = os.environ["BUDGET_NAME"], os.environ["JOB_QUEUE"], os.environ["TIER"]
     account = context.invoked_function_arn.split(":")[4]

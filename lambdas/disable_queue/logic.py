@@ -1,4 +1,4 @@
-"""What a budget says, and what to tell people of it. Pure.
+"""Pure functions: reads a budget and writes the notification about it.
 
 The budget: https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_Budget.html
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Spend:
-    """What has been spent of a budget in its current period, and how much that may be."""
+    """The actual spend of a budget in its current period, and its limit."""
 
     actual: Decimal
     limit: Decimal
@@ -19,7 +19,7 @@ class Spend:
 
     @property
     def exceeded(self) -> bool:
-        """Whether the budget is used up."""
+        """True if the spend has reached the limit."""
         return self.actual >= self.limit
 
     def __str__(self) -> str:
@@ -27,37 +27,39 @@ class Spend:
 
 
 def spend_of(budget: Mapping[str, Any]) -> Spend:
-    """Read a budget as DescribeBudget returns it. Its amounts are strings.
+    """Reads a budget from DescribeBudget's response. Its amounts are strings.
 
     Args:
         budget: the member ``Budget`` of the response.
 
     Raises:
-        ValueError: it has no amounts; the message names what is missing.
+        ValueError: an amount is missing. The message names it.
     """
     try:
         limit, actual = budget["BudgetLimit"], budget["CalculatedSpend"]["ActualSpend"]
         return Spend(actual=Decimal(actual["Amount"]), limit=Decimal(limit["Amount"]), unit=limit["Unit"])
     except KeyError as error:
-        raise ValueError(f"the budget must have BudgetLimit and ActualSpend, it lacks {error}") from error
+        raise ValueError(
+            f"the budget must have BudgetLimit and ActualSpend, but {error} is missing"
+        ) from error
 
 
 def notice(tier: str, queue: str, spend: Spend) -> dict[str, str]:
-    """What people are told: the parameters ``Subject`` and ``Message`` of Publish.
+    """Returns the notification as the parameters ``Subject`` and ``Message`` of Publish.
 
     Args:
-        tier: the tier's name.
-        queue: the ARN of its queue, which has been disabled.
-        spend: what has been spent.
+        tier: the name of the tier.
+        queue: the ARN of the disabled queue.
+        spend: the spend and the limit of the budget.
     """
     return {
-        # At most 100 characters of ASCII, or SNS refuses it.
+        # SNS accepts at most 100 ASCII characters.
         "Subject": f"AWS Batch: the budget of tier {tier} is used up",
         "Message": "\n".join(
             [
                 f"The monthly budget of tier {tier} is used up: {spend}.",
-                f"Queue {queue} is DISABLED: it takes no new jobs; those that it has go on.",
-                "It stays so until somebody enables it again:",
+                f"Queue {queue} is DISABLED: it accepts no new jobs. Jobs submitted before still run.",
+                "To enable it again:",
                 f"  aws batch update-job-queue --job-queue {queue} --state ENABLED",
             ]
         ),

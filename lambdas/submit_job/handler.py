@@ -14,7 +14,7 @@ from logic import Target, batch_response, created_object, event_in, submit_job_r
 _ATTEMPTS = 3
 _CONNECT_TIMEOUT_S = 2
 _READ_TIMEOUT_S = 5
-# The longest that one SubmitJob can take: every attempt times out, and the pauses between them add up to 3 s.
+# The longest time of one SubmitJob: all attempts time out, and the pauses between them add up to 3 s.
 _LONGEST_CALL_MS = 1000 * (_ATTEMPTS * (_CONNECT_TIMEOUT_S + _READ_TIMEOUT_S) + 4)
 
 logger = logging.getLogger("submit_job")
@@ -22,10 +22,10 @@ logger.setLevel(logging.INFO)
 
 
 def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Submit a job for each record; return those that failed, which SQS then hands out again.
+    """Submits a job for each record. Returns the records that failed, so that SQS delivers them again.
 
-    A record that there is no time for is returned unbegun: were the function cut off by its timeout, the
-    whole batch would be handed out again, and jobs would be submitted twice.
+    A record is also returned if there is no time left to submit its job. If the function ran into its
+    timeout, SQS would deliver the whole batch again, and jobs would be submitted twice.
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
     target = Target(
@@ -42,7 +42,7 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     for record in event["Records"]:
         try:
             if context.get_remaining_time_in_millis() < _LONGEST_CALL_MS:
-                raise TimeoutError("no time left to submit it in this invocation")
+                raise TimeoutError("no time left in this invocation to submit the job")
             _submit(record, target)
         except Exception as error:
             failed.append(record["messageId"])
@@ -63,7 +63,7 @@ def _submit(record: Mapping[str, Any], target: Target) -> None:
 
 @cache
 def _batch() -> Any:
-    # Throttling is to be expected: an account may submit 50 jobs a second, and uploads come in bursts.
+    # Throttling is common: an account may submit 50 jobs a second, and uploads come in bursts.
     return boto3.client(
         "batch",
         config=Config(

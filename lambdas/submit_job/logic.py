@@ -1,4 +1,4 @@
-"""From a queued "Object Created" event to a SubmitJob request. Pure.
+"""Pure functions: makes a SubmitJob request from a queued "Object Created" event.
 
 The event: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 """
@@ -17,7 +17,7 @@ _DIGEST_LENGTH = 12
 
 @dataclass(frozen=True)
 class CreatedObject:
-    """The object that an event tells of. `version` is whatever tells two uploads of one key apart."""
+    """The object of an event. `version` differs between two uploads of one key."""
 
     bucket: str
     key: str
@@ -26,23 +26,23 @@ class CreatedObject:
 
     @property
     def is_folder_marker(self) -> bool:
-        """Whether it only makes a folder appear in a console, and holds nothing to work on."""
+        """True if the object only makes a console show a folder."""
         return self.key.endswith("/")
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where jobs go, and what they are told besides the object.
+    """The queue, the definition and the parameters of the jobs.
 
     Attributes:
         job_queue: name or ARN.
-        job_definition: name or ARN; without a revision the latest one runs.
-        output_bucket: where the job shall write, into the folder that the object has in its own bucket.
-        output_prefix: stands before that folder; ends in a slash, unless it is empty.
-        share_identifier: for a queue with a fair-share policy; empty for one without.
-        array_size: so many children; 0 for a job that is no array.
+        job_definition: name or ARN. Without a revision, the latest one runs.
+        output_bucket: the bucket for the results. They go to the folder that the object has in its bucket.
+        output_prefix: prefix of that folder. Empty, or ends in a slash.
+        share_identifier: the share, for a queue with a fair-share policy. Empty for other queues.
+        array_size: the number of children of an array job, or 0 for a single job.
         parameters: further parameters of the job.
-        retry_strategy: instead of the job definition's; empty for that.
+        retry_strategy: replaces the job definition's. Empty to keep that.
     """
 
     job_queue: str
@@ -56,13 +56,13 @@ class Target:
 
 
 def event_in(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The event that a record of SQS carries.
+    """Returns the event in a record of SQS.
 
     Args:
-        record: one of the "Records" with which Lambda calls a function for a queue.
+        record: an element of "Records" in the invocation.
 
     Raises:
-        ValueError: the message is no JSON object.
+        ValueError: the message is not a JSON object.
     """
     event = json.loads(record["body"])
     if not isinstance(event, dict):
@@ -71,18 +71,18 @@ def event_in(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def batch_response(failed_message_ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
-    """What tells Lambda which messages of a batch to leave in the queue; the others it deletes."""
+    """Returns the response that keeps these messages in the queue. Lambda deletes the others."""
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed_message_ids]}
 
 
 def created_object(event: Mapping[str, Any]) -> CreatedObject:
-    """Read an event.
+    """Reads an event.
 
     Args:
-        event: as EventBridge delivers it. Its keys are not URL-encoded, unlike those S3 itself sends.
+        event: as EventBridge delivers it. Keys are not URL-encoded, unlike in S3's own notifications.
 
     Raises:
-        ValueError: the event is of another kind or lacks a field; the message names it.
+        ValueError: the event has another type, or a field is missing. The message names it.
     """
     kind = event.get("detail-type")
     if kind != "Object Created":
@@ -92,20 +92,20 @@ def created_object(event: Mapping[str, Any]) -> CreatedObject:
         bucket, item = detail["bucket"]["name"], detail["object"]
         key = item["key"]
     except (KeyError, TypeError) as error:
-        raise ValueError(f"the event lacks detail.bucket.name or detail.object.key: {error!r}") from error
+        raise ValueError(f"the event has no detail.bucket.name or detail.object.key: {error!r}") from error
     version = item.get("version-id") or item.get("sequencer") or item.get("etag") or ""
     return CreatedObject(bucket=bucket, key=key, size_bytes=item.get("size"), version=version)
 
 
 def submit_job_request(item: CreatedObject, target: Target) -> dict[str, Any]:
-    """Say what to submit for an object.
+    """Returns the parameters of SubmitJob for an object.
 
     Args:
         item: the object.
-        target: what the function was configured with.
+        target: the configuration of the function.
 
     Returns:
-        The parameters of SubmitJob. The job receives `input` and `output`, both as s3:// URIs with raw keys.
+        The parameters. The job gets `input` and `output` as s3:// URIs with keys that are not URL-encoded.
     """
     folder = item.key.rpartition("/")[0]
     output = f"s3://{target.output_bucket}/{target.output_prefix}"
@@ -129,17 +129,17 @@ def submit_job_request(item: CreatedObject, target: Target) -> dict[str, Any]:
 
 
 def job_name(item: CreatedObject) -> str:
-    """A name that shows the key, and is the same whenever the same version of the same object is reported.
+    """Returns a job name made from the key. One version of an object always gives the same name.
 
-    AWS Batch allows letters, digits, hyphens and underscores, a letter or digit first, at most 128 in all.
+    AWS Batch allows at most 128 letters, digits, hyphens and underscores. The first is a letter or digit.
     """
     identity = "\0".join((item.bucket, item.key, item.version))
     digest = hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
-    # An accent is left out, not its letter: Zürich is Zurich.
+    # Letters lose their accents: Zürich becomes Zurich.
     letters = "".join(
         letter for letter in unicodedata.normalize("NFKD", item.key) if not unicodedata.combining(letter)
     )
     readable = re.sub(r"[^A-Za-z0-9_]+", "-", letters)
-    # The end of a long key tells more than its beginning.
+    # The end of a long key says more than its beginning.
     readable = readable[-(MAX_JOB_NAME_LENGTH - _DIGEST_LENGTH - 1) :].strip("-_")
     return f"{readable}-{digest}" if readable else digest

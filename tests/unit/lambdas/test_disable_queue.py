@@ -108,7 +108,7 @@ def test_a_budget_is_used_up_from_its_limit_on(logic: ModuleType, actual: str, e
 def test_a_budget_without_amounts_is_refused_by_name(logic: ModuleType, missing: str) -> None:
     budget = _budget("1")
     del budget[missing]
-    with pytest.raises(ValueError, match=f"it lacks '{missing}'"):
+    with pytest.raises(ValueError, match=f"but '{missing}' is missing"):
         logic.spend_of(budget)
 
 

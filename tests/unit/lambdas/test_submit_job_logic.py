@@ -158,11 +158,11 @@ def test_the_response_names_what_failed(logic: ModuleType) -> None:
     [
         ({"detail-type": "Object Deleted"}, "detail-type must be 'Object Created', got 'Object Deleted'"),
         ({}, "detail-type must be 'Object Created', got None"),
-        ({"detail-type": "Object Created"}, "lacks detail.bucket.name or detail.object.key: KeyError"),
-        ({"detail-type": "Object Created", "detail": None}, "lacks detail.bucket.name or detail.object.key"),
+        ({"detail-type": "Object Created"}, "has no detail.bucket.name or detail.object.key: KeyError"),
+        ({"detail-type": "Object Created", "detail": None}, "has no detail.bucket.name or detail.object.key"),
         (
             {"detail-type": "Object Created", "detail": {"bucket": {"name": "b"}, "object": {}}},
-            "lacks detail.bucket.name or detail.object.key: KeyError",
+            "has no detail.bucket.name or detail.object.key: KeyError",
         ),
     ],
 )
