@@ -1,6 +1,6 @@
-"""Pull, process, push around a plain function: what a worker of AWS Batch has to get right, done once.
+"""The worker SDK for AWS Batch: pulls the input, calls your function, pushes its output.
 
-A worker is a function and one call::
+A worker consists of a function and one call::
 
     from batch_worker import BadInputError, Task, run
 
@@ -14,22 +14,22 @@ A worker is a function and one call::
     def main() -> int:
         return run(count_words, name="word-count", version="1.0.0")
 
-`word-count --input s3://in/a.txt --output s3://out/` then writes `s3://out/a.txt/words.txt` and, last of all,
+`word-count --input s3://in/a.txt --output s3://out/` then writes `s3://out/a.txt/words.txt` and, at the end,
 the manifest `s3://out/a.txt/result.json`. Plain paths and `file:///` work in place of `s3://`. Keys and paths
-are taken as they are: nothing is URL-decoded. The part of the result's place that comes from the input is its
-base name alone, so whoever submits jobs for several folders puts the folder into `--output`.
+are used unchanged: nothing is URL-decoded. Results are filed under the base name of the input. If you submit
+jobs for several folders, put the folder into `--output`.
 
-Exit codes, and what the retry rules of a job definition should do with each:
+Exit codes, and how the retry rules of a job definition should treat them:
 
 ====  ==============  ========  ========================================================
 code  name            retry?    meaning
 ====  ==============  ========  ========================================================
 0     EX_OK           -         every result and the manifest are in place
 64    EX_USAGE        no        the command line is wrong
-65    EX_DATAERR      no        `BadInputError`: another attempt meets the same input
+65    EX_DATAERR      no        `BadInputError`: another attempt would get the same input
 66    EX_NOINPUT      no        the input does not exist
-70    EX_SOFTWARE     no        any other exception: a bug, its traceback is in the log
-73    EX_CANTCREAT    no        the output place does not exist or cannot hold the result
+70    EX_SOFTWARE     no        any other exception: a bug. The log has its traceback
+73    EX_CANTCREAT    no        the output does not exist or cannot hold the result
 75    EX_TEMPFAIL     **yes**   `TransientError`: throttling, 5xx, lost connection, disk full;
                                 or SIGTERM: a reclaimed host (a timeout or TerminateJob is never retried)
 77    EX_NOPERM       no        access denied

@@ -1,4 +1,4 @@
-"""What can go wrong with a task, each kind with the exit code that retry rules tell apart."""
+"""The errors of a task. Each has an exit code that retry rules can use."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os
 
 EX_OK = os.EX_OK
 
-# A full or failing disk belongs to the host: another host may do better.
+# A full or failing disk is a fault of the host: an attempt on another host may succeed.
 _HOST_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE})
 
 
 class WorkerError(Exception):
-    """A failure with a known cause; `exit_code` is what the process ends with (sysexits.h)."""
+    """A failure with a known cause. `exit_code` becomes the exit code of the process (sysexits.h)."""
 
     exit_code = os.EX_SOFTWARE
 
@@ -24,7 +24,7 @@ class UsageError(WorkerError):
 
 
 class BadInputError(WorkerError):
-    """The input itself is at fault, so that retrying cannot help. Exit code 65."""
+    """The input is wrong, so that a retry cannot help. Exit code 65."""
 
     exit_code = os.EX_DATAERR
 
@@ -36,30 +36,30 @@ class MissingInputError(BadInputError):
 
 
 class CannotCreateError(WorkerError):
-    """The output's place does not exist or cannot hold the result. Exit code 73."""
+    """The output does not exist or cannot hold the result. Exit code 73."""
 
     exit_code = os.EX_CANTCREAT
 
 
 class TransientError(WorkerError):
-    """Another attempt, perhaps on another host, may succeed. Exit code 75, the one that is retried."""
+    """Another attempt, perhaps on another host, may succeed. Exit code 75, which retry rules retry."""
 
     exit_code = os.EX_TEMPFAIL
 
 
 class AccessDeniedError(WorkerError):
-    """The credentials or file modes do not allow it. Exit code 77."""
+    """The credentials or file modes do not allow the access. Exit code 77."""
 
     exit_code = os.EX_NOPERM
 
 
 def is_host_error(error: OSError) -> bool:
-    """Tells whether an OSError speaks of the host's state (disk full, I/O error) and not of the task."""
+    """Returns True if an OSError is a fault of the host (disk full, I/O error) and not of the task."""
     return error.errno in _HOST_ERRNOS
 
 
 def from_os_error(error: OSError, place: str, *, writing: bool) -> WorkerError:
-    """The worker's error for a failed file operation at `place`, while reading input or writing output."""
+    """Returns the worker's error for a failed file operation at `place`."""
     message = f"{place}: {error.strerror or error}"
     if is_host_error(error):
         return TransientError(message)

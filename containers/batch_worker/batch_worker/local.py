@@ -1,4 +1,4 @@
-"""Results on a local disk: complete under their final name, or not there."""
+"""Writes results to a local disk. A file has its final name only when it is complete."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from batch_worker.location import LocalPlace
 
 
 def push(place: LocalPlace, file: Path) -> None:
-    """Copies the file to its final name in one step, over a former one, and through to the disk.
+    """Copies the file, syncs it to the disk, and then gives it its final name. Replaces an existing file.
 
-    Raises `CannotCreateError`, `AccessDeniedError` or `TransientError`. A process killed outright leaves
-    at most a hidden `.<name>.<random>.part` beside it.
+    Raises `CannotCreateError`, `AccessDeniedError` or `TransientError`. A killed process leaves at most a
+    hidden file `.<name>.<random>.part`.
     """
     target = place.path
-    # Random, so that two runs of one task (a duplicate event) never write into the same half-made file;
-    # short, so that it fits where a name of the full 255 bytes does.
+    # Random, so that two runs of one task (a duplicate event) never write to the same partial file.
+    # Short, so that it fits even if the final name has the full 255 bytes.
     part = target.with_name(f".{target.name[:32]}.{secrets.token_hex(8)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Where input is and output goes: `s3://bucket/key`, `file:///path` or a path, each taken as it is."""
+"""Locations of input and output: `s3://bucket/key`, `file:///path` or a path. Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class S3Place:
-    """An S3 object, or a prefix of objects. `key` is raw: what looks like URL encoding is part of it."""
+    """An S3 object, or a prefix of objects. `key` is never URL-decoded."""
 
     bucket: str
     key: str
@@ -24,7 +24,7 @@ class S3Place:
         return f"s3://{self.bucket}/{self.key}"
 
     def child(self, relative: str) -> S3Place:
-        """The place `relative` under this prefix, with exactly one slash between them."""
+        """Returns the location `relative` under this prefix, with exactly one slash between them."""
         prefix = self.key if not self.key or self.key.endswith("/") else f"{self.key}/"
         return S3Place(self.bucket, prefix + relative)
 
@@ -37,11 +37,11 @@ class LocalPlace:
 
     @property
     def uri(self) -> str:
-        """The absolute path after `file://`, not percent-encoded."""
+        """The location as `file://` and the absolute path, without percent-encoding."""
         return f"file://{self.path.absolute()}"
 
     def child(self, relative: str) -> LocalPlace:
-        """The place `relative` under this folder."""
+        """Returns the location `relative` under this folder."""
         return LocalPlace(self.path / relative)
 
 
@@ -51,8 +51,8 @@ Place = S3Place | LocalPlace
 def parse(text: str, option: str) -> Place:
     """Reads the value of a command-line option.
 
-    Raises `UsageError` naming the option for an empty value, an unknown scheme, an S3 URI without a bucket or
-    a file URI with a host.
+    Raises `UsageError`, which names the option, for an empty value, an unknown scheme, an S3 URI without a
+    bucket and a file URI with a host.
     """
     if not text:
         raise UsageError(f"{option} is empty; expected s3://bucket/key, file:///path or a path")
@@ -73,10 +73,10 @@ def parse(text: str, option: str) -> Place:
 
 
 def base_name(place: Place) -> str:
-    """The last part of the input's key or path, under which its results are filed.
+    """Returns the last part of the input's key or path. Results are filed under this name.
 
-    Raises `BadInputError` for a key that ends in a slash (a folder marker) or in a name that would lead out
-    of the output's folder.
+    Raises `BadInputError` for a key that ends in a slash (a folder marker) or in a name such as `..`, which
+    would lead out of the output folder.
     """
     name = place.key.rpartition("/")[2] if isinstance(place, S3Place) else place.path.name
     if name in {"", ".", ".."} or "\0" in name:

@@ -1,4 +1,4 @@
-"""Logs as JSON lines on stdout: one event, one line, from the worker and from every library alike."""
+"""Writes log records of the worker and of all libraries to stdout, as one JSON line each."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _STDOUT_FD = 1
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON; `context` (job id, attempt ...) goes into every line."""
+    """Formats a record as a line of JSON. Each line contains `context` (job id, attempt ...)."""
 
     def __init__(self, context: Mapping[str, object]) -> None:
         super().__init__()
         self._context = dict(context)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Returns the line, without its newline."""
+        """Returns the line without its newline."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -31,7 +31,7 @@ class JsonFormatter(logging.Formatter):
             **self._context,
         }
         fields = getattr(record, _FIELDS, {})
-        # A field may not hide what every line must have.
+        # Fields must not replace the keys that each line has.
         line.update({(f"field_{key}" if key in line else key): value for key, value in fields.items()})
         if record.exc_info:
             line["traceback"] = "".join(traceback.format_exception(*record.exc_info))
@@ -39,9 +39,9 @@ class JsonFormatter(logging.Formatter):
 
 
 class _StdoutHandler(logging.Handler):
-    """Writes whole lines straight to the descriptor.
+    """Writes whole lines to the file descriptor.
 
-    Buffered text streams refuse to be re-entered, and the SIGTERM handler logs too.
+    The SIGTERM handler logs too, and buffered text streams cannot be re-entered.
     """
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -54,13 +54,13 @@ class _StdoutHandler(logging.Handler):
 
 
 class Log:
-    """What a task logs with: a message and any number of named fields, `log.info("decoded", frames=12)`."""
+    """The log of a task. Takes a message and any named fields: `log.info("decoded", frames=12)`."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
 
     def debug(self, message: str, **fields: object) -> None:
-        """Logs detail, shown only with LOG_LEVEL=DEBUG."""
+        """Logs a detail that is shown only with LOG_LEVEL=DEBUG."""
         self._log(logging.DEBUG, message, fields)
 
     def info(self, message: str, **fields: object) -> None:
@@ -68,24 +68,24 @@ class Log:
         self._log(logging.INFO, message, fields)
 
     def warning(self, message: str, **fields: object) -> None:
-        """Logs something that a person may want to look at."""
+        """Logs something that a person should look at."""
         self._log(logging.WARNING, message, fields)
 
     def error(self, message: str, error: BaseException | None = None, **fields: object) -> None:
-        """Logs a failure; with `error`, its full traceback stands in the field `traceback`."""
+        """Logs a failure. The traceback of `error` goes into the field `traceback`."""
         self._log(logging.ERROR, message, fields, error)
 
     def _log(
         self, level: int, message: str, fields: Mapping[str, object], error: BaseException | None = None
     ) -> None:
-        # The message goes in as an argument: a file name with a percent sign is not a format.
+        # The message is an argument, because a file name with a percent sign must not be read as a format.
         self._logger.log(level, "%s", message, extra={_FIELDS: fields}, exc_info=error)
 
 
 def configure(name: str, context: Mapping[str, object]) -> Log:
-    """Routes all logging of the process to stdout as JSON lines and returns the worker's own log.
+    """Sends all log records of the process to stdout as JSON lines and returns the worker's log.
 
-    `context` holds the fields of every line. The environment's LOG_LEVEL sets the level (default INFO).
+    `context` has the fields of every line. The variable LOG_LEVEL sets the level (default INFO).
     """
     level = logging.getLevelNamesMapping().get(os.environ.get("LOG_LEVEL", "INFO").upper(), logging.INFO)
     handler = _StdoutHandler()

@@ -1,4 +1,4 @@
-"""Metadata of S3 objects: US-ASCII names and values, two kilobytes in all."""
+"""Metadata of S3 objects: US-ASCII names and values, at most two kilobytes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _NAME = re.compile(r"[^a-z0-9-]+")
 
 
 def encode_name(name: str) -> str:
-    """`duration_s` becomes `duration-s`: lower-case letters, digits and hyphens survive every proxy."""
+    """Returns a name of lower-case letters, digits and hyphens, which no proxy changes: `duration-s`."""
     return _NAME.sub("-", name.lower()).strip("-")
 
 
 def encode_value(value: object) -> str:
-    """Text in US-ASCII, percent-encoded as UTF-8; `urllib.parse.unquote` gives the original back."""
+    """Returns the text percent-encoded in US-ASCII. `urllib.parse.unquote` restores the original."""
     return quote(str(value), safe="/:,;=@", errors="surrogateescape")
 
 
 def object_metadata(*groups: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
-    """Merges the groups, the most important first, into what fits on an object.
+    """Merges the groups, the most important first, up to the limit of an object.
 
-    Returns the metadata and the names left out because the limit was reached; None values are skipped.
+    Returns the metadata and the names that were left out because of the limit. None values are skipped.
     """
     fits: dict[str, str] = {}
     left_out: list[str] = []

@@ -1,4 +1,4 @@
-"""Pushes a task's outputs and then, last of all, the manifest that says they are complete."""
+"""Pushes the outputs of a task and then the manifest, which shows that they are complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MANIFEST_VERSION = 1
 
 @dataclass(frozen=True)
 class Output:
-    """One pushed file, as the manifest lists it."""
+    """A pushed file, as the manifest lists it."""
 
     name: str
     uri: str
@@ -33,16 +33,16 @@ class Output:
 
 @dataclass(frozen=True)
 class Worker:
-    """Name and version of the worker, which stand on every result."""
+    """Name and version of the worker. Each result has them in its metadata."""
 
     name: str
     version: str
 
 
 def collect(output_dir: Path) -> list[str]:
-    """The relative names of all files under the folder, sorted.
+    """Returns the sorted relative names of all files in the folder.
 
-    Raises `ValueError` for a file that would take the manifest's name.
+    Raises `ValueError` for a file with the name of the manifest.
     """
     names = sorted(
         Path(folder, file).relative_to(output_dir).as_posix()
@@ -50,12 +50,12 @@ def collect(output_dir: Path) -> list[str]:
         for file in files
     )
     if MANIFEST in names:
-        raise ValueError(f"the output name {MANIFEST!r} is taken by the manifest; choose another")
+        raise ValueError(f"the output name {MANIFEST!r} is reserved for the manifest: choose another")
     return names
 
 
 class Publisher:
-    """Writes under one result prefix, on S3 or on the local disk."""
+    """Writes to one result prefix on S3 or on the local disk."""
 
     def __init__(self, place: Place, task: Task, worker: Worker, client: Callable[[], Any]) -> None:
         self._place = place
@@ -64,9 +64,9 @@ class Publisher:
         self._client = client
 
     def outputs(self) -> list[Output]:
-        """Pushes every output and returns what was pushed.
+        """Pushes all outputs and returns them as the manifest lists them.
 
-        Raises `ValueError` if a described output was never written or none was written at all.
+        Raises `ValueError` if there is no output, or if a described output was not written.
         """
         names = collect(self._task.output_dir)
         if missing := self._task.described() - set(names):

@@ -1,4 +1,4 @@
-"""Runs one task: pull, process, push, and an exit code that says how it went."""
+"""Runs a task: pulls its input, processes it, pushes its output, and returns an exit code."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from batch_worker.task import Task
 
 Process = Callable[[Task], Mapping[str, Any] | None]
 
-# The longest name that common file systems take; an S3 key may be longer.
+# Common file systems allow no longer names. An S3 key may be longer.
 _MAX_NAME_BYTES = 255
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Who runs: from the variables that AWS Batch sets, or made up for a run by hand."""
+    """The job and the attempt: from the variables that AWS Batch sets, or defaults for a run by hand."""
 
     job_id: str
     attempt: int
@@ -64,10 +64,11 @@ def run(
 ) -> int:
     """Runs `process` on the task that the command line names and returns the exit code.
 
-    `process` reads `task.input` and writes files to `task.output_dir`; a mapping it returns goes into the
-    manifest. `argv` is the command line without the program (default: the process's own). `name` is the
-    worker's (default: the program's), `version` its version (default: that of the installed package `name`).
-    Call it from the main thread, where signals arrive. The exit codes stand in the package's docstring.
+    `process` reads `task.input` and writes files to `task.output_dir`. If it returns a mapping, that goes
+    into the manifest. `argv` is the command line without the program (default: that of the process). `name`
+    is the name of the worker (default: the program's), `version` its version (default: that of the installed
+    package `name`). Call it from the main thread, which receives signals. The package's docstring lists the
+    exit codes.
     """
     worker_name = name or Path(sys.argv[0]).name
     worker = Worker(worker_name, version or _installed_version(worker_name))
@@ -96,7 +97,7 @@ def _options(program: str, argv: Sequence[str] | None) -> tuple[Place, Place]:
 
 
 class _Attempt:
-    """One run of one task, and the one place that decides its exit code."""
+    """A run of a task. It decides the exit code."""
 
     def __init__(self, process: Process, worker: Worker, job: _Job, log: logs.Log) -> None:
         self.stop = Stop(log)
@@ -109,7 +110,7 @@ class _Attempt:
         self._timings_s: dict[str, float] = {}
 
     def run(self, source: Place, output: Place) -> int:
-        """Does the work, reports what stopped it, and always takes the scratch folder away."""
+        """Runs the task, logs a failure, and always removes the scratch folder."""
         scratch: Path | None = None
         try:
             scratch = Path(tempfile.mkdtemp(prefix="batch-worker-"))
@@ -123,7 +124,7 @@ class _Attempt:
         return EX_OK
 
     def ended_by(self, error: BaseException) -> int:
-        """Logs what ended the task early and returns its exit code, which is never 0."""
+        """Logs the failure of the task and returns its exit code, which is never 0."""
         if isinstance(error, Interrupted):
             self._log.warning("job stopped", stage=self._stage, exit_code=error.exit_code)
             return error.exit_code
@@ -132,9 +133,9 @@ class _Attempt:
         elif isinstance(error, OSError) and is_host_error(error):
             exit_code = os.EX_TEMPFAIL
         else:
-            # SystemExit too: exit(0) inside the worker's function would pass for success.
+            # Also SystemExit: exit(0) in the worker's function would look like success.
             exit_code = os.EX_SOFTWARE
-        # Expected failures speak for themselves; a traceback is for a bug.
+        # A known failure needs no traceback, a bug does.
         self._log.error(
             f"job failed: {str(error) or type(error).__name__}",
             error=error if exit_code == os.EX_SOFTWARE else None,
@@ -175,7 +176,7 @@ class _Attempt:
         started_s = self._enter("process")
         metadata = self._process(task)
         self._leave(started_s, "processed")
-        # A library's callback may have swallowed what the signal raised.
+        # A callback in a library may have caught the exception that the signal raised.
         self.stop.check()
 
         started_s = self._enter("push")
@@ -204,7 +205,7 @@ class _Attempt:
 
 
 def _file_name(name: str) -> str:
-    """The input's own name in scratch, its suffix kept, cut where a file system would refuse it."""
+    """Returns the input's name, cut to the length that file systems allow. Keeps the suffix."""
     if len(os.fsencode(name)) <= _MAX_NAME_BYTES:
         return name
     suffix = Path(name).suffix if len(os.fsencode(Path(name).suffix)) <= 32 else ""

@@ -1,4 +1,4 @@
-"""The input as it was pulled, and how a local file is pulled."""
+"""The identity of the pulled input, and the pull of a local file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHUNK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Pulled:
-    """What identifies the content that was processed. A local file has neither ETag nor version."""
+    """The identity of the processed content. A local file has neither ETag nor version."""
 
     size_bytes: int
     sha256: str
@@ -23,7 +23,7 @@ class Pulled:
 
 
 def copy_local(place: LocalPlace, to: Path) -> Pulled:
-    """Copies a local file into scratch, so that a worker may change its input without harm.
+    """Copies a local file into scratch, so that a worker may change its input.
 
     Raises `MissingInputError` (also for a folder), `AccessDeniedError` or `TransientError`.
     """
@@ -41,6 +41,6 @@ def copy_local(place: LocalPlace, to: Path) -> Pulled:
 
 
 def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, in hex."""
+    """Returns the SHA-256 of a file's content in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

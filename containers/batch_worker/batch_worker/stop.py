@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: a flag, a log line, and an exception in the main thread."""
+"""Handles SIGTERM and SIGINT: sets a flag, logs a line, and raises an exception in the main thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Interrupted(BaseException):
-    """The process was told to stop. No `Exception`, so that `except Exception` does not swallow it."""
+    """A signal asked the process to stop. Not an `Exception`: `except Exception` must not catch it."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")
@@ -22,16 +22,16 @@ class Interrupted(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """75 (try again) for SIGTERM, which is the platform's; 130 for SIGINT, which is a person's.
+        """75 (try again) for SIGTERM, which the platform sends. 130 for SIGINT, which a person sends.
 
-        AWS Batch never retries what it stopped itself, by timeout or TerminateJob, so 75 costs nothing there.
-        A lost host, though, is not always reported as one: an attempt may end with nothing but its exit code.
+        AWS Batch never retries a job that it stopped itself (timeout, TerminateJob), so 75 does no harm then.
+        If a host is lost, AWS Batch does not always report that: the exit code may be the only sign.
         """
         return os.EX_TEMPFAIL if self.signum == signal.SIGTERM else 128 + self.signum
 
 
 class Stop:
-    """The process's stop flag; while `interruptible`, a signal also raises `Interrupted`, once."""
+    """The process's stop flag. In an `interruptible` block, the first signal also raises `Interrupted`."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -40,17 +40,17 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """True from the first signal on."""
+        """True after the first signal."""
         return self._signum is not None
 
     def check(self) -> None:
-        """Raises `Interrupted` if a signal has come."""
+        """Raises `Interrupted` if a signal was received."""
         if self._signum is not None:
             raise Interrupted(self._signum)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Handles the signals inside the block and restores the former handlers after it."""
+        """Handles the signals in the block and restores the former handlers after it."""
         former = {number: signal.signal(number, self._handle) for number in _SIGNALS}
         try:
             yield
@@ -60,7 +60,7 @@ class Stop:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Lets a signal raise inside the block; one that came before raises at its start."""
+        """Lets a signal raise in the block. An earlier signal raises at its start."""
         self._raises = True
         try:
             self.check()
@@ -73,6 +73,6 @@ class Stop:
             self._signum = signum
             self._log.warning(f"{signal.Signals(signum).name} received")
         if self._raises:
-            # A second signal must not break into the clean-up that the first one started.
+            # A second signal must not interrupt the clean-up after the first one.
             self._raises = False
             raise Interrupted(signum)

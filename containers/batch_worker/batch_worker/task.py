@@ -1,4 +1,4 @@
-"""What the worker's function is given."""
+"""The argument of the worker's function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULT_CONTENT_TYPE = "application/octet-stream"
 
 @dataclass(frozen=True)
 class Description:
-    """What is known of one output besides its bytes."""
+    """The content type and metadata of an output."""
 
     content_type: str
     metadata: Mapping[str, Any]
@@ -24,12 +24,12 @@ class Description:
 
 @dataclass(frozen=True)
 class Task:
-    """One input to work on.
+    """An input to process.
 
-    `input` is a private copy in scratch, `input_uri` where it came from. Every file under `output_dir` is
-    pushed to the same relative name under `output_uri` once the function has returned. `scratch_dir` is for
-    anything else; all three folders vanish with the process. `attempt` counts from 1. `array_index` is None
-    outside an array job.
+    `input` is a private copy in scratch, `input_uri` the location of the original. When the function has
+    returned, all files in `output_dir` are pushed to `output_uri` with the same relative names. `scratch_dir`
+    is for other files. All three are removed when the process ends. `attempt` counts from 1. `array_index` is
+    None if the job is not a child of an array.
     """
 
     input: Path
@@ -46,28 +46,28 @@ class Task:
 
     @property
     def stopping(self) -> bool:
-        """True once SIGTERM has come: for loops in other threads, where nothing is raised."""
+        """True after SIGTERM. For loops in other threads, in which the signal raises nothing."""
         return self._stop.requested
 
     def check_stop(self) -> None:
-        """Raises `Interrupted` once SIGTERM has come: for loops whose exceptions somebody else catches."""
+        """Raises `Interrupted` after SIGTERM. For loops in libraries that catch exceptions."""
         self._stop.check()
 
     def describe(self, name: str, *, content_type: str | None = None, **metadata: Any) -> None:
-        """Gives one output (`name`, relative to `output_dir`) a content type and metadata.
+        """Sets the content type and the metadata of an output (`name`, relative to `output_dir`).
 
-        The metadata goes into the manifest as it is, and onto the S3 object as text. Without a content type
-        the name's suffix decides. Describing a name again replaces what was said before.
+        The metadata goes into the manifest unchanged, and onto the S3 object as text. By default, the content
+        type comes from the suffix. A second call for a name replaces the first.
         """
         guessed = content_type or mimetypes.guess_type(name, strict=False)[0] or DEFAULT_CONTENT_TYPE
         self._descriptions[name] = Description(guessed, metadata)
 
     def description(self, name: str) -> Description:
-        """What was said of an output, or its defaults."""
+        """Returns the description of an output, or the defaults."""
         if name not in self._descriptions:
             self.describe(name)
         return self._descriptions[name]
 
     def described(self) -> frozenset[str]:
-        """The names that were described."""
+        """The names of all described outputs."""
         return frozenset(self._descriptions)

@@ -1,1 +1,1 @@
-"""Sample worker of batch-stack: a thumbnail and a smaller rendition of an image or a video."""
+"""The sample worker of batch-stack: makes a thumbnail and a smaller rendition of an image or a video."""

@@ -1,6 +1,6 @@
-"""Finds out whether an MP4 or QuickTime file was cut off, from the sizes its own top-level boxes state.
+"""Finds out from the sizes of its top-level boxes whether an MP4 or QuickTime file was cut off.
 
-Demuxers pass over a missing tail in silence when the index happens to be intact; the box sizes cannot lie.
+Demuxers do not report a missing end if the index of the file is complete. The sizes of the boxes show it.
 [ISO/IEC 14496-12, 4.2 Object structure]
 """
 
@@ -29,9 +29,9 @@ _TO_END_OF_FILE = 0
 
 
 def missing_bytes(path: Path) -> int:
-    """How many bytes the last top-level box lacks; 0 for a complete file and for other formats.
+    """Returns how many bytes of the last top-level box are missing. 0 for complete files and other formats.
 
-    What follows the boxes without being one (some cameras append data of their own) is not judged.
+    Data after the boxes, which some cameras append, is ignored.
     """
     file_bytes = path.stat().st_size
     offset = 0

@@ -1,4 +1,4 @@
-"""Decoded frames of a media file, with every sign of damage turned into an error."""
+"""Decodes the frames of a media file and raises an error at any sign of damage."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from av.video.stream import VideoStream
 from media_worker.errors import DamagedMediaError, UnsupportedMediaError
 from media_worker.rational import fraction
 
-# What a stream may fall short of its stated duration: containers round, encoders pad.
+# A stream may be this much shorter than its stated duration: containers round, encoders pad.
 MAX_SHORTFALL_S = 0.5
 MAX_SHORTFALL_SHARE = 0.02
-# What FFmpeg's demuxers and decoders answer to data that makes no sense to them.
+# The errors that FFmpeg's demuxers and decoders raise for damaged data.
 _DAMAGE = (
     av.error.InvalidDataError,
     av.error.ArgumentError,
@@ -34,10 +34,10 @@ _UNSUPPORTED = (av.error.PatchWelcomeError, av.error.LookupError)
 def frames(
     source: InputContainer, streams: list[VideoStream | AudioStream]
 ) -> Iterator[tuple[Stream, VideoFrame | AudioFrame]]:
-    """Yields the frames of the streams in the order in which they lie in the file.
+    """Yields the frames of the streams in the order of the file.
 
-    Raises `DamagedMediaError` at the first data that is broken and `UnsupportedMediaError` for a feature that
-    the decoder lacks. Errors of whoever consumes the frames are not touched.
+    Raises `DamagedMediaError` for damaged data and `UnsupportedMediaError` for a feature that the decoder
+    does not have. Errors of the code that uses the frames are not changed.
     """
     packets = source.demux(streams)
     while True:
@@ -53,14 +53,14 @@ def frames(
         for frame in decoded:
             if not isinstance(frame, (VideoFrame, AudioFrame)):
                 continue
-            # Decoders conceal what they cannot read and only mark the frame.
+            # Decoders hide damaged data and only mark the frame.
             if packet.is_corrupt or frame.is_corrupt:
                 raise DamagedMediaError(f"damaged {packet.stream.type} data at {frame.time} s")
             yield packet.stream, frame
 
 
 class Meter:
-    """Counts what was decoded and compares it with what the file promised."""
+    """Compares the decoded duration with the duration that the file states."""
 
     def __init__(self, source: InputContainer, video: VideoStream, audio: AudioStream | None) -> None:
         self._video = video
@@ -69,18 +69,18 @@ class Meter:
         self.video_frames = 0
         tick_s = fraction(video.time_base)
         self._video_duration_s = float(video.duration * tick_s) if video.duration and tick_s else None
-        # The container's duration is that of its longest stream: no measure for ours if there are others.
+        # The container's duration is that of its longest stream: it counts only without other streams.
         ours_only = len(source.streams) == (1 if audio is None else 2)
         self._container_duration_s = source.duration / av.time_base if source.duration and ours_only else None
 
     @property
     def duration_s(self) -> float | None:
-        """The duration that the file states for its video, in seconds."""
+        """The duration of the video that the file states, in seconds."""
         return self._video_duration_s or self._container_duration_s
 
     @property
     def video_s(self) -> float:
-        """Seconds of video decoded so far."""
+        """The seconds of video that were decoded."""
         index = self._video.index
         return self._end_s[index] - self._start_s[index] if index in self._end_s else 0.0
 
@@ -96,16 +96,16 @@ class Meter:
         self._end_s[stream.index] = max(end, self._end_s.get(stream.index, end))
 
     def reached(self, share: Fraction) -> bool:
-        """Tells whether this share of the video has been decoded; True where the duration is not known."""
+        """Returns True if this share of the video was decoded, or if the duration is not known."""
         return self.duration_s is None or self.video_s >= share * self.duration_s
 
     def check_complete(self) -> None:
-        """Raises `DamagedMediaError` if clearly less was decoded than the file states.
+        """Raises `DamagedMediaError` if much less was decoded than the file states.
 
-        Not every demuxer reports a missing tail. MPEG-TS states no duration of its own: a cut one passes.
+        Not every demuxer reports a missing end. MPEG-TS states no duration, so this does not find a cut file.
         """
         if self.video_frames == 0:
-            raise DamagedMediaError("not one frame could be decoded")
+            raise DamagedMediaError("no frame could be decoded")
         if self._video_duration_s is not None:
             stated_s, decoded_s = self._video_duration_s, self.video_s
         elif self._container_duration_s is not None:

@@ -1,4 +1,4 @@
-"""What is wrong with a media file, by whether another attempt may help."""
+"""The errors of media files: those that a retry cannot mend, and those that it may."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ class UnsupportedMediaError(BadInputError):
 
 
 class DamagedMediaError(TransientError):
-    """A media file that breaks off or holds damaged data. Exit code 75: a torn transfer looks the same."""
+    """A media file that is cut off or damaged. Exit code 75: an incomplete transfer looks the same."""

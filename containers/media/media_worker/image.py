@@ -1,4 +1,4 @@
-"""Images: a thumbnail and a WebP rendition."""
+"""Makes the thumbnail and the WebP rendition of an image."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from media_worker.errors import DamagedMediaError, UnsupportedMediaError
 
 RENDITION = "rendition.webp"
 MAX_SIDE_PX = 1280
-# A closed list: some of Pillow's other formats start outside programs (EPS) or are rarely exercised.
+# Other formats of Pillow start external programs (EPS) or are rarely used and tested.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF")
-# What Pillow's decoders raise on data that makes no sense to them.
+# The errors that Pillow's decoders raise for damaged data.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 
 
 def process(task: Task) -> dict[str, Any]:
-    """Writes both results and returns what is known of the source.
+    """Writes both results and returns the properties of the source.
 
     Raises `UnsupportedMediaError` for more pixels than Pillow's limit (a decompression bomb) and
-    `DamagedMediaError` for data that cannot be decoded to its end. An animation gives its first frame.
+    `DamagedMediaError` for data that cannot be decoded completely. Of an animation, the first frame is used.
     """
     image, source = _load(task.input)
     thumbnail.write(task, image)
@@ -35,7 +35,7 @@ def process(task: Task) -> dict[str, Any]:
         transparent = "A" in image.getbands() or "transparency" in image.info
         image = image.convert("RGBA" if transparent else "RGB")
     profile = image.info.get("icc_profile") if source["mode"] in {"RGB", "RGBA"} else None
-    # No EXIF: a rendition goes where the place and time of a photo have no business.
+    # Without EXIF: a rendition may be published, and must not show where and when a photo was taken.
     image.save(task.output_dir / RENDITION, "WEBP", quality=80, icc_profile=profile)
     task.describe(RENDITION, content_type="image/webp", width=image.width, height=image.height, codec="webp")
     return source
@@ -60,4 +60,4 @@ def _load(path: Path) -> tuple[Image.Image, dict[str, Any]]:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise UnsupportedMediaError(f"too many pixels: {error}") from error
         except _DECODE_ERRORS as error:
-            raise DamagedMediaError(f"the image cannot be decoded to its end: {error}") from error
+            raise DamagedMediaError(f"the image cannot be decoded completely: {error}") from error

@@ -1,4 +1,4 @@
-"""Tells from a file's first bytes whether it is an image, a video, or neither."""
+"""Finds out from its first bytes whether a file is an image, a video, or neither."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _QUICKTIME_BOXES = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pno
 
 
 class Kind(Enum):
-    """What to make of a file."""
+    """The kinds of media."""
 
     IMAGE = "image"
     VIDEO = "video"
 
 
 def detect(path: Path) -> Kind:
-    """The kind of the file.
+    """Returns the kind of the file.
 
-    Raises `UnsupportedMediaError` for an empty file and for one whose beginning is that of no supported
-    format. The name's suffix plays no part: it is the uploader's opinion.
+    Raises `UnsupportedMediaError` for an empty file and for one that does not begin like a supported format.
+    The suffix of the name is ignored, because it may be wrong.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)

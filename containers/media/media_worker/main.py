@@ -11,7 +11,7 @@ from media_worker.kind import Kind, detect
 
 
 def process(task: Task) -> dict[str, Any]:
-    """Makes `thumbnail.jpg` and a rendition of the task's input; returns what is known of the source."""
+    """Makes `thumbnail.jpg` and a rendition of the task's input. Returns the properties of the source."""
     kind = detect(task.input)
     task.log.info("media recognised", kind=kind.value)
     return image.process(task) if kind is Kind.IMAGE else video.process(task)

@@ -1,4 +1,4 @@
-"""Progress in the log, seldom enough that a long job's log stays readable."""
+"""Logs progress, seldom enough that the log of a long job stays readable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ INTERVAL_S = 5.0
 
 
 class Progress:
-    """Logs how far decoding has come, at most every few seconds."""
+    """Logs the progress of decoding, at most every few seconds."""
 
     def __init__(
         self, log: Log, duration_s: float | None, clock: Callable[[], float] = time.monotonic
@@ -22,7 +22,7 @@ class Progress:
         self._logged_at_s = clock()
 
     def update(self, decoded_s: float) -> None:
-        """Takes note of the seconds of video decoded so far."""
+        """Updates the decoded seconds of video, and logs them if it is time."""
         now_s = self._clock()
         if now_s - self._logged_at_s < INTERVAL_S:
             return

@@ -7,5 +7,5 @@ from typing import Any
 
 
 def fraction(value: Any) -> Fraction | None:
-    """The value as a Fraction; None where it is not known (None in PyAV 18, zero in 19)."""
+    """Returns the value as a Fraction, or None if it is not known (None in PyAV 18, zero in 19)."""
     return Fraction(value.numerator, value.denominator) if value else None

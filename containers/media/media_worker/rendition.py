@@ -23,7 +23,7 @@ MAX_AUDIO_RATE_HZ = 48_000
 AUDIO_BITS_PER_S = 128_000
 X264_OPTIONS = {"crf": "26", "preset": "veryfast"}
 DEFAULT_RATE = Fraction(25)
-# By the degrees against the clock that set the picture upright.
+# By the anticlockwise rotation in degrees that turns the picture upright.
 _ROTATIONS = {
     90: (("transpose", "cclock"),),
     180: (("hflip", None), ("vflip", None)),
@@ -32,16 +32,16 @@ _ROTATIONS = {
 
 
 def scaled(width: int, height: int, sample_aspect_ratio: Fraction | None) -> tuple[int, int]:
-    """The size with square pixels, its shorter side at most 360; even, as 4:2:0 needs; never enlarged."""
+    """Returns an even size with square pixels and a shorter side of at most 360. Never enlarges."""
     wide = width * (sample_aspect_ratio or 1)
     factor = min(Fraction(1), Fraction(MAX_SHORT_SIDE_PX) / max(1, min(wide, height)))
     return max(2, round(wide * factor / 2) * 2), max(2, round(height * factor / 2) * 2)
 
 
 class Rendition:
-    """Takes decoded frames in the order they come and writes an MP4 that plays while it loads.
+    """Encodes frames in the order of their arrival and writes an MP4 that can play before it is complete.
 
-    `rotation` is the source's display rotation in degrees against the clock, a multiple of 90.
+    `rotation` is the source's anticlockwise display rotation in degrees, a multiple of 90.
     """
 
     def __init__(self, path: Path, video: VideoStream, audio: AudioStream | None, rotation: int) -> None:
@@ -57,7 +57,7 @@ class Rendition:
         self._video.pix_fmt = "yuv420p"
         self._video.codec_context.options = X264_OPTIONS
         self._video.codec_context.thread_count = thread_count()
-        # The source's own clock: a variable frame rate stays what it was.
+        # The source's time base keeps a variable frame rate.
         self._time_base = fraction(video.time_base) or 1 / DEFAULT_RATE
         self._video.codec_context.time_base = self._time_base
         self._audio: AudioStream | None = None
@@ -78,30 +78,30 @@ class Rendition:
         self._output.close()
 
     def add_video(self, frame: VideoFrame) -> None:
-        """Encodes a frame, scaled and upright; one that does not advance in time is dropped."""
+        """Scales, rotates and encodes a frame. Drops a frame that is not later than the one before."""
         if frame.pts is None or (self._last_pts is not None and frame.pts <= self._last_pts):
             return
         self._last_pts = frame.pts
         width, height = self._size
         small = self._upright(frame.reformat(width, height, "yuv420p"))
-        # Whether a frame is a key frame is the new encoder's decision.
+        # The new encoder decides which frames are key frames.
         small.pict_type = 0
         self._frames += 1
         self._output.mux(self._video.encode(small))
 
     def add_audio(self, frame: AudioFrame) -> None:
-        """Encodes sound; it is resampled as the encoder needs."""
+        """Resamples sound for the encoder and encodes it."""
         if self._audio is not None:
             self._output.mux(self._audio.encode(frame))
 
     def finish(self) -> None:
-        """Encodes what the encoders still hold."""
+        """Flushes the encoders."""
         self._output.mux(self._video.encode(None))
         if self._audio is not None:
             self._output.mux(self._audio.encode(None))
 
     def facts(self) -> dict[str, Any]:
-        """What describes the rendition."""
+        """The properties of the rendition."""
         return {
             "width": self._video.width,
             "height": self._video.height,

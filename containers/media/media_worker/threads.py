@@ -1,4 +1,4 @@
-"""How many threads a codec may use."""
+"""The number of threads for codecs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ MAX_THREADS = 2
 
 
 def thread_count() -> int:
-    """MEDIA_WORKER_THREADS if set, else the CPUs this process may use, but no more than 2.
+    """Returns MEDIA_WORKER_THREADS if set, else the number of CPUs this process may use, at most 2.
 
-    A container sees every CPU of its host while its job has paid for a few.
+    A container sees all CPUs of its host, but its job may use only a few.
     """
     if chosen := os.environ.get("MEDIA_WORKER_THREADS"):
         return max(1, int(chosen))

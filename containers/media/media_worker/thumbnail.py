@@ -1,4 +1,4 @@
-"""The thumbnail that both kinds of media get."""
+"""Makes the thumbnail of both kinds of media."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_SIDE_PX = 320
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """The image in RGB; what is transparent becomes white."""
+    """Returns the image in RGB. Transparent pixels become white."""
     if image.mode == "RGB":
         return image
     if "A" in image.getbands() or "transparency" in image.info:
@@ -21,7 +21,7 @@ def flatten(image: Image.Image) -> Image.Image:
 
 
 def write(task: Task, image: Image.Image) -> None:
-    """Writes `thumbnail.jpg`, at most 320 pixels on its longer side and never enlarged."""
+    """Writes `thumbnail.jpg` with at most 320 pixels on its longer side. Never enlarges an image."""
     small = image.copy()
     small.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
     small = flatten(small)

@@ -1,4 +1,4 @@
-"""Videos: a thumbnail and a 360p rendition, made in one pass over the decoded frames."""
+"""Makes the thumbnail and the 360p rendition of a video, in one pass over the decoded frames."""
 
 from __future__ import annotations
 
@@ -24,27 +24,26 @@ from media_worker.rendition import RENDITION, Rendition
 from media_worker.threads import thread_count
 
 MAX_PIXELS = 64 * 1024 * 1024
-# A closed list of demuxers, and files only: a playlist would make FFmpeg open whatever it names.
+# Only these demuxers, and only files: with a playlist, FFmpeg would open any file or URL that it names.
 OPEN_OPTIONS = {"format_whitelist": "mov,matroska,avi,mpegts,mpeg,flv,asf", "protocol_whitelist": "file"}
-# Titles in a forgotten encoding must not stop a conversion; PyAV 19 always replaces and dropped the argument.
+# Titles in an unknown encoding must not stop a conversion. PyAV 19 always replaces, without this argument.
 OPEN_EXTRA: dict[str, Any] = {"metadata_errors": "replace"} if av.__version__.startswith("18.") else {}
-# The thumbnail is taken here, since the very first frame is so often black.
+# The thumbnail is taken here, because the first frame is often black.
 THUMBNAIL_AT = Fraction(1, 10)
 
 
 def process(task: Task) -> dict[str, Any]:
-    """Writes both results and returns what is known of the source.
+    """Writes both results and returns the properties of the source.
 
-    Raises `UnsupportedMediaError` for a file without a video that this worker can decode and
-    `DamagedMediaError` for one that breaks off, holds damaged data or cannot be opened although it begins
-    like a video.
+    Raises `UnsupportedMediaError` if the file has no video that this worker can decode, and
+    `DamagedMediaError` if it is cut off or damaged, or if it begins like a video but cannot be opened.
     """
     if missing_bytes := boxes.missing_bytes(task.input):
         raise DamagedMediaError(f"the file was cut off: at least {missing_bytes} bytes are missing")
     with _open(task.input) as source:
         video, _ = _select(source)
         rotation = next((f.rotation for _, f in frames(source, [video]) if isinstance(f, VideoFrame)), 0)
-    # The first frame alone tells how the camera was held; the second opening reads from the start again.
+    # Only the first frame has the rotation of the camera. The second opening reads from the start again.
     with _open(task.input) as source:
         return _convert(task, source, rotation)
 
@@ -56,11 +55,11 @@ def _open(path: Path) -> InputContainer:
     except (av.error.LookupError, av.error.ArgumentError) as error:
         raise UnsupportedMediaError(f"no demuxer for this file: {error}") from error
     except (av.error.InvalidDataError, av.error.EOFError) as error:
-        raise DamagedMediaError(f"begins like a video but cannot be opened: {error}") from error
+        raise DamagedMediaError(f"the file begins like a video but cannot be opened: {error}") from error
 
 
 def _select(source: InputContainer) -> tuple[VideoStream, AudioStream | None]:
-    # Cover art is a video stream of one picture to FFmpeg.
+    # For FFmpeg, cover art is a video stream with one picture.
     videos = [stream for stream in source.streams.video if not stream.disposition & Disposition.attached_pic]
     if not videos:
         raise UnsupportedMediaError("the file has no video stream")
@@ -96,7 +95,7 @@ def _convert(task: Task, source: InputContainer, rotation: int) -> dict[str, Any
         meter.check_complete()
         rendition.finish()
     if picture is None:
-        raise DamagedMediaError("not one frame could be decoded")
+        raise DamagedMediaError("no frame could be decoded")
     image: Image.Image = picture.to_image()  # type: ignore[no-untyped-call]
     thumbnail.write(task, image.rotate(rotation, expand=True))
     duration_s = round(meter.video_s, 3)
