@@ -105,7 +105,7 @@ def _a_number(context: click.Context, parameter: click.Parameter, value: float |
     type=Duration(min_s=1, max_s=3650 * 86400),
     default="7d",
     show_default=True,
-    help="How long the server keeps ended jobs, such as 30m, 12h or 7d. It then removes them from memory and disk.",
+    help="How long ended jobs are kept in memory and on disk, such as 30m, 12h or 7d.",
 )
 @click.option(
     "--log-level",
