@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batch_engine.local.base.image import ImageAsset
+from batch_engine.local.base.assembly_images import ImageAsset
 from batch_engine.local.runtimes.containers.arguments import ContainerLaunch
 from batch_engine.local.runtimes.containers.cli import find_cli
 from batch_engine.local.runtimes.containers.clients import Clients

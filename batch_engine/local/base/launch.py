@@ -1,15 +1,14 @@
 """What starts an attempt: from a job to its command, its environment, its mounts, limits and user."""
 
-import grp
 import os
-import pwd
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from batch_engine.core.model.jobs import Job
-from batch_engine.local.base.image import ImageConfig
+from batch_engine.local.base import process_image
+from batch_engine.local.base.dockerfile import ImageConfig
 from batch_engine.local.base.ports import ClientError, SecretSource
 
 SHARED_FOLDER = "file-systems"
@@ -58,10 +57,11 @@ def launch_message(
         "argv": command_of(job, image),
         "env": dict(environment),
         "scratch": places.scratch,
+        "cwd": (image.workdir if image else "") or places.scratch,
         "log": places.log,
         "memory_bytes": job.memory_mib * 1024 * 1024,
         "marks": MARKS,
-        "setup": _setup(job.container, places),
+        "setup": _setup(job.container, image, places),
     }
 
 
@@ -153,7 +153,7 @@ def resolve_secrets(job: Job, source: SecretSource) -> dict[str, str]:
     return variables
 
 
-def _setup(container: Mapping[str, Any], places: Places) -> dict[str, Any] | None:
+def _setup(container: Mapping[str, Any], image: ImageConfig | None, places: Places) -> dict[str, Any] | None:
     """What the attempt needs to be given before its command starts; None for a plain process."""
     folders: list[str] = []
     mounts = _mounts(container, places, folders)
@@ -161,7 +161,7 @@ def _setup(container: Mapping[str, Any], places: Places) -> dict[str, Any] | Non
         (limit["name"], int(limit["softLimit"]), int(limit["hardLimit"]))
         for limit in container.get("ulimits") or []
     ]
-    user = _user(container.get("user"))
+    user = _user(container, image, places.scratch)
     if not mounts and not limits and user is None:
         return None
     return {"mounts": mounts, "limits": limits, "user": user, "folders": folders}
@@ -221,30 +221,17 @@ def _shared_folder(shared: Path, file_system: str, root: str | None, access_poin
     return str(folder)
 
 
-def _user(given: str | None) -> tuple[int, int] | None:
-    """The ids to run under; None where this process may not choose, or nothing is asked for."""
-    if not given or os.geteuid() != 0:
+def _user(container: Mapping[str, Any], image: ImageConfig | None, scratch: str) -> tuple[int, int] | None:
+    """Return the user and group ids that the job runs under; None for those of the server.
+
+    The job's own ``user`` comes first, then the image's USER. Only root may choose other ids than its own.
+    """
+    if os.geteuid() != 0:
         return None
-    name, _, group = given.partition(":")
-    try:
-        if name.isdecimal():
-            user_id = int(name)
-            group_id = pwd.getpwuid(user_id).pw_gid if not group and _is_known(user_id) else 0
-        else:
-            entry = pwd.getpwnam(name)
-            user_id, group_id = entry.pw_uid, entry.pw_gid
-        if group:
-            group_id = int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
-    except KeyError:
+    if not (given := container.get("user")):
+        return process_image.user_of(image, scratch) if image else None
+    if (ids := process_image.ids_of(given)) is None:
         raise StartError(
             f"CannotStartContainerError: unable to find user {given}: no matching entries in passwd file"
-        ) from None
-    return user_id, group_id
-
-
-def _is_known(user_id: int) -> bool:
-    try:
-        pwd.getpwuid(user_id)
-    except KeyError:
-        return False
-    return True
+        )
+    return ids

@@ -15,7 +15,7 @@ from typing import Any
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, Event, HostLost
 from batch_engine.core.model.jobs import Job
 from batch_engine.core.model.log_destination import LogDestination, log_destination
-from batch_engine.local.base.image import ImageError
+from batch_engine.local.base.dockerfile import ImageError
 from batch_engine.local.base.launch import Places, StartError, resolve_secrets
 from batch_engine.local.base.ports import SecretSource
 from batch_engine.local.base.private_files import make_private_folder

@@ -32,7 +32,7 @@ from batch_engine.core.scheduling.retention import KEEP_ENDED_MS
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
 from batch_engine.local.api.api import BatchApi
-from batch_engine.local.base.image import AssemblyImages
+from batch_engine.local.base.assembly_images import AssemblyImages
 from batch_engine.local.base.job_environment import Surroundings, jobs_path
 from batch_engine.local.base.launch import SHARED_FOLDER, NoSecrets
 from batch_engine.local.base.ports import BatchService, CredentialSource, EventSink, LogSink, SecretSource

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batch_engine.core.model.jobs import Job
-from batch_engine.local.base.image import AssemblyImages
+from batch_engine.local.base.assembly_images import AssemblyImages
 from batch_engine.local.base.job_environment import Surroundings, container_environment
 from batch_engine.local.runtimes.containers.arguments import ContainerLaunch, container_launch
 from batch_engine.local.runtimes.containers.cli import ContainerCli, find_cli

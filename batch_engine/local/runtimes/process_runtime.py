@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from batch_engine.core.model.jobs import Job
-from batch_engine.local.base.image import AssemblyImages
+from batch_engine.local.base.assembly_images import AssemblyImages
+from batch_engine.local.base.dockerfile import ImageConfig
 from batch_engine.local.base.job_environment import Surroundings, job_environment
 from batch_engine.local.base.launch import launch_message
+from batch_engine.local.base.process_image import unusable
 from batch_engine.local.runtimes.protocol import Given
 from batch_engine.local.runtimes.runner.frames import Decoder, Message, encode
 
@@ -48,6 +50,7 @@ class ProcessRuntime:
     def __init__(self, images: AssemblyImages, around: Surroundings) -> None:
         self._images = images
         self._around = around
+        self._told: set[str] = set()
 
     def is_quick(self, job: Job) -> bool:
         """Whether the image's Dockerfile has been read already, or there is none to read."""
@@ -56,10 +59,20 @@ class ProcessRuntime:
     def prepare(self, job: Job, given: Given) -> dict[str, Any]:
         """What the runner is told; see ``Runtime``."""
         image = self._images.find(job.container["image"])
+        if image is not None:
+            self._warn_once(job, image, given)
         of_image = image.environment if image else {}
         scratch = given.places.scratch
         variables = job_environment(job, of_image, scratch, self._around, given.credentials_url)
         return launch_message(job, image, {**variables, **given.secrets}, given.places)
+
+    def _warn_once(self, job: Job, image: ImageConfig, given: Given) -> None:
+        name = job.container["image"]
+        if name in self._told:
+            return
+        self._told.add(name)
+        for text in unusable(image, job.container, given.places.scratch):
+            logger.warning("image %s: %s", name, text)
 
     def open(
         self,

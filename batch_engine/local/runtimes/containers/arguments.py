@@ -11,7 +11,7 @@ from typing import Any
 
 from batch_engine.core.model.jobs import Job
 from batch_engine.core.model.resources import Platform
-from batch_engine.local.base.image import ImageAsset
+from batch_engine.local.base.assembly_images import ImageAsset
 from batch_engine.local.base.launch import Places, StartError, missing_asset, refuse_unusable, volume_source
 
 MIN_MEMORY_MIB = 6

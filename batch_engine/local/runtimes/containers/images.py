@@ -7,7 +7,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from batch_engine.local.base.image import ImageAsset, ImageError
+from batch_engine.local.base.assembly_images import ImageAsset
+from batch_engine.local.base.dockerfile import ImageError
 from batch_engine.local.runtimes.containers.clients import Clients, Done
 
 logger = logging.getLogger(__name__)

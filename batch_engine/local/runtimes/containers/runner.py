@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from batch_engine.local.base.image import ImageError
+from batch_engine.local.base.dockerfile import ImageError
 from batch_engine.local.base.launch import StartError
 from batch_engine.local.runtimes.containers.clients import Clients, ClosedError
 from batch_engine.local.runtimes.containers.container import Container

@@ -127,7 +127,7 @@ class Runner:
         key, scratch = launch["key"], launch["scratch"]
         try:
             self.spares.provide(scratch, launch["log"])
-            pid = spawn(launch["argv"], launch["env"], scratch, launch["log"], launch["setup"])
+            pid = spawn(launch)
         except (SpawnError, OSError, ValueError) as error:
             text = str(error) if isinstance(error, SpawnError) else f"CannotStartContainerError: {error}"
             shutil.rmtree(scratch, ignore_errors=True)

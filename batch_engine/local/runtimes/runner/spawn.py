@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from batch_engine.local.runtimes.runner import isolation
@@ -21,39 +21,31 @@ class SpawnError(Exception):
     """The command could not be started; the text says why, in the form of an ECS ``reason``."""
 
 
-def spawn(
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    folder: str,
-    log_path: str,
-    setup: Mapping[str, Any] | None,
-) -> int:
+def spawn(launch: Mapping[str, Any]) -> int:
     """Start a command as the leader of its own session, its output in a file.
 
     Args:
-        argv: the command.
-        environment: all of its environment; its PATH is where the command is looked for.
-        folder: its working directory.
-        log_path: takes what it prints.
-        setup: what ``isolation.enter`` has to do first; None for nothing.
+        launch: the message of `launch_message`. The PATH in ``env`` is searched for the command; ``setup``
+            goes to ``isolation.enter``.
 
     Raises:
-        SpawnError: it could not be started.
+        SpawnError: the command could not be started.
     """
-    if setup is not None:
-        return _spawn_set_up(argv, environment, folder, log_path, setup)
-    os.chdir(folder)
-    program = find_program(argv[0], environment, folder)
+    if launch["setup"] is not None:
+        return _spawn_set_up(launch)
+    argv = launch["argv"]
     opened = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+        (os.POSIX_SPAWN_OPEN, 1, launch["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
+    os.chdir(launch["scratch"])
     try:
+        _enter_workdir(launch)
         return os.posix_spawn(
-            program,
+            find_program(argv[0], launch["env"]),
             list(argv),
-            environment,
+            launch["env"],
             file_actions=opened,
             setsid=True,
             setsigdef=_DEFAULT_SIGNALS,
@@ -65,16 +57,29 @@ def spawn(
         os.chdir("/")
 
 
-def find_program(name: str, environment: Mapping[str, str], folder: str) -> str:
-    """Where a command stands: as it is named, or in the job's own PATH.
+def _enter_workdir(launch: Mapping[str, Any]) -> None:
+    """Go from the attempt's own folder to the image's WORKDIR, if this machine or a mount has it."""
+    if launch["cwd"] == launch["scratch"]:
+        return
+    try:
+        os.chdir(launch["cwd"])
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        reason = f'CannotStartContainerError: chdir to "{launch["cwd"]}": {error.strerror}'
+        raise SpawnError(reason[:255]) from error
+
+
+def find_program(name: str, environment: Mapping[str, str]) -> str:
+    """Return the path of a command: the name itself if it is a path, else the first one on the job's PATH.
 
     Raises:
-        SpawnError: nowhere.
+        SpawnError: no folder of the PATH has it.
     """
     if "/" in name:
         return name
-    for place in environment.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(folder, place, name)
+    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder, name)
         if os.access(path, os.X_OK) and not os.path.isdir(path):
             return path
     raise SpawnError(f'CannotStartContainerError: exec: "{name}": executable file not found in $PATH'[:255])
@@ -88,19 +93,13 @@ def _reason(name: str, error: OSError) -> str:
     return f"CannotStartContainerError: {detail}"[:255]
 
 
-def _spawn_set_up(
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    folder: str,
-    log_path: str,
-    setup: Mapping[str, Any],
-) -> int:
-    """The long way round: a copy of this process changes itself, then becomes the command."""
+def _spawn_set_up(launch: Mapping[str, Any]) -> int:
+    """Start a command that needs a setup: a copy of this process changes itself, then becomes the command."""
     isolation.load()
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(argv, environment, folder, log_path, setup, write_end)
+        _become(launch, write_end)
     os.close(write_end)
     with os.fdopen(read_end, "rb") as pipe:
         problem = pipe.read().decode(errors="replace")  # its end comes with the exec
@@ -110,26 +109,21 @@ def _spawn_set_up(
     return pid
 
 
-def _become(  # noqa: PLR0917 - one call
-    argv: Sequence[str],
-    environment: Mapping[str, str],
-    folder: str,
-    log_path: str,
-    setup: Mapping[str, Any],
-    problems: int,
-) -> None:
+def _become(launch: Mapping[str, Any], problems: int) -> None:
+    argv = launch["argv"]
     try:
         os.setsid()
         for number in _DEFAULT_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        log = os.open(launch["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (log, 1), (log, 2)):
             os.dup2(source, target)
-        isolation.enter(setup, folder)
-        program = find_program(argv[0], environment, folder)
+        isolation.enter(launch["setup"], launch["scratch"])
+        _enter_workdir(launch)
+        program = find_program(argv[0], launch["env"])
         try:
-            os.execve(program, list(argv), dict(environment))  # noqa: S606 - the job's own command
+            os.execve(program, list(argv), dict(launch["env"]))  # noqa: S606 - the job's own command
         except OSError as error:
             raise SpawnError(_reason(argv[0], error)) from error
     except (SpawnError, isolation.IsolationError) as error:

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from batch_engine.local.base.image import ImageConfig
+from batch_engine.local.base import process_image
+from batch_engine.local.base.dockerfile import ImageConfig
 from batch_engine.local.base.launch import NoSecrets, Places, StartError, launch_message, resolve_secrets
 from batch_engine.local.base.ports import ClientError
 from batch_engine.local.runtimes.protocol import RuntimeUnavailableError
@@ -161,6 +162,22 @@ def test_runtime_that_does_not_exist_is_refused(tmp_path):
         RuntimeUnavailableError, match="runtime must be one of process, container, auto, got vm"
     ):
         build_bare_engine(tmp_path, "http://127.0.0.1:1", runtime="vm")
+
+
+def test_the_working_directory_is_the_images(tmp_path):
+    assert message(tmp_path, ImageConfig(workdir="/srv"))["cwd"] == "/srv"
+    for image in (None, ImageConfig()):
+        assert message(tmp_path, image)["cwd"] == str(tmp_path / "job-2")
+
+
+@root_only
+def test_the_images_user_counts_where_the_job_gives_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(process_image, "_closed_to", lambda ids, folder: None)
+    image = ImageConfig(user="7:8")
+    assert message(tmp_path, image)["setup"]["user"] == (7, 8)
+    assert message(tmp_path, image, user="12345")["setup"]["user"] == (12345, 0)
+    assert message(tmp_path, ImageConfig(user="root"))["setup"] is None
+    assert message(tmp_path, ImageConfig(user="no-such-user"))["setup"] is None
 
 
 def test_asset_that_the_assembly_does_not_hold_names_the_option(tmp_path):

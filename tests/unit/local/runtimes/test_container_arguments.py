@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from batch_engine.core.model.resources import Platform
-from batch_engine.local.base.image import ImageAsset
+from batch_engine.local.base.assembly_images import ImageAsset
 from batch_engine.local.base.launch import Places, StartError
 from batch_engine.local.runtimes.containers import arguments
 from batch_engine.local.runtimes.containers.arguments import container_launch

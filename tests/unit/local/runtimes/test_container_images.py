@@ -2,7 +2,8 @@
 
 import pytest
 
-from batch_engine.local.base.image import AssemblyImages, ImageAsset, ImageError
+from batch_engine.local.base.assembly_images import AssemblyImages, ImageAsset
+from batch_engine.local.base.dockerfile import ImageError
 from batch_engine.local.runtimes.containers.images import build_arguments
 
 

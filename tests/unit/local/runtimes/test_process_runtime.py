@@ -6,12 +6,16 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from batch_engine.local.base.launch import MARKS
-from batch_engine.local.runtimes.process_runtime import RunnerProcess
+from batch_engine.local.base.dockerfile import ImageConfig
+from batch_engine.local.base.job_environment import Surroundings
+from batch_engine.local.base.launch import MARKS, Places
+from batch_engine.local.runtimes.process_runtime import ProcessRuntime, RunnerProcess
+from batch_engine.local.runtimes.protocol import Given
 from tests.support import wait_for
 
 DEADLINE_S = 30
@@ -46,7 +50,7 @@ class Bench:
             self.reports += messages
             self.changed.notify_all()
 
-    def start(self, name, argv, memory_bytes=FAR_MORE, environment=None, **setup):
+    def start(self, name, argv, memory_bytes=FAR_MORE, environment=None, cwd=None, **setup):
         defaults = {"mounts": [], "limits": [], "user": None, "folders": []}
         launch = {
             "key": (name, 1),
@@ -54,6 +58,7 @@ class Bench:
             "env": {"PATH": os.environ["PATH"], "AWS_BATCH_JOB_ID": name, "AWS_BATCH_JOB_ATTEMPT": "1"}
             | (environment or {}),
             "scratch": str(self.folder / name),
+            "cwd": cwd or str(self.folder / name),
             "log": str(self.folder / f"{name}.log"),
             "memory_bytes": memory_bytes,
             "marks": MARKS,
@@ -284,3 +289,66 @@ def test_a_launch_that_the_system_cannot_take_costs_no_other_attempt_its_life(be
     assert bench.report("failed", "bad")[2] == "CannotStartContainerError: embedded null byte"
     bench.runner.send([("stop", ("other", 1), 0.1)])
     assert bench.ended("other") == (143, False)
+
+
+@pytest.mark.parametrize("setup", [{}, {"limits": [("nofile", 64, 64)]}], ids=["plain", "set up"])
+def test_a_job_starts_in_its_working_directory(bench, tmp_path, setup):
+    there = tmp_path / "workdir"
+    there.mkdir()
+    (there / "tool").write_text("#!/bin/sh\npwd\n")
+    (there / "tool").chmod(0o755)
+    bench.start("there", ["./tool"], cwd=str(there), **setup)
+    bench.start("absent", shell("pwd"), cwd=str(tmp_path / "nowhere"), **setup)
+    bench.start("a file", shell("pwd"), cwd=str(there / "tool"), **setup)
+    assert [bench.ended(name) for name in ("there", "absent", "a file")] == [(0, False)] * 3
+    assert bench.printed("there") == [str(there)]
+    assert bench.printed("absent") == [str(bench.folder / "absent")]
+    assert bench.printed("a file") == [str(bench.folder / "a file")]
+
+
+@needs_mounts
+def test_a_working_directory_may_be_a_mount(bench, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "given").write_text("hello\n")
+    target = "/mnt/batch-stack-workdir"
+    bench.start("mounted", shell("pwd; cat given"), cwd=target, mounts=[(str(source), target, False, False)])
+    assert bench.ended("mounted") == (0, False)
+    assert bench.printed("mounted") == [target, "hello"]
+
+
+@root_only
+def test_a_working_directory_that_its_user_may_not_enter_is_named(bench, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    bench.start("refused", shell("pwd"), cwd=str(closed), user=(65534, 65534))
+    _, _, reason = bench.report("failed", "refused")
+    assert reason == f'CannotStartContainerError: chdir to "{closed}": Permission denied'
+
+
+class Images:
+    def find(self, image):
+        return ImageConfig(environment={"FROM_IMAGE": "1"}, workdir="/no/such/folder")
+
+
+def test_a_setting_that_a_process_cannot_have_is_logged_once_an_image(tmp_path, caplog):
+    runtime = ProcessRuntime(Images(), Surroundings("http://127.0.0.1:1", "eu-west-1", "/bin"))
+    attempt = SimpleNamespace(number=1, compute_environment="ce", main_private_ipv4=None)
+    container = {"image": "i", "command": ["run"], "environment": []}
+    job = SimpleNamespace(
+        id="j",
+        attempt=attempt,
+        memory_mib=3,
+        container=container,
+        queue="q",
+        platform="EC2",
+        array_index=None,
+        node_index=None,
+    )
+    given = Given(Places(str(tmp_path / "j-1"), str(tmp_path / "j-1.log"), tmp_path), {}, None)
+    for _ in range(2):
+        launch = runtime.prepare(job, given)
+        assert (launch["cwd"], launch["env"]["FROM_IMAGE"]) == ("/no/such/folder", "1")
+    assert caplog.messages == [
+        "image i: WORKDIR /no/such/folder is not a folder of this machine: jobs start in their own folder"
+    ]

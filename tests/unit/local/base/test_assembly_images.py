@@ -1,58 +1,11 @@
-"""What an image would run, from its Dockerfile and the cloud assembly."""
+"""Images among the container assets of a cloud assembly."""
 
 import json
 
 import pytest
 
-from batch_engine.local.base.image import AssemblyImages, ImageConfig, ImageError, read_dockerfile
-
-
-def config(tmp_path, text):
-    path = tmp_path / "Dockerfile"
-    path.write_text(text)
-    return read_dockerfile(path)
-
-
-def test_exec_form_env_and_arguments(tmp_path):
-    text = """# comment
-ARG VERSION=3.13
-FROM python:${VERSION}-slim
-ARG LEVEL=info
-ENV LOG=$LEVEL MODE="a b" \\
-    EMPTY=${NOTHING:-fallback}
-ENV OLD form of it
-RUN echo hello
-ENTRYPOINT ["worker", "--flag"]
-CMD ["--help"]
-"""
-    assert config(tmp_path, text) == ImageConfig(
-        ("worker", "--flag"),
-        ("--help",),
-        {"LOG": "info", "MODE": "a b", "EMPTY": "fallback", "OLD": "form of it"},
-    )
-
-
-def test_last_stage_counts_and_inherits(tmp_path):
-    text = """FROM a AS base
-ENV A=1
-ENTRYPOINT ["base"]
-FROM scratch AS builder
-ENTRYPOINT ["builder"]
-FROM --platform=linux/amd64 base AS final
-CMD serve --port 1
-"""
-    assert config(tmp_path, text) == ImageConfig(("base",), ("/bin/sh", "-c", "serve --port 1"), {"A": "1"})
-
-
-def test_entrypoint_forgets_the_inherited_command(tmp_path):
-    assert config(tmp_path, 'FROM a\nCMD ["x"]\nENTRYPOINT ["y"]\n').command == ()
-
-
-def test_unreadable_dockerfiles(tmp_path):
-    with pytest.raises(ImageError, match=r"CannotPullContainerError: .*No such file"):
-        read_dockerfile(tmp_path / "absent")
-    with pytest.raises(ImageError, match="not a JSON array"):
-        config(tmp_path, 'FROM a\nENTRYPOINT ["y"\n')
+from batch_engine.local.base.assembly_images import AssemblyImages
+from batch_engine.local.base.dockerfile import ImageConfig
 
 
 def assembly(tmp_path, tag="abc"):
