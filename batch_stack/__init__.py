@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aws_cdk import App
 
     from batch_stack.common.job_access import JobResources
+    from batch_stack.common.retention import DataPolicy
     from batch_stack.compute.base import ComputeEnvironment
     from batch_stack.compute.ec2 import Ec2ComputeEnvironment
     from batch_stack.compute.external import ExistingComputeEnvironment, UnmanagedComputeEnvironment
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from batch_stack.compute.managed_instances import ManagedInstancesComputeEnvironment
     from batch_stack.data.buckets import Storage
     from batch_stack.data.database import ResultsDatabase
+    from batch_stack.data.event_bus import EventBus
     from batch_stack.data.file_system import SharedFiles
     from batch_stack.data.job_table import JobTable
-    from batch_stack.data.messaging import EventBus, WorkQueue
+    from batch_stack.data.work_queue import WorkQueue
     from batch_stack.jobs.consumable_resource import ConsumableResource
     from batch_stack.jobs.container_job import ContainerJob
     from batch_stack.lock.check import check_against_lock
@@ -51,6 +53,7 @@ __all__ = [
     "ComputeEnvironment",
     "ConsumableResource",
     "ContainerJob",
+    "DataPolicy",
     "Ec2ComputeEnvironment",
     "EventBus",
     "ExistingComputeEnvironment",
@@ -85,8 +88,9 @@ _HOME_OF = {
     "ComputeEnvironment": "batch_stack.compute.base",
     "ConsumableResource": "batch_stack.jobs.consumable_resource",
     "ContainerJob": "batch_stack.jobs.container_job",
+    "DataPolicy": "batch_stack.common.retention",
     "Ec2ComputeEnvironment": "batch_stack.compute.ec2",
-    "EventBus": "batch_stack.data.messaging",
+    "EventBus": "batch_stack.data.event_bus",
     "ExistingComputeEnvironment": "batch_stack.compute.external",
     "FargateComputeEnvironment": "batch_stack.compute.fargate",
     "FlowLog": "batch_stack.network.flow_log",
@@ -107,7 +111,7 @@ _HOME_OF = {
     "TierBudget": "batch_stack.queues.budget",
     "UnmanagedComputeEnvironment": "batch_stack.compute.external",
     "VpcEndpoints": "batch_stack.network.vpc_endpoints",
-    "WorkQueue": "batch_stack.data.messaging",
+    "WorkQueue": "batch_stack.data.work_queue",
     "check_against_lock": "batch_stack.lock.check",
     "load_settings": "batch_stack.settings.file",
 }

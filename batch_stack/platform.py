@@ -1,8 +1,9 @@
-"""The batch platform: settings become constructs. Wiring only."""
+"""The batch platform: creates constructs from settings and connects them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -10,31 +11,31 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from batch_stack.common.grantees import warn_if_not_granted
-from batch_stack.common.iam import grant_read_jobs, grant_stop_jobs
+from batch_stack.common.iam import grant_read_jobs, grant_stop_jobs, warn_if_not_granted
 from batch_stack.common.job_access import JobResources
-from batch_stack.common.platform_key import platform_key
+from batch_stack.common.kms import platform_key
+from batch_stack.common.retention import DataPolicy, removal_policy
 from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.compute.factory import compute_environment
-from batch_stack.data.buckets import Storage, removal_policy
+from batch_stack.data.buckets import Storage, bucket_names
 from batch_stack.data.services import DataServices, data_services
 from batch_stack.jobs.consumable_resource import ConsumableResource
 from batch_stack.jobs.container_job import ContainerJob
 from batch_stack.jobs.image import check_folders
 from batch_stack.monitoring.notification import Notification
 from batch_stack.network.network import Network
-from batch_stack.preflight.given import given_network
 from batch_stack.queues.priority_tier import PriorityTier
-from batch_stack.settings.additions import with_job, with_schedule, with_trigger
+from batch_stack.settings.additions import with_buckets, with_job, with_schedule, with_trigger
 from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.root import Settings
 from batch_stack.settings.schedules import ScheduleSettings
-from batch_stack.settings.submitters import tiers_for
+from batch_stack.settings.submitters import SubmitterSettings, tiers_for
 from batch_stack.settings.triggers import TriggerSettings
 from batch_stack.submission.object_trigger import ObjectTrigger
 from batch_stack.submission.submitter import Submitter
@@ -49,14 +50,15 @@ if TYPE_CHECKING:
 class BatchPlatform(Construct):
     """A batch platform: compute environments, tiers, jobs, buckets, triggers, schedules and notifications.
 
-    It goes into any stack, beside that stack's own resources; `BatchStack` is a stack with nothing else.
+    It can be part of any stack; `BatchStack` is a stack with nothing else.
 
     Attributes:
-        settings: what it was made from.
+        settings: the settings from which it was created, with the names of existing buckets and everything
+            that was added.
         network: where jobs run.
         compute: the compute environments by their names in the settings.
         tiers: the priority tiers by their names in the settings: ``platform.tiers["critical"]``.
-        key: the KMS key, its own or an existing one, which encrypts its data; None unless asked for.
+        key: the KMS key that encrypts its data, a new or an existing one; None unless asked for.
         storage: the buckets.
         file_system: the file system that jobs share; None unless the settings ask for one.
         job_table: the DynamoDB table of jobs; None likewise.
@@ -64,12 +66,12 @@ class BatchPlatform(Construct):
         event_bus: the EventBridge bus; None likewise.
         work_queue: the SQS queue of work; None likewise.
         budgets: the budgets of tiers that have one, by the tiers' names.
-        consumable_resources: what jobs share and there is only so much of, by their names in the settings.
+        consumable_resources: limited resources that jobs share, by their names in the settings.
         jobs: the job definitions by their names in the settings, and those of `add_job`.
-        triggers: what submits jobs, by their names in the settings, and those of `add_trigger`.
-        schedules: jobs by the clock, by their names in the settings, and those of `add_schedule`.
-        submitters: who else may submit jobs, by their names in the settings.
-        notification: the topic, which hears of what tiers, triggers and schedules watch.
+        triggers: the triggers by their names in the settings, and those of `add_trigger`.
+        schedules: the schedules by their names in the settings, and those of `add_schedule`.
+        submitters: the policies of other submitters by their names in the settings.
+        notification: the topic for messages about tiers, triggers and schedules.
     """
 
     def __init__(
@@ -82,58 +84,62 @@ class BatchPlatform(Construct):
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
         key: kms.IKey | None = None,
+        input_bucket: s3.IBucket | None = None,
+        output_bucket: s3.IBucket | None = None,
+        topic: sns.ITopic | None = None,
     ) -> None:
-        """Create the whole platform.
+        """Creates the whole platform.
 
         Args:
             scope: a stack, or a construct in one.
             construct_id: this construct's id within it.
             settings: what to provision.
-            containers_dir: holds a folder with a Dockerfile for each job whose image is built here; only
-                such jobs need it.
-            vpc: an existing VPC; by default one is made, or named, as the settings say. With one the settings
-                have no `network`.
-            subnets: where jobs run in an existing VPC; by default its private subnets with egress, else its
+            containers_dir: a folder that contains a folder with a Dockerfile for each job whose image is
+                built here; only such jobs need it.
+            vpc: an existing VPC; by default one is created, or found by its id, as the settings say. The
+                settings must have no `network` then.
+            subnets: the subnets for jobs in `vpc`; by default its private subnets with egress, else its
                 public ones.
-            key: an existing KMS key for all data, whose policy is amended where it can be; by default one is
-                made, or named, as the settings say.
+            key: an existing KMS key for all data, whose policy is changed if CDK can change it; by default
+                one is created, or found by its ARN, as the settings say.
+            input_bucket: an existing bucket for input; by default one is created, or found by its name, as
+                the settings say. It must send its events to Amazon EventBridge, of which a warning reminds.
+                Jobs may use the key of an imported bucket only if it is imported with `encryption_key`.
+            output_bucket: an existing bucket for output, likewise, but without events.
+            topic: an existing SNS topic for messages; by default one is created, or found by its ARN, as the
+                settings say.
 
         Raises:
-            SettingsError: a check before deployment found what cannot work, or a job's folder has no
-                Dockerfile, or there is no containers_dir for it, or there are two networks or two keys.
+            SettingsError: a check before deployment found something that cannot work; or a job's folder has
+                no Dockerfile, or there is no containers_dir for it; or there are two networks, keys, topics
+                or buckets for one purpose.
             ValueError: the VPC has no such subnet.
         """
         super().__init__(scope, construct_id)
-        if vpc is not None and "network" in settings.model_fields_set:
-            raise SettingsError(
-                "network must not be given together with vpc, beside which it would do nothing, got mode "
-                f"{settings.network.mode!r} at {self.node.path}: leave it out of the settings, or leave out "
-                "vpc"
-            )
-        self.settings = settings
+        self._refuse_two_networks(settings, vpc)
         self._containers_dir = containers_dir
-        self._key = platform_key(self, settings, key)
-        self.key = self._key if key is not None or settings.storage.has_key else None
-        self.network = Network(
-            self,
-            "Network",
-            settings=settings.network,
-            vpc=vpc,
-            subnets=subnets,
-            keeps_data=settings.storage.file_system is not None or settings.results.database is not None,
-            log_retention_days=settings.log_retention_days,
+        tier_key = platform_key(self, settings, key)
+        self.key = tier_key if key is not None or settings.storage.has_key else None
+        self._data_policy = DataPolicy(
             removal_policy=removal_policy(settings.storage),
+            log_retention_days=settings.log_retention_days,
             key=self.key,
         )
+        storage = with_buckets(settings.storage, **bucket_names(input_bucket, output_bucket))
+        self.settings = settings.model_copy(update={"storage": storage})
+        self.network = self._network(vpc, subnets)
         self._checks = Checks(self)
         if vpc is not None:
-            self._checks.given = given_network(self.network)
-        self._checks.run(settings)
+            self._checks.given = self.network.given()
+        self._checks.run(self.settings)
         check_folders(settings.jobs, containers_dir)
         warn_of_stack_tags(self)
         self.compute: Mapping[str, ComputeEnvironment] = MappingProxyType(self._compute())
-        self.notification = self._notification()
-        self.tiers: Mapping[str, PriorityTier] = MappingProxyType(self._tiers())
+        self.notification = self._notification(topic)
+        # A tier may need a key although the rest of the platform has none: see `platform_key`.
+        self.tiers: Mapping[str, PriorityTier] = MappingProxyType(
+            self._tiers(replace(self._data_policy, key=tier_key))
+        )
         self.budgets: Mapping[str, TierBudget] = MappingProxyType(
             {name: tier.budget for name, tier in self.tiers.items() if tier.budget is not None}
         )
@@ -141,13 +147,19 @@ class BatchPlatform(Construct):
             self,
             "Storage",
             settings=settings.storage,
-            key=self.key,
-            log_retention_days=settings.log_retention_days,
+            input_bucket=input_bucket,
+            output_bucket=output_bucket,
+            data_policy=self._data_policy,
         )
         data = self._data_services()
         self.file_system, self.job_table, self.database = data.file_system, data.job_table, data.database
         self.event_bus, self.work_queue = data.event_bus, data.work_queue
         self._services = {**self.storage.for_jobs(), **data.for_jobs()}
+        self._create_jobs()
+
+    def _create_jobs(self) -> None:
+        """Creates the jobs, and what submits them."""
+        settings = self.settings
         self.consumable_resources: Mapping[str, ConsumableResource] = MappingProxyType(self._consumables())
         self._jobs = {name: self._job(name, job) for name, job in settings.jobs.items()}
         self.jobs: Mapping[str, ContainerJob] = MappingProxyType(self._jobs)
@@ -165,16 +177,18 @@ class BatchPlatform(Construct):
         containers_dir: Path | None = None,
         resources: Sequence[JobResources] = (),
     ) -> ContainerJob:
-        """Add a job definition to the platform, as if the settings had it under `jobs`.
+        """Adds a job definition to the platform, as if the settings had it under `jobs`.
 
         Args:
-            name: its name, which no other job has.
+            name: the job's name, which no other job has.
             settings: the job.
-            containers_dir: holds the folder with its Dockerfile; by default where the platform's own are.
-            resources: what it may use besides the platform's services, which `uses` of its settings names.
+            containers_dir: a folder that contains the folder with its Dockerfile; by default that of the
+                platform.
+            resources: the resources that it may use besides the platform's services in `uses` of its
+                settings.
 
         Returns:
-            The job; it is in `jobs`, too.
+            The job, which `jobs` contains, too.
 
         Raises:
             SettingsError: no tier can run it, it does not fit the rest of the settings, or its folder has no
@@ -186,19 +200,19 @@ class BatchPlatform(Construct):
         self.settings = whole
         self._jobs[name] = self._job(name, settings, containers_dir, resources)
         for who, submitter in self.submitters.items():
-            self._allow(who, submitter, name)
-        self._has_grown()
+            self._add_to_submitter(who, submitter, name)
+        self._on_added()
         return self._jobs[name]
 
     def add_trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
-        """Add a trigger to the platform, as if the settings had it under `triggers`.
+        """Adds a trigger to the platform, as if the settings had it under `triggers`.
 
         Args:
-            name: its name, which no other trigger has.
-            settings: which objects become which jobs, of the settings or of `add_job`.
+            name: the trigger's name, which no other trigger has.
+            settings: which objects become which jobs: jobs of the settings or of `add_job`.
 
         Returns:
-            The trigger; it is in `triggers`, too.
+            The trigger, which `triggers` contains, too.
 
         Raises:
             SettingsError: the job or the tier does not exist, or one does not fit the other.
@@ -207,18 +221,18 @@ class BatchPlatform(Construct):
         self._checks.run(whole)
         self.settings = whole
         self._triggers[name] = self._trigger(name, settings)
-        self._has_grown()
+        self._on_added()
         return self._triggers[name]
 
     def add_schedule(self, name: str, settings: ScheduleSettings) -> JobSchedule:
-        """Add a schedule to the platform, as if the settings had it under `schedules`.
+        """Adds a schedule to the platform, as if the settings had it under `schedules`.
 
         Args:
-            name: its name, which no other schedule has.
-            settings: when which job is submitted, one of the settings or of `add_job`.
+            name: the schedule's name, which no other schedule has.
+            settings: when which job is submitted: a job of the settings or of `add_job`.
 
         Returns:
-            The schedule; it is in `schedules`, too.
+            The schedule, which `schedules` contains, too.
 
         Raises:
             SettingsError: the job or the tier does not exist, or one does not fit the other.
@@ -229,33 +243,62 @@ class BatchPlatform(Construct):
         self._schedules[name] = self._schedule(name, settings)
         return self._schedules[name]
 
-    def _has_grown(self) -> None:
-        """Whatever a subclass does when a job or a trigger has been added."""
+    def _on_added(self) -> None:
+        """Is called after a job or a trigger was added; subclasses may override it."""
 
-    def grant_read_jobs(self, grantee: iam.IGrantable) -> None:
-        """Allow asking how jobs are doing: those of every queue, for AWS knows no narrower permission.
+    def grant_read_jobs(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allows describing and listing the jobs of every queue: AWS has no narrower permission.
 
         Args:
-            grantee: who may ask.
+            grantee: the principal that may ask.
+
+        Returns:
+            The grant.
         """
-        grant_read_jobs(grantee)
+        grant = grant_read_jobs(grantee)
         warn_if_not_granted(self, grantee, "ask how jobs are doing")
+        return grant
 
-    def grant_stop_jobs(self, grantee: iam.IGrantable, *, tags: Mapping[str, str]) -> None:
-        """Allow cancelling and terminating the jobs that were submitted with some tags.
+    def grant_stop_jobs(self, grantee: iam.IGrantable, *, tags: Mapping[str, str]) -> iam.Grant:
+        """Allows cancelling and terminating the jobs that have some tags.
 
-        Who may tag jobs as well, by `ContainerJob.grant_submit`, can tag and then stop those that have none
-        of these keys; not those that have one with another value. So give every job a value of its own team.
+        A principal that may also tag jobs, by `ContainerJob.grant_submit`, can tag and then stop jobs that
+        have none of these keys, but not jobs that have one of them with another value. So give every job a
+        value of its own team.
 
         Args:
-            grantee: who may stop them.
-            tags: what a job must be tagged with, all of it; `ContainerJob.grant_submit` can allow that.
+            grantee: the principal that may stop them.
+            tags: the tags that a job must have, all of them; `ContainerJob.grant_submit` can allow them.
+
+        Returns:
+            The grant.
 
         Raises:
             ValueError: no tag is given.
         """
-        grant_stop_jobs(grantee, self, tags=tags)
+        grant = grant_stop_jobs(grantee, self, tags=tags)
         warn_if_not_granted(self, grantee, "stop jobs")
+        return grant
+
+    def _refuse_two_networks(self, settings: Settings, vpc: ec2.IVpc | None) -> None:
+        if vpc is not None and "network" in settings.model_fields_set:
+            raise SettingsError(
+                "network must not be given together with vpc, beside which it would do nothing, got mode "
+                f"{settings.network.mode!r} at {self.node.path}: leave it out of the settings, or leave out "
+                "vpc"
+            )
+
+    def _network(self, vpc: ec2.IVpc | None, subnets: ec2.SubnetSelection | None) -> Network:
+        if vpc is not None:
+            return Network.from_vpc(self, "Network", vpc, subnets=subnets)
+        settings = self.settings
+        return Network(
+            self,
+            "Network",
+            settings=settings.network,
+            keeps_data=settings.storage.file_system is not None or settings.results.database is not None,
+            data_policy=self._data_policy,
+        )
 
     def _compute(self) -> dict[str, ComputeEnvironment]:
         return {
@@ -263,19 +306,21 @@ class BatchPlatform(Construct):
             for name, one in self.settings.compute.items()
         }
 
-    def _notification(self) -> Notification:
-        settings = self.settings.notifications
-        topic = settings.topic_arn and sns.Topic.from_topic_arn(self, "ExistingTopic", settings.topic_arn)
-        return Notification(
-            self,
-            "Notification",
-            emails=settings.emails,
-            topic=topic or None,
-            removal_policy=removal_policy(self.settings.storage),
-            key=self.key,
+    def _notification(self, topic: sns.ITopic | None) -> Notification:
+        settings, arn = self.settings.notifications, self.settings.notifications.topic_arn
+        if topic is not None and arn is not None:
+            raise SettingsError(
+                f"notifications.topic_arn must not be given with topic, an existing topic, got {arn!r} "
+                f"at {self.node.path}"
+            )
+        if topic is None and arn is None:
+            return Notification(self, "Notification", emails=settings.emails, data_policy=self._data_policy)
+        existing = topic or sns.Topic.from_topic_arn(self, "ExistingTopic", str(arn))
+        return Notification.from_topic(
+            self, "Notification", existing, emails=settings.emails, data_policy=self._data_policy
         )
 
-    def _tiers(self) -> dict[str, PriorityTier]:
+    def _tiers(self, data_policy: DataPolicy) -> dict[str, PriorityTier]:
         return {
             name: PriorityTier(
                 self,
@@ -284,16 +329,18 @@ class BatchPlatform(Construct):
                 settings=tier,
                 name=name,
                 notification=self.notification,
-                log_retention_days=self.settings.log_retention_days,
-                removal_policy=removal_policy(self.settings.storage),
-                key=self._key,
+                data_policy=data_policy,
             )
             for name, tier in self.settings.tiers.items()
         }
 
     def _data_services(self) -> DataServices:
         return data_services(
-            self, settings=self.settings, network=self.network, notification=self.notification, key=self.key
+            self,
+            settings=self.settings,
+            network=self.network,
+            notification=self.notification,
+            data_policy=self._data_policy,
         )
 
     def _consumables(self) -> dict[str, ConsumableResource]:
@@ -309,74 +356,84 @@ class BatchPlatform(Construct):
         containers_dir: Path | None = None,
         resources: Sequence[JobResources] = (),
     ) -> ContainerJob:
-        tiers = self.settings.tiers_of(name)
         return ContainerJob(
             self,
             f"{pascal(name)}Job",
             name=name,
             settings=settings,
             containers_dir=containers_dir or self._containers_dir,
-            log_retention_days=settings.log_retention_days or self.settings.log_retention_days,
-            architecture=self.settings.architecture(tiers[0]),
+            tiers=[self.tiers[tier] for tier in self.settings.tiers_of(name)],
             assign_public_ip=self.network.assigns_public_ip,
-            removal_policy=removal_policy(self.settings.storage),
-            tiers=[self.tiers[tier] for tier in tiers],
-            # In the platform's order: that of the settings would make a new definition and change nothing.
+            # In the platform's order: reordering the settings must not create a new revision.
             resources=[
                 *(given for service, given in self._services.items() if service in settings.uses),
                 *resources,
             ],
             file_system=self.file_system,
             consumable_resources=self.consumable_resources,
-            key=self.key,
+            data_policy=self._data_policy,
         )
 
     def _submitters(self) -> dict[str, Submitter]:
-        made = {}
+        submitters = {}
         for name, settings in self.settings.submitters.items():
-            made[name] = Submitter(self, f"{pascal(name)}Submitter", settings=settings)
+            submitters[name] = self._submitter(f"{pascal(name)}Submitter", settings)
             for job in self.jobs:
-                self._allow(name, made[name], job)
-        return made
+                self._add_to_submitter(name, submitters[name], job)
+        return submitters
 
-    def _allow(self, who: str, submitter: Submitter, job: str) -> None:
-        named = self.settings.submitters[who].jobs
-        tiers = tiers_for(self.settings, who, job)
+    def _submitter(self, construct_id: str, settings: SubmitterSettings) -> Submitter:
+        return Submitter(
+            self,
+            construct_id,
+            shares=settings.shares,
+            tags=settings.tags,
+            # By name: CDK would leave out a role of another account, given by its ARN, without a warning.
+            roles=[
+                iam.Role.from_role_name(self, f"{construct_id}Role{index}", role)
+                for index, role in enumerate(settings.roles)
+            ],
+        )
+
+    def _add_to_submitter(self, name: str, submitter: Submitter, job: str) -> None:
+        named = self.settings.submitters[name].jobs
+        tiers = tiers_for(self.settings, name, job)
         if tiers and (named is None or job in named):
-            submitter.allow(self.jobs[job], *(self.tiers[tier] for tier in tiers))
+            submitter.add_job(self.jobs[job], *(self.tiers[tier] for tier in tiers))
 
     def _trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
         trigger = ObjectTrigger(
             self,
             f"{pascal(name)}Trigger",
             bucket=self.storage.input_bucket,
-            prefix=settings.prefix,
             output_bucket=self.storage.output_bucket,
-            tier=self.tiers[settings.tier],
             job=self.jobs[settings.job],
-            log_retention_days=self.settings.log_retention_days,
-            removal_policy=removal_policy(self.settings.storage),
+            tier=self.tiers[settings.tier],
+            prefix=settings.prefix,
             share=settings.share,
             parameters=settings.parameters,
             output_prefix=settings.output_prefix,
-            key=self.key,
+            data_policy=self._data_policy,
         )
-        self.notification.watch_dead_letters(pascal(name), trigger.dead_letter_queue)
+        self.notification.notify_on_dead_letters(pascal(name), trigger.dead_letter_queue)
         return trigger
 
     def _schedule(self, name: str, settings: ScheduleSettings) -> JobSchedule:
-        # Here, because most platforms have none, and its module of aws_cdk takes its time.
+        # Here, because most platforms have no schedule, and its module of aws_cdk takes time to load.
         from batch_stack.submission.schedule import JobSchedule  # noqa: PLC0415
 
         schedule = JobSchedule(
             self,
             f"{pascal(name)}Schedule",
             name=name,
-            settings=settings,
+            expression=settings.expression,
             job=self.jobs[settings.job],
             tier=self.tiers[settings.tier],
-            removal_policy=removal_policy(self.settings.storage),
-            key=self.key,
+            time_zone=settings.given_time_zone,
+            share=settings.share,
+            parameters=settings.parameters,
+            state=settings.state,
+            data_policy=self._data_policy,
         )
-        self.notification.watch_dead_letters(f"{pascal(name)}Schedule", schedule.dead_letter_queue)
+        self.notification.notify_on_dead_letters(f"{pascal(name)}Schedule", schedule.dead_letter_queue)
         return schedule

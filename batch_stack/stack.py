@@ -1,4 +1,4 @@
-"""The stack: a batch platform and nothing else."""
+"""A stack with a batch platform and nothing else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from aws_cdk import CfnOutput, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from batch_stack.platform import BatchPlatform
@@ -16,12 +18,11 @@ from batch_stack.settings.root import Settings
 
 
 class BatchStack(Stack):
-    """A stack that holds one batch platform, with outputs for the names that others need.
+    """A stack with one batch platform, and with outputs for the names that its users need.
 
-    A job or a trigger that is added to the platform in Python has its output, too, like those of the
-    settings: ``<Name>JobDefinitionArn``, with the revision that was deployed last,
-    ``<Name>JobDefinitionLatestArn``, without one, by which AWS Batch takes the latest, and
-    ``<Name>FunctionName``.
+    Jobs and triggers of the settings, and those added in Python, have outputs:
+    ``<Name>JobDefinitionArn`` with the revision that was deployed last, ``<Name>JobDefinitionLatestArn``
+    without a revision, for which AWS Batch takes the latest, and ``<Name>FunctionName``.
 
     Attributes:
         platform: the platform.
@@ -37,26 +38,34 @@ class BatchStack(Stack):
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
         key: kms.IKey | None = None,
+        input_bucket: s3.IBucket | None = None,
+        output_bucket: s3.IBucket | None = None,
+        topic: sns.ITopic | None = None,
         env: Environment | None = None,
     ) -> None:
-        """Create the stack.
+        """Creates the stack.
 
         Args:
             scope: the app.
             construct_id: the stack's name.
             settings: what to provision.
-            containers_dir: holds a folder with a Dockerfile for each job whose image is built here; only
-                such jobs need it.
-            vpc: an existing VPC; by default one is made, or named, as the settings say.
-            subnets: where jobs run in an existing VPC; by default its private subnets with egress, else its
+            containers_dir: a folder that contains a folder with a Dockerfile for each job whose image is
+                built here; only such jobs need it.
+            vpc: an existing VPC; by default one is created, or found by its id, as the settings say.
+            subnets: the subnets for jobs in `vpc`; by default its private subnets with egress, else its
                 public ones.
-            key: an existing KMS key for all data, whose policy is amended where it can be; by default one is
-                made, or named, as the settings say.
+            key: an existing KMS key for all data, whose policy is changed if CDK can change it; by default
+                one is created, or found by its ARN, as the settings say.
+            input_bucket: an existing bucket for input; see `BatchPlatform`.
+            output_bucket: an existing bucket for output; see `BatchPlatform`.
+            topic: an existing SNS topic for messages; by default one is created, or found by its ARN, as the
+                settings say.
             env: account and Region; by default those of the deployment.
 
         Raises:
-            SettingsError: a check before deployment found what cannot work, or a job's folder has no
-                Dockerfile, or there is no containers_dir for it, or there are two networks or two keys.
+            SettingsError: a check before deployment found something that cannot work; or a job's folder has
+                no Dockerfile, or there is no containers_dir for it; or there are two networks, keys, topics
+                or buckets for one purpose.
             ValueError: the VPC has no such subnet.
         """
         super().__init__(
@@ -65,7 +74,7 @@ class BatchStack(Stack):
             env=env,
             description="Batch platform: queues, compute environments, jobs and triggers on AWS Batch",
         )
-        # An id that CDK leaves out of logical ids: they are as short as if this stack held all directly.
+        # CDK leaves this id out of logical ids, which are as short as if the stack held everything directly.
         self.platform: BatchPlatform = _PlatformWithOutputs(
             self,
             "Default",
@@ -74,14 +83,17 @@ class BatchStack(Stack):
             vpc=vpc,
             subnets=subnets,
             key=key,
+            input_bucket=input_bucket,
+            output_bucket=output_bucket,
+            topic=topic,
         )
         _write_outputs(self, _of_platform(self.platform))
 
 
 class _PlatformWithOutputs(BatchPlatform):
-    """Tells its stack's users of what is added to it."""
+    """A platform that adds outputs to its stack for jobs and triggers that are added to it."""
 
-    def _has_grown(self) -> None:
+    def _on_added(self) -> None:
         _write_outputs(Stack.of(self), _of_jobs(self))
 
 
@@ -104,12 +116,12 @@ def _of_platform(platform: BatchPlatform) -> dict[str, str]:
 
 
 def _of_jobs(platform: BatchPlatform) -> dict[str, str]:
-    """What others need of that which `BatchPlatform.add_job` and `BatchPlatform.add_trigger` can add to."""
+    """Returns the outputs of jobs, triggers and submitters, to which `add_job` and `add_trigger` can add."""
     jobs = {
         f"{pascal(name)}JobDefinitionArn": job.definition.job_definition_arn
         for name, job in platform.jobs.items()
     }
-    # Who keeps an ARN with a revision submits the same one for ever.
+    # An ARN with a revision always submits that revision.
     jobs |= {
         f"{pascal(name)}JobDefinitionLatestArn": job.unversioned_arn for name, job in platform.jobs.items()
     }
@@ -126,7 +138,7 @@ def _of_jobs(platform: BatchPlatform) -> dict[str, str]:
 
 
 def _of_data(platform: BatchPlatform) -> dict[str, str]:
-    """What others need of the services that only some platforms have."""
+    """Returns the outputs of the services that only some platforms have."""
     values = {}
     if platform.storage.scratch_bucket is not None:
         values["ScratchBucketName"] = platform.storage.scratch_bucket.bucket_name

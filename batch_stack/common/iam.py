@@ -1,4 +1,4 @@
-"""IAM roles: one for each purpose, each with the least that it needs.
+"""IAM roles, each with the least that its purpose needs, and grants to others.
 
 The trust policies follow https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 """
@@ -6,8 +6,10 @@ The trust policies follow https://docs.aws.amazon.com/AmazonECS/latest/developer
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any
 
-from aws_cdk import Aws, Stack, Token
+from aws_cdk import Annotations, Aws, Stack, Token
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
@@ -18,14 +20,14 @@ from batch_stack.settings.base.values import SHARE_OR_PREFIX
 
 
 def task_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:
-    """Create a role that only containers of this account and Region can take: a job or an execution role.
+    """Creates a role that only containers of this account and Region can assume: a job or an execution role.
 
     Args:
         scope: the parent construct.
         construct_id: the role's id within it.
         description: what the role is for; shown in IAM.
     """
-    # AWS Batch runs jobs as ECS tasks, so it is ECS that takes the role, on behalf of a resource of ECS.
+    # AWS Batch runs jobs as ECS tasks, so ECS assumes the role on behalf of one of its own resources.
     any_ecs_resource = Stack.of(scope).format_arn(service="ecs", resource="*")
     return iam.Role(
         scope,
@@ -42,7 +44,7 @@ def task_role(scope: Construct, construct_id: str, *, description: str) -> iam.R
 
 
 def function_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:
-    """Create a role that only functions of this account can take, with no permission yet.
+    """Creates a role that only functions of this account can assume, with no permission yet.
 
     https://docs.aws.amazon.com/lambda/latest/dg/permissions-managed-policies.html tells which conditions the
     trust policy of an execution role may have.
@@ -58,10 +60,22 @@ def function_role(scope: Construct, construct_id: str, *, description: str) -> i
         description=description,
         assumed_by=iam.ServicePrincipal(
             "lambda.amazonaws.com",
-            # No ARN: the function gets its name after the role, and Lambda takes the role for the function's
-            # event source mappings, too.
+            # No ARN: the function gets its name after the role, and Lambda also assumes the role for the
+            # function's event source mappings.
             conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
         ),
+    )
+
+
+def combined_grant(first: iam.Grant, *others: iam.Grant | None) -> iam.Grant:
+    """Returns one grant made of several.
+
+    Args:
+        first: a grant.
+        others: more grants; None is skipped.
+    """
+    return reduce(
+        lambda grant, other: grant.combine(other), (one for one in others if one is not None), first
     )
 
 
@@ -73,47 +87,54 @@ def grant_submit_job(
     shared_queues: Sequence[batch.IJobQueue] = (),
     shares: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
-) -> None:
-    """Allow submitting some jobs to some queues, and nothing else.
+) -> iam.Grant:
+    """Allows submitting some jobs to some queues, and nothing else.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_batch.html
 
     Args:
-        grantee: who may submit.
-        queues: the queues that no share is asked for.
+        grantee: the principal that may submit.
+        queues: the queues for which a job names no share.
         job_definition_arns: ARNs without a revision. Every revision is allowed, because each deployment makes
             a new one.
-        shared_queues: queues with fair share, for jobs of `shares` only.
+        shared_queues: queues with fair share, for jobs of `shares` only. There must be a queue.
         shares: share identifiers, or prefixes that end in ``*``; at least one if there are `shared_queues`.
-        tags: the only tags that a job may be given, when it is submitted or later; by default none. One that
-            has one of these keys with another value stays as it is.
+        tags: the only tags that a job may be given, when it is submitted or later; by default none. A job
+            that has one of these keys with another value cannot be tagged.
 
     Raises:
         ValueError: a share is not of letters and digits.
     """
     definitions = [*job_definition_arns, *(f"{arn}:*" for arn in job_definition_arns)]
     # A job for a queue without fair share must not name a share: one condition for all would deny it.
-    for some in (queues, shared_queues):
-        if some:
-            iam.Grant.add_to_principal(
-                grantee=grantee,
-                actions=["batch:SubmitJob"],
-                resource_arns=[*(queue.job_queue_arn for queue in some), *definitions],
-                conditions=_of_share(shares, at=some[0].node.path) if some is shared_queues else None,
-            )
-    if tags:
+    grants = [
         iam.Grant.add_to_principal(
             grantee=grantee,
-            actions=["batch:TagResource"],
-            resource_arns=[_any_job((*queues, *shared_queues)[0])],
-            conditions={
-                "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()},
-                "ForAllValues:StringEquals": {"aws:TagKeys": list(tags)},
-                # TagResource alone allows tagging later, too, which no key of AWS Batch tells from tagging at
-                # submission. A job has no tags yet then; one that somebody has tagged otherwise stays theirs.
-                "StringEqualsIfExists": {f"aws:ResourceTag/{key}": value for key, value in tags.items()},
-            },
+            actions=["batch:SubmitJob"],
+            resource_arns=[*(queue.job_queue_arn for queue in some), *definitions],
+            conditions=_of_share(shares, at=some[0].node.path) if some is shared_queues else None,
         )
+        for some in (queues, shared_queues)
+        if some
+    ]
+    if tags:
+        grants.append(_grant_tag_jobs(grantee, (*queues, *shared_queues)[0], tags))
+    return combined_grant(*grants)
+
+
+def _grant_tag_jobs(grantee: iam.IGrantable, scope: IConstruct, tags: Mapping[str, str]) -> iam.Grant:
+    return iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=["batch:TagResource"],
+        resource_arns=[_any_job(scope)],
+        conditions={
+            "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()},
+            "ForAllValues:StringEquals": {"aws:TagKeys": list(tags)},
+            # TagResource alone also allows tagging later, which no condition key of AWS Batch distinguishes
+            # from tagging at submission. A new job has no tags yet; one with other values keeps them.
+            "StringEqualsIfExists": {f"aws:ResourceTag/{key}": value for key, value in tags.items()},
+        },
+    )
 
 
 def _of_share(shares: Sequence[str], *, at: str) -> dict[str, dict[str, list[str]]]:
@@ -127,36 +148,36 @@ def _of_share(shares: Sequence[str], *, at: str) -> dict[str, dict[str, list[str
     return {operator: {"batch:ShareIdentifier": list(shares)}}
 
 
-def grant_read_jobs(grantee: iam.IGrantable) -> None:
-    """Allow asking how jobs are doing, of every queue: AWS binds neither action to a resource.
+def grant_read_jobs(grantee: iam.IGrantable) -> iam.Grant:
+    """Allows describing and listing the jobs of every queue: AWS binds neither action to a resource.
 
     Args:
-        grantee: who may ask.
+        grantee: the principal that may ask.
     """
-    iam.Grant.add_to_principal(
+    return iam.Grant.add_to_principal(
         grantee=grantee, actions=["batch:DescribeJobs", "batch:ListJobs"], resource_arns=["*"]
     )
 
 
-def grant_stop_jobs(grantee: iam.IGrantable, scope: Construct, *, tags: Mapping[str, str]) -> None:
-    """Allow cancelling and terminating the jobs that carry some tags, and no others.
+def grant_stop_jobs(grantee: iam.IGrantable, scope: Construct, *, tags: Mapping[str, str]) -> iam.Grant:
+    """Allows cancelling and terminating the jobs that have some tags, and no others.
 
-    The ARN of a job tells neither its queue nor its definition: tags are the only way to tell jobs apart.
-    They have to be given when the job is submitted, which `ContainerJob.grant_submit` can allow. AWS Batch
-    cannot allow that without allowing to tag later: whoever may do both can tag a job that has none of these
-    keys, and then stop it. A job that has to be safe from them needs the same keys with other values.
+    The ARN of a job contains neither its queue nor its definition, so tags are the only way to tell jobs
+    apart. A job is given them when it is submitted, which `ContainerJob.grant_submit` can allow. AWS Batch
+    cannot allow that without allowing to tag later: a principal that may do both can tag a job that has none
+    of these keys, and then stop it. To be safe from that, a job needs the same keys with other values.
 
     Args:
-        grantee: who may stop them.
+        grantee: the principal that may stop them.
         scope: a construct of the stack whose account and Region the jobs are in.
-        tags: what a job must be tagged with, all of it.
+        tags: the tags that a job must have, all of them.
 
     Raises:
         ValueError: no tag is given, which would allow stopping every job of the account.
     """
     if not tags:
         raise ValueError(f"tags must have at least one entry, got {dict(tags)} at {scope.node.path}")
-    iam.Grant.add_to_principal(
+    return iam.Grant.add_to_principal(
         grantee=grantee,
         actions=["batch:CancelJob", "batch:TerminateJob"],
         resource_arns=[_any_job(scope)],
@@ -168,26 +189,65 @@ def _any_job(scope: IConstruct) -> str:
     return Stack.of(scope).format_arn(service="batch", resource="job", resource_name="*")
 
 
-def grant_read_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
-    """Allow reading objects, of any version, by name: the L2 grant would add wildcard actions.
+def grant_read_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> iam.Grant:
+    """Allows reading objects, of any version, by name; the L2 grant would add wildcard actions.
 
-    Listing makes S3 answer 404 for an object that is not there, instead of 403: a worker can then tell a
+    Listing makes S3 answer 404 for an object that does not exist, instead of 403: a worker can then tell a
     missing input from a missing permission.
+
+    Args:
+        grantee: the principal that may read.
+        bucket: the bucket.
     """
-    iam.Grant.add_to_principal(grantee=grantee, actions=["s3:ListBucket"], resource_arns=[bucket.bucket_arn])
-    iam.Grant.add_to_principal(
-        grantee=grantee,
-        actions=["s3:GetObject", "s3:GetObjectVersion"],
-        resource_arns=[bucket.arn_for_objects("*")],
+    return combined_grant(
+        iam.Grant.add_to_principal(
+            grantee=grantee, actions=["s3:ListBucket"], resource_arns=[bucket.bucket_arn]
+        ),
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["s3:GetObject", "s3:GetObjectVersion"],
+            resource_arns=[bucket.arn_for_objects("*")],
+        ),
+        grant_key(grantee, bucket.encryption_key, actions=READ, service="s3"),
     )
-    grant_key(grantee, bucket.encryption_key, actions=READ, service="s3")
 
 
-def grant_write_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> None:
-    """Allow writing objects, and giving up an upload in parts that cannot be finished."""
-    iam.Grant.add_to_principal(
-        grantee=grantee,
-        actions=["s3:AbortMultipartUpload", "s3:PutObject"],
-        resource_arns=[bucket.arn_for_objects("*")],
+def grant_write_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> iam.Grant:
+    """Allows writing objects, and aborting a multipart upload that cannot be finished.
+
+    Args:
+        grantee: the principal that may write.
+        bucket: the bucket.
+    """
+    return combined_grant(
+        iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["s3:AbortMultipartUpload", "s3:PutObject"],
+            resource_arns=[bucket.arn_for_objects("*")],
+        ),
+        grant_key(grantee, bucket.encryption_key, actions=WRITE, service="s3"),
     )
-    grant_key(grantee, bucket.encryption_key, actions=WRITE, service="s3")
+
+
+def warn_if_not_granted(scope: Construct, grantee: iam.IGrantable, what: str) -> None:
+    """Warns if a permission that was just granted to a role had no effect.
+
+    CDK accepts a grant to an imported role of another account, and to one that must not be changed
+    (``mutable=False``), and makes no policy of it; `Grant.success` is true all the same.
+
+    Args:
+        scope: the construct that was granted on; CDK shows the warning there.
+        grantee: the principal of the grant.
+        what: what the role would have been allowed.
+    """
+    # A principal with an ARN is a construct, although the interface does not say so.
+    principal: Any = grantee.grant_principal
+    arn = getattr(principal, "role_arn", None)
+    if arn is None or any(isinstance(one, iam.Policy) for one in principal.node.find_all()):
+        return
+    Annotations.of(scope).add_warning_v2(
+        f"batch-stack:notGranted:{principal.node.path}",
+        f"The role {principal.node.path} is not allowed to {what}, because it is of another account or not "
+        "to be changed from here: attach to it the managed policy of an entry of submitters in the settings, "
+        f"or, if it is of another account, let it assume a role of this one. At {scope.node.path}",
+    )

@@ -1,4 +1,4 @@
-"""A KMS key of the platform's own, and what may be done with it."""
+"""The KMS key of a platform, and who may use it for what."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from batch_stack.common.retention import removal_policy
+from batch_stack.settings.base.errors import SettingsError
+from batch_stack.settings.root import Settings
+
 READ = ("kms:Decrypt",)
 WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
-"""Writing takes reading, too: S3 decrypts the key of an upload in parts, SQS and SNS prove that one works.
-Of a queue, who receives needs `READ`; who sends, or does both, `WRITE`."""
+"""Writing includes reading: S3 decrypts the data key of a multipart upload, SQS and SNS verify that a key
+works. A receiver of a queue needs `READ`; a sender, or a principal that does both, `WRITE`."""
 # What AWS writes as kms:Encrypt*, kms:Decrypt*, kms:ReEncrypt*, kms:GenerateDataKey* and kms:Describe*.
 _LOG = (
     "kms:Decrypt",
@@ -26,48 +30,77 @@ _LOG = (
 )
 
 
-def encryption_key(scope: Construct, construct_id: str, *, removal_policy: RemovalPolicy) -> kms.Key:
-    """Create a key that is rotated every year. It costs money by the month.
+def platform_key(scope: Construct, settings: Settings, given: kms.IKey | None) -> kms.IKey | None:
+    """Returns the key of a platform: an existing one, or one that the settings name or ask for, or None.
 
-    Its policy leaves to IAM who may use it, as KMS itself does unless told otherwise; services of AWS, which
-    have no permissions of IAM, are admitted by `admit_to_topics` and the others here.
-    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    A budget that disables its queue also needs a key: AWS Budgets cannot use the AWS managed key of SNS.
 
     Args:
-        scope: the parent construct.
-        construct_id: the key's id within it.
-        removal_policy: what becomes of it with the stack; nothing that it encrypted can be read without it.
+        scope: the platform.
+        settings: the settings of the platform.
+        given: an existing key.
+
+    Raises:
+        SettingsError: there is an existing key, and the settings name or ask for another one.
+    """
+    storage = settings.storage
+    if given is not None and storage.has_key:
+        raise SettingsError(
+            "storage.kms and storage.kms_key_arn must not be given with key, an existing key, got "
+            f"{storage.kms_key_arn or storage.kms} at {scope.node.path}"
+        )
+    if given is not None:
+        return given
+    if storage.kms_key_arn is not None:
+        return kms.Key.from_key_arn(scope, "ExistingKey", storage.kms_key_arn)
+    budgets = (tier.budget for tier in settings.tiers.values())
+    disables = any(budget is not None and budget.on_exceeded == "disable_queue" for budget in budgets)
+    if not storage.kms and not disables:
+        return None
+    return _new_key(scope, removal_policy(storage))
+
+
+def _new_key(scope: Construct, policy: RemovalPolicy) -> kms.Key:
+    """Returns a new key that KMS rotates every year; it costs money by the month.
+
+    Its policy leaves to IAM which principals may use it, as every default key policy does; AWS services, to
+    which IAM gives no permissions, are let in by `grant_service_topics` and the others below.
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
     return kms.Key(
         scope,
-        construct_id,
+        "Key",
         description=f"Data of the batch platform {Stack.of(scope).stack_name}",
         enable_key_rotation=True,
-        removal_policy=removal_policy,
+        removal_policy=policy,
     )
 
 
-def grant_key(grantee: iam.IGrantable, key: kms.IKey | None, *, actions: Sequence[str], service: str) -> None:
-    """Allow using a key through one AWS service, and no other way.
+def grant_key(
+    grantee: iam.IGrantable, key: kms.IKey | None, *, actions: Sequence[str], service: str
+) -> iam.Grant | None:
+    """Allows using a key through one AWS service, and no other way.
 
     Args:
-        grantee: who may.
+        grantee: the principal that may use it.
         key: the key; without one there is nothing to allow.
         actions: `READ` or `WRITE`.
-        service: the service whose data it encrypts, as its endpoint begins: ``s3``.
+        service: the service whose data the key encrypts, as its endpoint begins: ``s3``.
+
+    Returns:
+        The grant; None without a key.
     """
     if key is None:
-        return
-    grantee.grant_principal.add_to_principal_policy(
-        iam.PolicyStatement(
-            actions=list(actions),
-            resources=[key.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": f"{service}.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
-        )
+        return None
+    return iam.Grant.add_to_principal(
+        grantee=grantee,
+        actions=list(actions),
+        resource_arns=[key.key_arn],
+        conditions={"StringEquals": {"kms:ViaService": f"{service}.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
     )
 
 
-def admit_to_topics(
+def grant_service_topics(
     scope: Construct,
     key: kms.IKey,
     service: str,
@@ -75,68 +108,74 @@ def admit_to_topics(
     names: str | None = None,
     conditions: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Let a service of AWS use a key for messages that it publishes to encrypted topics.
+    """Lets an AWS service use a key for messages that it publishes to encrypted topics.
 
-    SNS binds each data key to its topic, so that the key serves for these topics only. For EventBridge that
-    has to do: AWS supports no condition on the source there.
+    SNS binds each data key to its topic, so the key can be used for these topics only. For EventBridge this
+    is the only condition: AWS supports none on the source.
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
 
     Args:
         scope: a construct of the stack. If the key's policy cannot be changed from here, a warning says so.
-        key: encrypts the topics.
-        service: its principal: ``events.amazonaws.com``.
-        names: of the topics, with wildcards; those that CloudFormation gives in this stack, if none.
-        conditions: more that must hold, on the source.
+        key: the key that encrypts the topics.
+        service: the service's principal: ``events.amazonaws.com``.
+        names: the topics' names, with wildcards; by default those that CloudFormation gives in this stack.
+        conditions: more conditions, on the source.
     """
     topics = Stack.of(scope).format_arn(service="sns", resource=names or _of_stack(scope, key))
     what = _part_of_sid("Topics" if names is None else "NamedTopics", scope, key)
     context = {"aws:sns:topicArn": topics}
-    _admit(key, service, WRITE, what=what, context=context, conditions=conditions)
+    _grant_service(key, service, WRITE, what=what, context=context, conditions=conditions)
 
 
-def admit_to_queues(scope: Construct, key: kms.IKey, service: str) -> None:
-    """Let a service of AWS use a key for messages that it sends to encrypted queues of this account.
+def grant_service_queues(scope: Construct, key: kms.IKey, service: str) -> None:
+    """Lets an AWS service use a key for messages that it sends to encrypted queues of this account.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
 
     Args:
         scope: a construct of the stack. If the key's policy cannot be changed from here, a warning says so.
-        key: encrypts the queues.
-        service: its principal: ``events.amazonaws.com``.
+        key: the key that encrypts the queues.
+        service: the service's principal: ``events.amazonaws.com``.
     """
     # A queue's name has 80 characters at most: CloudFormation leaves less than a stack's name of a long one.
     queues = Stack.of(scope).format_arn(service="sqs", resource="*")
-    _admit(key, service, WRITE, what=_part_of_sid("Queues", scope, key), context={"aws:sqs:arn": queues})
+    _grant_service(
+        key, service, WRITE, what=_part_of_sid("Queues", scope, key), context={"aws:sqs:arn": queues}
+    )
 
 
-def admit_logs(scope: Construct, key: kms.IKey, *, names: str | None = None) -> None:
-    """Let CloudWatch Logs use a key for log groups.
+def grant_service_logs(scope: Construct, key: kms.IKey, *, names: str | None = None) -> None:
+    """Lets CloudWatch Logs use a key for log groups.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 
     Args:
         scope: a construct of the stack. If the key's policy cannot be changed from here, a warning says so.
-        key: encrypts the log groups.
-        names: of the log groups, with wildcards; those that CloudFormation gives in this stack, if none.
+        key: the key that encrypts the log groups.
+        names: the log groups' names, with wildcards; by default those that CloudFormation gives in this
+            stack.
     """
     names_or_own = names or _of_stack(scope, key)
     groups = Stack.of(scope).format_arn(service="logs", resource=f"log-group:{names_or_own}")
     what = _part_of_sid("LogGroups" if names is None else "NamedLogGroups", scope, key)
     service = f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}"
-    _admit(key, service, _LOG, what=what, context={"aws:logs:arn": groups})
+    _grant_service(key, service, _LOG, what=what, context={"aws:logs:arn": groups})
 
 
 def _of_stack(scope: Construct, key: kms.IKey) -> str:
-    """Names as CloudFormation gives them: a key's policy cannot refer to resources that refer to the key."""
+    """Returns a pattern for the names that CloudFormation gives in the stack of a construct.
+
+    A key's policy cannot refer to resources that refer to the key, so a pattern has to do.
+    """
     if _is_of_same_stack(scope, key):
         return f"{Aws.STACK_NAME}-*"
-    # In the template of another stack that parameter is the name of that one.
+    # In the template of another stack the parameter would be that stack's name.
     name = Stack.of(scope).stack_name
     return "*" if Token.is_unresolved(name) else f"{name}-*"
 
 
 def _part_of_sid(what: str, scope: Construct, key: kms.IKey) -> str:
-    """What a statement is for; not the same for things of two stacks, since a policy has each Sid once."""
+    """Returns a part of a Sid that differs between two stacks, because a policy has each Sid once."""
     if _is_of_same_stack(scope, key):
         return what
     return f"{what}Of{''.join(filter(str.isalnum, Stack.of(scope).node.path))}"
@@ -146,7 +185,7 @@ def _is_of_same_stack(scope: Construct, key: kms.IKey) -> bool:
     return Stack.of(scope).node.path == Stack.of(key).node.path
 
 
-def _admit(
+def _grant_service(
     key: kms.IKey,
     service: str,
     actions: Sequence[str],
@@ -155,7 +194,7 @@ def _admit(
     context: Mapping[str, str],
     conditions: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Add a statement to a key's policy; one that is there already changes nothing."""
+    """Adds a statement to a key's policy; adding it again changes nothing."""
     more = dict(conditions or {})
     bound = {f"kms:EncryptionContext:{name}": pattern for name, pattern in context.items()}
     name = service.partition(".")[0]
@@ -167,7 +206,7 @@ def _admit(
         conditions={**more, "ArnLike": {**more.get("ArnLike", {}), **bound}},
     )
     if not key.add_to_resource_policy(statement).statement_added:
-        # On the key, not on what it encrypts: once for each service, however many things there are.
+        # On the key, so that it appears once for each service, however many topics or queues there are.
         shown = f"{name}.amazonaws.com" if not Token.is_unresolved(service) else f"{name} of the Region"
         Annotations.of(key).add_warning_v2(
             f"batch-stack:keyPolicy:{name}",

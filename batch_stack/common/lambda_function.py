@@ -1,4 +1,4 @@
-"""Lambda functions of this project: Python, standard library and boto3 only, so that nothing is bundled."""
+"""The Lambda functions of this project: Python with boto3 only, so that nothing has to be bundled."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def python_function(
     timeout: Duration,
     dead_letter_queue: sqs.IQueue | None = None,
 ) -> lambda_.Function:
-    """Create a function from one of the folders of `lambdas`, whose handler is ``handler.handle``.
+    """Creates a function from a folder of `lambdas`, whose handler is ``handler.handle``.
 
     Args:
         scope: the parent construct.
         construct_id: the function's id within it.
         name: the folder's name.
-        description: what it does; shown in Lambda.
-        role: what it may do; must have a policy by now.
+        description: what it does, for the console of Lambda.
+        role: its role, which must already have a policy.
         log_group: where its output goes.
         environment: its variables.
-        timeout: after which it is ended.
-        dead_letter_queue: where events go that it failed on, if it is called asynchronously.
+        timeout: the time after which Lambda ends it.
+        dead_letter_queue: where events go on which it failed, if it is called asynchronously.
     """
     return lambda_.Function(
         scope,
@@ -48,7 +48,7 @@ def python_function(
         runtime=lambda_.Runtime.PYTHON_3_14,
         architecture=lambda_.Architecture.ARM_64,
         handler="handler.handle",
-        # Sources only: what other tools leave in the folder must not change the function.
+        # Sources only: files that other tools leave in the folder must not change the function.
         code=lambda_.Code.from_asset(str(_folder(name)), exclude=["*", "!*.py"], ignore_mode=IgnoreMode.GIT),
         role=role,
         log_group=log_group,
@@ -60,9 +60,10 @@ def python_function(
 
 
 def drop_redundant_dependency(function: lambda_.Function, role: iam.Role) -> None:
-    """Leave the role's policy as the one explicit dependency; the role itself is referred to anyway.
+    """Removes the function's explicit dependency on its role, which it refers to anyway.
 
-    The L2 names both, which cfn-lint reports as W3005. To be called when the role has all its permissions.
+    The L2 depends on the role and on its policy, which cfn-lint reports as W3005. Call this when the role has
+    all its permissions.
 
     Args:
         function: the function.

@@ -1,16 +1,16 @@
-"""SQS queues, which hold what has not been delivered yet."""
+"""SQS queues for messages that have not been delivered yet."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy
-from aws_cdk import aws_kms as kms
+from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from batch_stack.common.kms import admit_to_queues
+from batch_stack.common.kms import grant_service_queues
+from batch_stack.common.retention import DataPolicy
 
 _RETENTION_DAYS = 14  # the longest that SQS allows
 
@@ -19,28 +19,27 @@ def message_queue(
     scope: Construct,
     construct_id: str,
     *,
-    removal_policy: RemovalPolicy,
+    data_policy: DataPolicy,
     visibility_timeout: Duration | None = None,
     dead_letter_queue: sqs.DeadLetterQueue | None = None,
-    key: kms.IKey | None = None,
     senders: Sequence[str] = (),
     closed: bool = False,
 ) -> sqs.Queue:
-    """Create a queue: encrypted, TLS only, messages kept for 14 days.
+    """Creates a queue that is encrypted, allows TLS only and keeps messages for 14 days.
 
-    Its key is that of SQS, unless one is given: EventBridge and SNS could not use the AWS managed key of KMS.
+    Without a key of the policy, SQS uses its own key: EventBridge and SNS could not use the AWS managed key.
 
     Args:
         scope: the parent construct.
         construct_id: the queue's id within it.
-        removal_policy: what becomes of it, and of the messages in it, with the stack.
-        visibility_timeout: how long a message that was received stays hidden from others; by default 30 s.
+        data_policy: what happens to the queue and its messages with the stack, and which key encrypts them.
+        visibility_timeout: how long a received message stays hidden from other receivers; by default 30 s.
         dead_letter_queue: where messages go that were received too often; a dead-letter queue has none.
-        key: encrypts its messages; by default that of SQS.
-        senders: services of AWS that send to it, by their principals; they may use the key.
-        closed: whether only they, and who has `encryption.grant_key`, use the queue. The L2 then does not
-            learn of its key: it would let targets and sources of events use it without any condition.
+        senders: AWS services that send to it, by their principals; they may use the key.
+        closed: whether only these senders, and principals with `grant_key`, use the queue. The L2 then does
+            not know its key: it would let targets and sources of events use the key without any condition.
     """
+    key = data_policy.key
     known = key is not None and not closed
     queue = sqs.Queue(
         scope,
@@ -49,7 +48,7 @@ def message_queue(
         encryption_master_key=key if known else None,
         enforce_ssl=True,
         retention_period=Duration.days(_RETENTION_DAYS),
-        removal_policy=removal_policy,
+        removal_policy=data_policy.removal_policy,
         visibility_timeout=visibility_timeout,
         dead_letter_queue=dead_letter_queue,
     )
@@ -58,5 +57,5 @@ def message_queue(
             cfn = cast(sqs.CfnQueue, queue.node.default_child)
             cfn.sqs_managed_sse_enabled, cfn.kms_master_key_id = None, key.key_arn
         for service in senders:
-            admit_to_queues(queue, key, service)
+            grant_service_queues(queue, key, service)
     return queue

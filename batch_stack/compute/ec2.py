@@ -123,7 +123,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
                 "EC2 gives a public address to a sole interface only, and without one they never join their "
                 f"cluster (network.mode private_with_nat or isolated), got public ones at {self.node.path}"
             )
-        if not network.admit_nodes_with_efa():
+        if not network.allow_efa_nodes():
             Annotations.of(self).add_warning_v2(
                 "batch-stack:nodesInDefaultGroup",
                 "AWS Batch puts nodes with EFA in the default security group of the VPC: it must let its "

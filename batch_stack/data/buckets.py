@@ -6,13 +6,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from batch_stack.common.iam import grant_read_objects, grant_write_objects
 from batch_stack.common.job_access import JobResources
+from batch_stack.common.retention import DataPolicy, removal_policy
+from batch_stack.settings.additions import with_buckets
 from batch_stack.settings.services import DataService
 from batch_stack.settings.storage import ExistingBucketSettings, StorageSettings
 
@@ -20,16 +23,17 @@ _ABANDONED_UPLOAD_DAYS = 7
 
 
 class Storage(Construct):
-    """An input and an output bucket, and a scratch bucket: encrypted, private, TLS only, with a life cycle.
+    """An input and an output bucket, and perhaps a scratch bucket: encrypted, private, TLS only.
 
-    Those that exist already are used as they are.
+    Existing buckets are used as they are; nothing of them is changed.
 
     Attributes:
-        input_bucket: tells EventBridge of each object created in it; one that exists must do so already.
+        input_bucket: the bucket whose new objects become jobs. A new one sends its events to EventBridge; an
+            existing one must already do so.
         output_bucket: where jobs put their results.
-        scratch_bucket: for what need not outlive a workflow; None unless the settings name it, or say
-            when it expires.
-        log_bucket: what is asked of the other buckets, by S3's server access logs; None unless asked for.
+        scratch_bucket: for objects that need not outlive a workflow; None unless the settings name one, or
+            say when its objects expire.
+        log_bucket: S3's server access logs of the other buckets; None unless the settings ask for them.
     """
 
     def __init__(
@@ -37,44 +41,51 @@ class Storage(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        settings: StorageSettings,
-        key: kms.IKey | None = None,
-        log_retention_days: int = 30,
+        settings: StorageSettings | None = None,
+        input_bucket: s3.IBucket | None = None,
+        output_bucket: s3.IBucket | None = None,
+        data_policy: DataPolicy | None = None,
     ) -> None:
-        """Create the buckets.
+        """Creates the buckets that do not exist yet.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            settings: versioning, expiry in days, access logs, what deleting the stack does, and which buckets
-                exist already.
-            key: encrypts what is written to new buckets from now on; by default S3's own keys do.
-            log_retention_days: how long access logs are kept, in days.
+            settings: versioning, expiry in days, access logs, and the names of existing buckets.
+            input_bucket: an existing bucket for input, instead of a new one. Jobs may use its key if it has
+                an `encryption_key`; of a bucket that is imported without it, CDK does not know the key.
+            output_bucket: an existing bucket for output, likewise.
+            data_policy: what happens to new buckets with the stack, which key encrypts new objects, and how
+                long access logs are kept; by default as `on_delete` says, S3's own key, and 30 days.
+
+        Raises:
+            SettingsError: the settings name the same bucket, or would change an existing one.
         """
         super().__init__(scope, construct_id)
-        self._key = key
-        self._removal_policy = removal_policy(settings)
-        self.log_bucket = self._log_bucket(log_retention_days) if settings.access_logs else None
-        self.input_bucket: s3.IBucket = (
-            self._existing("Input", settings.input_bucket)
-            if settings.input_bucket is not None
-            else _with_events(self._data_bucket("Input", settings, settings.input_expiry_days))
+        own = settings or StorageSettings()
+        settings = with_buckets(own, **bucket_names(input_bucket, output_bucket))
+        self._data_policy = data_policy or DataPolicy(removal_policy=removal_policy(settings))
+        self.log_bucket = self._log_bucket() if settings.access_logs else None
+        self.input_bucket = (
+            input_bucket
+            or self._existing("Input", own.input_bucket)
+            or _with_events(self._data_bucket("Input", settings, settings.input_expiry_days))
         )
-        self.output_bucket: s3.IBucket = (
-            self._existing("Output", settings.output_bucket)
-            if settings.output_bucket is not None
-            else self._data_bucket("Output", settings, settings.output_expiry_days)
+        self.output_bucket = (
+            output_bucket
+            or self._existing("Output", own.output_bucket)
+            or self._data_bucket("Output", settings, settings.output_expiry_days)
         )
         self.scratch_bucket = self._scratch_bucket(settings)
 
     def for_jobs(self) -> dict[DataService, JobResources]:
-        """What a job gets of each bucket: its name, and leave to read and write as it is meant.
+        """Returns the name of each bucket, and the permission to read or write it, for jobs that use it.
 
-        ``INPUT_BUCKET`` to read, ``OUTPUT_BUCKET`` to write, and, if there is one, ``SCRATCH_BUCKET`` for
-        both.
+        ``INPUT_BUCKET`` is for reading, ``OUTPUT_BUCKET`` for writing, and ``SCRATCH_BUCKET``, if there is
+        one, for both.
 
         Returns:
-            By the names that `jobs.<name>.uses` has for them.
+            The resources by the names that `jobs.<name>.uses` has for them.
         """
         reads, writes = grant_read_objects, grant_write_objects
         given: dict[DataService, JobResources] = {
@@ -85,7 +96,9 @@ class Storage(Construct):
             given["scratch_bucket"] = _for_jobs("SCRATCH_BUCKET", self.scratch_bucket, reads, writes)
         return given
 
-    def _existing(self, construct_id: str, settings: ExistingBucketSettings) -> s3.IBucket:
+    def _existing(self, construct_id: str, settings: ExistingBucketSettings | None) -> s3.IBucket | None:
+        if settings is None:
+            return None
         arn = settings.kms_key_arn
         key = kms.Key.from_key_arn(self, f"{construct_id}Key", arn) if arn is not None else None
         return s3.Bucket.from_bucket_attributes(
@@ -93,10 +106,10 @@ class Storage(Construct):
         )
 
     def _scratch_bucket(self, settings: StorageSettings) -> s3.IBucket | None:
-        if settings.scratch_bucket is not None:
-            return self._existing("Scratch", settings.scratch_bucket)
         days = settings.scratch_expiry_days
-        return self._bucket("Scratch", _clean_up(days), versioned=False) if days is not None else None
+        if days is None:
+            return self._existing("Scratch", settings.scratch_bucket)
+        return self._bucket("Scratch", _clean_up(days), versioned=False)
 
     def _data_bucket(
         self, construct_id: str, settings: StorageSettings, expiry_days: int | None
@@ -105,14 +118,14 @@ class Storage(Construct):
         return self._bucket(construct_id, rule, versioned=settings.versioning)
 
     def _bucket(self, construct_id: str, rule: s3.LifecycleRule, *, versioned: bool) -> s3.Bucket:
-        with_key = self._key is not None
+        key = self._data_policy.key
         return s3.Bucket(
             self,
             construct_id,
-            encryption=s3.BucketEncryption.KMS if with_key else s3.BucketEncryption.S3_MANAGED,
-            encryption_key=self._key,
+            encryption=s3.BucketEncryption.KMS if key is not None else s3.BucketEncryption.S3_MANAGED,
+            encryption_key=key,
             # One request to KMS for many objects, instead of one for each.
-            bucket_key_enabled=True if with_key else None,
+            bucket_key_enabled=True if key is not None else None,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
@@ -120,21 +133,21 @@ class Storage(Construct):
             lifecycle_rules=[rule],
             server_access_logs_bucket=self.log_bucket,
             server_access_logs_prefix=f"{construct_id.lower()}/" if self.log_bucket else None,
-            removal_policy=self._removal_policy,
+            removal_policy=self._data_policy.removal_policy,
         )
 
-    def _log_bucket(self, retention_days: int) -> s3.Bucket:
+    def _log_bucket(self) -> s3.Bucket:
         return s3.Bucket(
             self,
             "Logs",
-            # S3 delivers server access logs to no bucket whose default is a key of KMS.
+            # S3 delivers server access logs only to buckets that are not encrypted with a KMS key.
             # https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
             encryption=s3.BucketEncryption.S3_MANAGED,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
-            lifecycle_rules=[_clean_up(retention_days)],
-            removal_policy=self._removal_policy,
+            lifecycle_rules=[_clean_up(self._data_policy.log_retention_days)],
+            removal_policy=self._data_policy.removal_policy,
         )
 
 
@@ -147,7 +160,7 @@ def _with_events(bucket: s3.Bucket) -> s3.Bucket:
     return bucket
 
 
-def _for_jobs(variable: str, bucket: s3.IBucket, *grants: Callable[..., None]) -> JobResources:
+def _for_jobs(variable: str, bucket: s3.IBucket, *grants: Callable[..., iam.Grant]) -> JobResources:
     return JobResources(
         environment={variable: bucket.bucket_name},
         grants=[partial(grant, bucket=bucket) for grant in grants],
@@ -165,6 +178,7 @@ def _clean_up(expiry_days: int | None, noncurrent_expiry_days: int | None = None
     )
 
 
-def removal_policy(settings: StorageSettings) -> RemovalPolicy:
-    """What becomes of buckets, log groups and queues when the stack is deleted."""
-    return RemovalPolicy.DESTROY if settings.on_delete == "destroy" else RemovalPolicy.RETAIN
+def bucket_names(input_bucket: s3.IBucket | None, output_bucket: s3.IBucket | None) -> dict[str, str]:
+    """Returns the names of existing buckets, by the settings that could name them, too."""
+    given = {"input_bucket": input_bucket, "output_bucket": output_bucket}
+    return {setting: bucket.bucket_name for setting, bucket in given.items() if bucket is not None}

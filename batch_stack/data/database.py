@@ -7,14 +7,13 @@ from typing import cast
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_rds as rds
 from constructs import Construct
 
-from batch_stack.common.job_access import JobResources
+from batch_stack.common.job_access import JobResources, generated_secret
 from batch_stack.common.log_group import log_group
-from batch_stack.jobs.secrets import generated_secret
+from batch_stack.common.retention import DataPolicy
 from batch_stack.network.network import Network
 from batch_stack.settings.storage import DatabaseSettings
 
@@ -24,18 +23,18 @@ _MASTER = "postgres"
 
 
 class ResultsDatabase(Construct):
-    """Aurora PostgreSQL, Serverless v2, in subnets without a way to the internet.
+    """An Aurora PostgreSQL cluster, Serverless v2, in subnets without a way to the internet.
 
-    RDS makes the password of its master user, keeps it in Secrets Manager and changes it every week; ECS
-    hands it to a job when the job starts. A job that still opens connections days later needs a user of IAM
-    authentication, which is on for those to whom the role ``rds_iam`` is granted in the database.
+    RDS generates the password of its master user, keeps it in Secrets Manager and changes it every week; ECS
+    passes it to a job when the job starts. A job that still opens connections days later needs a user with
+    IAM authentication: the cluster lets in database users to whom the role ``rds_iam`` is granted.
     https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/rds-secrets-manager.html
 
     Attributes:
         cluster: the cluster, with one instance.
-        security_group: admits the jobs' security group to port 5432, with EFA the VPC's default group,
-            too, and nothing else.
-        secret_arn: the ARN of the secret with the master user's name and password, made by RDS.
+        security_group: admits the jobs' security group to port 5432, with EFA also the VPC's default group,
+            and nothing else.
+        secret_arn: the ARN of RDS's secret with the master user's name and password.
         log_group: PostgreSQL's log.
     """
 
@@ -46,27 +45,23 @@ class ResultsDatabase(Construct):
         *,
         settings: DatabaseSettings,
         network: Network,
-        log_retention_days: int,
-        removal_policy: RemovalPolicy,
-        key: kms.IKey | None = None,
+        data_policy: DataPolicy = DataPolicy(),
     ) -> None:
-        """Create the cluster and its log group.
+        """Creates the cluster and its log group.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
             settings: the database's name, its capacity in ACUs, and for how many days it is backed up.
             network: where the jobs are; its data subnets must be in two Availability Zones.
-            log_retention_days: one of the periods that CloudWatch Logs allows.
-            removal_policy: what becomes of it with the stack. One to be retained refuses to be deleted; once
-                its protection is switched off it goes, and leaves a snapshot.
-            key: encrypts it, its secret and its log, and can never be another; by default those of RDS,
-                Secrets Manager and CloudWatch Logs.
+            data_policy: what happens to the cluster and its log with the stack, how long the log is kept, and
+                which key encrypts the cluster, its secret and its log, which cannot be changed later. A
+                retained cluster cannot be deleted before its deletion protection is switched off; it then
+                leaves a snapshot.
         """
         super().__init__(scope, construct_id)
         self._name = settings.name
-        self._key = key
-        retained = removal_policy is RemovalPolicy.RETAIN
+        self._data_policy = data_policy
         self.security_group = ec2.SecurityGroup(
             self,
             "SecurityGroup",
@@ -83,7 +78,7 @@ class ResultsDatabase(Construct):
             writer=rds.ClusterInstance.serverless_v2(
                 "Writer", publicly_accessible=False, auto_minor_version_upgrade=True
             ),
-            credentials=rds.Credentials.from_username(_MASTER, encryption_key=key),
+            credentials=rds.Credentials.from_username(_MASTER, encryption_key=data_policy.key),
             manage_master_user_password=True,
             serverless_v2_min_capacity=settings.min_acu,
             serverless_v2_max_capacity=settings.max_acu,
@@ -93,22 +88,22 @@ class ResultsDatabase(Construct):
             vpc_subnets=network.data_subnets,
             security_groups=[self.security_group],
             storage_encrypted=True,
-            storage_encryption_key=key,
+            storage_encryption_key=data_policy.key,
             iam_authentication=True,
             parameters={"rds.force_ssl": "1"},
             backup=rds.BackupProps(retention=Duration.days(settings.backup_days)),
             copy_tags_to_snapshot=True,
             cloudwatch_logs_exports=["postgresql"],
-            deletion_protection=retained,
-            # A cluster that is left behind would hold on to subnets, which then could not be deleted.
-            removal_policy=RemovalPolicy.SNAPSHOT if retained else RemovalPolicy.DESTROY,
+            deletion_protection=data_policy.retains,
+            # A retained cluster would use its subnets for good, so that CloudFormation could not delete them.
+            removal_policy=RemovalPolicy.SNAPSHOT if data_policy.retains else RemovalPolicy.DESTROY,
         )
         cfn = cast(rds.CfnDBCluster, self.cluster.node.default_child)
         self.secret_arn: str = cfn.attr_master_user_secret_secret_arn
-        self.log_group = self._log_group(log_retention_days, removal_policy)
+        self.log_group = self._log_group()
 
     def for_jobs(self) -> JobResources:
-        """What a job gets of it: where it is, and the secrets ``DATABASE_USER`` and ``DATABASE_PASSWORD``."""
+        """Returns where the database is, and its user and password as secrets, for jobs that use it."""
         endpoint = self.cluster.cluster_endpoint
         return JobResources(
             environment={
@@ -123,25 +118,19 @@ class ResultsDatabase(Construct):
         )
 
     def _secret(self, field: str) -> batch.Secret:
+        key = self._data_policy.key
         return generated_secret(
-            self.secret_arn,
-            field=field,
-            kms_key_arn=self._key.key_arn if self._key is not None else None,
+            self.secret_arn, field=field, kms_key_arn=key.key_arn if key is not None else None
         )
 
-    def _log_group(self, retention_days: int, removal_policy: RemovalPolicy) -> logs.LogGroup:
-        # RDS would make it by itself, and keep its entries for ever; the L2 mends that by a custom resource.
+    def _log_group(self) -> logs.LogGroup:
+        # RDS would create it and keep its entries for good; the L2 changes that with a custom resource.
         group = log_group(
-            self,
-            "LogGroup",
-            retention_days=retention_days,
-            removal_policy=removal_policy,
-            key=self._key,
-            names="/aws/rds/cluster/*/postgresql",
+            self, "LogGroup", data_policy=self._data_policy, names="/aws/rds/cluster/*/postgresql"
         )
         cast(
             logs.CfnLogGroup, group.node.default_child
         ).log_group_name = f"/aws/rds/cluster/{self.cluster.cluster_identifier}/postgresql"
-        # A cluster writes nothing as long as it has no instance.
+        # A cluster without an instance writes nothing.
         self.cluster.node.find_child("Writer").node.add_dependency(group)
         return group

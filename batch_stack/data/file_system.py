@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from batch_stack.common.retention import DataPolicy
 from batch_stack.network.network import Network
 from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.storage import AccessPointSettings, FileSystemSettings
@@ -32,20 +31,20 @@ _AFTER: Mapping[int, efs.LifecyclePolicy] = {
 
 
 class SharedFiles(Construct):
-    """A file system: encrypted, TLS only, mounted by jobs through access points and by nobody unasked.
+    """An EFS file system that is encrypted, allows TLS only, and is mounted through access points.
 
-    Its policy only denies, which is enough to keep out clients without credentials of IAM; whom it lets in
-    is said by the job roles, each of which may mount the access points of its job's volumes.
+    Its policy only denies, which is enough to keep out clients without IAM credentials. The job roles allow:
+    each may mount the access points of its job's volumes.
     https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html
 
-    Nothing of an access point can be changed: an edit makes another. The old one is retained, like those that
-    are taken out of the settings, for jobs may wait that mount it.
+    AWS cannot change an access point: an edit creates another one. The old one is retained, like those that
+    the settings no longer have, because waiting jobs may mount it.
 
     Attributes:
         file_system: the file system.
         access_points: its access points by their names in the settings.
-        security_group: of its mount targets; admits the jobs' security group to port 2049, with EFA the VPC's
-            default group, too, and nothing else.
+        security_group: the security group of its mount targets. It admits the jobs' security group to port
+            2049, with EFA also the VPC's default group, and nothing else.
     """
 
     def __init__(
@@ -55,10 +54,9 @@ class SharedFiles(Construct):
         *,
         settings: FileSystemSettings,
         network: Network,
-        removal_policy: RemovalPolicy,
-        key: kms.IKey | None = None,
+        data_policy: DataPolicy = DataPolicy(),
     ) -> None:
-        """Create the file system, a mount target in each Availability Zone, and the access points.
+        """Creates the file system, a mount target in each Availability Zone, and the access points.
 
         Args:
             scope: the parent construct.
@@ -66,8 +64,8 @@ class SharedFiles(Construct):
             settings: access points, backups, and after how many days without use a file moves to cheaper
                 storage.
             network: where the jobs are.
-            removal_policy: what becomes of it, and of access points, with the stack.
-            key: encrypts it, and can never be another; by default that of EFS.
+            data_policy: what happens to the file system and its access points with the stack, and which key
+                encrypts them, which cannot be changed later.
         """
         super().__init__(scope, construct_id)
         self.security_group = ec2.SecurityGroup(
@@ -87,27 +85,24 @@ class SharedFiles(Construct):
             vpc_subnets=network.data_subnets,
             security_group=self.security_group,
             encrypted=True,
-            kms_key=key,
+            kms_key=data_policy.key,
             throughput_mode=efs.ThroughputMode.ELASTIC,
             enable_automatic_backups=settings.backups,
             lifecycle_policy=_AFTER[days] if days is not None else None,
             out_of_infrequent_access_policy=(
                 efs.OutOfInfrequentAccessPolicy.AFTER_1_ACCESS if days is not None else None
             ),
-            # Said here in full: the L2's own way to keep out anonymous clients is to let all others write.
+            # The L2's own way to keep out anonymous clients would let all other clients write.
             allow_anonymous_access=True,
             file_system_policy=iam.PolicyDocument(statements=[_tls_only()]),
-            removal_policy=removal_policy,
+            removal_policy=data_policy.removal_policy,
         )
         self.access_points: Mapping[str, efs.AccessPoint] = MappingProxyType(
-            {
-                name: self._access_point(name, one, removal_policy)
-                for name, one in settings.access_points.items()
-            }
+            {name: self._access_point(name, one, data_policy) for name, one in settings.access_points.items()}
         )
 
     def _access_point(
-        self, name: str, settings: AccessPointSettings, removal_policy: RemovalPolicy
+        self, name: str, settings: AccessPointSettings, data_policy: DataPolicy
     ) -> efs.AccessPoint:
         uid, gid = str(settings.uid), str(settings.gid)
         access_point = efs.AccessPoint(
@@ -116,11 +111,11 @@ class SharedFiles(Construct):
             file_system=self.file_system,
             path=settings.path,
             posix_user=efs.PosixUser(uid=uid, gid=gid),
-            # Without it EFS makes no folder, and a mount of one that is not there fails.
+            # Without it EFS creates no folder, and mounting a missing folder fails.
             create_acl=efs.Acl(owner_uid=uid, owner_gid=gid, permissions=settings.permissions),
         )
-        access_point.apply_removal_policy(removal_policy)
-        # Whatever names an access point can be mounted as soon as it is there.
+        access_point.apply_removal_policy(data_policy.removal_policy)
+        # A resource that refers to the access point may mount it at once.
         access_point.node.add_dependency(self.file_system.mount_targets_available)
         return access_point
 

@@ -1,46 +1,40 @@
-"""A table for results: an item for each job."""
+"""A table with an item for each job."""
 
 from __future__ import annotations
 
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from batch_stack.common.iam import combined_grant
 from batch_stack.common.job_access import JobResources
 from batch_stack.common.kms import WRITE, grant_key
+from batch_stack.common.retention import DataPolicy
 
 
 class JobTable(Construct):
-    """A DynamoDB table with an item for each job, paid for by the request and restorable to any second.
+    """A DynamoDB table with an item for each job, billed by request and restorable to any second.
 
-    Its key is ``job_id``, and an item may have an ``expires_at``, in seconds since 1970, after which DynamoDB
-    deletes it. All else is up to the jobs.
+    Its partition key is ``job_id``. An item may have an ``expires_at``, in seconds since 1970, after which
+    DynamoDB deletes it. All other attributes are up to the jobs.
 
     Attributes:
         table: the table.
     """
 
     def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        removal_policy: RemovalPolicy,
-        key: kms.IKey | None = None,
+        self, scope: Construct, construct_id: str, *, data_policy: DataPolicy = DataPolicy()
     ) -> None:
-        """Create the table.
+        """Creates the table.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            removal_policy: what becomes of it with the stack; one that is retained cannot be deleted at all
-                until its protection is switched off.
-            key: encrypts it; by default one that DynamoDB owns.
+            data_policy: what happens to the table with the stack, and which key encrypts it. A retained
+                table cannot be deleted before its deletion protection is switched off.
         """
         super().__init__(scope, construct_id)
-        self._key = key
+        self._key = data_policy.key
         encryption = dynamodb.TableEncryption
         self.table = dynamodb.Table(
             self,
@@ -51,25 +45,30 @@ class JobTable(Construct):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            encryption=encryption.CUSTOMER_MANAGED if key is not None else encryption.DEFAULT,
-            encryption_key=key,
-            deletion_protection=removal_policy is RemovalPolicy.RETAIN,
-            removal_policy=removal_policy,
+            encryption=encryption.CUSTOMER_MANAGED if self._key is not None else encryption.DEFAULT,
+            encryption_key=self._key,
+            deletion_protection=data_policy.retains,
+            removal_policy=data_policy.removal_policy,
         )
 
     def for_jobs(self) -> JobResources:
-        """What a job gets of it: ``JOB_TABLE``, and leave to read, put and change items."""
+        """Returns ``JOB_TABLE`` and the permissions of `grant_use`, for jobs that use the table."""
         return JobResources(environment={"JOB_TABLE": self.table.table_name}, grants=[self.grant_use])
 
-    def grant_use(self, grantee: iam.IGrantable) -> None:
-        """Allow reading, putting and changing items, but neither deleting them nor reading the whole table.
+    def grant_use(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allows reading, putting and changing items, but neither deleting them nor reading the whole table.
 
         Args:
-            grantee: who may.
+            grantee: the principal that may use the table.
+
+        Returns:
+            The grant, which includes the use of the table's key.
         """
-        iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-            resource_arns=[self.table.table_arn],
+        return combined_grant(
+            iam.Grant.add_to_principal(
+                grantee=grantee,
+                actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+                resource_arns=[self.table.table_arn],
+            ),
+            grant_key(grantee, self._key, actions=WRITE, service="dynamodb"),
         )
-        grant_key(grantee, self._key, actions=WRITE, service="dynamodb")

@@ -1,25 +1,26 @@
-"""What a platform keeps data in besides buckets: as much of it as the settings ask for."""
+"""Creates the data services that the settings ask for, besides buckets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from batch_stack.common.job_access import JobResources
-from batch_stack.data.buckets import removal_policy
+from batch_stack.common.retention import DataPolicy
 from batch_stack.monitoring.notification import Notification
 from batch_stack.network.network import Network
 from batch_stack.settings.root import Settings
 from batch_stack.settings.services import DataService
+from batch_stack.settings.storage import DatabaseSettings, FileSystemSettings
 
 if TYPE_CHECKING:
     from batch_stack.data.database import ResultsDatabase
+    from batch_stack.data.event_bus import EventBus
     from batch_stack.data.file_system import SharedFiles
     from batch_stack.data.job_table import JobTable
-    from batch_stack.data.messaging import EventBus, WorkQueue
+    from batch_stack.data.work_queue import WorkQueue
 
 
 class _Service(Protocol):
@@ -28,7 +29,7 @@ class _Service(Protocol):
 
 @dataclass(frozen=True)
 class DataServices:
-    """Each is None unless the settings ask for it.
+    """The data services of a platform; each is None unless the settings ask for it.
 
     Attributes:
         file_system: the file system that jobs share.
@@ -45,9 +46,9 @@ class DataServices:
     work_queue: WorkQueue | None = None
 
     def for_jobs(self) -> dict[DataService, JobResources]:
-        """What a job gets of each that is there, by its name in `jobs.<name>.uses`.
+        """Returns what jobs need to use each service, by its name in `jobs.<name>.uses`.
 
-        The file system is not among them: volumes name its access points.
+        The file system is not included: volumes name its access points.
         """
         services: dict[DataService, _Service | None] = {
             "job_table": self.job_table,
@@ -64,87 +65,65 @@ def data_services(
     settings: Settings,
     network: Network,
     notification: Notification,
-    key: kms.IKey | None,
+    data_policy: DataPolicy,
 ) -> DataServices:
-    """Create what the settings ask for of `storage.file_system`, `results` and `messaging`.
+    """Creates what the settings ask for in `storage.file_system`, `results` and `messaging`.
 
     Args:
         scope: the parent construct.
         settings: the settings as a whole.
         network: where jobs run.
-        notification: hears of messages that nobody could work on.
-        key: encrypts all of it; by default each service's own key does.
+        notification: sends a message when a message of the work queue is set aside.
+        data_policy: how long the services' data is kept, and which key encrypts it.
     """
+    storage, results, messaging = settings.storage, settings.results, settings.messaging
     return DataServices(
-        file_system=_file_system(scope, settings, network, key),
-        job_table=_job_table(scope, settings, key),
-        database=_database(scope, settings, network, key),
-        event_bus=_event_bus(scope, settings),
-        work_queue=_work_queue(scope, settings, notification, key),
+        file_system=_file_system(scope, storage.file_system, network, data_policy),
+        job_table=_job_table(scope, data_policy) if results.job_table else None,
+        database=_database(scope, results.database, network, data_policy),
+        event_bus=_event_bus(scope) if messaging.event_bus else None,
+        work_queue=_work_queue(scope, notification, data_policy) if messaging.work_queue else None,
     )
 
 
-# Modules are imported where they are used: each brings one of aws_cdk, and those take time to load.
+# Modules are imported where they are used: each imports a part of aws_cdk that takes time to load.
 
 
 def _file_system(
-    scope: Construct, settings: Settings, network: Network, key: kms.IKey | None
+    scope: Construct, settings: FileSystemSettings | None, network: Network, data_policy: DataPolicy
 ) -> SharedFiles | None:
-    if settings.storage.file_system is None:
+    if settings is None:
         return None
     from batch_stack.data.file_system import SharedFiles  # noqa: PLC0415
 
-    return SharedFiles(
-        scope,
-        "Files",
-        settings=settings.storage.file_system,
-        network=network,
-        removal_policy=removal_policy(settings.storage),
-        key=key,
-    )
+    return SharedFiles(scope, "Files", settings=settings, network=network, data_policy=data_policy)
 
 
-def _job_table(scope: Construct, settings: Settings, key: kms.IKey | None) -> JobTable | None:
-    if not settings.results.job_table:
-        return None
+def _job_table(scope: Construct, data_policy: DataPolicy) -> JobTable:
     from batch_stack.data.job_table import JobTable  # noqa: PLC0415
 
-    return JobTable(scope, "JobTable", removal_policy=removal_policy(settings.storage), key=key)
+    return JobTable(scope, "JobTable", data_policy=data_policy)
 
 
 def _database(
-    scope: Construct, settings: Settings, network: Network, key: kms.IKey | None
+    scope: Construct, settings: DatabaseSettings | None, network: Network, data_policy: DataPolicy
 ) -> ResultsDatabase | None:
-    if settings.results.database is None:
+    if settings is None:
         return None
     from batch_stack.data.database import ResultsDatabase  # noqa: PLC0415
 
-    return ResultsDatabase(
-        scope,
-        "Database",
-        settings=settings.results.database,
-        network=network,
-        log_retention_days=settings.log_retention_days,
-        removal_policy=removal_policy(settings.storage),
-        key=key,
-    )
+    return ResultsDatabase(scope, "Database", settings=settings, network=network, data_policy=data_policy)
 
 
-def _event_bus(scope: Construct, settings: Settings) -> EventBus | None:
-    if not settings.messaging.event_bus:
-        return None
-    from batch_stack.data.messaging import EventBus  # noqa: PLC0415
+def _event_bus(scope: Construct) -> EventBus:
+    from batch_stack.data.event_bus import EventBus  # noqa: PLC0415
 
     return EventBus(scope, "Events")
 
 
-def _work_queue(
-    scope: Construct, settings: Settings, notification: Notification, key: kms.IKey | None
-) -> WorkQueue | None:
-    if not settings.messaging.work_queue:
-        return None
-    from batch_stack.data.messaging import WorkQueue  # noqa: PLC0415
+def _work_queue(scope: Construct, notification: Notification, data_policy: DataPolicy) -> WorkQueue:
+    from batch_stack.data.work_queue import WorkQueue  # noqa: PLC0415
 
-    work = WorkQueue(scope, "Work", removal_policy=removal_policy(settings.storage), key=key)
-    notification.watch_dead_letters("WorkQueue", work.dead_letter_queue)
+    work = WorkQueue(scope, "Work", data_policy=data_policy)
+    notification.notify_on_dead_letters("WorkQueue", work.dead_letter_queue)
     return work

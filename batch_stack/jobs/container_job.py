@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from batch_stack.common.grantees import warn_if_not_granted
-from batch_stack.common.iam import grant_submit_job, task_role
+from batch_stack.common.iam import grant_submit_job, task_role, warn_if_not_granted
 from batch_stack.common.job_access import JobResources, combined
 from batch_stack.common.log_group import log_group
+from batch_stack.common.retention import DataPolicy
 from batch_stack.jobs.consumable_resource import ConsumableResource
 from batch_stack.jobs.container import JobParts
 from batch_stack.jobs.definition import job_definition
@@ -28,28 +28,27 @@ from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.retry import RetrySettings, most_attempts, retry_strategy
 from batch_stack.validation.constructs import check_fits, check_job, is_checked
 
-_LOG_RETENTION_DAYS = 30
-
 
 class ContainerJob(Construct):
     """A job definition, on EC2, Fargate or ECS Managed Instances, of one node or of several.
 
-    Its image is built from a Dockerfile, or is one of ECR or of another registry. The container has a
-    read-only root file system, a writable volume on /scratch, an init process that hands on signals, no
-    privileges, and never runs without a timeout. Revisions stay active when a new one is registered, so that
-    jobs which wait on an old one still start.
+    Its image is built from a Dockerfile, or comes from ECR or another registry. The container has a read-only
+    root file system, a writable volume on /scratch, an init process that forwards signals, no privileges, and
+    a timeout. Old revisions stay active when a new one is registered, so that jobs that wait on an old one
+    still start.
 
     Attributes:
         definition: the L2 construct of the job definition.
-        unversioned_arn: its ARN without a revision, which stays the same from deployment to deployment.
-        job_role: what the container's code may do; grant to it.
-        execution_role: what ECS needs to start it: pull the image, read its secrets, write the log.
-        log_group: where its output goes.
+        unversioned_arn: its ARN without a revision, which no deployment changes.
+        job_role: the role of the container's code; grant permissions to it.
+        execution_role: the role with which ECS pulls the image, reads secrets and writes the log.
+        log_group: the log group of its output.
         platform_capability: ``ec2``, ``fargate`` or ``managed_instances``.
-        architecture: the CPU architecture that it is made for; None for one whose image may be of several.
-        tiers: the queues that it is meant for.
-        retry: how often it is tried again, as its definition says; see `retry_in`.
-        array_size: with how many children triggers and schedules submit it; None for a job that is no array.
+        architecture: the CPU architecture of its image; None if the image may have several.
+        tiers: the tiers whose queues it is meant for.
+        retry: the retry policy of its definition; see `retry_in`.
+        array_size: the number of children with which triggers and schedules submit it; None for a job that is
+            no array.
     """
 
     def __init__(
@@ -60,48 +59,48 @@ class ContainerJob(Construct):
         name: str,
         settings: JobSettings,
         containers_dir: Path | None = None,
-        retry: RetrySettings | None = None,
-        log_retention_days: int | None = None,
-        architecture: Architecture = "x86_64",
-        assign_public_ip: bool = False,
-        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
         tiers: Sequence[PriorityTier] = (),
+        retry: RetrySettings | None = None,
+        architecture: Architecture | None = None,
+        assign_public_ip: bool = False,
         resources: Sequence[JobResources] = (),
         file_system: SharedFileSystem | None = None,
         consumable_resources: Mapping[str, ConsumableResource] | None = None,
-        key: kms.IKey | None = None,
+        data_policy: DataPolicy = DataPolicy(),
     ) -> None:
-        """Create the job definition.
+        """Creates the job definition.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            name: the job's name in the settings; it begins the names of log streams.
+            name: the job's name in the settings, with which log streams begin.
             settings: image, platform, vCPUs, memory in MiB, timeout in seconds, command and so on.
             containers_dir: the build context, which holds the folder with the Dockerfile, if there is one.
+            tiers: the tiers that it is meant for; `grant_submit` allows their queues.
             retry: when a failed attempt is followed by another; by default as its settings say, else as its
-                tiers do, of several the one with the most attempts.
-            log_retention_days: a period that CloudWatch Logs allows; by default its settings' own, else 30.
-            architecture: the CPU architecture to build for, and to ask of Fargate.
+                tiers say: of several policies, the one with the most attempts.
+            architecture: the CPU architecture to build for, and to ask of Fargate; by default that of its
+                tiers, or ``x86_64`` without any.
             assign_public_ip: on Fargate, needed in public subnets.
-            removal_policy: what becomes of the log group with the stack.
-            tiers: the queues that it is meant for; `grant_submit` allows these.
-            resources: what it may use; the settings' own variables and secrets replace theirs. `uses` names
-                services of a `BatchPlatform`, which finds them; here they are given, as by ``for_jobs``.
-            file_system: the platform's file system, of which a volume may name an access point.
-            consumable_resources: those of the platform by their names in the settings.
-            key: encrypts its log; by default that of CloudWatch Logs.
+            resources: the resources that it may use; the settings' own variables and secrets replace theirs.
+                `uses` of the settings names services of a `BatchPlatform` and has no effect without one: take
+                the services' ``for_jobs`` here.
+            file_system: a file system of whose access points a volume may name one.
+            consumable_resources: the platform's consumable resources by their names in the settings.
+            data_policy: how long its log is kept, unless the settings say otherwise, and which key encrypts
+                the log.
 
         Raises:
             SettingsError: a folder has no Dockerfile, or no containers_dir; or the settings name an access
-                point or a consumable resource that is not there.
+                point or a consumable resource that does not exist.
             ValueError: a tier is for another platform or CPU architecture, or cannot run the job, or is none
                 of those that the settings name.
         """
         super().__init__(scope, construct_id)
         self.platform_capability, self.array_size = settings.platform, settings.array_size
-        self.architecture = None if settings.any_architecture else architecture
         self.tiers = tuple(tiers)
+        self._architecture = architecture or (self.tiers[0].architecture if self.tiers else "x86_64")
+        self.architecture = None if settings.any_architecture else self._architecture
         self._own_retry = retry or settings.retry
         self.retry = self._own_retry or most_attempts(tier.retry for tier in self.tiers)
         self._name, self._settings = name, settings.model_copy(update={"retry": self._own_retry})
@@ -110,27 +109,21 @@ class ContainerJob(Construct):
         if not is_checked(self, settings):
             check_job(self, name, self._settings, self.tiers)
         self.job_role, self.execution_role = self._roles(name)
-        days = log_retention_days or settings.log_retention_days or _LOG_RETENTION_DAYS
+        days = settings.log_retention_days or data_policy.log_retention_days
         self.log_group = log_group(
-            self, "LogGroup", retention_days=days, removal_policy=removal_policy, key=key
+            self, "LogGroup", data_policy=replace(data_policy, log_retention_days=days)
         )
         given = combined([*resources, self._own_resources(settings)])
-        image = job_image(
-            self, name=name, settings=settings, containers_dir=containers_dir, architecture=architecture
-        )
-        volumes = JobVolumes(
-            self, job=name, settings=settings.volumes, job_role=self.job_role, file_system=file_system
-        )
         parts = JobParts(
-            image=image,
+            image=self._image(containers_dir),
             job_role=self.job_role,
             execution_role=self.execution_role,
             logging=ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group),
             environment=given.environment,
             secrets=given.secrets,
-            volumes=volumes,
+            volumes=self._volumes(file_system),
             consumables=_consumables(name, settings, consumable_resources or {}),
-            architecture=architecture,
+            architecture=self._architecture,
             assign_public_ip=assign_public_ip,
             efa_interfaces=_efa_interfaces(settings, self.tiers),
         )
@@ -144,25 +137,28 @@ class ContainerJob(Construct):
         *tiers: PriorityTier,
         shares: Sequence[str] = (),
         tags: Mapping[str, str] | None = None,
-    ) -> None:
-        """Allow submitting this job, in any revision, and nothing else.
+    ) -> iam.Grant:
+        """Allows submitting this job, in any revision, and nothing else.
 
-        IAM authorises the job definition and the queue each for itself: who is granted several jobs may
-        submit each of them to all queues of all of them. Separate principals keep such pairs apart.
+        IAM authorises the job definition and the queue separately: a principal that is granted several jobs
+        may submit each of them to all queues of all of them. Use separate principals to keep pairs apart.
         https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
 
         Args:
-            grantee: who may submit.
+            grantee: the principal that may submit.
             tiers: to these queues only; by default to all that the job is meant for.
-            shares: with these share identifiers only, to tiers with fair share; one that ends in ``*`` stands
-                for all that begin so. By default with any. Jobs for other tiers have none.
-            tags: what jobs may be tagged with, when they are submitted or later; by default they cannot be
-                tagged. See `BatchPlatform.grant_stop_jobs` for what that allows.
+            shares: with these share identifiers only, to tiers with fair share; one that ends in ``*`` allows
+                all that begin so. By default with any. Jobs for other tiers have none.
+            tags: the tags that jobs may be given, when they are submitted or later; by default none. See
+                `BatchPlatform.grant_stop_jobs` for what that allows.
+
+        Returns:
+            The grant.
 
         Raises:
             ValueError: a tier is for another platform or CPU architecture than the job, or one of `tiers` has
-                nothing that the job could run on; or there is no tier;
-                or there are shares, and one is not of letters and digits, or no tier has fair share.
+                no compute environment that can run the job; or there is no tier; or there are shares, and one
+                is not of letters and digits, or no tier has fair share.
         """
         chosen = tiers or self.tiers
         if not chosen:
@@ -177,7 +173,7 @@ class ContainerJob(Construct):
                 f"shares must not be given, because no tier has fair share, got {list(shares)} "
                 f"at {self.node.path}"
             )
-        grant_submit_job(
+        grant = grant_submit_job(
             grantee,
             queues=[tier.queue for tier in chosen if tier not in shared],
             job_definition_arns=[self.unversioned_arn],
@@ -186,16 +182,17 @@ class ContainerJob(Construct):
             tags=tags or {},
         )
         warn_if_not_granted(self, grantee, "submit the job")
+        return grant
 
     def check_tier(self, tier: PriorityTier, *, at: str) -> None:
-        """Make sure that a tier runs jobs like this one.
+        """Checks that a tier runs jobs of this platform and CPU architecture.
 
         Args:
-            tier: where it is to be submitted to.
-            at: the path of the construct that wants to, for the error.
+            tier: the tier that the job is submitted to.
+            at: the path of the construct that submits it, for the error.
 
         Raises:
-            ValueError: it is for another platform or CPU architecture.
+            ValueError: the tier is for another platform or CPU architecture.
         """
         if tier.platform_capability != self.platform_capability:
             raise ValueError(
@@ -208,13 +205,13 @@ class ContainerJob(Construct):
             )
 
     def retry_in(self, tier: PriorityTier) -> RetrySettings | None:
-        """What a submission to a tier has to say instead of the definition's retry policy.
+        """Returns the retry policy that a submission to a tier needs instead of the definition's.
 
         Args:
-            tier: where it is submitted to.
+            tier: the tier that the job is submitted to.
 
         Returns:
-            The tier's policy; None if the job has a policy of its own, or that of its definition is the same.
+            The tier's policy; None if the job has its own policy, or its definition has the same one.
         """
         capability = self.platform_capability
         same = retry_strategy(tier.retry, capability) == retry_strategy(self.retry, capability)
@@ -226,6 +223,24 @@ class ContainerJob(Construct):
             task_role(
                 self, "ExecutionRole", description=f"Pulls the image of {name} jobs and writes their log"
             ),
+        )
+
+    def _image(self, containers_dir: Path | None) -> ecs.ContainerImage:
+        return job_image(
+            self,
+            name=self._name,
+            settings=self._settings,
+            containers_dir=containers_dir,
+            architecture=self._architecture,
+        )
+
+    def _volumes(self, file_system: SharedFileSystem | None) -> JobVolumes:
+        return JobVolumes(
+            self,
+            job=self._name,
+            settings=self._settings.volumes,
+            job_role=self.job_role,
+            file_system=file_system,
         )
 
     def _allow(self, given: JobResources, managed_policy_arns: Sequence[str]) -> None:
@@ -244,7 +259,7 @@ class ContainerJob(Construct):
 
     def _unversioned_arn(self) -> str:
         stack = Stack.of(self)
-        # What follows the name's colon, the revision, is another part of the ARN.
+        # The revision, after the name's colon, is another part of the ARN.
         name = stack.split_arn(
             self.definition.job_definition_arn, ArnFormat.SLASH_RESOURCE_NAME
         ).resource_name
@@ -252,7 +267,7 @@ class ContainerJob(Construct):
 
 
 def _efa_interfaces(settings: JobSettings, tiers: Sequence[PriorityTier]) -> int:
-    """As many as there are wherever it may run: a container does not start without a device that it names."""
+    """Returns the number that every instance has: a container does not start if a named device is missing."""
     return min((tier.efa_interfaces for tier in tiers), default=0) if settings.nodes is not None else 0
 
 

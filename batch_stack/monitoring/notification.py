@@ -1,4 +1,4 @@
-"""Who is told when a job fails, a queue is blocked or an event could not be delivered."""
+"""Messages about failed jobs, blocked queues, alarms and undelivered events."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import jsii
-from aws_cdk import Annotations, ArnFormat, Aws, Duration, IStableListProducer, Lazy, RemovalPolicy, Stack
+from aws_cdk import Annotations, ArnFormat, Aws, Duration, IStableListProducer, Lazy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from batch_stack.common.kms import WRITE, admit_to_topics, grant_key
+from batch_stack.common.iam import combined_grant
+from batch_stack.common.kms import WRITE, grant_key, grant_service_topics
+from batch_stack.common.retention import DataPolicy
 from batch_stack.common.sqs_queue import message_queue
 
 _RETRY_ATTEMPTS = 24
@@ -27,16 +28,16 @@ _EVENTS, _ALARMS, BUDGETS = "events.amazonaws.com", "cloudwatch.amazonaws.com", 
 
 
 class Notification(Construct):
-    """A topic that hears of what others watch: failed jobs, blocked queues, alarms, undelivered events.
+    """An SNS topic that receives messages about failed jobs, blocked queues, alarms and undelivered events.
 
-    Only the rules and alarms that are given to it may publish there, budgets of this account, if a tier has
-    one, and roles by `grant_publish`.
+    Only the rules and alarms of this construct may publish there, the budgets of this account if a tier has
+    one, and roles with `grant_publish`.
 
     Attributes:
-        topic: the SNS topic, of this construct or of others.
-        key: what the topic is encrypted with; None if it is not, or if it is not known, of a topic of others.
+        topic: the SNS topic, a new or an existing one.
+        key: the key that encrypts the topic; None if there is none, or if CDK does not know it.
         dead_letter_queue: events that could not be published, kept for 14 days.
-        dead_letter_alarms: one on each dead-letter queue, this one's included.
+        dead_letter_alarms: one alarm for each dead-letter queue, including that of this construct.
     """
 
     def __init__(
@@ -45,58 +46,93 @@ class Notification(Construct):
         construct_id: str,
         *,
         emails: Sequence[str] = (),
-        topic: sns.ITopic | None = None,
-        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
-        key: kms.IKey | None = None,
+        data_policy: DataPolicy = DataPolicy(),
     ) -> None:
-        """Create the topic, and a queue for what does not reach it.
+        """Creates the topic, and a queue for events that could not be published.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
             emails: addresses to subscribe; each has to confirm.
-            topic: an existing topic; by default one is made. The policy of one that is imported, or of
-                another stack, is its owner's, who must admit what publishes here; warnings say what.
-            removal_policy: what becomes of events that could not be published with the stack.
-            key: encrypts the topic that is made, and events that could not be published; what publishes here
-                may use it. An existing topic keeps the one that it has.
+            data_policy: what happens to unpublished events with the stack, and which key encrypts them and
+                the topic. Services that publish to the topic may use the key.
         """
         super().__init__(scope, construct_id)
-        self.topic: sns.ITopic = topic or sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
-        self.key = self.topic.master_key
-        # A topic of others may have any name.
-        self._topic_names = None if topic is None else "*"
-        self._is_of_this_stack = Stack.of(self.topic).node.path == Stack.of(self).node.path
+        topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=data_policy.key)
+        self._use(topic, emails, data_policy, topic_names=None)
+
+    @staticmethod
+    def from_topic(
+        scope: Construct,
+        construct_id: str,
+        topic: sns.ITopic,
+        *,
+        emails: Sequence[str] = (),
+        data_policy: DataPolicy = DataPolicy(),
+    ) -> Notification:
+        """Returns a notification that uses an existing topic.
+
+        The policy of a topic that is imported, or of another stack, cannot be changed: its owner must let
+        EventBridge, CloudWatch and others publish. Warnings say which.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            topic: the topic, which keeps its key.
+            emails: addresses to subscribe; each has to confirm.
+            data_policy: what happens to unpublished events with the stack, and which key encrypts them.
+        """
+        return _NotificationOfTopic(scope, construct_id, topic, emails, data_policy)
+
+    def _use(
+        self,
+        topic: sns.ITopic,
+        emails: Sequence[str],
+        data_policy: DataPolicy,
+        *,
+        topic_names: str | None,
+    ) -> None:
+        """Sets the attributes for a topic, and creates what watches it.
+
+        Args:
+            topic: the topic.
+            emails: addresses to subscribe.
+            data_policy: of events that could not be published.
+            topic_names: a pattern for the topic's name, if CloudFormation does not give it the name.
+        """
+        self.topic, self.key = topic, topic.master_key
+        self._topic_names = topic_names
+        self._is_of_this_stack = Stack.of(topic).node.path == Stack.of(self).node.path
         for email in emails:
-            self.topic.add_subscription(subscriptions.EmailSubscription(email))
+            topic.add_subscription(subscriptions.EmailSubscription(email))
         self.dead_letter_queue = message_queue(
-            self, "DeadLetterQueue", removal_policy=removal_policy, key=key, senders=[_EVENTS]
+            self, "DeadLetterQueue", data_policy=data_policy, senders=[_EVENTS]
         )
         self._dead_letter_arn = self.dead_letter_queue.queue_arn
         self.dead_letter_alarms: list[cloudwatch.Alarm] = []
-        # An imported topic is one to which a target or an action adds no, unconditional, permission.
-        self._target_topic = sns.Topic.from_topic_arn(self, "TopicOfRules", self.topic.topic_arn)
+        # A target or an action adds a permission without a condition to a topic, but not to an imported one.
+        self._target_topic = sns.Topic.from_topic_arn(self, "TopicOfRules", topic.topic_arn)
         self._alarm_action = actions.SnsAction(self._target_topic)
-        self._admits_budgets = False
+        self._serves_budgets = False
         self._rule_arns = _Arns()
         self._alarm_arns = _Arns()
-        self._allow_only_these()
-        self._keep_what_rules_cannot_deliver()
-        self.watch_dead_letters("", self.dead_letter_queue)
+        self._allow_own_rules_and_alarms()
+        self._keep_undelivered_events()
+        self.notify_on_dead_letters("", self.dead_letter_queue)
 
-    def tell_of(
+    def notify_on_event(
         self, scope: Construct, construct_id: str, *, detail_type: str, detail: dict[str, Any], text: str
     ) -> events.Rule:
-        """Create a rule that sends a message for each of some events of AWS Batch.
+        """Creates a rule that sends a message for each matching event of AWS Batch.
 
         The events follow https://docs.aws.amazon.com/batch/latest/userguide/batch_cwe_events.html
 
         Args:
-            scope: the rule's parent.
-            construct_id: its id there.
-            detail_type: of the events.
-            detail: what must match besides.
-            text: the message; fields of the event by `events.EventField`.
+            scope: the parent construct of the rule.
+            construct_id: the rule's id within it.
+            detail_type: the detail type of the events.
+            detail: more conditions on the events.
+            text: the message; `events.EventField` inserts fields of the event.
         """
         rule = events.Rule(
             scope,
@@ -119,34 +155,41 @@ class Notification(Construct):
         self._rule_arns.add(rule.rule_arn)
         return rule
 
-    def raise_alarm(self, alarm: cloudwatch.Alarm) -> None:
-        """Send a message when an alarm goes off.
+    def notify_on_alarm(self, alarm: cloudwatch.Alarm) -> None:
+        """Sends a message when an alarm goes off.
 
         Args:
-            alarm: any alarm of this stack.
+            alarm: an alarm of this stack.
         """
         alarm.add_alarm_action(self._alarm_action)
         self._alarm_arns.add(alarm.alarm_arn)
 
-    def admit_budgets(self) -> None:
-        """Let the budgets of this account publish here; calling it twice does no harm.
+    def grant_service_budgets(self) -> None:
+        """Lets the budgets of this account publish here; calling it again changes nothing.
 
         https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html
         """
-        if not self._admits_budgets:
-            self._admits_budgets = True
-            self._admit(publishing_budgets(self.topic), BUDGETS, of_own_budgets())
+        if not self._serves_budgets:
+            self._serves_budgets = True
+            self._grant_service(publishing_budgets(self.topic), BUDGETS, of_own_budgets())
 
-    def grant_publish(self, grantee: iam.IGrantable) -> None:
-        """Allow publishing messages here; a warning says what the owner of an imported topic has to allow.
+    def grant_publish(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allows publishing messages here.
+
+        For an imported topic, a warning says what the topic's owner must allow.
 
         Args:
-            grantee: who may.
+            grantee: the principal that may publish.
+
+        Returns:
+            The grant, which includes the use of the topic's key, if CDK knows the key.
         """
-        grantee.grant_principal.add_to_principal_policy(
-            iam.PolicyStatement(actions=["sns:Publish"], resources=[self.topic.topic_arn])
+        grant = combined_grant(
+            iam.Grant.add_to_principal(
+                grantee=grantee, actions=["sns:Publish"], resource_arns=[self.topic.topic_arn]
+            ),
+            grant_key(grantee, self.key, actions=WRITE, service="sns"),
         )
-        grant_key(grantee, self.key, actions=WRITE, service="sns")
         if not isinstance(self.topic, sns.Topic):
             who = getattr(grantee, "node", self.node).path
             Annotations.of(self).add_warning_v2(
@@ -155,13 +198,14 @@ class Notification(Construct):
                 f"sns:Publish, and its key, if it has one, must let that role do kms:Decrypt and "
                 f"kms:GenerateDataKey: neither can be changed from here. At {self.node.path}",
             )
+        return grant
 
-    def watch_dead_letters(self, owner: str, queue: sqs.IQueue) -> None:
-        """Send a message when something could not be delivered.
+    def notify_on_dead_letters(self, owner: str, queue: sqs.IQueue) -> None:
+        """Sends a message when something could not be delivered.
 
         Args:
-            owner: whose queue it is: a construct's id; it begins the alarm's.
-            queue: where the undelivered waits.
+            owner: the construct id of the queue's owner, with which the alarm's id begins.
+            queue: the dead-letter queue.
         """
         alarm = cloudwatch.Alarm(
             self,
@@ -173,16 +217,16 @@ class Notification(Construct):
             threshold=0,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             evaluation_periods=1,
-            # A queue that nobody has used for six hours sends no metric.
+            # A queue that was idle for six hours sends no metric.
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
         )
-        self.raise_alarm(alarm)
+        self.notify_on_alarm(alarm)
         self.dead_letter_alarms.append(alarm)
 
-    def _keep_what_rules_cannot_deliver(self) -> None:
-        """Let rules of this account use the dead-letter queue, all by one statement.
+    def _keep_undelivered_events(self) -> None:
+        """Lets rules of this account use the dead-letter queue, with one statement for all of them.
 
-        A queue's policy has room for 10 conditions and 8 KiB: not for those of five tiers, one by one.
+        A queue's policy takes 10 conditions and 8 KiB: not enough for one condition for each rule.
         https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-policies.html
         """
         rules = Stack.of(self).format_arn(service="events", resource="rule", resource_name="*")
@@ -196,7 +240,7 @@ class Notification(Construct):
             )
         )
 
-    def _allow_only_these(self) -> None:
+    def _allow_own_rules_and_alarms(self) -> None:
         own_account = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
         alarms = Stack.of(self).format_arn(
             service="cloudwatch",
@@ -216,15 +260,15 @@ class Notification(Construct):
                 resources=[self.topic.topic_arn],
                 conditions={"ArnEquals": {"aws:SourceArn": Lazy.list(arns)}, **more},
             )
-            self._admit(statement, service, of_key)
+            self._grant_service(statement, service, of_key)
 
-    def _admit(
+    def _grant_service(
         self, statement: iam.PolicyStatement, service: str, of_key: Mapping[str, Mapping[str, Any]]
     ) -> None:
-        # A statement in another stack would name rules of this one, which names that stack's topic.
+        # A statement in another stack would refer to rules of this stack, which refers to that stack's topic.
         if self._is_of_this_stack and self.topic.add_to_resource_policy(statement).statement_added:
             if self.key is not None:
-                admit_to_topics(self, self.key, service, names=self._topic_names, conditions=of_key)
+                grant_service_topics(self, self.key, service, names=self._topic_names, conditions=of_key)
             return
         Annotations.of(self).add_warning_v2(
             f"batch-stack:topicPolicy:{service}",
@@ -234,9 +278,25 @@ class Notification(Construct):
         )
 
 
+class _NotificationOfTopic(Notification):
+    """A notification that uses an existing topic."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        topic: sns.ITopic,
+        emails: Sequence[str],
+        data_policy: DataPolicy,
+    ) -> None:
+        # Not Notification's: that creates a topic.
+        super(Notification, self).__init__(scope, construct_id)
+        self._use(topic, emails, data_policy, topic_names="*")
+
+
 def of_own_budgets() -> dict[str, dict[str, str]]:
-    """When AWS Budgets acts for a budget of this account: conditions of a policy's statement."""
-    # A budget's own ARN has its name, which only CloudFormation knows, after the topic is there.
+    """Returns the conditions of a statement under which AWS Budgets acts for a budget of this account."""
+    # A budget's own ARN contains its name, which only CloudFormation knows, after it has created the topic.
     account = Aws.ACCOUNT_ID
     return {
         "StringEquals": {"aws:SourceAccount": account},
@@ -245,7 +305,7 @@ def of_own_budgets() -> dict[str, dict[str, str]]:
 
 
 def publishing_budgets(topic: sns.ITopic) -> iam.PolicyStatement:
-    """What a topic's policy says so that budgets of this account can publish to it.
+    """Returns the statement of a topic's policy that lets budgets of this account publish to it.
 
     Args:
         topic: the topic.
@@ -261,7 +321,7 @@ def publishing_budgets(topic: sns.ITopic) -> iam.PolicyStatement:
 
 @jsii.implements(IStableListProducer)
 class _Arns:
-    """ARNs that are known only when the template is written."""
+    """ARNs that are known only when CDK writes the template."""
 
     def __init__(self) -> None:
         self._arns: list[str] = []
@@ -270,5 +330,5 @@ class _Arns:
         self._arns.append(arn)
 
     def produce(self) -> list[str]:
-        """Return all of them, as CDK asks for it."""
+        """Returns all of them when CDK resolves the list."""
         return self._arns

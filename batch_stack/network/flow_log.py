@@ -1,24 +1,24 @@
-"""Flow logs of a VPC: who spoke to whom."""
+"""Flow logs of a VPC."""
 
 from __future__ import annotations
 
-from aws_cdk import Aws, RemovalPolicy, Stack
+from aws_cdk import Aws, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from batch_stack.common.log_group import log_group
+from batch_stack.common.retention import DataPolicy
 
 
 class FlowLog(Construct):
-    """All traffic of a VPC, accepted and rejected, in a log group of its own.
+    """A log of all traffic of a VPC, accepted and rejected, in a log group of its own.
 
     https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
 
     Attributes:
-        log_group: where the entries go.
-        role: what VPC Flow Logs writes them with; it reaches that log group only.
+        log_group: the log group with the entries.
+        role: the role with which VPC Flow Logs writes the entries; it reaches that log group only.
     """
 
     def __init__(
@@ -27,24 +27,18 @@ class FlowLog(Construct):
         construct_id: str,
         *,
         vpc: ec2.IVpc,
-        log_retention_days: int,
-        removal_policy: RemovalPolicy,
-        key: kms.IKey | None = None,
+        data_policy: DataPolicy = DataPolicy(),
     ) -> None:
-        """Create the flow log.
+        """Creates the flow log.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            vpc: whose traffic.
-            log_retention_days: how long entries are kept, in days: a period that CloudWatch Logs has.
-            removal_policy: what becomes of the entries with the stack.
-            key: encrypts the entries; by default that of CloudWatch Logs.
+            vpc: the VPC whose traffic is logged.
+            data_policy: how long entries are kept, and which key encrypts them.
         """
         super().__init__(scope, construct_id)
-        self.log_group = log_group(
-            self, "LogGroup", retention_days=log_retention_days, removal_policy=removal_policy, key=key
-        )
+        self.log_group = log_group(self, "LogGroup", data_policy=data_policy)
         flow_logs = Stack.of(self).format_arn(service="ec2", resource="vpc-flow-log", resource_name="*")
         self.role = iam.Role(
             self,

@@ -1,14 +1,17 @@
-"""The network that jobs run in."""
+"""The network in which jobs run."""
 
 from __future__ import annotations
 
-from aws_cdk import Annotations, Fn, RemovalPolicy
+import sys
+
+from aws_cdk import Annotations, Fn
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_kms as kms
 from constructs import Construct, DependencyGroup, IDependable
 
+from batch_stack.common.retention import DataPolicy
 from batch_stack.network.flow_log import FlowLog
 from batch_stack.network.vpc_endpoints import VpcEndpoints
+from batch_stack.preflight.given import GivenNetwork
 from batch_stack.settings.network import (
     NEEDED_ENDPOINTS,
     ExistingNetworkSettings,
@@ -19,38 +22,42 @@ from batch_stack.settings.network import (
 )
 
 _MAX_AZS = 5
-# Of aws_ec2.Vpc: takes the rules of the default group away.
+# A child of aws_ec2.Vpc that removes the rules of the default security group.
 _EMPTIES_DEFAULT_GROUP = "RestrictDefaultSecurityGroupCustomResource"
+_ISOLATED = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
 _OwnNetworkSettings = PublicNetworkSettings | PrivateNetworkSettings | IsolatedNetworkSettings
 
 
 class Network(Construct):
-    """Where jobs run: a VPC of one's own, in one of three modes, or one that exists.
+    """The VPC and the subnets in which jobs run: a new VPC in one of three modes, or an existing one.
 
     - ``public``, the default, costs nothing while idle: public subnets, no NAT gateway. Instances have public
-      addresses, to reach AWS's own services.
-    - ``private_with_nat``: private subnets, and NAT gateways for the way out.
-    - ``isolated``: no way out but VPC endpoints of the AWS services that jobs need; see `VpcEndpoints`.
-    - ``existing``: a VPC and subnets by their ids.
+      addresses, with which they reach AWS services.
+    - ``private_with_nat``: private subnets, and NAT gateways for traffic to the internet.
+    - ``isolated``: no traffic but through VPC endpoints of the AWS services that jobs need; see
+      `VpcEndpoints`.
+    - ``existing``: a VPC and subnets by their ids. `from_vpc` takes a VPC that CDK knows.
 
-    Nothing is reachable from outside in any of them. Traffic to S3 stays inside AWS, through a gateway
-    endpoint, which is free. Each mode has addresses of its own for its subnets (see docs/adr/018), so that
-    one can be changed for another: new subnets come first, compute environments move, and old ones go.
+    In no mode can anything be reached from outside. Traffic to S3 stays inside AWS, through a gateway
+    endpoint, which is free. Each mode has its own addresses for its subnets (see docs/adr/018), so that the
+    mode can be changed: CloudFormation first creates new subnets, then moves compute environments, and then
+    deletes the old subnets.
 
     Attributes:
         vpc: the VPC.
         subnets: which of its subnets jobs run in.
-        subnet_ids: their ids.
+        subnet_ids: the ids of these subnets.
         availability_zones: the Availability Zone of each of them.
-        awaits_lookup: whether the VPC is one that CDK has put there until it has looked up the one meant.
-        data_subnets: where a file system or a database is: subnets that stay when the mode changes, in the
-            same Availability Zones as jobs; in a VPC that exists, those of the jobs.
-        security_group: for instances and Fargate tasks; all egress, no ingress.
-        clients: all security groups from which jobs reach what the platform provides in this network.
+        awaits_lookup: whether CDK has put a dummy VPC in place of one that it has yet to look up.
+        data_subnets: the subnets of file systems and databases, which stay when the mode changes, in the same
+            Availability Zones as jobs; in an existing VPC, the subnets of the jobs.
+        security_group: the security group of instances and Fargate tasks: all egress, no ingress.
+        clients: all security groups from which jobs reach the platform's services in this network.
         assigns_public_ip: whether Fargate tasks need a public address, as they do in public subnets.
-        connectivity: the ways from these subnets to AWS's services; depend on it to be deleted before them.
-        endpoints: the VPC endpoints of an isolated network of one's own; else none.
-        flow_log: the VPC's flow log, if the settings ask for one.
+        connectivity: the routes and endpoints between these subnets and AWS services. A resource that depends
+            on it is deleted before it.
+        endpoints: the VPC endpoints of a new isolated network; otherwise None.
+        flow_log: the flow log of a new VPC, if the settings ask for one.
     """
 
     def __init__(
@@ -59,77 +66,76 @@ class Network(Construct):
         construct_id: str,
         *,
         settings: NetworkSettings | None = None,
-        vpc: ec2.IVpc | None = None,
-        subnets: ec2.SubnetSelection | None = None,
         keeps_data: bool = False,
-        log_retention_days: int = 30,
-        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
-        key: kms.IKey | None = None,
+        data_policy: DataPolicy = DataPolicy(),
     ) -> None:
-        """Create a network, or use one that exists.
+        """Creates a network, or refers to a VPC by its id.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            settings: the mode and what belongs to it; by default ``public``. Not looked at if a VPC is given.
-            vpc: an existing VPC.
-            subnets: where in the VPC; by default its private subnets with egress, else its public ones. Jobs
-                need a way from there to ECR, ECS, CloudWatch Logs and S3: NAT, endpoints, or, in public
-                subnets, a public address, which EC2 instances get only if the subnet assigns one.
-            keeps_data: whether a file system or a database needs subnets, in a VPC of one's own.
-            log_retention_days: how long entries of the flow log are kept, in days.
-            removal_policy: what becomes of those entries with the stack.
-            key: encrypts those entries; by default that of CloudWatch Logs.
+            settings: the mode and its settings; by default ``public``.
+            keeps_data: whether a new VPC has subnets for a file system or a database.
+            data_policy: how long entries of the flow log are kept, and which key encrypts them.
+        """
+        super().__init__(scope, construct_id)
+        settings = settings or PublicNetworkSettings()
+        if isinstance(settings, ExistingNetworkSettings):
+            vpc = self._existing_vpc(settings)
+            self._use(vpc, _subnets_for_jobs(vpc) or _ISOLATED)
+            return
+        own = self._own_vpc(settings, keeps_data)
+        self._use(own, _subnets_for_jobs(own) or _ISOLATED)
+        if keeps_data:
+            self.data_subnets = _ISOLATED
+        self._add_endpoints_and_flow_log(own, settings, data_policy)
+
+    @staticmethod
+    def from_vpc(
+        scope: Construct, construct_id: str, vpc: ec2.IVpc, *, subnets: ec2.SubnetSelection | None = None
+    ) -> Network:
+        """Returns the network of an existing VPC, in which only a security group is created.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            vpc: the VPC, of this app or an imported one.
+            subnets: the subnets for jobs; by default the VPC's private subnets with egress, or, if it has
+                none, its public ones. Jobs must reach ECR, ECS, CloudWatch Logs and S3 from there: through
+                NAT, endpoints, or, in public subnets, with a public address, which EC2 instances get only if
+                the subnet assigns one.
 
         Raises:
             ValueError: the VPC has no such subnet.
         """
-        super().__init__(scope, construct_id)
-        settings = settings or PublicNetworkSettings()
-        self.endpoints: VpcEndpoints | None = None
-        self.flow_log: FlowLog | None = None
-        self.vpc: ec2.IVpc
-        if vpc is not None:
-            self.vpc = vpc
-        elif isinstance(settings, ExistingNetworkSettings):
-            self.vpc = self._existing_vpc(settings)
-        else:
-            self.vpc = own = self._own_vpc(settings, keeps_data)
-        self.subnets = subnets or self._default_subnets(anything=vpc is None)
-        own_data = keeps_data and vpc is None and not isinstance(settings, ExistingNetworkSettings)
-        self.data_subnets = (
-            ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED) if own_data else self.subnets
-        )
-        selected = self._selected()
-        self.subnet_ids = list(selected.subnet_ids)
-        self.availability_zones = list(selected.availability_zones)
-        self.awaits_lookup = bool(selected.is_pending_lookup)
-        public_ids = {subnet.subnet_id for subnet in self.vpc.public_subnets}
-        self.assigns_public_ip = not public_ids.isdisjoint(selected.subnet_ids)
-        if vpc is not None:
-            self._warn_of_isolated(vpc)
-        self.connectivity: IDependable = selected.internet_connectivity_established
-        self.security_group = ec2.SecurityGroup(
-            self,
-            "JobSecurityGroup",
-            vpc=self.vpc,
-            description="Batch jobs: all egress, no ingress",
-            allow_all_outbound=True,
-        )
-        self.clients: list[ec2.ISecurityGroup] = [self.security_group]
-        if vpc is None and not isinstance(settings, ExistingNetworkSettings):
-            self._furnish(own, settings, log_retention_days, removal_policy, key)
+        return _NetworkOfVpc(scope, construct_id, vpc, subnets)
 
-    def admit_nodes_with_efa(self) -> bool:
-        """Let nodes reach what other jobs do although they are in the VPC's default security group.
+    def given(self) -> GivenNetwork:
+        """Returns what checks of the settings need to know about an existing VPC.
 
-        AWS Batch puts the containers of multi-node parallel jobs there if the compute environment names no
-        group, as with EFA. That group lets its members connect to each other, unless it was changed, as CDK
-        does itself to a VPC with ``restrictDefaultSecurityGroup``.
+        Returns:
+            The number of subnets and zones, and whether jobs have no route to the internet. Before CDK has
+            looked up the VPC, no check refuses it: CDK looks it up only if the synthesis succeeds.
+        """
+        if self.awaits_lookup:
+            return GivenNetwork(subnets=sys.maxsize, zones=sys.maxsize, isolated=False)
+        isolated = {subnet.subnet_id for subnet in self.vpc.isolated_subnets}
+        return GivenNetwork(
+            subnets=len(self.subnet_ids),
+            zones=len(set(self.availability_zones)),
+            isolated=isolated.issuperset(self.subnet_ids),
+        )
+
+    def allow_efa_nodes(self) -> bool:
+        """Lets nodes with EFA reach what other jobs reach, although they are in the VPC's default group.
+
+        AWS Batch puts the containers of multi-node parallel jobs in that security group if the compute
+        environment names no group, as with EFA. The group lets its members connect to each other, unless
+        somebody changed it, as CDK itself does to a VPC with ``restrictDefaultSecurityGroup``.
         https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html
 
         Returns:
-            Whether the VPC's default group is known, and as EC2 made it: so it is in a VPC of one's own.
+            Whether the VPC's default group is known to be as EC2 creates it, as in a new VPC.
         """
         if not isinstance(self.vpc, ec2.Vpc) or self.vpc.node.try_find_child(_EMPTIES_DEFAULT_GROUP):
             return False
@@ -139,17 +145,17 @@ class Network(Construct):
             )
             self.clients.append(default)
             if self.endpoints is not None:
-                self.endpoints.admit(default)
+                self.endpoints.allow_from(default)
         return True
 
     def in_zone(self, number: int) -> ec2.SubnetSelection:
-        """Select the subnet in one Availability Zone of those that jobs run in.
+        """Returns the subnet for jobs in one Availability Zone.
 
         Args:
-            number: which zone, counted from 1.
+            number: which of the zones, counted from 1.
 
         Raises:
-            ValueError: there are not so many.
+            ValueError: there are fewer zones.
         """
         subnets = list(self._selected().subnets)
         if self.awaits_lookup:
@@ -161,18 +167,26 @@ class Network(Construct):
             )
         return ec2.SubnetSelection(subnets=[subnets[number - 1]])
 
-    def _default_subnets(self, *, anything: bool) -> ec2.SubnetSelection:
-        """Choose what jobs can run in; isolated subnets only if the settings ask for no others."""
-        if self.vpc.private_subnets:
-            return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
-        if self.vpc.public_subnets:
-            return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
-        if anything:
-            return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
-        raise ValueError(
-            f"vpc must have private subnets with egress or public ones, or subnets must say which to use, "
-            f"got {len(self.vpc.isolated_subnets)} isolated subnets only at {self.node.path}"
+    def _use(self, vpc: ec2.IVpc, subnets: ec2.SubnetSelection) -> None:
+        """Sets the attributes for a VPC and the subnets for jobs, and creates their security group."""
+        self.vpc, self.subnets, self.data_subnets = vpc, subnets, subnets
+        self.endpoints: VpcEndpoints | None = None
+        self.flow_log: FlowLog | None = None
+        selected = self._selected()
+        self.subnet_ids = list(selected.subnet_ids)
+        self.availability_zones = list(selected.availability_zones)
+        self.awaits_lookup = bool(selected.is_pending_lookup)
+        public_ids = {subnet.subnet_id for subnet in vpc.public_subnets}
+        self.assigns_public_ip = not public_ids.isdisjoint(selected.subnet_ids)
+        self.connectivity: IDependable = selected.internet_connectivity_established
+        self.security_group = ec2.SecurityGroup(
+            self,
+            "JobSecurityGroup",
+            vpc=vpc,
+            description="Batch jobs: all egress, no ingress",
+            allow_all_outbound=True,
         )
+        self.clients: list[ec2.ISecurityGroup] = [self.security_group]
 
     def _selected(self) -> ec2.SelectedSubnets:
         counts = (
@@ -195,29 +209,19 @@ class Network(Construct):
             raise ValueError(f"{problem} at {self.node.path}")
         return selected
 
-    def _warn_of_isolated(self, vpc: ec2.IVpc) -> None:
-        isolated = {subnet.subnet_id for subnet in vpc.isolated_subnets}
-        if isolated.isdisjoint(self.subnet_ids):
-            return
-        Annotations.of(self).add_warning_v2(
-            "batch-stack:isolatedSubnets",
-            f"Some of the subnets are isolated: without the VPC endpoints {NEEDED_ENDPOINTS} in their VPC, "
-            f"which are not made here, no job leaves RUNNABLE or STARTING. At {self.node.path}",
-        )
-
     def _own_vpc(self, settings: _OwnNetworkSettings, keeps_data: bool) -> ec2.Vpc:
         nat_gateways = settings.nat_gateways if isinstance(settings, PrivateNetworkSettings) else 0
         return ec2.Vpc(
             self,
             "Vpc",
             ip_addresses=ec2.IpAddresses.cidr(settings.cidr),
-            # By number: by name they would be looked up in an account.
+            # By number: CDK would look up names in an account.
             availability_zones=[Fn.select(number, Fn.get_azs()) for number in range(settings.max_azs)],
-            # A zone that is added takes addresses that were kept for it, and moves none.
+            # A zone that is added later takes addresses reserved for it, and moves no subnet.
             reserved_azs=_MAX_AZS - settings.max_azs,
             nat_gateways=nat_gateways,
             subnet_configuration=_subnet_configuration(settings, keeps_data),
-            # Emptying the default group takes a custom resource; nodes with EFA are in it, and nothing else.
+            # CDK would empty the default group with a custom resource; only nodes with EFA are in it.
             restrict_default_security_group=False,
         )
 
@@ -237,13 +241,8 @@ class Network(Construct):
         )
         return vpc
 
-    def _furnish(
-        self,
-        vpc: ec2.Vpc,
-        settings: _OwnNetworkSettings,
-        log_retention_days: int,
-        removal_policy: RemovalPolicy,
-        key: kms.IKey | None,
+    def _add_endpoints_and_flow_log(
+        self, vpc: ec2.Vpc, settings: _OwnNetworkSettings, data_policy: DataPolicy
     ) -> None:
         if isinstance(settings, IsolatedNetworkSettings):
             self.endpoints = VpcEndpoints(
@@ -260,21 +259,48 @@ class Network(Construct):
         else:
             vpc.add_gateway_endpoint("S3Endpoint", service=ec2.GatewayVpcEndpointAwsService.S3)
         if isinstance(settings, PrivateNetworkSettings):
-            # What goes through NAT is paid for by the gigabyte.
+            # Traffic through NAT costs money by the gigabyte.
             vpc.add_gateway_endpoint("DynamoDbEndpoint", service=ec2.GatewayVpcEndpointAwsService.DYNAMODB)
         if settings.flow_logs:
-            self.flow_log = FlowLog(
-                self,
-                "FlowLog",
-                vpc=vpc,
-                log_retention_days=log_retention_days,
-                removal_policy=removal_policy,
-                key=key,
+            self.flow_log = FlowLog(self, "FlowLog", vpc=vpc, data_policy=data_policy)
+
+
+class _NetworkOfVpc(Network):
+    """The network of an existing VPC."""
+
+    def __init__(
+        self, scope: Construct, construct_id: str, vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None
+    ) -> None:
+        # Not Network's: that creates a VPC.
+        super(Network, self).__init__(scope, construct_id)
+        subnets = subnets or _subnets_for_jobs(vpc)
+        if subnets is None:
+            raise ValueError(
+                "vpc must have private subnets with egress or public ones, or subnets must say which to use, "
+                f"got {len(vpc.isolated_subnets)} isolated subnets only at {self.node.path}"
             )
+        self._use(vpc, subnets)
+        isolated = {subnet.subnet_id for subnet in vpc.isolated_subnets}
+        if isolated.isdisjoint(self.subnet_ids):
+            return
+        Annotations.of(self).add_warning_v2(
+            "batch-stack:isolatedSubnets",
+            f"Some of the subnets are isolated: without the VPC endpoints {NEEDED_ENDPOINTS} in their VPC, "
+            f"which are not made here, no job leaves RUNNABLE or STARTING. At {self.node.path}",
+        )
+
+
+def _subnets_for_jobs(vpc: ec2.IVpc) -> ec2.SubnetSelection | None:
+    """Returns the VPC's subnets with a route to the internet; None if it has none."""
+    if vpc.private_subnets:
+        return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
+    if vpc.public_subnets:
+        return ec2.SubnetSelection(subnet_type=ec2.SubnetType.PUBLIC)
+    return None
 
 
 def _subnet_configuration(settings: _OwnNetworkSettings, keeps_data: bool) -> list[ec2.SubnetConfiguration]:
-    """The kinds of subnets in their fixed order; what comes before the last one used keeps its addresses."""
+    """Returns the kinds of subnets in a fixed order; those before the last used kind keep their addresses."""
     kinds = {
         "Public": ec2.SubnetType.PUBLIC,
         "Private": ec2.SubnetType.PRIVATE_WITH_EGRESS,
@@ -283,7 +309,7 @@ def _subnet_configuration(settings: _OwnNetworkSettings, keeps_data: bool) -> li
     of_modes = {"public": ["Public"], "private_with_nat": ["Public", "Private"], "isolated": ["Isolated"]}
     used = [*of_modes[settings.mode], *(["Isolated"] if keeps_data else [])]
     names = list(kinds)[: list(kinds).index(used[-1]) + 1]
-    # A sixteenth of the VPC each: five zones of three kinds fit.
+    # Each subnet is a sixteenth of the VPC: five zones of three kinds fit.
     cidr_mask = int(settings.cidr.partition("/")[2]) + 4
     return [
         ec2.SubnetConfiguration(

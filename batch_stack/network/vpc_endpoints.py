@@ -1,4 +1,4 @@
-"""VPC endpoints: the ways from subnets without internet to the AWS services that jobs need."""
+"""VPC endpoints, through which jobs in subnets without internet reach AWS services."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _PULL_IMAGES = (
 
 @dataclass(frozen=True)
 class _Endpoint:
-    """An interface endpoint: the construct's id, the service, and what may be asked of it through here."""
+    """An interface endpoint: the construct's id, the service, and the actions that its policy allows."""
 
     construct_id: str
     service: str
     actions: Sequence[str] = ()
 
 
-# The ECS agent's own three have no policy: AWS documents one for the API only, and what the agent may do is
-# said by the role of its instance. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
+# The three endpoints of the ECS agent have no policy: AWS documents one for the API only, and the role of the
+# instance says what the agent may do. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
 _REQUIRED = (
     _Endpoint("EcsEndpoint", "ecs"),
     _Endpoint("EcsAgentEndpoint", "ecs-agent"),
@@ -99,19 +99,20 @@ _TABLE_ITEMS = tuple(
 
 
 class VpcEndpoints(Construct):
-    """Every endpoint that AWS Batch jobs in isolated subnets need.
+    """The VPC endpoints that AWS Batch jobs in isolated subnets need.
 
-    Endpoint policies are a ceiling, not a grant: through here, principals of this account reach resources of
-    this account, by the actions that jobs have a use for. Interface endpoints cost money by the hour, each in
-    each Availability Zone; gateway endpoints are free.
+    Endpoint policies are a limit, not a grant: through these endpoints, principals of this account reach
+    resources of this account, with the actions that jobs need. Interface endpoints cost money by the hour,
+    each in each Availability Zone; gateway endpoints are free.
     https://docs.aws.amazon.com/batch/latest/userguide/vpc-interface-endpoints.html
 
     Attributes:
-        security_group: of the interface endpoints; it admits the jobs' security group to port 443, and
-            with EFA the VPC's default group.
+        security_group: the security group of the interface endpoints. It admits the jobs' security group to
+            port 443, and with EFA the VPC's default group.
         interfaces: the interface endpoints, by the names of their services.
-        gateways: the gateway endpoints, of S3 and DynamoDB.
-        connectivity: all of it: depend on this to be created after it and deleted before it.
+        gateways: the gateway endpoints of S3 and DynamoDB.
+        connectivity: all of them together. A resource that depends on it is created after them and deleted
+            before them.
     """
 
     def __init__(
@@ -125,16 +126,16 @@ class VpcEndpoints(Construct):
         names: Sequence[EndpointName],
         readable_buckets: Sequence[str] = (),
     ) -> None:
-        """Create the endpoints.
+        """Creates the endpoints.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            vpc: whose endpoints they are; it must resolve DNS names, as VPCs do by default.
-            subnets: where the interface endpoints have their addresses, one subnet in each zone.
+            vpc: the VPC of the endpoints; it must resolve DNS names, as VPCs do by default.
+            subnets: the subnets in which the interface endpoints have addresses, one in each zone.
             clients: the security group that may use them.
             names: services besides those that every job needs to start (ECS, ECR, CloudWatch Logs).
-            readable_buckets: names of other accounts' buckets that may be read through here.
+            readable_buckets: names of other accounts' buckets that may be read through the endpoint of S3.
         """
         super().__init__(scope, construct_id)
         self.security_group = ec2.SecurityGroup(
@@ -144,7 +145,7 @@ class VpcEndpoints(Construct):
             description="VPC endpoints: HTTPS from batch jobs",
             allow_all_outbound=False,
         )
-        self.admit(clients)
+        self.allow_from(clients)
         optional = [
             _Endpoint(f"{name.capitalize()}Endpoint", name, _OPTIONAL[name]) for name in sorted(set(names))
         ]
@@ -165,8 +166,8 @@ class VpcEndpoints(Construct):
             self.security_group, *self.interfaces.values(), *self.gateways.values()
         )
 
-    def admit(self, clients: ec2.ISecurityGroup) -> None:
-        """Let the members of a security group use the interface endpoints.
+    def allow_from(self, clients: ec2.ISecurityGroup) -> None:
+        """Lets the members of a security group use the interface endpoints.
 
         Args:
             clients: the security group.
@@ -184,17 +185,17 @@ class VpcEndpoints(Construct):
             service=ec2.InterfaceVpcEndpointAwsService(endpoint.service),
             security_groups=[self.security_group],
             private_dns_enabled=True,
-            # Not to the whole VPC: see the security group.
+            # The security group admits jobs only, not the whole VPC.
             open=False,
         )
         if endpoint.actions:
-            # Whose resources those are is said by the policies of the roles: images may be of other accounts.
+            # The policies of the roles name the resources: images may belong to other accounts.
             made.add_to_policy(_own_account(endpoint.actions, ["*"]))
         return made
 
 
 def _own_account(actions: Sequence[str], resources: Sequence[str], **conditions: str) -> iam.PolicyStatement:
-    """Allow what principals of this account do; an endpoint's policy can name them in no other way."""
+    """Returns a statement for principals of this account; an endpoint's policy cannot name them otherwise."""
     return iam.PolicyStatement(
         principals=[iam.AnyPrincipal()],
         actions=list(actions),
@@ -204,7 +205,7 @@ def _own_account(actions: Sequence[str], resources: Sequence[str], **conditions:
 
 
 def _s3_statements(readable_buckets: Sequence[str]) -> list[iam.PolicyStatement]:
-    """This account's buckets, those named, and two of AWS's, whose requests no principal of ours signs."""
+    """Returns statements for this account's buckets, those named, and two of AWS for unsigned requests."""
     s3 = f"arn:{Aws.PARTITION}:s3:::"
     # Layers of images: https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
     layers = f"{s3}prod-{Aws.REGION}-starport-layer-bucket/*"

@@ -1,4 +1,4 @@
-"""What is said of a tier's jobs: the texts of messages."""
+"""The texts of messages about a tier's jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aws_cdk import aws_events as events
 
 from batch_stack.settings.base.values import PlatformCapability
 
-# Where a job's container is: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
+# The path of a job's container: https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html
 _CONTAINERS: dict[PlatformCapability, str] = {
     "ec2": "container",
     "fargate": "container",
@@ -16,15 +16,15 @@ _CONTAINERS: dict[PlatformCapability, str] = {
     "eks": "eksProperties.podProperties.containers[0]",
 }
 
-# The texts are the same for every tier of a platform, and each field of one takes a call to the library.
+# Cached, because the texts are the same for every tier and each field takes a call to the library.
 
 
 @cache
 def job_failed_text(platform_capability: PlatformCapability) -> str:
-    """The message on a job that has failed for good.
+    """Returns the message about a job that has failed for good.
 
     Args:
-        platform_capability: what the tier runs jobs on.
+        platform_capability: the tier's platform capability.
     """
     field = events.EventField.from_path
     container = f"$.detail.{_CONTAINERS[platform_capability]}"
@@ -44,7 +44,7 @@ def job_failed_text(platform_capability: PlatformCapability) -> str:
 
 @cache
 def queue_blocked_text() -> str:
-    """The message on a queue whose first job cannot start."""
+    """Returns the message about a queue whose first job cannot start."""
     field = events.EventField.from_path
     return "\n".join(
         [

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
-from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from batch_stack.common.retention import DataPolicy
 from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.monitoring.notification import Notification
 from batch_stack.queues.messages import job_failed_text, queue_blocked_text
@@ -66,9 +66,7 @@ class PriorityTier(Construct):
         settings: TierSettings,
         name: str | None = None,
         notification: Notification | None = None,
-        log_retention_days: int = 30,
-        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
-        key: kms.IKey | None = None,
+        data_policy: DataPolicy = DataPolicy(),
     ) -> None:
         """Create the queue, what shares it, what watches it, and its budget.
 
@@ -80,10 +78,8 @@ class PriorityTier(Construct):
             settings: priority, compute environments, retry, time limits, alarms, fair share, budget, state.
             name: its name, for people; by default its construct id.
             notification: who is told of failed jobs, a blocked queue, alarms and the budget.
-            log_retention_days: for the log of the function that disables the queue when its budget is used
-                up; a period that CloudWatch Logs allows.
-            removal_policy: what becomes of that function's log group and dead-letter queue with the stack.
-            key: encrypts what that function is told, what it failed on, and its log; needed for it only.
+            data_policy: how long the log of the function that disables the queue is kept, and which key
+                encrypts its log and its messages; see `TierBudget`.
 
         Raises:
             ValueError: the settings name a compute environment that is not given, too many of them, or a
@@ -122,7 +118,7 @@ class PriorityTier(Construct):
         self.budget: TierBudget | None = None
         if notification is not None:
             self._watch(notification, settings.alarms)
-            self.budget = self._budget(notification, log_retention_days, removal_policy, key)
+            self.budget = self._budget(notification, data_policy)
 
     def check_share(self, share: str | None, *, at: str) -> None:
         """Make sure that jobs name a share where the queue is shared, and nowhere else, as AWS Batch does.
@@ -157,7 +153,7 @@ class PriorityTier(Construct):
 
     def _watch(self, notification: Notification, alarms: AlarmSettings | None) -> None:
         queue_arn = self.queue.job_queue_arn
-        self.job_failed_rule = notification.tell_of(
+        self.job_failed_rule = notification.notify_on_event(
             self,
             "JobFailed",
             detail_type="Batch Job State Change",
@@ -169,7 +165,7 @@ class PriorityTier(Construct):
             },
             text=job_failed_text(self.platform_capability),
         )
-        self.queue_blocked_rule = notification.tell_of(
+        self.queue_blocked_rule = notification.notify_on_event(
             self,
             "QueueBlocked",
             detail_type="Batch Job Queue Blocked",
@@ -178,31 +174,23 @@ class PriorityTier(Construct):
         )
         if alarms is not None:
             self.failed_jobs_alarm = self._failed_jobs_alarm(self.job_failed_rule, alarms)
-            notification.raise_alarm(self.failed_jobs_alarm)
+            notification.notify_on_alarm(self.failed_jobs_alarm)
 
-    def _budget(
-        self,
-        notification: Notification,
-        log_retention_days: int,
-        removal_policy: RemovalPolicy,
-        key: kms.IKey | None,
-    ) -> TierBudget | None:
+    def _budget(self, notification: Notification, data_policy: DataPolicy) -> TierBudget | None:
         if self.settings.budget is None:
             return None
-        # Here, because few tiers need what it imports, which takes time to load.
+        # Here, because few tiers have a budget, and its module of aws_cdk takes time to load.
         from batch_stack.queues.budget import TierBudget  # noqa: PLC0415
 
         return TierBudget(
             self,
             "Budget",
             name=self.name,
-            tier=self,
+            queue=self.queue,
             cost_tags=_cost_tags(self, self.compute_environments),
             settings=self.settings.budget,
             notification=notification,
-            log_retention_days=log_retention_days,
-            removal_policy=removal_policy,
-            key=key,
+            data_policy=data_policy,
         )
 
     def _failed_jobs_alarm(self, rule: events.Rule, settings: AlarmSettings) -> cloudwatch.Alarm:

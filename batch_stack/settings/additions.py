@@ -1,4 +1,4 @@
-"""Settings to which a job, a trigger or a schedule is added in Python, checked like those of a file."""
+"""Settings to which something is added in Python, checked like those of a file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from batch_stack.settings.checks import check_all
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.root import Settings
 from batch_stack.settings.schedules import ScheduleSettings
+from batch_stack.settings.storage import ExistingBucketSettings, StorageSettings
 from batch_stack.settings.triggers import TriggerSettings
 
 
@@ -52,6 +53,29 @@ def with_schedule(settings: Settings, name: str, schedule: ScheduleSettings) -> 
         SettingsError: there is a schedule of that name, or this one does not fit the rest.
     """
     return _with(settings, "schedules", settings.schedules, name, schedule)
+
+
+def with_buckets(settings: StorageSettings, **buckets: str) -> StorageSettings:
+    """Returns the settings of storage with existing buckets in place of new ones.
+
+    Args:
+        settings: the settings of storage, which are not changed.
+        buckets: the names of existing buckets, by the settings that could name them, such as `input_bucket`.
+
+    Raises:
+        SettingsError: the settings name such a bucket themselves, or would change an existing one.
+    """
+    if not buckets:
+        return settings
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    for setting, name in buckets.items():
+        named = given.get(setting)
+        if named is not None:
+            raise SettingsError(
+                f"storage.{setting} must not be given with {setting}, an existing bucket, got {named.name!r}"
+            )
+        given[setting] = ExistingBucketSettings(name=name)
+    return StorageSettings(**given)
 
 
 def _with(

@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+_ALLOWED = (
+    "rate(5 minutes), at(2030-12-31T23:00:00) or cron(minutes hours day-of-month month day-of-week year), "
+    "one of the two days being ?, as in cron(0 3 * * ? *)"
+)
 # AWS names no limit; six digits of days are more than its calendar has.
 _RATE = re.compile(r"rate\([1-9][0-9]{0,5} (minute|hour|day)s?\)")
 # Newer versions of Python read 24 as the next midnight.
@@ -62,6 +67,30 @@ _FIELDS = (
 )
 
 
+def check_timing(expression: str, time_zone: str | None) -> None:
+    """Checks when a schedule is due.
+
+    Args:
+        expression: a rate, a cron expression or a single time.
+        time_zone: the time zone of a cron expression or a single time; None for UTC.
+
+    Raises:
+        ValueError: EventBridge Scheduler does not take the expression or the time zone.
+    """
+    if not is_expression(expression):
+        raise ValueError(f"expression must be {_ALLOWED}, got {expression!r}")
+    if time_zone is None:
+        return
+    if is_rate(expression):
+        raise ValueError(f"time_zone must not be given with a rate, which has none, got {time_zone!r}")
+    # A machine without a time zone database knows no time zone: CloudFormation then refuses unknown ones.
+    if not _is_time_zone(time_zone) and _is_time_zone("UTC"):
+        raise ValueError(
+            "time_zone must be a name of the IANA time zone database, such as UTC or Europe/Zurich, got "
+            f"{time_zone!r}"
+        )
+
+
 def is_rate(expression: str) -> bool:
     """Whether an expression is a rate, which counts from its deployment on."""
     return _RATE.fullmatch(expression) is not None
@@ -89,3 +118,11 @@ def _is_cron(fields: list[str]) -> bool:
         and (fields[2] == "?") != (fields[4] == "?")
         and all(field.takes(text) for field, text in zip(_FIELDS, fields, strict=True))
     )
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True

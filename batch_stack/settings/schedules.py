@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
 from pydantic import model_validator
 
 from batch_stack.settings.base.model import SettingsModel
 from batch_stack.settings.base.values import Share, State
-from batch_stack.settings.schedule_expressions import is_expression, is_rate
-
-_ALLOWED = (
-    "rate(5 minutes), at(2030-12-31T23:00:00) or cron(minutes hours day-of-month month day-of-week year), "
-    "one of the two days being ?, as in cron(0 3 * * ? *)"
-)
+from batch_stack.settings.schedule_expressions import check_timing
 
 
 class ScheduleSettings(SettingsModel):
@@ -40,30 +33,12 @@ class ScheduleSettings(SettingsModel):
     state: State = "enabled"
     """A disabled schedule submits nothing; what it missed is not made up for."""
 
-    @model_validator(mode="after")
-    def _is_an_expression(self) -> ScheduleSettings:
-        if is_expression(self.expression):
-            return self
-        raise ValueError(f"expression must be {_ALLOWED}, got {self.expression!r}")
+    @property
+    def given_time_zone(self) -> str | None:
+        """The time zone if there is one in the settings; None if it is the default."""
+        return self.time_zone if "time_zone" in self.model_fields_set else None
 
     @model_validator(mode="after")
-    def _is_a_time_zone(self) -> ScheduleSettings:
-        if "time_zone" in self.model_fields_set and is_rate(self.expression):
-            raise ValueError(
-                f"time_zone must not be given with a rate, which has none, got {self.time_zone!r}"
-            )
-        if not _is_known(self.time_zone) and _is_known("UTC"):
-            # A machine without a time zone database knows none: there AWS will tell.
-            raise ValueError(
-                "time_zone must be a name of the IANA time zone database, such as UTC or Europe/Zurich, got "
-                f"{self.time_zone!r}"
-            )
+    def _is_a_time(self) -> ScheduleSettings:
+        check_timing(self.expression, self.given_time_zone)
         return self
-
-
-def _is_known(time_zone: str) -> bool:
-    try:
-        ZoneInfo(time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True

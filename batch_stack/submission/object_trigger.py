@@ -1,26 +1,26 @@
-"""Objects created in a bucket become jobs: S3, EventBridge, SQS, Lambda, SubmitJob."""
+"""Submits jobs for new objects of a bucket, through EventBridge, SQS and Lambda."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_logs as logs_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
+from aws_cdk.aws_logs import ILogGroup
 from constructs import Construct
 
 from batch_stack.common.iam import function_role
 from batch_stack.common.kms import READ, grant_key
 from batch_stack.common.lambda_function import drop_redundant_dependency, python_function
 from batch_stack.common.log_group import log_group
+from batch_stack.common.retention import DataPolicy
 from batch_stack.common.sqs_queue import message_queue
 from batch_stack.jobs.container_job import ContainerJob
 from batch_stack.queues.priority_tier import PriorityTier
@@ -28,17 +28,17 @@ from batch_stack.settings.retry import retry_text
 from batch_stack.settings.triggers import check_parameters_fit, trigger_options
 
 _EVENTS = "events.amazonaws.com"
-# From EventBridge to SQS: what EventBridge itself does unless told otherwise.
+# From EventBridge to SQS: EventBridge's own defaults.
 _DELIVERY_ATTEMPTS = 185
 _MAX_EVENT_AGE_H = 24
 
 _FUNCTION_TIMEOUT_S = 60
-# Six times the function's timeout, as Lambda asks, so that no message is handed out twice while in work.
+# Six times the function's timeout, as Lambda asks, so that no message is received twice at the same time.
 _VISIBILITY_TIMEOUT_S = 6 * _FUNCTION_TIMEOUT_S
-# With the visibility timeout: a message is tried for two hours before it counts as undeliverable.
+# With the visibility timeout: a message is tried for two hours before it is set aside.
 _MAX_RECEIVES = 20
 _BATCH_SIZE = 10
-# The least that Lambda allows. An account may submit 50 jobs a second; two callers stay below that.
+# The minimum of Lambda. An account may submit 50 jobs a second; two callers stay below that.
 _MAX_CONCURRENCY = 2
 
 
@@ -46,22 +46,22 @@ class ObjectTrigger(Construct):
     """Submits a job for each object created under a prefix of a bucket.
 
     A burst of uploads waits in a queue for as long as it takes to submit its jobs at the rate that AWS Batch
-    allows (docs/adr/014). What could not be queued, or could not be submitted in two hours of trying, is kept
+    allows (docs/adr/014). Events that could not be queued, or not submitted in two hours of trying, are kept
     in one dead-letter queue until 14 days after the upload. S3, EventBridge and SQS deliver at least once, so
     a job may rarely run twice; workers replace their results in one step.
 
-    While the tier's queue is disabled, by hand or by its budget, uploads end in the dead-letter queue; an
-    alarm of the platform tells of it. When the queue is enabled again, move them back:
+    While the tier's queue is disabled, by hand or by its budget, uploads end in the dead-letter queue, and an
+    alarm of the platform goes off. When the queue is enabled again, move them back:
     ``aws sqs start-message-move-task --source-arn DEAD_LETTER_QUEUE_ARN --destination-arn QUEUE_ARN``.
-    Messages that are moved count as new: moved while the queue is still disabled, they are back after two
-    hours, with another 14 days. Of what is lost, copy the object onto itself.
+    Moved messages count as new: if the queue is still disabled, they return after two hours, for another 14
+    days. To submit a job for a lost event, copy the object onto itself.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html
 
     Attributes:
         function: the function that calls SubmitJob.
         rule: the EventBridge rule.
-        queue: events that are to become jobs.
-        dead_letter_queue: events that became no job.
+        queue: events for which jobs are to be submitted.
+        dead_letter_queue: events for which no job could be submitted.
     """
 
     def __init__(
@@ -70,36 +70,34 @@ class ObjectTrigger(Construct):
         construct_id: str,
         *,
         bucket: s3.IBucket,
-        prefix: str,
         output_bucket: s3.IBucket,
-        tier: PriorityTier,
         job: ContainerJob,
-        log_retention_days: int,
-        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+        tier: PriorityTier,
+        prefix: str = "",
         share: str | None = None,
         parameters: Mapping[str, str] | None = None,
         output_prefix: str = "",
-        key: kms.IKey | None = None,
+        data_policy: DataPolicy = DataPolicy(),
     ) -> None:
-        """Create the rule, its queue and its function.
+        """Creates the rule, its queue and its function.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            bucket: where objects are created; its EventBridge notifications must be on.
-            prefix: which keys; an empty prefix means all.
-            output_bucket: the job is told to write here, into the folder that the key has in `bucket`.
-            tier: the queue to submit to, and whose retry policy its jobs have, unless the job has its own.
-            job: what to submit; it receives the parameters ``input`` and ``output``. A job with an array size
-                is submitted as an array.
-            log_retention_days: one of the periods that CloudWatch Logs allows.
-            removal_policy: what becomes of the log group and of undelivered events with the stack.
-            share: the share identifier of its jobs, which a tier with a fair-share policy needs.
+            bucket: the bucket in which objects are created; its EventBridge notifications must be on.
+            output_bucket: the bucket for the job's results, which it writes to the folder that the object's
+                key has in `bucket`.
+            job: the job to submit, with the parameters ``input`` and ``output``. A job with an array size is
+                submitted as an array.
+            tier: the tier to submit to, which also sets the retry policy, unless the job has its own.
+            prefix: the prefix of the objects' keys; by default all objects.
+            share: the share identifier of the jobs, which a tier with a fair-share policy needs.
             parameters: more of the job's parameters, by their names.
-            output_prefix: begins the folder in `output_bucket`; ends in a slash, unless it is empty. Two
-                triggers on the same objects need different ones, lest their jobs write the same keys.
-            key: encrypts the events in both queues, and the function's log; by default SQS and CloudWatch
-                Logs use their own.
+            output_prefix: the first part of the folder in `output_bucket`; it ends in a slash, unless it is
+                empty. Two triggers on the same objects need different ones, because their jobs would write
+                the same keys.
+            data_policy: how long the function's log and undelivered events are kept, and which key encrypts
+                them and the events in the queue.
 
         Raises:
             ValueError: the job is for another platform or CPU architecture than the tier; or there is a share
@@ -110,16 +108,10 @@ class ObjectTrigger(Construct):
         job.check_tier(tier, at=self.node.path)
         tier.check_share(share, at=self.node.path)
         self.dead_letter_queue = message_queue(
-            self, "DeadLetterQueue", removal_policy=removal_policy, key=key, senders=[_EVENTS]
+            self, "DeadLetterQueue", data_policy=data_policy, senders=[_EVENTS]
         )
-        self.queue = self._queue(removal_policy, key)
-        logs = log_group(
-            self,
-            "FunctionLogGroup",
-            retention_days=log_retention_days,
-            removal_policy=removal_policy,
-            key=key,
-        )
+        self.queue = self._queue(data_policy)
+        logs = log_group(self, "FunctionLogGroup", data_policy=data_policy)
         environment = {
             "JOB_QUEUE": tier.queue.job_queue_arn,
             # Without a revision: SubmitJob takes the latest, so a new revision needs no new function.
@@ -130,7 +122,7 @@ class ObjectTrigger(Construct):
         role = function_role(self, "FunctionRole", description="Submits jobs for new objects")
         job.grant_submit(role, tier, shares=[share] if share is not None else [])
         logs.grant_write(role)
-        grant_key(role, key, actions=READ, service="sqs")
+        grant_key(role, data_policy.key, actions=READ, service="sqs")
         self.function = self._function(role, environment, logs)
         self.rule = self._rule(bucket, prefix)
 
@@ -156,16 +148,15 @@ class ObjectTrigger(Construct):
             retry=retry,
         )
 
-    def _queue(self, removal_policy: RemovalPolicy, key: kms.IKey | None) -> sqs.Queue:
+    def _queue(self, data_policy: DataPolicy) -> sqs.Queue:
         return message_queue(
             self,
             "Queue",
-            removal_policy=removal_policy,
+            data_policy=data_policy,
             visibility_timeout=Duration.seconds(_VISIBILITY_TIMEOUT_S),
             dead_letter_queue=sqs.DeadLetterQueue(
                 queue=self.dead_letter_queue, max_receive_count=_MAX_RECEIVES
             ),
-            key=key,
             senders=[_EVENTS],
             closed=True,
         )
@@ -188,9 +179,7 @@ class ObjectTrigger(Construct):
             ],
         )
 
-    def _function(
-        self, role: iam.Role, environment: Mapping[str, str], logs: logs_.ILogGroup
-    ) -> lambda_.Function:
+    def _function(self, role: iam.Role, environment: Mapping[str, str], logs: ILogGroup) -> lambda_.Function:
         function = python_function(
             self,
             "SubmitJob",

@@ -1,61 +1,80 @@
-"""Those who submit jobs: a managed policy, which anybody can be given."""
+"""Managed policies for principals that submit jobs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import jsii
 from aws_cdk import aws_iam as iam
-from constructs import Construct
+from constructs import Construct, IValidation
 
 from batch_stack.common.iam import grant_read_jobs, grant_stop_jobs
 from batch_stack.jobs.container_job import ContainerJob
 from batch_stack.queues.priority_tier import PriorityTier
 from batch_stack.settings.submitters import SubmitterSettings
 
-# IAM takes policies of 6,144 characters. A job is named twice, with and without a revision, and so once more
-# if it is meant for tiers with and without fair share. The settings bound what shares and tags take.
+# IAM takes policies of 6,144 characters. A job is named twice, with and without a revision, and twice more if
+# it is meant for tiers with and without fair share. The settings limit how much shares and tags take.
 _JOBS_OF_A_POLICY = 8
 
 
 class Submitter(Construct):
-    """Somebody who may submit jobs, ask how they are doing, and stop those that carry certain tags.
+    """A managed policy that allows submitting jobs, describing them, and stopping those with certain tags.
 
-    That is a managed policy, to be attached to whatever role, user, group or permission set it is for
-    (docs/adr/059). One policy has room for eight jobs; the ninth brings a second policy.
+    Attach it to any role, user, group or permission set (docs/adr/059). One policy has room for eight jobs;
+    the ninth job creates a second policy.
 
     Attributes:
-        policies: the managed policies; the first of them also allows reading and stopping jobs.
+        policies: the managed policies; the first of them also allows describing and stopping jobs.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, settings: SubmitterSettings) -> None:
-        """Create the policy; `allow` says for which jobs.
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        shares: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
+        roles: Sequence[iam.IRole] = (),
+    ) -> None:
+        """Creates the policy; `add_job` adds the jobs, at least one.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            settings: shares, tags, and the roles that are given the policy. `jobs` and `tiers`, which are
-                names in the settings of a platform, are not looked at.
+            shares: the share identifiers that jobs may have in tiers with fair share; one that ends in ``*``
+                allows all that begin so. By default any.
+            tags: the tags that jobs may be given, with these values only. Jobs that have them all may be
+                stopped; without tags no job may. See `BatchPlatform.grant_stop_jobs`.
+            roles: roles of this account to which the policy is attached. CDK attaches nothing to a role of
+                another account.
+
+        Raises:
+            SettingsError: shares or tags are not allowed, or leave too little room in the policy.
         """
         super().__init__(scope, construct_id)
-        self._settings = settings
-        self._roles = [
-            # By name: with an ARN, CDK would leave out a role of another account without a word.
-            iam.Role.from_role_name(self, f"Role{index}", name)
-            for index, name in enumerate(settings.roles)
-        ]
+        # The rules for both are those of the settings.
+        self._allowed = SubmitterSettings(shares=list(shares), tags=dict(tags or {}))
+        self._roles = list(roles)
         self._jobs = 0
         self.policies: list[iam.ManagedPolicy] = []
         self._add_policy()
         grant_read_jobs(self.policies[0])
-        if settings.tags:
-            grant_stop_jobs(self.policies[0], self, tags=settings.tags)
+        if self._allowed.tags:
+            grant_stop_jobs(self.policies[0], self, tags=self._allowed.tags)
+        self.node.add_validation(_HasJobs(self))
 
-    def allow(self, job: ContainerJob, *tiers: PriorityTier) -> None:
-        """Allow submitting one job more, and this and those before it to each other's queues.
+    def add_job(self, job: ContainerJob, *tiers: PriorityTier) -> iam.Grant:
+        """Allows submitting one more job, and each job of this construct to the queues of all of them.
 
-        IAM authorises job definitions and queues each for itself: see `ContainerJob.grant_submit`.
+        IAM authorises job definitions and queues separately: see `ContainerJob.grant_submit`.
 
         Args:
             job: the job, in any revision.
             tiers: to these queues, and those of its other jobs; by default all that the job is meant for.
+
+        Returns:
+            The grant.
 
         Raises:
             ValueError: as `ContainerJob.grant_submit`.
@@ -65,12 +84,17 @@ class Submitter(Construct):
         self._jobs += 1
         chosen = tiers or job.tiers
         shared = any(tier.scheduling_policy is not None for tier in chosen)
-        job.grant_submit(
+        return job.grant_submit(
             self.policies[-1],
             *chosen,
-            shares=self._settings.shares if shared else (),
-            tags=self._settings.tags,
+            shares=self._allowed.shares if shared else (),
+            tags=self._allowed.tags,
         )
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether a job was added."""
+        return self._jobs > 0
 
     def _add_policy(self) -> None:
         number = len(self.policies) + 1
@@ -82,3 +106,17 @@ class Submitter(Construct):
                 roles=self._roles,
             )
         )
+
+
+@jsii.implements(IValidation)
+class _HasJobs:
+    """Refuses a policy that allows submitting nothing; jobs may be added until CDK writes the template."""
+
+    def __init__(self, submitter: Submitter) -> None:
+        self._submitter = submitter
+
+    def validate(self) -> list[str]:
+        """Returns an error if there is no job."""
+        if self._submitter.has_jobs:
+            return []
+        return ["add_job must be called at least once: the policy allows submitting nothing"]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import batch_stack
+from batch_stack.common.retention import DataPolicy
 from tests.cloudformation_changes import changes
 from tests.stack.everything import EVERYTHING
 from tests.stack.reading import Template
@@ -185,7 +186,7 @@ def test_rules_may_still_send_to_their_queue_only(under_key: Template) -> None:
 def test_whom_a_team_lets_use_the_work_queue_may_use_its_key(cdk: Any, new_app: Callable[[], Any]) -> None:
     stack = cdk.Stack(new_app(), "open")
     key = cdk.aws_kms.Key(stack, "Key")
-    work = batch_stack.WorkQueue(stack, "Work", removal_policy=cdk.RemovalPolicy.RETAIN, key=key)
+    work = batch_stack.WorkQueue(stack, "Work", data_policy=DataPolicy(key=key))
     role = cdk.aws_iam.Role(stack, "Reader", assumed_by=cdk.aws_iam.AccountRootPrincipal())
     work.queue.grant_consume_messages(role)
     template = Template({**cdk.assertions.Template.from_stack(stack).to_json(), "Outputs": {}})
@@ -211,7 +212,7 @@ def test_a_topic_of_the_stack_brings_its_own_key(cdk: Any, new_app: Callable[[],
     stack = cdk.Stack(new_app(), "own")
     key = cdk.aws_kms.Key(stack, "TeamKey")
     topic = cdk.aws_sns.Topic(stack, "Operations", topic_name="operations", master_key=key)
-    notification = batch_stack.Notification(stack, "Notification", topic=topic)
+    notification = batch_stack.Notification.from_topic(stack, "Notification", topic)
     assert notification.key is key
     resources = cdk.assertions.Template.from_stack(stack).to_json()
     admitted = _admitted(Template({**resources, "Outputs": {}}))
@@ -228,8 +229,8 @@ def test_a_key_of_another_stack_admits_what_these_stacks_encrypt(
     key = cdk.aws_kms.Key(security, "CompanyKey")
     for name in ("films", "music"):
         stack = cdk.Stack(app, name)
-        batch_stack.Notification(stack, "Notification", key=key)
-        batch_stack.WorkQueue(stack, "Work", removal_policy=cdk.RemovalPolicy.RETAIN, key=key)
+        batch_stack.Notification(stack, "Notification", data_policy=DataPolicy(key=key))
+        batch_stack.WorkQueue(stack, "Work", data_policy=DataPolicy(key=key))
     template = Template({**cdk.assertions.Template.from_stack(security).to_json(), "Outputs": {}})
     topics = "aws:sns:topicArn arn:aws:sns:us-east-1:111111111111:"
     admitted = _admitted(template)
@@ -245,7 +246,7 @@ def test_of_a_key_of_others_the_owner_is_told_whom_to_admit(cdk: Any, new_app: C
     stack = cdk.Stack(new_app(), "imported")
     arn = "arn:aws:kms:us-east-1:111111111111:key/11111111-2222-3333-4444-555555555555"
     key = cdk.aws_kms.Key.from_key_arn(stack, "CompanyKey", arn)
-    batch_stack.Notification(stack, "Notification", key=key)
+    batch_stack.Notification(stack, "Notification", data_policy=DataPolicy(key=key))
     annotations = cdk.assertions.Annotations.from_stack(stack)
     warnings = " ".join(
         str(one.entry.data) for one in annotations.find_warning("*", cdk.assertions.Match.any_value())

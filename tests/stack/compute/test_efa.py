@@ -188,7 +188,7 @@ def test_of_a_vpc_given_in_python_the_default_group_may_have_been_emptied(
 
     stack = cdk.Stack(new_app(), "Given", env=cdk.Environment(region="eu-west-1"))
     vpc = cdk.aws_ec2.Vpc(stack, "Vpc", max_azs=1, restrict_default_security_group=restricts)
-    network = Network(stack, "Network", vpc=vpc)
+    network = Network.from_vpc(stack, "Network", vpc)
     settings = OnDemandSettings(instance_types=["c6in.32xlarge"], placement_group=True, efa=True)
     Ec2ComputeEnvironment(stack, "Nodes", network=network, settings=settings)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import batch_stack
+from batch_stack.common.retention import DataPolicy
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.nodes import NodeGroupSettings, NodesSettings
 from batch_stack.settings.retry import RetrySettings
@@ -159,7 +160,7 @@ class World:
             settings=settings,
             containers_dir=Path("unused"),
             retry=RetrySettings(),
-            log_retention_days=7,
+            data_policy=DataPolicy(log_retention_days=7),
             **given,
         )
 

@@ -83,11 +83,9 @@ class Added:
             self.stack,
             "Shared",
             bucket=self.platform.storage.input_bucket,
-            prefix="",
             output_bucket=self.platform.storage.output_bucket,
             tier=self.fair,
             job=self.platform.jobs["fast"],
-            log_retention_days=7,
             share="video",
         )
         for name in ("Submitter", "OneTier", "Sharer", "Prefixer", "Operator"):
@@ -349,11 +347,9 @@ def test_a_trigger_of_ones_own_making_hands_on_what_fits_its_function(added: Add
             added.stack,
             "Wordy",
             bucket=added.platform.storage.input_bucket,
-            prefix="",
             output_bucket=added.platform.storage.output_bucket,
             tier=added.platform.tiers["bulk"],
             job=added.job,
-            log_retention_days=7,
             parameters={"text": "x" * 4096},
         )
 
@@ -364,11 +360,9 @@ def test_a_trigger_of_ones_own_making_takes_a_share_for_fair_share_only(added: A
             added.stack,
             construct_id,
             bucket=added.platform.storage.input_bucket,
-            prefix="",
             output_bucket=added.platform.storage.output_bucket,
             tier=tier,
             job=added.platform.jobs["fast"],
-            log_retention_days=7,
             share=share,
         )
 

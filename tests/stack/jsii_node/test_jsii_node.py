@@ -173,7 +173,7 @@ def test_an_app_that_loaded_the_library_first_goes_on_with_what_it_has(tmp_path:
         "import aws_cdk\n"
         "stack = aws_cdk.Stack(aws_cdk.App(), 'theirs')\n"
         "import batch_stack\n"
-        "batch_stack.WorkQueue(stack, 'Queue', removal_policy=aws_cdk.RemovalPolicy.DESTROY)\n"
+        "batch_stack.WorkQueue(stack, 'Queue')\n"
         "stack.node.root.synth()"
     )
     node = jsii_node.packaged_node()

@@ -79,7 +79,7 @@ def test_a_role_that_publishes_needs_the_owner_of_an_imported_topic(
 def test_a_topic_of_the_same_stack_admits_what_publishes(cdk: Any, new_app: Callable[[], Any]) -> None:
     stack = cdk.Stack(new_app(), "own")
     topic = cdk.aws_sns.Topic(stack, "Operations")
-    notification = batch_stack.Notification(stack, "Notification", topic=topic)
+    notification = batch_stack.Notification.from_topic(stack, "Notification", topic)
     assert notification.topic is topic
     assert len(_resources(cdk, stack, "AWS::SNS::Topic")) == 1
     (policy,) = _resources(cdk, stack, "AWS::SNS::TopicPolicy")

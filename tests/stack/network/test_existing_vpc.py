@@ -103,7 +103,7 @@ def test_a_vpc_of_the_same_app_is_deleted_after_what_runs_in_it(new_app: Callabl
     stack = cdk.Stack(new_app(), "Both")
     public = ec2.SubnetConfiguration(name="Only", subnet_type=ec2.SubnetType.PUBLIC)
     vpc = ec2.Vpc(stack, "Vpc", max_azs=2, nat_gateways=0, subnet_configuration=[public])
-    network = batch_stack.Network(stack, "Network", vpc=vpc)
+    network = batch_stack.Network.from_vpc(stack, "Network", vpc)
     batch_stack.FargateComputeEnvironment(
         stack, "Fargate", network=network, settings=batch_stack.Settings().compute["fargate"]
     )
@@ -139,8 +139,8 @@ def test_a_choice_of_subnets_that_are_not_there_is_refused(
             match=r"subnets must select at least one subnet of the VPC, which has 0 private with egress, "
             r"2 public and 0 isolated, got none at .*/Network",
         ):
-            batch_stack.Network(
-                cdk.Stack(app, f"S{len(app.node.children)}"), "Network", vpc=vpc, subnets=selection
+            batch_stack.Network.from_vpc(
+                cdk.Stack(app, f"S{len(app.node.children)}"), "Network", vpc, subnets=selection
             )
 
 
@@ -156,7 +156,7 @@ def test_isolated_subnets_that_are_given_are_warned_of(
         "public": ec2.SubnetType.PUBLIC,
     }
     stack = cdk.Stack(app, "Ours")
-    batch_stack.Network(stack, "Network", vpc=vpc, subnets=ec2.SubnetSelection(subnet_type=types[kind]))
+    batch_stack.Network.from_vpc(stack, "Network", vpc, subnets=ec2.SubnetSelection(subnet_type=types[kind]))
     found = cdk.assertions.Annotations.from_stack(stack).find_warning(
         "*",
         cdk.assertions.Match.string_like_regexp("without the VPC endpoints ecs, ecs-agent, .* in their VPC"),

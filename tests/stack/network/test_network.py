@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from batch_stack.common.retention import DataPolicy
 from batch_stack.settings.file import parse_settings
 
 pytestmark = pytest.mark.stack
@@ -39,7 +40,7 @@ def network_of(new_app: Callable[[], Any], cdk: Any) -> Callable[..., dict[str, 
         if key not in texts:
             stack = cdk.Stack(new_app(), "Net")
             parsed = parse_settings({"network": settings}, source="test").network
-            network = Network(stack, "Network", settings=parsed, log_retention_days=7)
+            network = Network(stack, "Network", settings=parsed, data_policy=DataPolicy(log_retention_days=7))
             FargateComputeEnvironment(stack, "Fargate", network=network, settings=FargateSettings())
             texts[key] = json.dumps(cdk.assertions.Template.from_stack(stack).to_json())
         return dict(json.loads(texts[key]))

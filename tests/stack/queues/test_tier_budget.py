@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import batch_stack
+from batch_stack.common.retention import DataPolicy
 from batch_stack.settings.compute import FargateSettings, ManagedInstancesSettings, SpotSettings
 from batch_stack.settings.retry import RetrySettings
 from batch_stack.settings.tiers import AlarmSettings, BudgetSettings, TierSettings
@@ -195,7 +196,7 @@ def _alone(cdk: Any, new_app: Callable[[], Any], compute: str = "spot", **tier: 
         compute_environments=environments,
         settings=TierSettings(priority=1, compute=[compute], **tier),
         notification=notification,
-        key=key,
+        data_policy=DataPolicy(key=key),
     )
 
 

@@ -161,9 +161,9 @@ def alone(stack: Any, construct_id: str, *, name: str = "alone", tier: str = "sl
         stack,
         construct_id,
         name=name,
-        settings=ScheduleSettings(expression="rate(1 day)", job="report", **settings),
         job=stack.platform.jobs["report"],
         tier=stack.platform.tiers[tier],
+        **{"expression": "rate(1 day)", **settings},
     )
 
 

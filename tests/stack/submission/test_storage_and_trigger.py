@@ -223,9 +223,7 @@ def test_a_trigger_refuses_a_job_of_another_platform(
             stack,
             "Trigger",
             bucket=storage.input_bucket,
-            prefix="",
             output_bucket=storage.output_bucket,
             tier=default_stack.platform.tiers["fargate"],
             job=default_stack.platform.jobs["media"],
-            log_retention_days=7,
         )

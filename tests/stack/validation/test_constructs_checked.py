@@ -143,11 +143,9 @@ def test_what_gives_leave_to_submit_is_checked_with_that_tier(alone: Alone) -> N
             alone.stack,
             "Trigger",
             bucket=alone.cdk.aws_s3.Bucket(alone.stack, "In", event_bridge_enabled=True),
-            prefix="",
             output_bucket=alone.cdk.aws_s3.Bucket(alone.stack, "Out"),
             tier=alone.tiers["small"],
             job=job,
-            log_retention_days=7,
         )
 
 

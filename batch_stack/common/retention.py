@@ -1,0 +1,44 @@
+"""How long data is kept, and with which key it is encrypted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_kms as kms
+
+from batch_stack.settings.storage import StorageSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataPolicy:
+    """How long the data of constructs is kept, and with which KMS key it is encrypted.
+
+    A platform has one policy and gives it to all its constructs. A construct that is used alone takes it as
+    `data_policy`; the default retains everything, without a key of its own.
+
+    Attributes:
+        removal_policy: what CloudFormation does with buckets, tables, file systems, databases, log groups,
+            queues and their content when the stack is deleted.
+        log_retention_days: how many days log entries are kept: a period that CloudWatch Logs allows.
+        key: the KMS key that encrypts what is written from now on; by default each AWS service uses its own
+            key. EFS, RDS and their backups keep the key with which they were created.
+    """
+
+    removal_policy: RemovalPolicy = RemovalPolicy.RETAIN
+    log_retention_days: int = 30
+    key: kms.IKey | None = None
+
+    @property
+    def retains(self) -> bool:
+        """Whether data outlives the stack."""
+        return self.removal_policy is RemovalPolicy.RETAIN
+
+
+def removal_policy(settings: StorageSettings) -> RemovalPolicy:
+    """Returns what CloudFormation does with data when the stack is deleted.
+
+    Args:
+        settings: the settings of storage, of which `on_delete` counts.
+    """
+    return RemovalPolicy.DESTROY if settings.on_delete == "destroy" else RemovalPolicy.RETAIN
