@@ -26,11 +26,8 @@ FACADES = {"batch_stack/__init__.py", "containers/batch_worker/batch_worker/__in
 MINISTACK_ADAPTER = "batch_engine/local/ministack/"
 # Ties that still point upwards. The list shrinks to none.
 OPEN = {
-    ("batch_stack.queues.budget", "batch_stack.queues.priority_tier"),
     ("batch_engine.core.scheduling.queue_heads", "batch_engine.core.api.wire"),
     ("batch_engine.core.state.decisions", "batch_engine.core.api.wire"),
-    ("batch_stack.common.platform_key", "batch_stack.data.buckets"),
-    ("batch_stack.preflight.given", "batch_stack.network.network"),
     ("batch_stack.settings.checks", "batch_stack.settings.root"),
     ("batch_stack.settings.references", "batch_stack.settings.root"),
     ("batch_stack.settings.services", "batch_stack.settings.root"),
