@@ -1,6 +1,6 @@
 """What every operation is given besides its request."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from batch_engine.core.api.templates import Templates
@@ -34,7 +34,7 @@ class CallContext:
     now_ms: int
     emit: Callable[[Event], None]
     waiting: Callable[[str], Iterator[Job]]
-    active_shares: Callable[[str], set[str]]
+    active_shares: Callable[[str], Collection[str]]
     templates: Templates
 
     def find_queue(self, reference: str) -> JobQueue | None:

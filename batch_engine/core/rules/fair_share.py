@@ -8,6 +8,7 @@ Pure functions over use that ``share_use`` counts. Each decision carries its rea
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.wire import Wire
@@ -20,13 +21,35 @@ DEFAULT_WEIGHT = 1.0
 _IDENTIFIER = re.compile(r"[A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FairShare:
     """The parameters of a fair-share policy."""
 
     decay_s: int = DEFAULT_DECAY_S
     compute_reservation: int = 0
     weights: tuple[tuple[str, float], ...] = ()
+
+    @cached_property
+    def _factors(self) -> dict[str, float]:
+        return dict(self.weights)
+
+    @cached_property
+    def _lengths(self) -> list[int]:
+        return sorted({len(name) - 1 for name, _ in self.weights if name.endswith("*")})
+
+    def entry_of(self, share: str) -> tuple[str, float]:
+        """Returns the entry that a share belongs to, and its weight factor; entries do not overlap.
+
+        Returns:
+            The share itself, or an identifier that ends in ``*`` for a share that is one of a group.
+        """
+        if (factor := self._factors.get(share)) is not None:
+            return share, factor
+        for length in self._lengths:
+            name = f"{share[:length]}*"
+            if length <= len(share) and (factor := self._factors.get(name)) is not None:
+                return name, factor
+        return share, DEFAULT_WEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +118,10 @@ def weight(policy: FairShare, share: str, active: Collection[str]) -> float:
 
     An entry that ends in ``*`` is the weight of a group: with k active shares each counts k times as much.
     """
-    for identifier, factor in policy.weights:
-        if identifier == share:
-            return factor
-        if identifier.endswith("*") and share.startswith(identifier[:-1]):
-            members = sum(1 for other in {*active, share} if other.startswith(identifier[:-1]))
-            return factor * members
-    return DEFAULT_WEIGHT
+    name, factor = policy.entry_of(share)
+    if name == share:
+        return factor
+    return factor * sum(1 for other in {*active, share} if other.startswith(name[:-1]))
 
 
 def choose(policy: FairShare, waiting: Iterable[Candidate], active: Collection[str]) -> Choice:

@@ -70,6 +70,7 @@ class Dispatcher:
     def enqueue(self, job: Job) -> None:
         """Put a job that has just become RUNNABLE in its queue's line."""
         self.lines.join(job)
+        self.shares.joined(job)
 
     def take_over(self, job: Job) -> None:
         """Count in a placed job that was read back from the store."""
@@ -147,7 +148,7 @@ class Dispatcher:
 
     def _rejoin(self, jobs: list[Job]) -> None:
         for job in jobs:
-            self.lines.join(job)
+            self.enqueue(job)
 
     def held(self, queue: str) -> list[Job]:
         """The RUNNABLE jobs of a queue whose instances are being launched."""
@@ -164,7 +165,7 @@ class Dispatcher:
 
     def ended(self, job: Job) -> None:
         """A job is over."""
-        self.shares.use.ended(job)
+        self.shares.ended(job)
         self._consumables.free(job)
 
     def run_cycle(self, *, makes_room: bool = True) -> None:
@@ -222,12 +223,16 @@ class Dispatcher:
         instance = offer.instance if offer.launch is None else self.scaling.accept(offer, environment)
         if instance is not None and instance.state is InstanceState.LAUNCHING:
             self._launching.hold(job, instance)
-            self.lines.leave(job)
+            self._leave(job)
             return None
         if launching is not None and launching.order < job.order and job.share_identifier is None:
             return behind(launching.id)
         self._start(job, environment, instance)
         return None
+
+    def _leave(self, job: Job) -> None:
+        self.lines.leave(job)
+        self.shares.changed(job)
 
     def _start(self, job: Job, environment: ComputeEnvironment, instance: Instance | None) -> None:
         self._occupy(job, environment, instance)
@@ -283,7 +288,7 @@ class Dispatcher:
             alone = [instance for instance in instances if instance is not None]
             if any(instance.state is InstanceState.LAUNCHING for instance in alone):
                 self._launching.hold_gang(job, nodes, alone)
-                self.lines.leave(job)
+                self._leave(job)
                 return None
             for node, instance in zip(nodes, alone, strict=True):
                 self._occupy(node, environment, instance, alone=True)

@@ -97,8 +97,28 @@ class WaitingLines:
         self._line(job).put(_entry(job, index))
 
     def shares(self, queue: str) -> list[str]:
-        """Returns the shares of a queue in which a job waits."""
-        return [share for share in list(self._lines.get(queue, ())) if self.head(queue, share) is not None]
+        """Returns the shares of a queue that have a line, in which a job may wait."""
+        return list(self._lines.get(queue, ()))
+
+    def first_order(self, queue: str, share: str) -> int | None:
+        """Returns the order of the job, or the array, that is first in a line; None if none waits."""
+        lines = self._lines.get(queue)
+        line = None if lines is None else lines.get(share)
+        while line is not None and (entry := line.first()) is not None:
+            if self._waits(entry):
+                return entry[1]
+            if entry[4].is_array:
+                self._arrays.discard(entry[4].id)
+            line.pop()
+        return None
+
+    def _waits(self, entry: Entry) -> bool:
+        """Whether a job is RUNNABLE at this place, or an array has released children without a ``Job``."""
+        job = entry[4]
+        if not job.is_array:
+            return job.status is JobStatus.RUNNABLE and job.order == entry[1]
+        # An array that has ended may be forgotten by now, and with it the record of its children.
+        return not job.status.is_terminal and self._journal.registry.arrays[job.id].peek() is not None
 
     def head(self, queue: str, share: str = "") -> Job | None:
         """Returns the job that is next, or None if none waits."""
@@ -152,15 +172,7 @@ class WaitingLines:
     def standing(self, queue: str) -> Iterator[Job]:
         """Yields every job in the lines of a queue, an array for its untouched children; for checks."""
         for line in self._lines.get(queue, {}).values():
-            for _, order, _, _, job in line:
-                if job.is_array and job.status.is_terminal:
-                    waits = False
-                elif job.is_array:
-                    waits = self._journal.registry.arrays[job.id].peek() is not None
-                else:
-                    waits = job.status is JobStatus.RUNNABLE and job.order == order
-                if waits:
-                    yield job
+            yield from (entry[4] for entry in line if self._waits(entry))
 
     def drop(self, queue: str) -> None:
         """Forgets the lines of a deleted queue."""

@@ -1,7 +1,9 @@
 """Which job of a queue is next: first come first served, or by fair share."""
 
+import heapq
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
+from functools import partial
 
 from batch_engine.core.capacity.usage import Capacity
 from batch_engine.core.capacity.wait_reasons import Refusal, vcpus
@@ -10,12 +12,13 @@ from batch_engine.core.model.resources import ComputeEnvironment, JobQueue
 from batch_engine.core.rules import fair_share
 from batch_engine.core.rules.fair_share import Candidate, FairShare
 from batch_engine.core.scheduling.ready_queues import WaitingLines
+from batch_engine.core.scheduling.share_ranking import Ranking, Standing
 from batch_engine.core.state.decisions import Journal
 from batch_engine.core.state.share_use import ShareUse
 
 
 class Shares:
-    """Asks ``fair_share`` on behalf of the dispatcher.
+    """Knows the shares of fair-share queues, and which of them is next.
 
     Args:
         journal: knows the resources and the time.
@@ -23,14 +26,17 @@ class Shares:
     """
 
     def __init__(self, journal: Journal, lines: WaitingLines) -> None:
-        self.use = ShareUse()
+        self.use = ShareUse(self._decay_s, self._membership_changed)
         self._journal = journal
         self._registry = journal.registry
         self._lines = lines
         self._policies: dict[str, FairShare | None] = {}
+        self._rankings: dict[str, Ranking] = {}
+        self._groups: dict[str, dict[str, set[str]]] = {}
+        self._retried: dict[str, list[tuple[int, str]]] = {}
 
     def policy(self, queue: str) -> FairShare | None:
-        """The fair-share policy of a queue; None for one that is first come first served."""
+        """Returns the fair-share policy of a queue; None for one that is first come first served."""
         if queue not in self._policies:
             found = self._registry.job_queues.get(queue)
             policy = (
@@ -43,58 +49,128 @@ class Shares:
         return self._policies[queue]
 
     def policies_changed(self) -> None:
-        """A queue or a policy came, went or changed."""
+        """Follows a queue or a policy that was created, deleted or changed."""
         self._policies.clear()
+        self._rankings.clear()
+        self._groups.clear()
+        self.use.window_changed()
 
     def _decay_s(self, queue: str) -> int:
         policy = self.policy(queue)
         return fair_share.DEFAULT_DECAY_S if policy is None else policy.decay_s
 
+    def _ranking(self, queue: str) -> Ranking:
+        ranking = self._rankings.get(queue)
+        if ranking is None:
+            ranking = Ranking(self._decay_s(queue), partial(self._standing, queue))
+            self._rankings[queue] = ranking
+            for share in self._lines.shares(queue):
+                ranking.changed(share)
+        return ranking
+
+    def _standing(self, queue: str, share: str) -> Standing | None:
+        order, use = self._lines.first_order(queue, share), self.use.of(queue, share)
+        return None if order is None or use is None else Standing(use, self._weight(queue, share), order)
+
+    def _weight(self, queue: str, share: str) -> float:
+        policy = self.policy(queue) or fair_share.FairShare()
+        name, factor = policy.entry_of(share)
+        return factor if name == share else factor * max(1, len(self._group(queue, name)))
+
+    def _group(self, queue: str, name: str) -> set[str]:
+        """The active shares of an entry that ends in ``*``."""
+        groups = self._groups.setdefault(queue, {})
+        group = groups.get(name)
+        if group is None:
+            active = self.use.active(queue, self._journal.now_ms)
+            group = groups[name] = {share for share in active if share.startswith(name[:-1])}
+        return group
+
+    def _membership_changed(self, queue: str, share: str) -> None:
+        """A share has become active or is forgotten: the weights of its group are others."""
+        policy = self.policy(queue)
+        name = share if policy is None else policy.entry_of(share)[0]
+        if name == share:
+            return
+        group = self._group(queue, name)
+        if self.use.of(queue, share) is None:
+            group.discard(share)
+        else:
+            group.add(share)
+        ranking = self._ranking(queue)
+        for other in group:
+            ranking.changed(other)
+
+    def changed(self, job: Job) -> None:
+        """Notes that a job of a share has joined or left its line, or uses other vCPUs than before."""
+        if job.share_identifier is not None and self.policy(job.queue) is not None:
+            self._ranking(job.queue).changed(job.share_identifier)
+
     def known(self, job: Job) -> None:
-        """A job is new, or was read back from the store."""
+        """Counts a job that is new, or was read back from the store."""
+        if job.share_identifier is None:
+            return
         self.use.joined(job)
-        if job.share_identifier is not None and job.attempts:
-            self.use.restore(job, self._decay_s(job.queue))
+        if job.attempts:
+            self.use.restore(job)
+
+    def joined(self, job: Job) -> None:
+        """Follows a job that has joined its line."""
+        if job.share_identifier is not None:
+            if job.order < 0:
+                heapq.heappush(self._retried.setdefault(job.queue, []), (job.order, job.share_identifier))
+            self.changed(job)
 
     def placed(self, job: Job) -> None:
-        """A job has got its vCPUs."""
-        if job.share_identifier is not None:
-            self.use.placed(job, self._journal.now_ms, self._decay_s(job.queue))
+        """Counts a job that has got its vCPUs."""
+        self.use.placed(job, self._journal.now_ms)
+        self.changed(job)
 
     def released(self, job: Job) -> None:
-        """A job has given them back."""
+        """Counts a job that has given them back."""
+        if job.share_identifier is None:
+            return
+        self.use.placed(job, self._journal.now_ms, -1)
+        self.changed(job)
+
+    def ended(self, job: Job) -> None:
+        """Counts a job that is over."""
         if job.share_identifier is not None:
-            self.use.placed(job, self._journal.now_ms, self._decay_s(job.queue), -1)
+            self.use.ended(job)
+            self.changed(job)
 
     def drop(self, queue: str) -> None:
-        """Forget a queue that is gone."""
+        """Forgets a deleted queue."""
         self.use.drop(queue)
-        self._policies.pop(queue, None)
+        for of_queues in (self._policies, self._rankings, self._groups, self._retried):
+            of_queues.pop(queue, None)
 
-    def active(self, queue: str, now_ms: int | None = None) -> set[str]:
-        """The active shares of a queue."""
-        return self.use.active(queue, now_ms or self._journal.now_ms, self._decay_s(queue))
+    def active(self, queue: str, now_ms: int | None = None) -> KeysView[str]:
+        """Returns the active shares of a queue."""
+        return self.use.active(queue, now_ms or self._journal.now_ms)
 
     def head(self, queue: JobQueue) -> Job | None:
-        """The job of a queue that is next."""
-        policy = self.policy(queue.name)
-        if policy is None:
+        """Returns the job of a queue that is next."""
+        if self.policy(queue.name) is None:
             return self._lines.head(queue.name)
-        heads = {share: self._lines.head(queue.name, share) for share in self._lines.shares(queue.name)}
-        waiting = [
-            Candidate(share, self._vcpus(queue.name, share, policy), job.order)
-            for share, job in heads.items()
-            if job is not None
-        ]
-        if not waiting:
-            return None
-        # A retried job goes to the front of the queue, whatever its share has used: it still holds its
-        # consumable resources, for which whoever went before it would wait in vain.
-        if retried := [job for job in heads.values() if job is not None and job.order < 0]:
-            return min(retried, key=lambda job: job.order)
-        if len(waiting) == 1:
-            return heads[waiting[0].share]
-        return heads[fair_share.choose(policy, waiting, self.active(queue.name)).share]
+        if (retried := self._first_retried(queue.name)) is not None:
+            return retried
+        self.active(queue.name)
+        ranking = self._ranking(queue.name)
+        share = ranking.first(self._journal.now_ms)
+        return None if share is None else self._lines.head(queue.name, share)
+
+    def _first_retried(self, queue: str) -> Job | None:
+        """A retried job goes to the front of the queue, whatever its share has used: it still holds its
+        consumable resources, for which the jobs before it would wait in vain."""
+        retried = self._retried.get(queue)
+        while retried:
+            order, share = retried[0]
+            head = self._lines.head(queue, share)
+            if head is not None and head.order == order:
+                return head
+            heapq.heappop(retried)
+        return None
 
     def _vcpus(self, queue: str, share: str, policy: FairShare) -> float:
         return self.use.vcpus(queue, share, self._journal.now_ms, policy.decay_s)

@@ -5,7 +5,9 @@ with a half-life of a quarter of ``shareDecaySeconds``, plus the vCPUs in use no
 window is forgotten with the share.
 """
 
-from dataclasses import dataclass
+import heapq
+from collections.abc import Callable, KeysView
+from dataclasses import dataclass, field
 
 from batch_engine.core.model.jobs import Job, JobStatus
 
@@ -13,7 +15,12 @@ HALF_LIVES_PER_WINDOW = 4
 
 
 @dataclass(slots=True)
-class _Use:
+class Use:
+    """What one share has used.
+
+    ``average_milli`` is the average as it was at ``at_ms``; ``running_milli`` has not changed since then.
+    """
+
     live: int = 0
     running_milli: int = 0
     average_milli: float = 0.0
@@ -21,55 +28,98 @@ class _Use:
     used_ms: int | None = None
 
     def settle(self, now_ms: int, decay_s: int) -> None:
+        """Brings the average up to now, before the vCPUs in use change."""
         if now_ms > self.at_ms:
             kept = _kept(now_ms - self.at_ms, decay_s)
             self.average_milli = self.average_milli * kept + self.running_milli * (1 - kept)
             self.at_ms = now_ms
-            if self.running_milli:
-                self.used_ms = now_ms
 
-    def is_active(self, now_ms: int, decay_s: int) -> bool:
-        recent = self.used_ms is not None and now_ms - self.used_ms < decay_s * 1000
-        return bool(self.live or self.running_milli or recent)
+    def milli_vcpus(self, now_ms: int, decay_s: int) -> float:
+        """Returns the average at ``now_ms`` and the vCPUs in use together, in thousandths."""
+        running = self.running_milli
+        return 2 * running + (self.average_milli - running) * _kept(max(0, now_ms - self.at_ms), decay_s)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the share has neither jobs that are not over nor vCPUs in use."""
+        return not (self.live or self.running_milli)
+
+    def expires_ms(self, decay_s: int) -> int:
+        """When an idle share is forgotten: at the end of the window after its last use."""
+        return 0 if self.used_ms is None else self.used_ms + decay_s * 1000
 
 
 def _kept(span_ms: int, decay_s: int) -> float:
     return float(0.5 ** (span_ms / 1000 / (decay_s / HALF_LIVES_PER_WINDOW)))
 
 
+@dataclass(slots=True)
+class _Queue:
+    """The shares of one queue. ``idle`` is a heap of moments at which a share may have to be forgotten."""
+
+    shares: dict[str, Use] = field(default_factory=dict)
+    idle: list[tuple[int, str]] = field(default_factory=list)
+
+
 class ShareUse:
-    """The use of every share, by queue."""
+    """The use of every share, by queue.
 
-    def __init__(self) -> None:
-        self._queues: dict[str, dict[str, _Use]] = {}
+    Args:
+        decay_s: returns the length of a queue's window in seconds.
+        changed: is called with a queue and a share that has become active or is forgotten.
+    """
 
-    def _use(self, job: Job) -> _Use:
-        return self._queues.setdefault(job.queue, {}).setdefault(job.share_identifier or "", _Use())
+    def __init__(self, decay_s: Callable[[str], int], changed: Callable[[str, str], None]) -> None:
+        self._decay_s = decay_s
+        self._changed = changed
+        self._queues: dict[str, _Queue] = {}
+
+    def _use(self, job: Job) -> Use:
+        queue, share = self._queue(job.queue), job.share_identifier or ""
+        use = queue.shares.get(share)
+        if use is None:
+            use = queue.shares[share] = Use()
+            self._changed(job.queue, share)
+        return use
+
+    def _queue(self, name: str) -> _Queue:
+        queue = self._queues.get(name)
+        if queue is None:
+            queue = self._queues[name] = _Queue()
+        return queue
+
+    def _may_expire(self, job: Job, use: Use) -> None:
+        if use.is_idle:
+            entry = use.expires_ms(self._decay_s(job.queue)), job.share_identifier or ""
+            heapq.heappush(self._queue(job.queue).idle, entry)
 
     def joined(self, job: Job) -> None:
-        """A job is known; children and nodes count with their parent."""
+        """Counts a job that is known now; children and nodes count with their parent."""
         if job.share_identifier is not None and job.parent_id is None and not job.status.is_terminal:
             self._use(job).live += 1
 
     def ended(self, job: Job) -> None:
-        """A job is over."""
+        """Counts a job that is over."""
         if job.share_identifier is not None and job.parent_id is None:
-            self._use(job).live -= 1
+            use = self._use(job)
+            use.live -= 1
+            self._may_expire(job, use)
 
-    def placed(self, job: Job, now_ms: int, decay_s: int, sign: int = 1) -> None:
-        """A job has got its vCPUs; ``sign`` -1: has given them back."""
+    def placed(self, job: Job, now_ms: int, sign: int = 1) -> None:
+        """Counts a job that has got its vCPUs; ``sign`` -1: has given them back."""
         if job.share_identifier is None:
             return
         use = self._use(job)
-        use.settle(now_ms, decay_s)
+        use.settle(now_ms, self._decay_s(job.queue))
         use.running_milli += sign * job.milli_vcpus
         use.used_ms = now_ms
+        self._may_expire(job, use)
 
-    def restore(self, job: Job, decay_s: int) -> None:
-        """Count in what a job that was read back from the store has used before."""
+    def restore(self, job: Job) -> None:
+        """Counts what a job that was read back from the store has used before."""
         if job.share_identifier is None:
             return
-        use = self._use(job)
+        use, decay_s = self._use(job), self._decay_s(job.queue)
         for (start_ms, status), (stop_ms, after) in zip(job.history, job.history[1:], strict=False):
             if status.is_placed or (status is JobStatus.STARTING and after is JobStatus.RUNNING):
                 if stop_ms > use.at_ms:
@@ -78,27 +128,51 @@ class ShareUse:
                 until, since = _kept(use.at_ms - stop_ms, decay_s), _kept(use.at_ms - start_ms, decay_s)
                 use.average_milli += job.milli_vcpus * (until - since)
                 use.used_ms = max(use.used_ms or 0, stop_ms)
+        self._may_expire(job, use)
+
+    def of(self, queue: str, share: str) -> Use | None:
+        """Returns what a share has used; None for one that is not active."""
+        return self._queue(queue).shares.get(share)
 
     def vcpus(self, queue: str, share: str, now_ms: int, decay_s: int) -> float:
-        """What a share has used of late and uses now, in vCPUs."""
-        use = self._queues.get(queue, {}).get(share)
-        if use is None or not use.is_active(now_ms, decay_s):
+        """Returns what a share has used of late and uses now, in vCPUs."""
+        use = self.of(queue, share)
+        if use is None or (use.is_idle and use.expires_ms(decay_s) <= now_ms):
             return 0.0
-        use.settle(now_ms, decay_s)
-        return (use.average_milli + use.running_milli) / 1000
+        return use.milli_vcpus(now_ms, decay_s) / 1000
 
-    def active(self, queue: str, now_ms: int, decay_s: int) -> set[str]:
-        """The shares with jobs that are not over, or with use inside the window; the rest are forgotten."""
-        shares = self._queues.get(queue, {})
-        for share in [share for share, use in shares.items() if not use.is_active(now_ms, decay_s)]:
-            del shares[share]
-        return set(shares)
+    def active(self, queue: str, now_ms: int) -> KeysView[str]:
+        """Returns the shares with jobs that are not over, or with use inside the window, as they change.
+
+        The rest is forgotten. That costs as much as there is to forget.
+        """
+        found, decay_s = self._queue(queue), self._decay_s(queue)
+        while found.idle and found.idle[0][0] <= now_ms:
+            _, share = heapq.heappop(found.idle)
+            use = found.shares.get(share)
+            if use is None or not use.is_idle:
+                continue
+            if (due_ms := use.expires_ms(decay_s)) > now_ms:
+                heapq.heappush(found.idle, (due_ms, share))
+            else:
+                del found.shares[share]
+                self._changed(queue, share)
+        return found.shares.keys()
+
+    def window_changed(self) -> None:
+        """Looks again at when idle shares are to be forgotten: policies have changed."""
+        for name, queue in self._queues.items():
+            decay_s = self._decay_s(name)
+            queue.idle = [
+                (use.expires_ms(decay_s), share) for share, use in queue.shares.items() if use.is_idle
+            ]
+            heapq.heapify(queue.idle)
 
     def running_milli(self, queue: str, share: str) -> int:
-        """What a share uses now; for checks."""
-        use = self._queues.get(queue, {}).get(share)
+        """Returns what a share uses now; for checks."""
+        use = self.of(queue, share)
         return 0 if use is None else use.running_milli
 
     def drop(self, queue: str) -> None:
-        """Forget a queue that is gone."""
+        """Forgets a deleted queue."""
         self._queues.pop(queue, None)

@@ -30,6 +30,7 @@ from batch_engine.core.model.events import (
 )
 from batch_engine.core.model.jobs import Job, JobStatus, StopCause
 from batch_engine.core.model.resources import State
+from batch_engine.core.rules.fair_share import Candidate, choose, weight
 from batch_engine.core.state.decisions import nodes_of
 from batch_engine.local.store.store import Store
 
@@ -237,6 +238,26 @@ def assert_nobody_waits_without_need(world: Any) -> None:
             else:
                 offer = dispatcher.capacity.offer(head, environment)
             assert isinstance(offer, Refusal), f"{head.id} waits though {name} offers {offer}"
+
+
+def assert_heads_are_fair(world: Any) -> None:
+    """The head of every fair-share queue is the one that a scan of all its shares finds."""
+    dispatcher = world.scheduler.dispatcher
+    shares, lines, now_ms = dispatcher.shares, dispatcher.lines, dispatcher._journal.now_ms
+    for name, queue in world.registry.job_queues.items():
+        policy = shares.policy(name)
+        head = shares.head(queue) if policy is not None else None
+        if head is None or head.order < 0:
+            continue
+        active = set(shares.active(name, now_ms))
+        uses = {share: shares.use.vcpus(name, share, now_ms, policy.decay_s) for share in active}
+        orders = {share: lines.first_order(name, share) for share in lines.shares(name)}
+        waiting = [
+            Candidate(share, uses[share], order) for share, order in orders.items() if order is not None
+        ]
+        chosen = choose(policy, waiting, active).share
+        weighted = [uses[share] * weight(policy, share, active) for share in (head.share_identifier, chosen)]
+        assert abs(weighted[0] - weighted[1]) < 1e-6, f"{head.id} of {name} is first instead of {chosen}"
 
 
 def assert_limits_are_kept(world: Any) -> None:

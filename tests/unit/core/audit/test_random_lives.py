@@ -21,6 +21,7 @@ from tests.unit.core.audit.lives import (
     Faults,
     Life,
     assert_fates,
+    assert_heads_are_fair,
     assert_limits_are_kept,
     assert_nobody_waits_without_need,
 )
@@ -301,6 +302,7 @@ class Lives(RuleBasedStateMachine):
     def nobody_waits_without_need_or_too_long(self):
         if self.life:
             assert_nobody_waits_without_need(self.life.world)
+            assert_heads_are_fair(self.life.world)
             assert_limits_are_kept(self.life.world)
 
     def teardown(self):

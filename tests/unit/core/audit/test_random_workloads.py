@@ -17,7 +17,7 @@ from batch_engine.core.model.events import (
 )
 from batch_engine.core.model.jobs import JobStatus
 from batch_engine.local.store.store import Store
-from tests.unit.core.audit.lives import assert_nobody_waits_without_need, assert_same
+from tests.unit.core.audit.lives import assert_heads_are_fair, assert_nobody_waits_without_need, assert_same
 from tests.unit.core.audit.random_runs import MANY, run_random
 
 KEEP_ENDED_MS = 20_000
@@ -200,6 +200,7 @@ class Workload(RuleBasedStateMachine):
     def nobody_waits_without_need(self):
         if hasattr(self, "world"):
             assert_nobody_waits_without_need(self.world)
+            assert_heads_are_fair(self.world)
 
 
 @pytest.mark.parametrize("count", [150, pytest.param(800, marks=MANY)])
