@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore import exceptions as aws
 from botocore.config import Config
+from s3transfer.manager import TransferConfig, TransferManager
 
 from batch_worker.errors import (
     AccessDeniedError,
@@ -28,8 +29,8 @@ from batch_worker.source import Pulled
 
 CHUNK_BYTES = 1024 * 1024
 PART_BYTES = 64 * 1024 * 1024
-MAX_PARTS = 10_000
-# The SDK retries requests, but never a body that breaks off while it is read.
+# The SDK retries requests, but not a body that breaks off while it is read. s3transfer would retry it, but
+# its downloads begin with HeadObject, whose errors give no reason.
 BODY_TRIES = 3
 
 _THROTTLED = frozenset(
@@ -117,30 +118,12 @@ def push(
 
     Raises `CannotCreateError`, `AccessDeniedError` or `TransientError`.
     """
-    target = {"Bucket": place.bucket, "Key": place.key}
-    headers = {"ContentType": content_type, "Metadata": dict(metadata)}
-    with errors_of(place, writing=True):
-        size_bytes = file.stat().st_size
-        if size_bytes <= part_bytes:
-            with file.open("rb") as body:
-                client.put_object(**target, **headers, Body=body)
-            return
-        part_bytes = max(part_bytes, -(-size_bytes // MAX_PARTS))
-        upload_id = client.create_multipart_upload(**target, **headers)["UploadId"]
-        try:
-            parts = []
-            with file.open("rb") as body:
-                for number, part in enumerate(iter(lambda: body.read(part_bytes), b""), 1):
-                    etag = client.upload_part(**target, UploadId=upload_id, PartNumber=number, Body=part)[
-                        "ETag"
-                    ]
-                    parts.append({"PartNumber": number, "ETag": etag})
-            client.complete_multipart_upload(**target, UploadId=upload_id, MultipartUpload={"Parts": parts})
-        except BaseException:
-            # Parts of an upload that nobody completes are invisible, and paid for until somebody aborts it.
-            with suppress(aws.ClientError, aws.BotoCoreError):
-                client.abort_multipart_upload(**target, UploadId=upload_id)
-            raise
+    extra = {"ContentType": content_type, "Metadata": dict(metadata)}
+    config = TransferConfig(multipart_threshold=part_bytes, multipart_chunksize=part_bytes)
+    # An exception in this block, also that of SIGTERM, cancels the parts under way and aborts the upload. The
+    # parts of an upload that is neither completed nor aborted are invisible, and cost money.
+    with errors_of(place, writing=True), TransferManager(client, config) as manager:
+        manager.upload(str(file), place.bucket, place.key, extra_args=extra).result()
 
 
 @contextmanager
