@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import aws_batch as batch
 from constructs import Construct
 
 from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.compute.roles import unmanaged_service_role
+from batch_stack.settings.base.values import Architecture, PlatformCapability
 from batch_stack.settings.compute import ExistingComputeSettings, UnmanagedSettings
 
 
@@ -62,3 +65,39 @@ class ExistingComputeEnvironment(ComputeEnvironment):
         self.resource = batch.UnmanagedComputeEnvironment.from_unmanaged_compute_environment_arn(
             self, "Resource", settings.arn
         )
+
+    @staticmethod
+    def from_arn(
+        scope: Construct,
+        construct_id: str,
+        arn: str,
+        *,
+        platform_capability: PlatformCapability = "ec2",
+        architecture: Architecture = "x86_64",
+        max_vcpus: int | None = None,
+        instance_types: Sequence[str] = (),
+    ) -> ExistingComputeEnvironment:
+        """Returns a compute environment by its ARN.
+
+        Args:
+            scope: the parent construct.
+            construct_id: this construct's id within it.
+            arn: its ARN.
+            platform_capability: ``ec2``, ``fargate``, ``managed_instances`` or ``eks``.
+            architecture: the CPU architecture of its instances.
+            max_vcpus: its vCPU limit, for the checks at synthesis.
+            instance_types: its instance types, for the checks at synthesis, which otherwise do not notice a
+                job that is too large.
+
+        Raises:
+            SettingsError: the ARN is not of a compute environment, or the instance types do not fit the rest.
+        """
+        settings = ExistingComputeSettings(
+            type="existing",
+            arn=arn,
+            platform=platform_capability,
+            architecture=architecture,
+            max_vcpus=max_vcpus,
+            instance_types=list(instance_types),
+        )
+        return ExistingComputeEnvironment(scope, construct_id, settings=settings)

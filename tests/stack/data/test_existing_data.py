@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import batch_stack
+from batch_stack.common.retention import DataPolicy
 from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 from batch_stack.settings.storage import ExistingBucketSettings, StorageSettings
@@ -127,3 +128,95 @@ def test_two_keys_are_refused(cdk: Any, new_app: Callable[[], Any]) -> None:
     settings = parse_settings({"storage": {"kms_key_arn": KEY}}, source="test")
     with pytest.raises(SettingsError, match=rf"must not be given with key, .*, got {KEY} at two/Batch"):
         batch_stack.BatchPlatform(stack, "Batch", settings=settings, key=key)
+
+
+@pytest.fixture
+def films(cdk: Any, new_app: Callable[[], Any]) -> Any:
+    """A stack of a team that has a bucket with a key."""
+    stack = cdk.Stack(new_app(), "films")
+    stack.key = cdk.aws_kms.Key(stack, "TeamKey")
+    stack.bucket = cdk.aws_s3.Bucket(stack, "Films", encryption_key=stack.key)
+    return stack
+
+
+def _warnings(cdk: Any, stack: Any, pattern: str) -> list[str]:
+    annotations = cdk.assertions.Annotations.from_stack(stack)
+    found = annotations.find_warning("*", cdk.assertions.Match.string_like_regexp(pattern))
+    return [str(one.entry.data) for one in found]
+
+
+def test_buckets_of_cdk_are_given_like_those_by_name(cdk: Any, films: Any) -> None:
+    imported = cdk.aws_s3.Bucket.from_bucket_name(films, "Results", "results")
+    content = {"jobs": {"work": JOB}, "triggers": {"new": {"job": "work"}}}
+    platform = batch_stack.BatchPlatform(
+        films,
+        "Batch",
+        settings=parse_settings(content, source="test"),
+        input_bucket=films.bucket,
+        output_bucket=imported,
+    )
+    assert (platform.storage.input_bucket, platform.storage.output_bucket) == (films.bucket, imported)
+    template = cdk.assertions.Template.from_stack(films).to_json()
+    assert len(_of_type(template, "AWS::S3::Bucket")) == 1
+    (definition,) = _of_type(template, "AWS::Batch::JobDefinition").values()
+    variables = {one["Name"]: one["Value"] for one in definition["ContainerProperties"]["Environment"]}
+    assert variables["INPUT_BUCKET"]["Ref"].startswith("Films")
+    assert variables["OUTPUT_BUCKET"] == "results"
+    statements = _statements(template, "BatchWorkJobJobRole")
+    (decrypt,) = [one for one in statements if one["Action"] == "kms:Decrypt"]
+    assert decrypt["Resource"]["Fn::GetAtt"][0].startswith("TeamKey")
+    (rule,) = [one for one in _of_type(template, "AWS::Events::Rule").values() if "aws.s3" in str(one)]
+    assert rule["EventPattern"]["detail"]["bucket"]["name"][0]["Ref"].startswith("Films")
+    assert len(_warnings(cdk, films, "storage.input_bucket must send its events to Amazon EventBridge")) == 1
+
+
+def test_a_bucket_of_cdk_for_both_is_checked_like_one_by_name(films: Any) -> None:
+    content = {"jobs": {"work": JOB}, "triggers": {"new": {"job": "work"}}}
+    with pytest.raises(SettingsError, match=r"triggers\.new\.output_prefix must lead away from "):
+        batch_stack.BatchPlatform(
+            films,
+            "Batch",
+            settings=parse_settings(content, source="test"),
+            input_bucket=films.bucket,
+            output_bucket=films.bucket,
+        )
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        (
+            {"input_bucket": {"name": "other"}},
+            "storage.input_bucket must not be given with input_bucket, .*'ot",
+        ),
+        (
+            {"input_expiry_days": 3},
+            "input_expiry_days must not be given with input_bucket, an existing bucket",
+        ),
+    ],
+)
+def test_settings_that_contradict_a_bucket_of_cdk_are_refused(
+    films: Any, storage: dict[str, Any], message: str
+) -> None:
+    settings = parse_settings({"storage": storage}, source="test")
+    with pytest.raises(SettingsError, match=message):
+        batch_stack.BatchPlatform(films, "Batch", settings=settings, input_bucket=films.bucket)
+    with pytest.raises(SettingsError, match=message):
+        batch_stack.Storage(films, "Storage", settings=settings.storage, input_bucket=films.bucket)
+
+
+def test_storage_alone_follows_its_settings_or_a_policy(cdk: Any, films: Any) -> None:
+    batch_stack.Storage(films, "Kept")
+    batch_stack.Storage(films, "Gone", settings=StorageSettings(on_delete="destroy"))
+    under_key = DataPolicy(key=films.key, log_retention_days=7)
+    batch_stack.Storage(films, "Logged", settings=StorageSettings(access_logs=True), data_policy=under_key)
+    template = cdk.assertions.Template.from_stack(films).to_json()
+    buckets = {name: one for name, one in template["Resources"].items() if one["Type"] == "AWS::S3::Bucket"}
+    policies = {name[:4]: one["DeletionPolicy"] for name, one in buckets.items()}
+    assert policies == {"Film": "Retain", "Kept": "Retain", "Gone": "Delete", "Logg": "Retain"}
+    (logs,) = [one["Properties"] for name, one in buckets.items() if name.startswith("LoggedLogs")]
+    assert logs["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] == 7
+    (inputs,) = [one["Properties"] for name, one in buckets.items() if name.startswith("LoggedInput")]
+    (rule,) = inputs["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    key = rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]
+    assert key["Fn::GetAtt"][0].startswith("TeamKey")

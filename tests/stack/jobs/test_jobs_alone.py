@@ -46,3 +46,7 @@ def test_a_job_is_kept_out_of_tiers_of_another_architecture(cdk: Any, new_app: C
     # Whose image it is, AWS Batch on EC2 does not ask: it may be of both.
     either = batch_stack.ContainerJob(stack, "Either", name="either", settings=JobSettings(image=IMAGE))
     either.check_tier(platform.tiers["u"], at="here")
+    armed = batch_stack.ContainerJob(
+        stack, "Armed", name="armed", settings=on_fargate, tiers=[platform.tiers["t"]]
+    )
+    assert armed.architecture == "arm64", "that of its tiers"

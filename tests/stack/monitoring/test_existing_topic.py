@@ -97,3 +97,22 @@ def test_a_topic_of_another_kind_is_refused() -> None:
         "f: notifications.topic_arn must be the ARN of a standard SNS topic (arn:aws:sns:...), "
         f"got '{ARN}.fifo'"
     )
+
+
+def test_a_platform_takes_a_topic_of_cdk(cdk: Any, new_app: Callable[[], Any]) -> None:
+    stack = cdk.Stack(new_app(), "given")
+    topic = cdk.aws_sns.Topic(stack, "Operations")
+    settings = parse_settings({"notifications": {"emails": ["ops@example.com"]}}, source="test")
+    platform = batch_stack.BatchPlatform(stack, "Batch", settings=settings, topic=topic)
+    assert platform.notification.topic is topic
+    (_,) = _resources(cdk, stack, "AWS::SNS::Topic")
+    (subscription,) = _resources(cdk, stack, "AWS::SNS::Subscription")
+    assert subscription["TopicArn"]["Ref"].startswith("Operations")
+
+
+def test_two_topics_are_refused(cdk: Any, new_app: Callable[[], Any]) -> None:
+    stack = cdk.Stack(new_app(), "two")
+    topic = cdk.aws_sns.Topic(stack, "Operations")
+    settings = parse_settings({"notifications": {"topic_arn": ARN}}, source="test")
+    with pytest.raises(SettingsError, match=rf"must not be given with topic, .*, got '{ARN}' at two/Batch"):
+        batch_stack.BatchPlatform(stack, "Batch", settings=settings, topic=topic)

@@ -189,3 +189,39 @@ def test_a_name_has_128_characters_at_most_and_may_begin_with_a_digit(new_app: C
     name = "1_" + "n" * 126
     made = alone(stack, "Long", name=name)
     assert made.schedule.description == f"Submits the job {name}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"expression": "every night"}, "expression must be rate.*, got 'every night' at clock/Bad"),
+        ({"time_zone": "Europe/Zurich"}, "time_zone must not be given with a rate, .* at clock/Bad"),
+        (
+            {"expression": "cron(0 3 * * ? *)", "time_zone": "Zurich"},
+            "time_zone must be a name of the IANA time zone database, .* got 'Zurich' at clock/Bad",
+        ),
+    ],
+)
+def test_alone_it_is_due_at_times_that_the_scheduler_takes(
+    stack: Any, settings: dict[str, str], message: str, request: pytest.FixtureRequest
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        alone(stack, f"Bad{request.node.name}", **settings)
+
+
+def test_alone_it_has_what_it_was_given(new_app: Callable[[], Any]) -> None:
+    stack = batch_stack.BatchStack(new_app(), "given", settings=parse_settings(SETTINGS, source="test"))
+    made = alone(
+        stack,
+        "Nightly",
+        expression="cron(0 3 * * ? *)",
+        time_zone="Europe/Zurich",
+        state="disabled",
+        parameters={"day": "<aws.scheduler.scheduled-time>"},
+    ).schedule
+    assert (made.schedule_expression, made.schedule_expression_timezone, made.state) == (
+        "cron(0 3 * * ? *)",
+        "Europe/Zurich",
+        "DISABLED",
+    )
+    assert "<aws.scheduler.scheduled-time>" in str(stack.resolve(made.target))

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import batch_stack
+from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 from batch_stack.settings.jobs import JobSettings
 
@@ -183,3 +185,31 @@ def test_eight_jobs_fit_whatever_shares_and_tags_there_are(cdk: Any, new_app: Ca
     # Each job is meant for tiers of both kinds: the longest that there is.
     assert len(sizes) == 1
     assert 4096 < sizes[0] <= 6144, sizes
+
+
+def test_a_submitter_without_jobs_is_refused_once_all_could_have_been_added(
+    cdk: Any, new_app: Callable[[], Any]
+) -> None:
+    app = new_app()
+    stack = batch_stack.BatchStack(app, "none", settings=parse_settings(SETTINGS, source="test"))
+    submitter = batch_stack.Submitter(stack, "Nobody")
+    message = "add_job must be called at least once: the policy allows submitting nothing"
+    assert message in " ".join(submitter.node.validate())
+    assert submitter.add_job(stack.platform.jobs["b"]).success
+    assert submitter.node.validate() == []
+
+
+def test_a_submitter_alone_has_shares_tags_and_roles(cdk: Any, new_app: Callable[[], Any]) -> None:
+    stack = batch_stack.BatchStack(new_app(), "team", settings=parse_settings(SETTINGS, source="test"))
+    role = cdk.aws_iam.Role(stack, "Notebook", assumed_by=cdk.aws_iam.AccountRootPrincipal())
+    team = batch_stack.Submitter(stack, "Team", shares=["red"], tags={"team": "red"}, roles=[role])
+    team.add_job(stack.platform.jobs["a"])
+    template = cdk.assertions.Template.from_stack(stack).to_json()
+    (policy,) = _policies(SimpleNamespace(template=template), "TeamPolicy")
+    assert policy["Roles"][0]["Ref"].startswith("Notebook")
+    (submit,) = _allowed(policy, "batch:SubmitJob")
+    assert submit["Condition"] == {"StringEquals": {"batch:ShareIdentifier": ["red"]}}
+    (stop,) = _allowed(policy, "batch:TerminateJob")
+    assert stop["Condition"] == {"StringEquals": {"aws:ResourceTag/team": "red"}}
+    with pytest.raises(SettingsError, match="tags must have keys of 1 to 128 characters that do not begin"):
+        batch_stack.Submitter(stack, "Tagger", tags={"aws:team": "red"})
