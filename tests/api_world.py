@@ -11,6 +11,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from batch_engine.catalogue.instances import instance_types
 from batch_engine.core.api.control_plane import ControlPlane
+from batch_engine.core.api.wire import job_detail
 from batch_engine.core.audit.invariants import violations
 from batch_engine.core.capacity.usage import HostLimits
 from batch_engine.core.model.actions import Action, LaunchInstance, PublishJobState, StartAttempt, StopAttempt
@@ -115,7 +116,9 @@ class ApiWorld:
     def __post_init__(self) -> None:
         ids, arns, self.registry = CountedIds(), Arns(ACCOUNT, REGION), Registry()
         self.store = None if self.state_file is None else Store(self.state_file)
-        self.scheduler = Scheduler(self.registry, arns, ids, self.host, Catalogue(instance_types()))
+        self.scheduler = Scheduler(
+            self.registry, arns, ids, self.host, Catalogue(instance_types()), render=job_detail
+        )
         self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
         self.api = BatchApi(self)
         self._paths = {

@@ -26,8 +26,6 @@ FACADES = {"batch_stack/__init__.py", "containers/batch_worker/batch_worker/__in
 MINISTACK_ADAPTER = "batch_engine/local/ministack/"
 # Ties that still point upwards. The list shrinks to none.
 OPEN = {
-    ("batch_engine.core.scheduling.queue_heads", "batch_engine.core.api.wire"),
-    ("batch_engine.core.state.decisions", "batch_engine.core.api.wire"),
     ("batch_stack.settings.checks", "batch_stack.settings.root"),
     ("batch_stack.settings.references", "batch_stack.settings.root"),
     ("batch_stack.settings.services", "batch_stack.settings.root"),

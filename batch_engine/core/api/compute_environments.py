@@ -3,12 +3,13 @@
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateComputeEnvironment.html
 """
 
+from dataclasses import replace
+
 from batch_engine.core.api import wire
 from batch_engine.core.api.context import CallContext, Operation, check_name, check_tags, named
 from batch_engine.core.api.environment_checks import check_instances, check_new, check_update
 from batch_engine.core.api.paging import page, whole
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.events import ResourcesChanged
 from batch_engine.core.model.resources import PASSING, ComputeEnvironment, Platform, State
 from batch_engine.core.model.wire import Wire
 
@@ -67,21 +68,18 @@ def create(context: CallContext, request: Wire) -> Wire:
         type=kind,
         state=_state(request, State.ENABLED),
         resources=resources,
-        created_order=registry.next_order(),
         service_role=request.get("serviceRole") or _service_linked_role(context),
         unmanaged_vcpus=request.get("unmanagedvCpus"),
         update_policy=(
             {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 30} if kind == "MANAGED" else None
         ),
         eks=request.get("eksConfiguration"),
-        extra={member: request[member] for member in EXTRA_MEMBERS if member in request},
+        extra=_extra(request),
         tags=check_tags(request.get("tags")),
         status="CREATING",
         status_reason="ComputeEnvironment is being created",
     )
-    registry.add(environment)
-    registry.touch(environment)
-    context.emit(ResourcesChanged())
+    context.put(environment)
     return {"computeEnvironmentName": name, "computeEnvironmentArn": environment.arn}
 
 
@@ -90,6 +88,10 @@ def _check_cluster(context: CallContext, eks: Wire | None) -> None:
     known = [item.eks for item in context.registry.compute_environments.values() if item.eks]
     if cluster and sum(item.get("eksClusterArn") == cluster for item in known) >= MAX_PER_CLUSTER:
         raise ClientError(f"No more than {MAX_PER_CLUSTER} compute environments are allowed for {cluster}")
+
+
+def _extra(request: Wire) -> Wire:
+    return {member: request[member] for member in EXTRA_MEMBERS if member in request}
 
 
 def _service_linked_role(context: CallContext) -> str:
@@ -172,34 +174,45 @@ def update(context: CallContext, request: Wire) -> Wire:
     changes = dict(request.get("computeResources") or {})
     # AWS resets this order to itself once it is carried out; the engine has no image to move to.
     changes.pop("updateToLatestImageVersion", None)
-    state = _state(request, environment.state)
+    state, resources = _state(request, environment.state), environment.resources
     if environment.type == "MANAGED":
         check_update(environment, request)
-        merged = {**environment.resources, **changes}
-        if provider := environment.resources.get("managedInstancesProvider"):
-            changed = changes.get("managedInstancesProvider") or {}
-            merged["managedInstancesProvider"] = _merged(provider, changed)
-        if "desiredvCpus" not in changes and "desiredvCpus" in merged:
-            least = max(merged["desiredvCpus"], merged.get("minvCpus", 0))
-            merged["desiredvCpus"] = min(least, merged["maxvCpus"])
-        environment.resources = _managed(merged, on_eks=environment.eks is not None)
+        resources = _updated(environment, changes)
     elif changes:
         raise ClientError("computeResources cannot be updated for an UNMANAGED compute environment")
-    environment.state = state
-    environment.status, environment.status_reason = "UPDATING", "ComputeEnvironment is being updated"
-    if request.get("serviceRole"):
-        environment.service_role = request["serviceRole"]
-    if "unmanagedvCpus" in request:
-        environment.unmanaged_vcpus = request["unmanagedvCpus"]
+    update_policy = environment.update_policy
     if request.get("updatePolicy"):
-        environment.update_policy = {**(environment.update_policy or {}), **request["updatePolicy"]}
-    environment.extra.update({member: request[member] for member in EXTRA_MEMBERS if member in request})
-    context.registry.touch(environment)
-    context.emit(ResourcesChanged())
+        update_policy = {**(update_policy or {}), **request["updatePolicy"]}
+    updated = replace(
+        environment,
+        resources=resources,
+        state=state,
+        status="UPDATING",
+        status_reason="ComputeEnvironment is being updated",
+        service_role=request.get("serviceRole") or environment.service_role,
+        unmanaged_vcpus=request.get("unmanagedvCpus", environment.unmanaged_vcpus),
+        update_policy=update_policy,
+        extra={
+            **environment.extra,
+            **{member: request[member] for member in EXTRA_MEMBERS if member in request},
+        },
+    )
+    context.put(updated)
     return {
         "computeEnvironmentName": environment.name,
         "computeEnvironmentArn": environment.arn,
     }
+
+
+def _updated(environment: ComputeEnvironment, changes: Wire) -> Wire:
+    merged = {**environment.resources, **changes}
+    if provider := environment.resources.get("managedInstancesProvider"):
+        changed = changes.get("managedInstancesProvider") or {}
+        merged["managedInstancesProvider"] = _merged(provider, changed)
+    if "desiredvCpus" not in changes and "desiredvCpus" in merged:
+        least = max(merged["desiredvCpus"], merged.get("minvCpus", 0))
+        merged["desiredvCpus"] = min(least, merged["maxvCpus"])
+    return _managed(merged, on_eks=environment.eks is not None)
 
 
 def delete(context: CallContext, request: Wire) -> Wire:
@@ -217,12 +230,10 @@ def delete(context: CallContext, request: Wire) -> Wire:
     if environment.status in PASSING:
         raise ClientError("Cannot delete, resource is being modified")
     if environment.platform is Platform.FARGATE and _has_jobs(context, environment):
-        environment.status = "INVALID"
-        environment.status_reason = "CLIENT_ERROR - Cannot delete, jobs are still active on Fargate"
+        status, reason = "INVALID", "CLIENT_ERROR - Cannot delete, jobs are still active on Fargate"
     else:
-        environment.status, environment.status_reason = "DELETING", "ComputeEnvironment is being deleted"
-    context.registry.touch(environment)
-    context.emit(ResourcesChanged())
+        status, reason = "DELETING", "ComputeEnvironment is being deleted"
+    context.put(replace(environment, status=status, status_reason=reason))
     return {}
 
 

@@ -3,11 +3,12 @@
 https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.html
 """
 
+from dataclasses import replace
+
 from batch_engine.core.api.context import CallContext, Operation, check_name, check_tags
 from batch_engine.core.api.paging import page
 from batch_engine.core.capacity.consumable_locks import NON_REPLENISHABLE
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.events import ResourcesChanged
 from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.model.resources import ConsumableResource
 from batch_engine.core.model.wire import Wire
@@ -35,12 +36,9 @@ def create(context: CallContext, request: Wire) -> Wire:
         total=_not_negative("totalQuantity", request.get("totalQuantity") or 0),
         type=kind,
         created_at_ms=context.now_ms,
-        created_order=registry.next_order(),
         tags=check_tags(request.get("tags")),
     )
-    registry.add(resource)
-    registry.touch(resource)
-    context.emit(ResourcesChanged())
+    context.put(resource)
     return {"consumableResourceName": name, "consumableResourceArn": resource.arn}
 
 
@@ -71,10 +69,13 @@ def update(context: CallContext, request: Wire) -> Wire:
     fresh = {key: at_ms for key, at_ms in resource.tokens.items() if context.now_ms - at_ms < TOKEN_LIFE_MS}
     if token is None or token not in fresh:
         total = {"SET": quantity, "ADD": resource.total + quantity, "REMOVE": resource.total - quantity}
-        resource.total = _not_negative("totalQuantity", total[operation])
-        resource.tokens = fresh if token is None else {**fresh, token: context.now_ms}
-        context.registry.touch(resource)
-        context.emit(ResourcesChanged())
+        resource = replace(
+            resource,
+            total=_not_negative("totalQuantity", total[operation]),
+            tokens=fresh if token is None else {**fresh, token: context.now_ms},
+        )
+        context.put(resource)
+        resource = _require(context, request["consumableResource"])
     return {
         "consumableResourceName": resource.name,
         "consumableResourceArn": resource.arn,
@@ -94,8 +95,7 @@ def delete(context: CallContext, request: Wire) -> Wire:
         raise ClientError(
             f"Cannot delete, {resource.in_use} of Consumable Resource {resource.name} are in use"
         )
-    context.registry.forget(resource)
-    context.emit(ResourcesChanged())
+    context.remove(resource)
     return {}
 
 

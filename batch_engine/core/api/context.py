@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from batch_engine.core.api.templates import Templates
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.events import Event
+from batch_engine.core.model.events import Event, ResourcesChanged
 from batch_engine.core.model.ids import NAME_PATTERN, Arns, IdFactory
 from batch_engine.core.model.jobs import Job
-from batch_engine.core.model.resources import ComputeEnvironment, JobQueue, ServiceEnvironment
+from batch_engine.core.model.resources import ComputeEnvironment, JobQueue, Resource, ServiceEnvironment
 from batch_engine.core.model.wire import Wire
 from batch_engine.core.state.registry import Registry
 
@@ -36,6 +36,14 @@ class CallContext:
     waiting: Callable[[str], Iterator[Job]]
     active_shares: Callable[[str], Collection[str]]
     templates: Templates
+
+    def put(self, resource: Resource) -> None:
+        """Has the scheduler store a resource that is new or has new values."""
+        self.emit(ResourcesChanged(put=(resource,)))
+
+    def remove(self, resource: Resource) -> None:
+        """Has the scheduler remove a resource."""
+        self.emit(ResourcesChanged(removed=(resource,)))
 
     def find_queue(self, reference: str) -> JobQueue | None:
         """A queue by name or ARN."""

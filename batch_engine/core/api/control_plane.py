@@ -15,6 +15,7 @@ from batch_engine.core.api import (
     tags,
 )
 from batch_engine.core.api.context import CallContext, Operation
+from batch_engine.core.api.errors import ServerError
 from batch_engine.core.api.templates import Templates
 from batch_engine.core.model.actions import Action
 from batch_engine.core.model.errors import ClientError
@@ -63,6 +64,7 @@ class ControlPlane:
 
         Raises:
             ClientError: AWS Batch would refuse it, or this engine does not know it. Nothing has changed then.
+            ServerError: an internal error; the request was undone. The caller carries out its ``actions``.
         """
         handler = OPERATIONS.get(operation)
         if handler is None:
@@ -71,6 +73,8 @@ class ControlPlane:
 
         def emit(event: Event) -> None:
             actions.extend(self._scheduler.handle(event, now_ms))
+            if self._scheduler.refusal is not None:
+                raise ServerError(self._scheduler.refusal.reason)
 
         dispatcher = self._scheduler.dispatcher
         context = CallContext(
@@ -83,4 +87,8 @@ class ControlPlane:
             lambda queue: dispatcher.shares.active(queue, now_ms),
             self._templates,
         )
-        return handler(context, request), actions
+        try:
+            return handler(context, request), actions
+        except ServerError as error:
+            error.actions = actions
+            raise

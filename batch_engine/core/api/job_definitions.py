@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
 """
 
+from dataclasses import replace
+
 from batch_engine.core.api import wire as describe
 from batch_engine.core.api.context import CallContext, Operation, check_name, check_tags, named
 from batch_engine.core.api.paging import page, whole
@@ -20,7 +22,6 @@ CAPABILITIES = ("EC2", "FARGATE", "MANAGED_INSTANCES")
 MAX_PRIORITY = 9999
 MAX_CONSUMABLES = 5
 MAX_DIGITS = 9
-INACTIVE_KEPT_MS = 180 * 24 * 3600 * 1000
 
 
 def register(context: CallContext, request: Wire) -> Wire:
@@ -34,10 +35,8 @@ def register(context: CallContext, request: Wire) -> Wire:
         revision=revision,
         arn=context.arns.batch("job-definition", f"{name}:{revision}"),
         body=request,
-        created_order=context.registry.next_order(),
     )
-    context.registry.add(definition)
-    context.registry.touch(definition)
+    context.put(definition)
     return {"jobDefinitionName": name, "jobDefinitionArn": definition.arn, "revision": revision}
 
 
@@ -150,26 +149,14 @@ def deregister(context: CallContext, request: Wire) -> Wire:
     reference = request["jobDefinition"]
     if ":" not in context.arns.name_of(reference, "job-definition"):
         raise ClientError(f"jobDefinition must be name:revision or an ARN with a revision, got {reference}")
-    _delete_inactive(context)
     definition = find(context, reference)
     if definition is not None and definition.active:
-        definition.active, definition.inactive_since_ms = False, context.now_ms
-        context.registry.touch(definition)
+        context.put(replace(definition, active=False, inactive_since_ms=context.now_ms))
     return {}
-
-
-def _delete_inactive(context: CallContext) -> None:
-    """Revisions that were deregistered 180 days ago are gone for good."""
-    for revisions in context.registry.job_definitions.values():
-        for item in list(revisions.values()):
-            since_ms = item.inactive_since_ms
-            if since_ms is not None and since_ms + INACTIVE_KEPT_MS <= context.now_ms:
-                context.registry.forget(item)
 
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
     """DescribeJobDefinitions: by list, by name, by status."""
-    _delete_inactive(context)
     references = named(request, "jobDefinitions")
     if references:
         if request.get("jobDefinitionName") or request.get("status"):

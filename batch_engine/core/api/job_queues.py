@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from batch_engine.core.api import wire as describe
 from batch_engine.core.api.context import CallContext, Operation, check_tags, named
@@ -11,7 +12,7 @@ from batch_engine.core.api.environment_checks import architectures_of
 from batch_engine.core.api.paging import page, whole
 from batch_engine.core.api.queue_types import SAGEMAKER_ONLY, SAGEMAKER_TRAINING, check_type, service_order
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.events import QueueDeleted, ResourcesChanged
+from batch_engine.core.model.events import QueueDeleted
 from batch_engine.core.model.ids import NAME_PATTERN
 from batch_engine.core.model.resources import PASSING, ComputeEnvironment, JobQueue, State
 from batch_engine.core.model.wire import Wire
@@ -44,7 +45,6 @@ def create(context: CallContext, request: Wire) -> Wire:
         priority=request["priority"],
         state=_state(request, State.ENABLED),
         compute_environments=environments,
-        created_order=registry.next_order(),
         scheduling_policy_arn=_policy(context, request.get("schedulingPolicyArn"), kind),
         queue_type=kind,
         service_environments=services,
@@ -53,9 +53,7 @@ def create(context: CallContext, request: Wire) -> Wire:
         status="CREATING",
         status_reason="JobQueue is being created",
     )
-    registry.add(queue)
-    registry.touch(queue)
-    context.emit(ResourcesChanged())
+    context.put(queue)
     return {"jobQueueName": name, "jobQueueArn": queue.arn}
 
 
@@ -151,18 +149,18 @@ def update(context: CallContext, request: Wire) -> Wire:
     actions = queue.time_limit_actions
     if "jobStateTimeLimitActions" in request:
         actions = _time_limit_actions(request["jobStateTimeLimitActions"], queue.queue_type)
-    # Everything is checked by now: an update is taken whole or not at all.
-    state, checked_policy = (
-        _state(request, queue.state),
-        _policy(context, policy or queue.scheduling_policy_arn, queue.queue_type),
+    updated = replace(
+        queue,
+        status="UPDATING",
+        status_reason="JobQueue is being updated",
+        state=_state(request, queue.state),
+        scheduling_policy_arn=_policy(context, policy or queue.scheduling_policy_arn, queue.queue_type),
+        compute_environments=order,
+        time_limit_actions=actions,
+        service_environments=services,
+        priority=request.get("priority", queue.priority),
     )
-    queue.status, queue.status_reason = "UPDATING", "JobQueue is being updated"
-    queue.state, queue.scheduling_policy_arn = state, checked_policy
-    queue.compute_environments, queue.time_limit_actions = order, actions
-    queue.service_environments = services
-    queue.priority = request.get("priority", queue.priority)
-    context.registry.touch(queue)
-    context.emit(ResourcesChanged())
+    context.put(updated)
     return {"jobQueueName": queue.name, "jobQueueArn": queue.arn}
 
 
@@ -175,8 +173,6 @@ def delete(context: CallContext, request: Wire) -> Wire:
         raise ClientError("Cannot delete, job queue must be DISABLED first")
     if queue.status in PASSING:
         raise ClientError("Cannot delete, resource is being modified")
-    queue.status, queue.status_reason = "DELETING", "JobQueue is being deleted"
-    context.registry.touch(queue)
     context.emit(QueueDeleted(queue.name))
     return {}
 

@@ -7,6 +7,7 @@ import re
 
 from batch_engine.core.api import job_definitions, wire
 from batch_engine.core.api.context import CallContext, Operation, check_reason
+from batch_engine.core.api.errors import ServerError
 from batch_engine.core.api.submission import new_job
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import JobCancelled, JobTerminated
@@ -105,6 +106,8 @@ def _each(context: CallContext, request: Wire, operation: Operation) -> Wire:
             operation(context, {"jobId": job, "reason": request["reason"]})
         except ClientError as error:
             errors.append({"job": job, "code": "ClientException", "message": error.message})
+        except ServerError as error:
+            errors.append({"job": job, "code": "ServerException", "message": error.message})
         else:
             successful.append(job)
     return {"successful": successful, "errors": errors}

@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/batch/latest/userguide/quota-shares.html
 """
 
+from dataclasses import replace
+
 from batch_engine.core.api.context import CallContext, Operation, check_name, check_tags
 from batch_engine.core.api.paging import page
 from batch_engine.core.api.queue_types import SAGEMAKER_ONLY, SAGEMAKER_TRAINING
@@ -33,11 +35,9 @@ def create(context: CallContext, request: Wire) -> Wire:
         queue=queue.name,
         state=_state(request, State.ENABLED),
         body=_body({member: request[member] for member in BODY}),
-        created_order=context.registry.next_order(),
         tags=check_tags(request.get("tags")),
     )
-    context.registry.add(share)
-    context.registry.touch(share)
+    context.put(share)
     return {"quotaShareName": name, "quotaShareArn": arn}
 
 
@@ -95,10 +95,8 @@ def _require(context: CallContext, arn: str) -> QuotaShare:
 def update(context: CallContext, request: Wire) -> Wire:
     """UpdateQuotaShare: what is given replaces what was; the rest stays."""
     share = _require(context, request["quotaShareArn"])
-    state = _state(request, share.state)
-    share.body = _body({**share.body, **{member: request[member] for member in BODY if member in request}})
-    share.state = state
-    context.registry.touch(share)
+    body = {**share.body, **{member: request[member] for member in BODY if member in request}}
+    context.put(replace(share, state=_state(request, share.state), body=_body(body)))
     return {"quotaShareName": share.name, "quotaShareArn": share.arn}
 
 
@@ -109,7 +107,7 @@ def delete(context: CallContext, request: Wire) -> Wire:
         return {}
     if share.state is not State.DISABLED:
         raise ClientError("Cannot delete, quota share must be DISABLED first")
-    context.registry.forget(share)
+    context.remove(share)
     return {}
 
 

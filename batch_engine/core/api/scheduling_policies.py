@@ -3,11 +3,12 @@
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateSchedulingPolicy.html
 """
 
+from dataclasses import replace
+
 from batch_engine.core.api import wire
 from batch_engine.core.api.context import CallContext, Operation, check_name, check_tags
 from batch_engine.core.api.paging import page
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.events import ResourcesChanged
 from batch_engine.core.model.resources import SchedulingPolicy
 from batch_engine.core.model.wire import Wire
 from batch_engine.core.rules import fair_share
@@ -29,11 +30,9 @@ def create(context: CallContext, request: Wire) -> Wire:
         name=name,
         arn=arn,
         body=body or {"fairsharePolicy": {}},
-        created_order=context.registry.next_order(),
         tags=check_tags(request.get("tags")),
     )
-    context.registry.add(policy)
-    context.registry.touch(policy)
+    context.put(policy)
     return {"name": name, "arn": arn}
 
 
@@ -54,9 +53,7 @@ def update(context: CallContext, request: Wire) -> Wire:
                 f"{request['arn']} cannot become a {kind}: the kind of a scheduling policy is fixed"
             )
     _check(changes)
-    policy.body.update(changes)
-    context.registry.touch(policy)
-    context.emit(ResourcesChanged())
+    context.put(replace(policy, body={**policy.body, **changes}))
     return {}
 
 
@@ -70,7 +67,7 @@ def delete(context: CallContext, request: Wire) -> Wire:
     if users:
         raise ClientError(f"Cannot delete, {arn} is used by JobQueue {', '.join(users)}")
     if policy is not None:
-        context.registry.forget(policy)
+        context.remove(policy)
     return {}
 
 

@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateServiceEnvironment.html
 """
 
+from dataclasses import replace
+
 from batch_engine.core.api.context import CallContext, Operation, check_name, check_tags, named
 from batch_engine.core.api.paging import page, whole
 from batch_engine.core.model.errors import ClientError
@@ -32,11 +34,9 @@ def create(context: CallContext, request: Wire) -> Wire:
         type=kind,
         state=_state(request, State.ENABLED),
         capacity_limits=check_capacity_limits(request["capacityLimits"]),
-        created_order=registry.next_order(),
         tags=check_tags(request.get("tags")),
     )
-    registry.add(environment)
-    registry.touch(environment)
+    context.put(environment)
     return _named(environment)
 
 
@@ -81,11 +81,10 @@ def update(context: CallContext, request: Wire) -> Wire:
     environment = context.find_service_environment(request["serviceEnvironment"])
     if environment is None:
         raise ClientError(f"{request['serviceEnvironment']} does not exist")
-    state = _state(request, environment.state)
+    state, limits = _state(request, environment.state), environment.capacity_limits
     if "capacityLimits" in request:
-        environment.capacity_limits = check_capacity_limits(request["capacityLimits"])
-    environment.state = state
-    context.registry.touch(environment)
+        limits = check_capacity_limits(request["capacityLimits"])
+    context.put(replace(environment, state=state, capacity_limits=limits))
     return _named(environment)
 
 
@@ -98,7 +97,7 @@ def delete(context: CallContext, request: Wire) -> Wire:
         raise ClientError("Cannot delete, service environment must be DISABLED first")
     if any(environment.name in queue.service_environments for queue in context.registry.job_queues.values()):
         raise ClientError("Cannot delete, found existing JobQueue relationship")
-    context.registry.forget(environment)
+    context.remove(environment)
     return {}
 
 

@@ -75,7 +75,7 @@ def new_job(context: CallContext, request: Wire, queue: JobQueue, definition: Jo
         request["jobName"],
         queue.name,
         definition.arn,
-        context.registry.next_order(),
+        0,  # its place: the scheduler gives it one
         context.now_ms,
         template.platform,
         template.needs.milli_vcpus,
@@ -98,12 +98,12 @@ def new_job(context: CallContext, request: Wire, queue: JobQueue, definition: Jo
     if "tags" in request:
         job.tags = check_tags(request["tags"])
     if "nodeProperties" in definition.body:
-        return JobSubmitted(job, _nodes(context, job, request, definition.body))
+        return JobSubmitted(job, _nodes(context, job, request, definition.body), job.tags)
     if request.get("nodeOverrides"):
         raise ClientError(f"nodeOverrides is only for multi-node job definitions, {definition.name} is none")
     if job.propagate_tags:
         job.start_refusal = job.start_refusal or _tag_refusal(job, definition.body)
-    return JobSubmitted(job)
+    return JobSubmitted(job, tags=job.tags)
 
 
 def _rendered(

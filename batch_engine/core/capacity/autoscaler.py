@@ -7,18 +7,23 @@ from collections.abc import Callable, Iterable
 
 from batch_engine.core.capacity.fleet import Instance, InstanceState, Need
 from batch_engine.core.capacity.launch_plan import infrastructure, size_of
-from batch_engine.core.capacity.placement_offers import Offer, Offers, ScalingSettings, has_fleet
+from batch_engine.core.capacity.placement_offers import (
+    Offer,
+    Offers,
+    Restrictions,
+    ScalingSettings,
+    has_fleet,
+)
 from batch_engine.core.capacity.wait_reasons import Refusal
 from batch_engine.core.model.actions import LaunchInstance, TerminateInstance
 from batch_engine.core.model.ids import Arns, IdFactory
 from batch_engine.core.model.instance_types import Catalogue, InstanceType
 from batch_engine.core.model.resources import ComputeEnvironment, State
 from batch_engine.core.state.decisions import Journal
-from batch_engine.core.state.wakeups import Agenda
+from batch_engine.core.state.wakeups import InstanceIdle, Wakeups
 
-__all__ = ["IDLE", "Offer", "Scaling", "ScalingSettings", "has_fleet"]
+__all__ = ["Offer", "Restrictions", "Scaling", "ScalingSettings", "has_fleet"]
 
-IDLE = "instance idle"
 _CLUSTER = "cluster/"
 
 
@@ -30,8 +35,9 @@ class Scaling(Offers):
         arns: names things.
         ids: gives fresh ids to instances.
         catalogue: the instance types there are.
-        agenda: remembers idle instances.
+        wakeups: remembers idle instances.
         settings: how instances come and go.
+        restrictions: what cannot be launched at present.
     """
 
     def __init__(
@@ -40,16 +46,18 @@ class Scaling(Offers):
         arns: Arns,
         ids: IdFactory,
         catalogue: Catalogue,
-        agenda: Agenda,
+        wakeups: Wakeups,
         *,
         settings: ScalingSettings,
+        restrictions: Restrictions,
     ) -> None:
-        super().__init__(journal.registry, catalogue, settings)
+        super().__init__(journal.registry, catalogue, restrictions)
+        self.settings = settings
         self.instances: dict[str, Instance] = {}
         self._journal = journal
         self._arns = arns
         self._ids = ids
-        self._agenda = agenda
+        self._wakeups = wakeups
 
     def accept(
         self, offer: Offer, environment: ComputeEnvironment, keep: Iterable[Instance] = ()
@@ -84,17 +92,18 @@ class Scaling(Offers):
             fleet.infrastructure = infrastructure(environment)
         for idle in fleet.idle.values():
             self._watch(idle)
+        # The action comes first: after a fault in between, recovery finds the instance by its action.
+        self._journal.act(LaunchInstance(instance.id, item.name, environment.name))
         self.instances[instance.id] = instance
         fleet.add(instance)
-        self._journal.act(LaunchInstance(instance.id, item.name, environment.name))
         self._report(environment)
         return instance
 
     def terminate(self, instance: Instance) -> None:
         """Give an instance back."""
+        self._journal.act(TerminateInstance(instance.id, instance.compute_environment))
         del self.instances[instance.id]
         self.fleet(instance.compute_environment).remove(instance)
-        self._journal.act(TerminateInstance(instance.id, instance.compute_environment))
         environment = self._registry.compute_environments.get(instance.compute_environment)
         if environment is not None:
             self._report(environment)
@@ -107,22 +116,49 @@ class Scaling(Offers):
         whole = self.fleet(environment.name).milli_vcpus // 1000
         desired = min(max(whole, resources.get("minvCpus", 0)), resources["maxvCpus"])
         if resources.get("desiredvCpus") != desired:
-            resources["desiredvCpus"] = desired
+            environment.resources = {**resources, "desiredvCpus": desired}
             self._registry.touch(environment)
 
-    def adopt(self, instance_id: str, arn: str, environment: str, job_id: str, need: Need) -> None:
-        """Count in a job that was read back from the store: its host takes no more jobs and ends with it."""
+    def adopt(
+        self, instance_id: str, arn: str, environment: str, job_id: str, need: Need, *, alone: bool = False
+    ) -> None:
+        """Counts in a job that is placed already. An unknown host takes no more jobs and ends with it."""
         fleet, instance = self.fleet(environment), self.instances.get(instance_id)
         if instance is None:
             instance = Instance(instance_id, arn, "", environment, need, InstanceState.DRAINING)
             self.instances[instance_id] = instance
             fleet.add(instance)
+        elif instance.type:
+            need = instance.total if alone else need
         else:
             fleet.remove(instance)
             total = Need(*map(sum, zip(instance.total, need, strict=True)))
             instance.total, instance.free = total, need
             fleet.add(instance)
         fleet.put(instance, job_id, need)
+
+    def continue_from(self, other: "Scaling") -> None:
+        """Takes over the instances of a scaling whose counts a fault has left wrong, without their jobs."""
+        for name, fleet in other.fleets.items():
+            self.fleet(name).infrastructure = fleet.infrastructure
+        for instance in other.instances.values():
+            if instance.type:
+                instance.jobs, instance.free, instance.watched = {}, instance.total, False
+                self.instances[instance.id] = instance
+                fleet = self.fleet(instance.compute_environment)
+                fleet.add(instance)
+                fleet.replaced += instance.is_replaced
+
+    def watch_all(self) -> None:
+        """Looks at every instance again: one without jobs is terminated if it drains, or may be idle."""
+        for instance in list(self.instances.values()):
+            if instance.jobs or instance.state is InstanceState.LAUNCHING:
+                continue
+            if instance.state is InstanceState.DRAINING:
+                self.terminate(instance)
+            elif instance.idle_since_ms is None:
+                instance.idle_since_ms = self._journal.now_ms
+            self._watch(instance)
 
     def put(self, instance: Instance, job_id: str, need: Need) -> None:
         """Give a job its room."""
@@ -182,7 +218,7 @@ class Scaling(Offers):
     def _watch(self, instance: Instance) -> None:
         if not instance.watched and instance.idle_since_ms is not None:
             instance.watched = True
-            self._agenda.at(instance.idle_since_ms + self._idle_ms(instance), IDLE, instance.id)
+            self._wakeups.at(instance.idle_since_ms + self._idle_ms(instance), InstanceIdle(instance.id))
 
     def _idle_ms(self, instance: Instance) -> int:
         environment = self._registry.compute_environments.get(instance.compute_environment)

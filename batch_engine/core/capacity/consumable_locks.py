@@ -3,6 +3,8 @@
 https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.html
 """
 
+from collections import Counter
+
 from batch_engine.core.capacity.wait_reasons import Refusal
 from batch_engine.core.model.jobs import Job, WaitReason
 from batch_engine.core.state.registry import Registry
@@ -62,4 +64,16 @@ class Consumables:
             resource.in_use -= quantity
             if resource.type == NON_REPLENISHABLE:
                 resource.total = max(0, resource.total - quantity)
+            self._registry.touch(resource)
+
+    def count_again(self) -> None:
+        """Counts what jobs hold, after a fault that may have left a lock half taken or half freed."""
+        held: Counter[str] = Counter()
+        for job in self._registry.jobs.values():
+            if job.status.is_terminal:
+                self.free(job)
+            elif job.holds_consumables:
+                held.update(job.consumables)
+        for name, resource in self._registry.consumable_resources.items():
+            resource.in_use = held[name]
             self._registry.touch(resource)

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 from batch_engine.core.capacity.fleet import Fleet, Instance, InstanceState, Need
@@ -22,25 +22,34 @@ from batch_engine.core.model.value import value
 from batch_engine.core.state.registry import Registry
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ScalingSettings:
     """How instances come and go.
 
     Args:
         launch_takes_time: an instance is ready when ``InstanceReady`` says so, and not at once.
         idle_s: how long an instance without jobs is kept. AWS publishes no figure; five minutes is ours.
-        unavailable_types: instance types that cannot be had just now.
-        unusable_roles: roles and instance profiles that AWS Batch cannot assume.
-        denied_roles: service roles that do not allow AWS Batch to launch instances.
         settle_s: how long a compute environment or a queue is CREATING, UPDATING or DELETING at the least.
     """
 
     launch_takes_time: bool = False
     idle_s: int = 300
-    unavailable_types: set[str] = field(default_factory=set)
-    unusable_roles: set[str] = field(default_factory=set)
-    denied_roles: set[str] = field(default_factory=set)
     settle_s: float = 0
+
+
+@dataclass(slots=True)
+class Restrictions:
+    """The things that AWS Batch cannot have or use at present.
+
+    Args:
+        unavailable_types: instance types that EC2 has none of.
+        unusable_roles: roles and instance profiles that AWS Batch cannot assume.
+        denied_roles: service roles that do not allow AWS Batch to launch instances.
+    """
+
+    unavailable_types: frozenset[str] = frozenset()
+    unusable_roles: frozenset[str] = frozenset()
+    denied_roles: frozenset[str] = frozenset()
 
 
 @value
@@ -66,11 +75,11 @@ class Offers:
     Args:
         registry: knows what waits.
         catalogue: the instance types there are.
-        settings: what cannot be launched just now.
+        restrictions: what cannot be launched at present.
     """
 
-    def __init__(self, registry: Registry, catalogue: Catalogue, settings: ScalingSettings) -> None:
-        self.settings = settings
+    def __init__(self, registry: Registry, catalogue: Catalogue, restrictions: Restrictions) -> None:
+        self.restrictions = restrictions
         self.fleets: dict[str, Fleet] = {}
         self.plans: dict[str, ScalingPlan] = {}
         self._registry = registry
@@ -112,7 +121,7 @@ class Offers:
         return fitting or too_large()
 
     def _available(self, items: list[InstanceType]) -> list[InstanceType] | Refusal:
-        available = [item for item in items if item.name not in self.settings.unavailable_types]
+        available = [item for item in items if item.name not in self.restrictions.unavailable_types]
         if available:
             return available
         names = ", ".join(item.name for item in items[:5])
@@ -156,7 +165,7 @@ class Offers:
         if instance is not None:
             return Offer(instance)
         used = fleet.milli_vcpus - fleet.idle_milli_vcpus
-        if used >= (environment.max_milli_vcpus or 0) and not self.settings.unavailable_types:
+        if used >= (environment.max_milli_vcpus or 0) and not self.restrictions.unavailable_types:
             # Asked after every job that ends: which type would be best does not matter where none may come.
             fitting = self._fitting(need, environment)
             return fitting if isinstance(fitting, Refusal) else self.full(need, environment)
@@ -171,7 +180,7 @@ class Offers:
 
     def role_refusal(self, environment: ComputeEnvironment) -> Refusal | None:
         """Why nothing can be launched although it would fit."""
-        if environment.service_role not in self.settings.denied_roles:
+        if environment.service_role not in self.restrictions.denied_roles:
             return None
         return Refusal(WaitReason.SERVICE_ROLE_PERMISSIONS, "Batch service role has a permission issue.")
 

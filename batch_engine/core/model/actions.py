@@ -1,17 +1,21 @@
-"""What is to be done about it: everything that ``Scheduler.handle`` answers."""
+"""The decisions that ``Scheduler.handle`` returns.
+
+Each action carries ``event``, the number of the event in the event log that led to it.
+"""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from batch_engine.core.model.jobs import Job, StopCause
+from batch_engine.core.model.jobs import Job, JobStatus, StopCause
 from batch_engine.core.model.wire import Wire
 
 STOP_GRACE_S = 30
-"""Between SIGTERM and SIGKILL: the stop timeout of ECS, where a container names no other."""
+"""Seconds between SIGTERM and SIGKILL where a container sets no ``stopTimeout``: the default of ECS."""
 
 
 def stop_grace_s(job: Job, notice_s: float = math.inf) -> float:
-    """Between SIGTERM and SIGKILL of a job's container: its ``stopTimeout``, while its host is there.
+    """Returns the seconds between SIGTERM and SIGKILL of a container: its ``stopTimeout`` if it has a host.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_TaskContainerProperties.html
 
@@ -24,82 +28,93 @@ def stop_grace_s(job: Job, notice_s: float = math.inf) -> float:
 
 @dataclass(frozen=True, slots=True)
 class StartAttempt:
-    """Start the container of an attempt, on the compute environment that it was placed on."""
+    """Starts the container of an attempt on the compute environment where it was placed."""
 
     job_id: str
     attempt: int
+    event: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class StopAttempt:
-    """Stop it: SIGTERM, and SIGKILL ``grace_s`` seconds later."""
+    """Stops the container of an attempt: SIGTERM, then SIGKILL ``grace_s`` seconds later."""
 
     job_id: str
     attempt: int
     cause: StopCause
     grace_s: float = STOP_GRACE_S
+    event: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class SetTimer:
-    """Say ``TimerFired`` at ``at_ms``, unless the attempt is over by then."""
+class JobMoved(NamedTuple):
+    """Reports that a job has moved to another state.
+
+    A named tuple, because every job makes four of them and a frozen dataclass costs twice as much.
+    """
 
     job_id: str
-    attempt: int
-    at_ms: int
+    before: JobStatus
+    after: JobStatus
+    reason: str | None
+    event: int
 
 
 @dataclass(frozen=True, slots=True)
 class PublishJobState:
-    """Tell the world: the "Batch Job State Change" event.
+    """Publishes the "Batch Job State Change" event.
 
-    ``detail`` is the job as it stood at that very moment: one call of ``handle`` may move a job twice.
+    ``detail`` is the job as it was at that moment: one call of ``handle`` may move a job twice.
     """
 
     job_id: str
     detail: Wire
+    event: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PublishQueueBlocked:
-    """Tell the world that the head of a queue cannot run: the "Batch Job Queue Blocked" event."""
+    """Publishes the "Batch Job Queue Blocked" event: the head of a queue cannot run."""
 
     job_id: str
     queue_arn: str
     detail: Wire
+    event: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchInstance:
-    """A compute environment needs one more instance; where that takes time, ``InstanceReady`` ends it."""
+    """Launches an instance for a compute environment; where that takes time, ``InstanceReady`` ends it."""
 
     instance_id: str
     instance_type: str
     compute_environment: str
+    event: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TerminateInstance:
-    """An instance is given back."""
+    """Terminates an instance."""
 
     instance_id: str
     compute_environment: str
+    event: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class WakeAt:
-    """Say ``Woken`` at ``at_ms``."""
+    """Asks for a ``Woken`` event at ``at_ms``."""
 
     at_ms: int
+    event: int = field(default=0, compare=False)
 
 
-Action = (
+Command = (
     StartAttempt
     | StopAttempt
-    | SetTimer
     | PublishJobState
     | PublishQueueBlocked
     | LaunchInstance
     | TerminateInstance
     | WakeAt
 )
+Action = Command | JobMoved

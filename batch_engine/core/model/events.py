@@ -1,17 +1,29 @@
-"""What can happen: everything that ``Scheduler.handle`` is told."""
+"""The events that ``Scheduler.handle`` takes in. They carry all that changes, and nothing changes them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.resources import Resource
 
 
 @dataclass(frozen=True, slots=True)
 class JobSubmitted:
-    """SubmitJob was accepted; ``job`` stands in SUBMITTED and is not yet known to the scheduler, nor are the
-    nodes of a multi-node parallel job."""
+    """SubmitJob was accepted. ``job`` is in SUBMITTED and not yet in the registry; neither are its ``nodes``.
+
+    The scheduler takes these very objects over. Later only their states change, and ``tags`` keeps the tags
+    of the submission, so that ``as_submitted`` returns the event as it was.
+    """
 
     job: Job
     nodes: tuple[Job, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def as_submitted(self) -> "JobSubmitted":
+        """Returns the event with new jobs in the state of their submission."""
+        job = self.job.as_submitted()
+        job.tags = dict(self.tags)
+        return JobSubmitted(job, tuple(node.as_submitted() for node in self.nodes), self.tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,34 @@ class JobTerminated:
 
     job_id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesChanged:
+    """Resources were created, updated or deleted. Empty, it has the scheduler look at all of them again.
+
+    Args:
+        put: the resources that are new or have new values. The scheduler stores copies.
+        removed: the resources that are gone.
+    """
+
+    put: tuple[Resource, ...] = ()
+    removed: tuple[Resource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TagsChanged:
+    """The tags of a resource or of a job were replaced by ``tags``."""
+
+    arn: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDeleted:
+    """DeleteJobQueue was called for a queue that may still hold jobs."""
+
+    queue: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +98,6 @@ class HostLost:
 
     job_id: str
     attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class TimerFired:
-    """A timer that a SetTimer action asked for has run out."""
-
-    job_id: str
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class ResourcesChanged:
-    """A compute environment or a queue was created, changed or deleted."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueDeleted:
-    """DeleteJobQueue was called for a queue that may still hold jobs."""
-
-    queue: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +159,8 @@ Event = (
     | AttemptStarted
     | AttemptFinished
     | HostLost
-    | TimerFired
     | ResourcesChanged
+    | TagsChanged
     | QueueDeleted
     | InstanceReady
     | InstanceLost
@@ -150,3 +170,6 @@ Event = (
     | RolesChanged
     | Woken
 )
+
+REQUESTS = (JobSubmitted, JobCancelled, JobTerminated, ResourcesChanged, TagsChanged, QueueDeleted)
+"""The events that an API operation waits for: one that fails is refused, and leaves everything as it was."""

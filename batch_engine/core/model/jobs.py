@@ -4,7 +4,7 @@ Wire-shaped parts that no decision depends on are plain dictionaries with AWS's 
 Times are epoch milliseconds, vCPUs are thousandths, so that a sum of quarter vCPUs is exact.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from batch_engine.core.model.resources import Platform
@@ -181,6 +181,10 @@ class Job:
     attempts: list[Attempt] = field(default_factory=list)
     history: list[tuple[int, JobStatus]] = field(default_factory=list)
 
+    def as_submitted(self) -> "Job":
+        """Returns a new job that asks for the same, in the state of its submission and without tags."""
+        return Job(order=0, **{member: getattr(self, member) for member in _ASKED_FOR})
+
     @property
     def arn(self) -> str:
         """The ARN, made when it is asked for: few jobs of many are."""
@@ -200,3 +204,27 @@ class Job:
     def attempt(self) -> Attempt:
         """The latest attempt; only a job that was placed at least once has one."""
         return self.attempts[-1]
+
+
+JOB_STATE = frozenset(
+    {
+        "order",
+        "tags",
+        "status",
+        "status_reason",
+        "wait_reason",
+        "waits_since_ms",
+        "holds_consumables",
+        "stop_cause",
+        "stop_reason",
+        "is_cancelled",
+        "is_terminated",
+        "started_at_ms",
+        "stopped_at_ms",
+        "attempts",
+        "history",
+    }
+)
+"""The members of a job that change after its submission; the others never do."""
+
+_ASKED_FOR = [item.name for item in fields(Job) if item.name not in JOB_STATE and item.name != "serial"]

@@ -39,7 +39,7 @@ class ComputeEnvironment:
     type: str
     state: State
     resources: Wire
-    created_order: int
+    created_order: int = 0
     service_role: str | None = None
     unmanaged_vcpus: int | None = None
     update_policy: Wire | None = None
@@ -75,7 +75,7 @@ class JobQueue:
     priority: int
     state: State
     compute_environments: list[str]
-    created_order: int
+    created_order: int = 0
     scheduling_policy_arn: str | None = None
     queue_type: str | None = None
     service_environments: list[str] = field(default_factory=list)
@@ -99,7 +99,7 @@ class ServiceEnvironment:
     type: str
     state: State
     capacity_limits: list[Wire]
-    created_order: int
+    created_order: int = 0
     tags: dict[str, str] = field(default_factory=dict)
     status: str = "VALID"
 
@@ -113,7 +113,7 @@ class QuotaShare:
     queue: str
     state: State
     body: Wire
-    created_order: int
+    created_order: int = 0
     tags: dict[str, str] = field(default_factory=dict)
     status: str = "VALID"
 
@@ -128,7 +128,7 @@ class ConsumableResource:
     total: int
     type: str
     created_at_ms: int
-    created_order: int
+    created_order: int = 0
     in_use: int = 0
     tokens: dict[str, int] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -146,8 +146,12 @@ class SchedulingPolicy:
     name: str
     arn: str
     body: Wire
-    created_order: int
+    created_order: int = 0
     tags: dict[str, str] = field(default_factory=dict)
+
+
+INACTIVE_KEPT_MS = 180 * 24 * 3600 * 1000
+"""How long AWS Batch keeps a job definition that was deregistered, in milliseconds."""
 
 
 @dataclass(slots=True)
@@ -158,6 +162,17 @@ class JobDefinition:
     revision: int
     arn: str
     body: Wire
-    created_order: int
+    created_order: int = 0
     active: bool = True
     inactive_since_ms: int | None = None
+
+
+Resource = (
+    ComputeEnvironment
+    | JobQueue
+    | SchedulingPolicy
+    | ConsumableResource
+    | ServiceEnvironment
+    | QuotaShare
+    | JobDefinition
+)

@@ -103,6 +103,17 @@ class Dependencies:
             self._unmet[job.id] = unmet
         return Verdict.WAIT if unmet else Verdict.MET
 
+    def verdict(self, job: Job) -> Verdict:
+        """Returns what the dependencies on whole jobs come to now."""
+        found = [
+            self._status(item.job_id)
+            for item in job.depends_on
+            if item.job_id is not None and item.type != N_TO_N
+        ]
+        if JobStatus.FAILED in found:
+            return Verdict.FAILED
+        return Verdict.MET if all(status is JobStatus.SUCCEEDED for status in found) else Verdict.WAIT
+
     def _status(self, job_id: str) -> JobStatus:
         """A job that is no longer remembered had ended well, or its dependents had failed with it."""
         job = arrays.find(self._registry, job_id)

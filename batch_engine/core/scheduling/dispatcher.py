@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_scheduling.html
 
 from collections.abc import Iterator
 
-from batch_engine.core.capacity.autoscaler import Offer, Scaling, ScalingSettings, has_fleet
+from batch_engine.core.capacity.autoscaler import Offer, Restrictions, Scaling, ScalingSettings, has_fleet
 from batch_engine.core.capacity.consumable_locks import Consumables
 from batch_engine.core.capacity.fleet import Instance, InstanceState, need_of
 from batch_engine.core.capacity.usage import Capacity, HostLimits
@@ -21,7 +21,7 @@ from batch_engine.core.scheduling.queue_heads import Blocked
 from batch_engine.core.scheduling.ready_queues import WaitingLines
 from batch_engine.core.scheduling.share_order import Shares
 from batch_engine.core.state.decisions import Journal, nodes_of
-from batch_engine.core.state.wakeups import Agenda
+from batch_engine.core.state.wakeups import Wakeups
 
 _CLUSTER = "cluster/"
 
@@ -31,31 +31,34 @@ class Dispatcher:
 
     Args:
         journal: takes the decisions.
+        wakeups: remembers idle instances and time limits.
         arns: names things.
         ids: gives fresh ids to instances and tasks.
         host: what the machine underneath can run at once.
         catalogue: the instance types there are.
         settings: how instances come and go.
+        restrictions: what cannot be launched at present.
     """
 
     def __init__(
         self,
         journal: Journal,
+        wakeups: Wakeups,
         arns: Arns,
         ids: IdFactory,
-        host: HostLimits,
-        catalogue: Catalogue | None = None,
         *,
-        settings: ScalingSettings | None = None,
+        host: HostLimits,
+        catalogue: Catalogue,
+        settings: ScalingSettings,
+        restrictions: Restrictions,
     ) -> None:
         self.lines = WaitingLines(journal)
-        self.agenda = Agenda(journal)
         self.scaling = Scaling(
-            journal, arns, ids, catalogue or Catalogue(), self.agenda, settings=settings or ScalingSettings()
+            journal, arns, ids, catalogue, wakeups, settings=settings, restrictions=restrictions
         )
         self.capacity = Capacity(host, self.scaling)
         self.shares = Shares(journal, self.lines)
-        self._blocked = Blocked(journal, self.agenda)
+        self._blocked = Blocked(journal, wakeups)
         self._consumables = Consumables(journal.registry)
         self._journal = journal
         self._registry = journal.registry
@@ -85,7 +88,18 @@ class Dispatcher:
                 environment.name,
                 job.id,
                 need_of(job),
+                alone=job.node_index is not None,
             )
+
+    def continue_from(self, other: "Dispatcher") -> None:
+        """Takes over the instances of a dispatcher whose counts a fault has left wrong; the jobs follow."""
+        self.scaling.continue_from(other.scaling)
+        self._addresses = other._addresses
+
+    def resume(self) -> None:
+        """After a fault: counts consumable resources again, and looks at every instance."""
+        self._consumables.count_again()
+        self.scaling.watch_all()
 
     def release(self, job: Job) -> None:
         """Free what a job's latest attempt held."""
@@ -182,7 +196,9 @@ class Dispatcher:
             self._by_priority = sorted(queues, key=lambda queue: (-queue.priority, queue.created_order))
         for queue in self._by_priority:
             while (job := self.shares.head(queue)) is not None and refused.get(queue.name) is not job:
+                self._journal.at_hand = job
                 refusal = self._place(job, queue)
+                self._journal.at_hand = None
                 if refusal is not None:
                     self._blocked.waits(job, queue, refusal)
                     if self._stays_refused(job):
@@ -196,7 +212,7 @@ class Dispatcher:
         More shares in use leave less in reserve. While EC2 lacks some instance types, more demand can turn
         the choice to a larger type that it has.
         """
-        return job.share_identifier is None and not self.scaling.settings.unavailable_types
+        return job.share_identifier is None and not self.scaling.restrictions.unavailable_types
 
     def _place(self, job: Job, queue: JobQueue) -> Refusal | None:
         """Give a job to the first compute environment, in the queue's order, that takes it."""

@@ -1,20 +1,16 @@
-"""Hosts that are taken away: Spot reclaims, infrastructure updates, and what else is due later.
+"""Hosts that are taken away: Spot interruptions, lost machines and infrastructure updates.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
 """
 
-from batch_engine.core.capacity.autoscaler import IDLE
+from batch_engine.core.capacity.fleet import Instance
 from batch_engine.core.model.actions import STOP_GRACE_S, StopAttempt
-from batch_engine.core.model.events import HostLost
-from batch_engine.core.model.jobs import Job, StopCause
+from batch_engine.core.model.jobs import StopCause
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.lifecycle import Lifecycle
-from batch_engine.core.scheduling.queue_heads import LIMIT
-from batch_engine.core.scheduling.retention import FORGET
 from batch_engine.core.state.decisions import Journal
+from batch_engine.core.state.wakeups import AttemptEnds, InstanceEnds, Wakeups
 
-_INSTANCE_LOST = "instance lost"
-_ATTEMPT_LOST = "attempt lost"
 _DEFAULT_UPDATE_MINUTES = 30
 
 
@@ -25,19 +21,25 @@ class Interruptions:
         journal: takes the decisions.
         dispatcher: knows the instances.
         lifecycle: ends the attempts.
+        wakeups: remembers when hosts will be gone.
     """
 
-    def __init__(self, journal: Journal, dispatcher: Dispatcher, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, journal: Journal, dispatcher: Dispatcher, lifecycle: Lifecycle, wakeups: Wakeups
+    ) -> None:
         self._journal = journal
         self._dispatcher = dispatcher
         self._lifecycle = lifecycle
+        self._wakeups = wakeups
 
     def interrupted(self, instance_id: str, notice_s: float) -> None:
         """An instance will be gone ``notice_s`` from now: its agent drains it and stops its tasks."""
+        self._journal.instance_at_hand = instance_id
         for job in self._dispatcher.instance_gone(instance_id):
-            self._warn(job, notice_s)
+            self._lifecycle.host_interrupted(job, notice_s)
         if instance_id in self._dispatcher.scaling.instances:
-            self._later(notice_s, _INSTANCE_LOST, instance_id)
+            self._wakeups.no_later(self._after(notice_s), InstanceEnds(instance_id))
+        self._journal.instance_at_hand = None
 
     def attempt_interrupted(self, job_id: str, attempt: int, notice_s: float) -> None:
         """The same for one attempt, where no instance is known."""
@@ -47,50 +49,40 @@ class Interruptions:
         if job.attempt.instance_id in self._dispatcher.scaling.instances:
             self.interrupted(job.attempt.instance_id, notice_s)
             return
-        self._warn(job, notice_s)
-        self._later(notice_s, _ATTEMPT_LOST, f"{attempt} {job_id}")
-
-    def _warn(self, job: Job, notice_s: float) -> None:
         self._lifecycle.host_interrupted(job, notice_s)
+        self._wakeups.no_later(self._after(notice_s), AttemptEnds(job_id, attempt))
 
-    def _later(self, notice_s: float, what: str, key: str) -> None:
-        self._dispatcher.agenda.at(self._journal.now_ms + round(notice_s * 1000), what, key)
+    def _after(self, seconds: float) -> int:
+        return self._journal.now_ms + round(seconds * 1000)
 
     def lost(self, instance_id: str) -> None:
         """An instance is gone, and with it what still ran there."""
+        self._journal.instance_at_hand = instance_id
         for job in self._dispatcher.instance_gone(instance_id):
             # There is no host to kill these with: on one machine, they are processes like others.
             self._journal.act(StopAttempt(job.id, job.attempt.number, StopCause.HOST_LOST, 0))
-            self._lifecycle.host_lost(HostLost(job.id, job.attempt.number))
+            # Each attempt ends by itself: a fault with one leaves the others in place.
+            self._wakeups.soon(AttemptEnds(job.id, job.attempt.number))
         self._dispatcher.scaling.keep_minimum()
+        self._journal.instance_at_hand = None
 
     def resources_changed(self) -> None:
-        """Instances that an infrastructure update replaces give their jobs as long as the update says."""
+        """Drains the instances that an update replaces; jobs may stay for as long as the update says."""
         for instance in self._dispatcher.resources_changed():
-            environment = self._journal.registry.compute_environments[instance.compute_environment]
-            policy = environment.update_policy or {}
+            environment = self._journal.registry.compute_environments.get(instance.compute_environment)
+            policy = (environment.update_policy if environment is not None else None) or {}
             if policy.get("terminateJobsOnUpdate"):
                 self.interrupted(instance.id, STOP_GRACE_S)
             else:
-                minutes = policy.get("jobExecutionTimeoutMinutes") or _DEFAULT_UPDATE_MINUTES
-                self._later(minutes * 60, _INSTANCE_LOST, instance.id)
+                self._let_jobs_end(instance, policy.get("jobExecutionTimeoutMinutes"))
 
-    def due(self) -> bool:
-        """Do what is due by now; whether anything was."""
-        found = False
-        for what, key in self._dispatcher.agenda.due():
-            found = True
-            if what == IDLE:
-                self._dispatcher.scaling.idle(key)
-            elif what == LIMIT:
-                overdue = self._dispatcher.overdue(key)
-                if overdue is not None:
-                    self._lifecycle.cancelled(overdue[0].id, overdue[1])
-            elif what == FORGET:
-                self._lifecycle.retention.forget_due()
-            elif what == _INSTANCE_LOST:
-                self.lost(key)
-            elif what == _ATTEMPT_LOST:
-                number, _, job_id = key.partition(" ")
-                self._lifecycle.host_lost(HostLost(job_id, int(number)))
-        return found
+    def _let_jobs_end(self, instance: Instance, minutes: int | None = None) -> None:
+        self._wakeups.no_later(
+            self._after((minutes or _DEFAULT_UPDATE_MINUTES) * 60), InstanceEnds(instance.id)
+        )
+
+    def resume(self) -> None:
+        """After a fault: sees that every draining instance with jobs has an end."""
+        for instance in self._dispatcher.scaling.instances.values():
+            if instance.is_replaced and instance.jobs:
+                self._let_jobs_end(instance)

@@ -5,18 +5,19 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 
 import math
 from collections import Counter
-from collections.abc import Callable
 
-from batch_engine.core.model.actions import SetTimer, StopAttempt, stop_grace_s
-from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
+from batch_engine.core.model.actions import StopAttempt, stop_grace_s
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
 from batch_engine.core.model.jobs import Attempt, Job, JobStatus, StopCause
 from batch_engine.core.rules.retry import decide
+from batch_engine.core.scheduling.dependencies import Dependencies
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.multinode import Nodes
 from batch_engine.core.scheduling.release import Pending
 from batch_engine.core.scheduling.retention import Retention
 from batch_engine.core.state import arrays
 from batch_engine.core.state.decisions import Journal
+from batch_engine.core.state.wakeups import AttemptTimeout, Wakeups
 
 TIMEOUT_REASON = "Job attempt duration exceeded timeout"
 FARGATE_LOST_REASON = "Your Spot Task was interrupted."
@@ -30,34 +31,34 @@ class Lifecycle:
     Args:
         journal: takes the decisions.
         dispatcher: places jobs and frees what they held.
-        keep_ended_ms: as for ``Retention``; likewise the other.
-        forgotten: receives jobs before they are forgotten.
+        wakeups: remembers when attempts have run for long enough.
+        dependencies: knows which jobs wait for which.
+        retention: forgets jobs that ended long ago.
     """
 
     def __init__(
         self,
         journal: Journal,
         dispatcher: Dispatcher,
-        *,
-        keep_ended_ms: int | None = None,
-        forgotten: Callable[[Job], None] | None = None,
+        wakeups: Wakeups,
+        dependencies: Dependencies,
+        retention: Retention,
     ) -> None:
         self._journal = journal
         self._registry = journal.registry
         self._dispatcher = dispatcher
-        self._pending = Pending(journal, dispatcher)
+        self._wakeups = wakeups
+        self._retention = retention
+        self.pending = Pending(journal, dispatcher, dependencies)
         self._nodes = Nodes(journal, dispatcher.release)
         self._live: Counter[str] = Counter()
-        self.retention = Retention(
-            journal, dispatcher.agenda, self._pending.is_awaited, keep_ms=keep_ended_ms, forgotten=forgotten
-        )
 
     def take_over(self, job: Job) -> None:
         """Count in a job that was read back from the store."""
         if job.parent_id is None and not job.status.is_terminal:
             self._live[job.queue] += 1
         self._dispatcher.known(job)
-        self._pending.take_over(job)
+        self.pending.take_over(job)
         if job.status is JobStatus.RUNNABLE and job.node_index is None:
             self._dispatcher.enqueue(job)
         elif job.status.is_placed and not job.is_gang:
@@ -65,13 +66,15 @@ class Lifecycle:
 
     def submitted(self, job: Job, nodes: tuple[Job, ...] = ()) -> None:
         """A job is new, with its nodes where it has any."""
+        order = self._registry.next_order()
         for new in (job, *nodes):
+            new.order = order
             self._registry.add(new)
             self._registry.touch(new)
             new.history.append((self._journal.now_ms, new.status))
         self._live[job.queue] += 1
         self._dispatcher.known(job)
-        self._pending.submitted(job)
+        self.pending.submitted(job)
 
     def settle(self) -> None:
         """Tell those whom it concerns of every job that has ended, and of those that end with it.
@@ -81,19 +84,20 @@ class Lifecycle:
         while self._journal.ended:
             job = self._journal.ended.popleft()
             self._dispatcher.ended(job)
-            self._pending.ended(job)
+            self.pending.ended(job)
             if job.parent_id is None:
                 self._live[job.queue] -= 1
-                self.retention.ended(job)
-                self._finish_deleted_queue(job.queue)
+                self._retention.ended(job)
+                self.finish_deleted_queue(job.queue)
 
     def cancelled(self, job_id: str, reason: str) -> None:
         """CancelJob: a job that is placed already is left alone."""
         job = arrays.touch_child(self._journal, job_id)
         if job is None or job.status.is_terminal or job.status.is_placed:
             return
+        self._journal.at_hand = job
         if job.status is JobStatus.PENDING:
-            self._pending.cancelled(job, reason)
+            self.pending.cancelled(job, reason)
             return
         job.is_cancelled = True
         self._end(job, JobStatus.FAILED, reason)
@@ -131,6 +135,7 @@ class Lifecycle:
         job = self._registry.jobs.get(job_id)
         if job is None or not job.status.is_placed or job.attempt.number != attempt:
             return None
+        self._journal.at_hand = job
         return job
 
     def attempt_started(self, event: AttemptStarted) -> None:
@@ -144,11 +149,11 @@ class Lifecycle:
         if job.node_index is not None and self._nodes.started(job):
             job = self._nodes.parent_of(job)
         if job.timeout_s is not None:
-            self._journal.act(SetTimer(job.id, job.attempt.number, now_ms + job.timeout_s * 1000))
+            self._wakeups.at(now_ms + job.timeout_s * 1000, AttemptTimeout(job.id, job.attempt.number))
 
-    def timer_fired(self, event: TimerFired) -> None:
-        """An attempt has run for as long as it may."""
-        job = self.current(event.job_id, event.attempt)
+    def timed_out(self, job_id: str, attempt: int) -> None:
+        """Stops an attempt that has run for as long as it may."""
+        job = self.current(job_id, attempt)
         if job is not None:
             self._stop(job, StopCause.TIMED_OUT, TIMEOUT_REASON)
 
@@ -178,6 +183,7 @@ class Lifecycle:
         attempt.exit_code, attempt.reason = event.exit_code, event.reason
         attempt.status_reason = event.status_reason
         self._dispatcher.release(job)
+        self._drop_timeout(job)
         if job.stop_cause is StopCause.HOST_LOST:
             if event.exit_code != 0:
                 attempt.status_reason = job.stop_reason
@@ -194,10 +200,15 @@ class Lifecycle:
         else:
             self._failed(job, attempt)
 
+    def _drop_timeout(self, job: Job) -> None:
+        if job.timeout_s is not None:
+            self._wakeups.drop(AttemptTimeout(job.id, job.attempt.number))
+
     def _node_finished(self, node: Job) -> None:
         parent = self._nodes.finished(node)
         if parent is None:
             return
+        self._drop_timeout(parent)
         if parent.stop_cause is not None:
             parent.attempt.status_reason = parent.stop_reason
             self._end(parent, JobStatus.FAILED, parent.stop_reason)
@@ -225,14 +236,18 @@ class Lifecycle:
         self._journal.move(job, status, reason)
 
     def queue_deleted(self, name: str) -> None:
-        """DeleteJobQueue: its jobs are terminated, and then it is gone."""
+        """DeleteJobQueue: terminates the jobs of a queue; it is gone when the last of them has ended."""
+        queue = self._registry.job_queues[name]
+        queue.status, queue.status_reason = "DELETING", "JobQueue is being deleted"
+        self._registry.touch(queue)
         self._dispatcher.resources_changed()
         waiting = [job for job in self._registry.jobs.values() if job.queue == name and job.parent_id is None]
         for job in waiting:
             self.terminated(job.id, QUEUE_DELETED_REASON)
-        self._finish_deleted_queue(name)
+        self.finish_deleted_queue(name)
 
-    def _finish_deleted_queue(self, name: str) -> None:
+    def finish_deleted_queue(self, name: str) -> None:
+        """Removes a queue in DELETING once all of its jobs have ended."""
         queue = self._registry.job_queues.get(name)
         if queue is None or queue.status != "DELETING":
             return

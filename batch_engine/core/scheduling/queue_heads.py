@@ -3,15 +3,12 @@
 https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 """
 
-from batch_engine.core.api.wire import job_detail
 from batch_engine.core.capacity.wait_reasons import Refusal
-from batch_engine.core.model.actions import PublishQueueBlocked
 from batch_engine.core.model.jobs import Job
 from batch_engine.core.model.resources import JobQueue
 from batch_engine.core.state.decisions import Journal
-from batch_engine.core.state.wakeups import Agenda
+from batch_engine.core.state.wakeups import TimeLimit, Wakeups
 
-LIMIT = "time limit"
 CANCELLED_REASON = "Canceled by JobStateTimeLimit action due to reason: "
 
 
@@ -20,12 +17,12 @@ class Blocked:
 
     Args:
         journal: takes the decisions.
-        agenda: remembers when a head has waited for long enough.
+        wakeups: remembers when a head has waited for long enough.
     """
 
-    def __init__(self, journal: Journal, agenda: Agenda) -> None:
+    def __init__(self, journal: Journal, wakeups: Wakeups) -> None:
         self._journal = journal
-        self._agenda = agenda
+        self._wakeups = wakeups
         self._armed: dict[str, tuple[str, int]] = {}
 
     def waits(self, job: Job, queue: JobQueue, refusal: Refusal) -> None:
@@ -38,8 +35,7 @@ class Blocked:
             job.status_reason = refusal.status_reason
             self._journal.registry.touch(job)
             if refusal.reason.is_blocked:
-                detail = job_detail(job, self._journal.registry)
-                self._journal.act(PublishQueueBlocked(job.id, queue.arn, detail))
+                self._journal.announce_blocked(job, queue)
         if refusal.reason.limited_as is not None and queue.time_limit_actions:
             self._arm(job, queue)
 
@@ -55,7 +51,7 @@ class Blocked:
         due_ms = self._limit_ms(job, queue)
         if due_ms is not None and self._armed.get(queue.name) != (job.id, due_ms):
             self._armed[queue.name] = (job.id, due_ms)
-            self._agenda.at(due_ms, LIMIT, queue.name)
+            self._wakeups.at(due_ms, TimeLimit(queue.name))
 
     def overdue(self, queue: JobQueue, head: Job) -> str | None:
         """The reason with which the head of a queue is cancelled now, or None."""

@@ -19,13 +19,14 @@ class Pending:
     Args:
         journal: takes the decisions.
         dispatcher: takes the jobs that become RUNNABLE.
+        dependencies: knows which jobs wait for which.
     """
 
-    def __init__(self, journal: Journal, dispatcher: Dispatcher) -> None:
+    def __init__(self, journal: Journal, dispatcher: Dispatcher, dependencies: Dependencies) -> None:
         self._journal = journal
         self._registry = journal.registry
         self._dispatcher = dispatcher
-        self._dependencies = Dependencies(journal.registry)
+        self._dependencies = dependencies
 
     def take_over(self, job: Job) -> None:
         """Wait again for what a job that was read back from the store waited for."""
@@ -42,10 +43,6 @@ class Pending:
                 if self._dependencies.of_child(job, index) is Verdict.MET:
                     self._count(job, run.release(index, index + 1, run.updated_at_ms))
         self._dispatcher.enqueue(job)
-
-    def is_awaited(self, job: Job) -> bool:
-        """Whether an array that has not ended waits for the children of this one."""
-        return self._dependencies.is_awaited(job)
 
     def _count(self, parent: Job, fresh: int) -> None:
         self._registry.index.count_waiting(parent, fresh)
@@ -73,6 +70,9 @@ class Pending:
             self._follow_child(other, job.array_index)
         if is_sequential(parent) and job.array_index + 1 < (parent.array_size or 0):
             self._follow_child(parent, job.array_index + 1)
+        self._end_array(parent)
+
+    def _end_array(self, parent: Job) -> None:
         run = self._registry.arrays[parent.id]
         if run.is_over and not parent.status.is_terminal:
             if run.counts[JobStatus.FAILED]:
@@ -173,3 +173,31 @@ class Pending:
                 self._journal.move(child, JobStatus.FAILED, job.stop_reason)
             elif child.status is JobStatus.PENDING:
                 self.cancelled(child, reason)
+
+    def resume(self, job: Job) -> None:
+        """After a fault: does for a job in PENDING what the fault may have left undone."""
+        if job.array_index is not None and job.parent_id is not None:
+            if self._registry.arrays[job.parent_id].released[job.array_index]:
+                self._release(job)
+            return
+        if job.is_array:
+            self._end_array(job)
+        if job.status is not JobStatus.PENDING:
+            return
+        verdict = self._dependencies.verdict(job)
+        if not job.is_array:
+            self._follow(job, verdict)
+        elif verdict is Verdict.FAILED:
+            self.end_children(job, job.stop_reason or DEPENDENT_FAILED_REASON)
+        elif verdict is Verdict.MET:
+            self._resume_children(job)
+
+    def _resume_children(self, parent: Job) -> None:
+        run = self._registry.arrays[parent.id]
+        for index in range(run.size):
+            if not run.released[index]:
+                self._follow_child(parent, index)
+            elif parent.is_cancelled or parent.start_refusal is not None:
+                child = self._child(parent, index)
+                if child.status is JobStatus.RUNNABLE:
+                    self._journal.move(child, JobStatus.FAILED, parent.stop_reason or parent.start_refusal)

@@ -7,9 +7,8 @@ from batch_engine.core.capacity.autoscaler import Scaling
 from batch_engine.core.capacity.usage import Capacity
 from batch_engine.core.model.resources import PASSING, ComputeEnvironment, JobQueue
 from batch_engine.core.state.decisions import Journal
-from batch_engine.core.state.wakeups import Agenda
+from batch_engine.core.state.wakeups import StatusDue, Wakeups
 
-SETTLED = "settled"
 _HEALTHY = {ComputeEnvironment: "ComputeEnvironment Healthy", JobQueue: "JobQueue Healthy"}
 
 
@@ -18,18 +17,18 @@ class Settling:
 
     Args:
         journal: takes the decisions.
-        agenda: remembers when.
+        wakeups: remembers when.
         scaling: knows which instances an update still replaces, and the roles that cannot be assumed.
         capacity: knows where jobs still run.
     """
 
-    def __init__(self, journal: Journal, agenda: Agenda, scaling: Scaling, capacity: Capacity) -> None:
+    def __init__(self, journal: Journal, wakeups: Wakeups, scaling: Scaling, capacity: Capacity) -> None:
         self._journal = journal
         self._registry = journal.registry
-        self._agenda = agenda
+        self._wakeups = wakeups
         self._scaling = scaling
         self._capacity = capacity
-        self._due: dict[str, tuple[ComputeEnvironment | JobQueue, int]] = {}
+        self._due: dict[tuple[type, str], int] = {}
 
     def note(self) -> None:
         """A compute environment or a queue came, went or changed."""
@@ -40,11 +39,11 @@ class Settling:
         for entity in known:
             # The last of its jobs takes a queue that is being deleted along.
             ends = isinstance(entity, JobQueue) and entity.status == "DELETING"
-            if entity.status in PASSING and not ends and entity.arn not in self._due:
-                due_ms = self._journal.now_ms + delay_ms
-                self._due[entity.arn] = entity, due_ms
+            key = type(entity), entity.name
+            if entity.status in PASSING and not ends and key not in self._due:
+                due_ms = self._due[key] = self._journal.now_ms + delay_ms
                 if delay_ms:
-                    self._agenda.at(due_ms, SETTLED, entity.arn)
+                    self._wakeups.at(due_ms, StatusDue(entity.arn))
 
     def run(self) -> bool:
         """Settle what is due.
@@ -52,15 +51,20 @@ class Settling:
         Returns:
             Whether there was anything.
         """
-        due = [
-            entity
-            for entity, due_ms in self._due.values()
-            if due_ms <= self._journal.now_ms and self._is_done(entity)
-        ]
-        for entity in due:
-            del self._due[entity.arn]
-            self._settle(entity)
-        return bool(due)
+        now_ms, settled = self._journal.now_ms, False
+        for key in [key for key, due_ms in self._due.items() if due_ms <= now_ms]:
+            entity = self._find(*key)
+            if entity is None or self._is_done(entity):
+                del self._due[key]
+            if entity is not None and key not in self._due:
+                self._settle(entity)
+                settled = True
+        return settled
+
+    def _find(self, kind: type, name: str) -> ComputeEnvironment | JobQueue | None:
+        if kind is JobQueue:
+            return self._registry.job_queues.get(name)
+        return self._registry.compute_environments.get(name)
 
     def _is_done(self, entity: ComputeEnvironment | JobQueue) -> bool:
         if isinstance(entity, JobQueue):
@@ -87,7 +91,7 @@ class Settling:
 
     def role_problem(self, environment: ComputeEnvironment) -> str | None:
         """What AWS says of an environment whose roles it cannot use, or None."""
-        unusable, resources = self._scaling.settings.unusable_roles, environment.resources
+        unusable, resources = self._scaling.restrictions.unusable_roles, environment.resources
         if environment.service_role in unusable:
             return f"CLIENT_ERROR - Not authorized to perform sts:AssumeRole on {environment.service_role}"
         if resources.get("spotIamFleetRole") in unusable:

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable
 from batch_engine.core.model.jobs import Job
 from batch_engine.core.state import arrays
 from batch_engine.core.state.decisions import Journal, nodes_of
-from batch_engine.core.state.wakeups import Agenda
+from batch_engine.core.state.wakeups import JobsExpire, Wakeups
 
-FORGET = "forget"
 DAY_MS = 24 * 60 * 60 * 1000
 KEEP_ENDED_MS = 7 * DAY_MS
 """AWS Batch keeps SUCCEEDED and FAILED jobs for at least seven days."""
@@ -26,7 +25,7 @@ class Retention:
 
     Args:
         journal: takes the decisions.
-        agenda: remembers when the next job is due.
+        wakeups: remembers when the next job is due.
         is_awaited: tells whether another job still waits for the children of a job.
         keep_ms: how long an ended job is kept, in milliseconds; None keeps all jobs.
         forgotten: receives each job before it is forgotten: the whole job, not its children and nodes.
@@ -35,7 +34,7 @@ class Retention:
     def __init__(
         self,
         journal: Journal,
-        agenda: Agenda,
+        wakeups: Wakeups,
         is_awaited: Callable[[Job], bool],
         *,
         keep_ms: int | None,
@@ -43,7 +42,7 @@ class Retention:
     ) -> None:
         self._journal = journal
         self._registry = journal.registry
-        self._agenda = agenda
+        self._wakeups = wakeups
         self._is_awaited = is_awaited
         self._keep_ms = keep_ms
         self._forgotten = forgotten
@@ -86,7 +85,7 @@ class Retention:
         """Ask to be woken a little late, so that jobs which ended together are forgotten together."""
         if self._ended and self._keep_ms is not None:
             grain_ms = min(self._keep_ms // 100, _MAX_GRAIN_MS)
-            self._agenda.at(self._ended[0][0] + self._keep_ms + grain_ms, FORGET, "")
+            self._wakeups.at(self._ended[0][0] + self._keep_ms + grain_ms, JobsExpire())
 
     def _forget(self, job: Job) -> None:
         if self._forgotten is not None:

@@ -1,57 +1,47 @@
-"""The state machine: it is told what happened, and answers what is to be done.
+"""The state machine: takes in events and returns decisions.
 
-``Scheduler.handle`` is the only way to change a job. It reads no clock and starts nothing: real time and real
-processes, or virtual time and prices, are its callers' business.
+``Scheduler.handle`` is the only way to change a resource or a job. It reads no clock and starts nothing: its
+callers have real time and real processes, or virtual time and prices.
 """
 
+import traceback
 from collections.abc import Callable
 
-from batch_engine.core.capacity.autoscaler import ScalingSettings
+from batch_engine.core.capacity.autoscaler import Restrictions, ScalingSettings
 from batch_engine.core.capacity.usage import HostLimits
 from batch_engine.core.model.actions import Action
-from batch_engine.core.model.events import (
-    AttemptFinished,
-    AttemptInterrupted,
-    AttemptStarted,
-    CapacityChanged,
-    Event,
-    HostLost,
-    InstanceInterrupted,
-    InstanceLost,
-    InstanceReady,
-    JobCancelled,
-    JobSubmitted,
-    JobTerminated,
-    QueueDeleted,
-    ResourcesChanged,
-    RolesChanged,
-    TimerFired,
-)
+from batch_engine.core.model.events import REQUESTS, AttemptStarted, Event, JobSubmitted
 from batch_engine.core.model.ids import Arns, IdFactory
 from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.core.model.jobs import Job
+from batch_engine.core.scheduling import recovery
 from batch_engine.core.scheduling.dispatcher import Dispatcher
-from batch_engine.core.scheduling.interruptions import Interruptions
-from batch_engine.core.scheduling.lifecycle import Lifecycle
-from batch_engine.core.scheduling.resource_status import Settling
-from batch_engine.core.state import arrays
-from batch_engine.core.state.decisions import Journal
+from batch_engine.core.scheduling.machine import Machine, Setup
+from batch_engine.core.state.decisions import Journal, Render
+from batch_engine.core.state.log import EventLog, Fault, LoggedIds
 from batch_engine.core.state.registry import Registry
+from batch_engine.core.state.wakeups import Wakeups
+
+INTERNAL_ERROR = "Internal error of the engine: "
+_MAKES_NO_ROOM = (JobSubmitted, AttemptStarted)
+_TRIES = 5
+"""How often the rest of an event is tried after a fault, each time without the job that was at hand."""
 
 
 class Scheduler:
     """Decides, for every job, what AWS Batch would decide.
 
     Args:
-        registry: the resources and jobs; the scheduler changes its jobs, and forgets queues that are deleted.
+        registry: the resources and jobs; only the scheduler changes them.
         arns: names things.
         ids: gives fresh ids to instances and tasks.
         host: what the machine underneath can run at once.
         catalogue: the instance types there are.
         scaling: how instances come and go.
-        publishes: whether anybody is to be told where jobs stand.
-        keep_ended_ms: how long ended jobs are remembered, in milliseconds; None remembers all of them.
+        render: makes the details of the events that are published; None publishes none.
+        keep_ended_ms: how long ended jobs are kept, in milliseconds; None keeps all of them.
         forgotten: receives each job before it is forgotten.
+        log: keeps the last events.
     """
 
     def __init__(
@@ -63,31 +53,45 @@ class Scheduler:
         catalogue: Catalogue | None = None,
         *,
         scaling: ScalingSettings | None = None,
-        publishes: bool = True,
+        render: Render | None = None,
         keep_ended_ms: int | None = None,
         forgotten: Callable[[Job], None] | None = None,
+        log: EventLog | None = None,
     ) -> None:
         self.registry = registry
-        self._journal = Journal(registry, publishes=publishes)
-        self.dispatcher = Dispatcher(
-            self._journal, arns, ids, host or HostLimits(), catalogue, settings=scaling
+        self.log = EventLog() if log is None else log
+        self.refusal: Fault | None = None
+        """The internal error for which the last request was undone, if it was."""
+        self.restrictions = Restrictions()
+        self._ids = LoggedIds(ids)
+        self._journal = Journal(registry, render)
+        self._wakeups = Wakeups(self._journal)
+        self._setup = Setup(
+            arns,
+            self._ids,
+            host or HostLimits(),
+            catalogue or Catalogue(),
+            scaling or ScalingSettings(),
+            self.restrictions,
+            keep_ended_ms,
+            forgotten,
         )
-        self._lifecycle = Lifecycle(
-            self._journal, self.dispatcher, keep_ended_ms=keep_ended_ms, forgotten=forgotten
-        )
-        self._interruptions = Interruptions(self._journal, self.dispatcher, self._lifecycle)
-        self._settling = Settling(
-            self._journal, self.dispatcher.agenda, self.dispatcher.scaling, self.dispatcher.capacity
-        )
-        arrays.take_over(registry)
-        for job in registry.jobs.values():
-            self._lifecycle.take_over(job)
-        self._lifecycle.retention.take_over(registry.jobs.values())
+        self._machine = Machine(self._journal, self._wakeups, self._setup)
+        # The actions of this constructor reach nobody: the first event asks for the next wake-up.
+        self._wakeups.forget_asked()
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """The queues and the capacity, to look at."""
+        return self._machine.dispatcher
 
     def handle(self, event: Event, now_ms: int) -> list[Action]:
-        """Take in one event.
+        """Takes in one event.
 
         Events about an attempt that is over already are ignored: the world is told late, and twice.
+
+        An internal error loses nothing. A request is undone (see ``refusal``). Any other event ends the job
+        that was at hand as FAILED with the error as its reason, and everything else goes on.
 
         Args:
             event: what happened.
@@ -96,56 +100,64 @@ class Scheduler:
         Returns:
             What is to be done, in order.
         """
-        self._journal.open(now_ms)
-        lifecycle = self._lifecycle
-        match event:
-            case JobSubmitted(job, nodes):
-                lifecycle.submitted(job, nodes)
-            case JobCancelled(job_id, reason):
-                lifecycle.cancelled(job_id, reason)
-            case JobTerminated(job_id, reason):
-                lifecycle.terminated(job_id, reason)
-            case AttemptStarted():
-                lifecycle.attempt_started(event)
-            case AttemptFinished():
-                lifecycle.attempt_finished(event)
-            case HostLost():
-                lifecycle.host_lost(event)
-            case TimerFired():
-                lifecycle.timer_fired(event)
-            case QueueDeleted(queue):
-                lifecycle.queue_deleted(queue)
-            case ResourcesChanged():
-                self._settling.note()
-                self._interruptions.resources_changed()
-            case _:
-                self._of_capacity(event)
-        # A job more, or one that runs now, makes no room: whoever was refused before is refused still.
-        makes_room = not isinstance(event, JobSubmitted | AttemptStarted) or bool(self._journal.ended)
-        makes_room |= self._interruptions.due()
-        while self._settling.run():
-            makes_room = True
-            self._interruptions.resources_changed()
-        lifecycle.settle()
-        self.dispatcher.run_cycle(makes_room=makes_room)
-        while self._journal.ended:
-            lifecycle.settle()
-            self.dispatcher.run_cycle()
-        return self._journal.close()
+        record, journal, machine = self.log.open(event, now_ms), self._journal, self._machine
+        self._ids.drawn = record.ids
+        self.refusal = None
+        is_in = False
+        try:
+            journal.open(record)
+            machine.take_in(event)
+            is_in = True
+            # A job more, or one that runs now, makes no room for a job that was refused before.
+            machine.follow_up(makes_room=not isinstance(event, _MAKES_NO_ROOM))
+        except Exception as error:
+            journal.record = record
+            self._recover(error, None if is_in else event)
+        return record.actions
 
-    def _of_capacity(self, event: Event) -> None:
-        match event:
-            case InstanceReady(instance_id):
-                self.dispatcher.instance_ready(instance_id)
-            case InstanceLost(instance_id):
-                self._interruptions.lost(instance_id)
-            case InstanceInterrupted(instance_id, notice_s):
-                self._interruptions.interrupted(instance_id, notice_s)
-            case AttemptInterrupted(job_id, attempt, notice_s):
-                self._interruptions.attempt_interrupted(job_id, attempt, notice_s)
-            case CapacityChanged(unavailable_types):
-                self.dispatcher.scaling.settings.unavailable_types = set(unavailable_types)
-            case RolesChanged(unusable, denied):
-                settings = self.dispatcher.scaling.settings
-                settings.unusable_roles, settings.denied_roles = set(unusable), set(denied)
-                self._settling.roles_changed()
+    def _recover(self, error: Exception, event: Event | None) -> None:
+        """Mends the state, and goes on with the event.
+
+        Args:
+            error: the internal error.
+            event: the event, if it was not taken in completely.
+        """
+        journal, fault = self._journal, self._note(error, refused=isinstance(event, REQUESTS))
+        for _ in range(_TRIES):
+            try:
+                if isinstance(event, REQUESTS):
+                    recovery.drop_decisions(journal)
+                    if isinstance(event, JobSubmitted):
+                        recovery.withdraw(journal, event)
+                    else:
+                        self._machine.requests.undo()
+                    self.refusal = fault
+                elif event is not None and not isinstance(event, recovery.ABOUT_SOMETHING):
+                    self._machine.take_in(event)
+                recovery.mend(
+                    journal, self.dispatcher.scaling.instances, event, INTERNAL_ERROR + fault.reason
+                )
+                event = None
+                self._rebuild()
+                self._machine.resume()
+                self._machine.follow_up(makes_room=True)
+                return
+            except Exception as again:
+                fault = self._note(again, refused=False)
+        # The rest of the event has to wait for the next one.
+        self._mend(None, fault)
+        self._rebuild()
+
+    def _mend(self, event: Event | None, fault: Fault) -> None:
+        reason = INTERNAL_ERROR + fault.reason
+        recovery.mend(self._journal, self.dispatcher.scaling.instances, event, reason)
+
+    def _note(self, error: Exception, *, refused: bool) -> Fault:
+        text = str(error)
+        reason = type(error).__name__ + (f": {text}" if text else "")
+        fault = Fault(reason, "".join(traceback.format_exception(error)), refused)
+        self.log.fault(self._journal.record, fault)
+        return fault
+
+    def _rebuild(self) -> None:
+        self._machine = Machine(self._journal, self._wakeups, self._setup, broken=self._machine)

@@ -144,10 +144,11 @@ def make(journal: Journal, parent: Job, index: int) -> Job:
     if child.status is JobStatus.RUNNABLE:
         # It was counted when its range was released, and is so again as a job of its own.
         registry.index.count_waiting(parent, -1)
+    if child.status is JobStatus.RUNNABLE:
+        # Before the child is known: after a fault in between it is made again, and announced twice at most.
+        journal.announce(child, JobStatus.PENDING)
     registry.add(child)
     registry.touch(child)
-    if child.status is JobStatus.RUNNABLE:
-        journal.publish(child)
     return child
 
 

@@ -1,54 +1,66 @@
-"""The one way in which a decision changes a job and is told to the world."""
+"""The one way in which a decision changes a job and becomes an action."""
 
 from collections import deque
+from collections.abc import Callable
 
-from batch_engine.core.api.wire import job_detail
-from batch_engine.core.model.actions import Action, PublishJobState
+from batch_engine.core.model.actions import Action, Command, JobMoved, PublishJobState, PublishQueueBlocked
 from batch_engine.core.model.jobs import Job, JobStatus
+from batch_engine.core.model.resources import JobQueue
 from batch_engine.core.model.transitions import move
+from batch_engine.core.model.wire import Wire
+from batch_engine.core.state.log import Record
 from batch_engine.core.state.registry import Registry
+
+Render = Callable[[Job, Registry], Wire]
+"""Returns a job as DescribeJobs shows it."""
 
 
 def nodes_of(registry: Registry, job: Job) -> list[Job]:
-    """The nodes of a multi-node parallel job, by index."""
+    """Returns the nodes of a multi-node parallel job, by index."""
     return [registry.jobs[f"{job.id}#{index}"] for index in range(job.num_nodes or 0)]
 
 
 class Journal:
-    """What one call of ``Scheduler.handle`` decides, in order.
+    """Takes the decisions of one call of ``Scheduler.handle``, in order.
 
     Args:
         registry: the resources and jobs.
-        publishes: whether anybody is to be told where jobs stand.
+        render: makes the details of the events that are published; None publishes none.
     """
 
-    def __init__(self, registry: Registry, *, publishes: bool = True) -> None:
+    def __init__(self, registry: Registry, render: Render | None = None) -> None:
         self.registry = registry
-        self._publishes = publishes
+        self._render = render
+        self.record = Record(0, 0, None)
         self.now_ms = 0
-        self._actions: list[Action] = []
+        self._actions: list[Action] = self.record.actions
         self.ended: deque[Job] = deque()
-        """Jobs that have ended and whose dependents and parents are still to be told."""
+        """The jobs that have ended and whose dependents and parents do not know it yet."""
+        self.at_hand: Job | None = None
+        """The job that an internal error would be about."""
+        self.instance_at_hand: str | None = None
+        """The id of the instance that an internal error would be about."""
+        self.moving: Job | None = None
+        """The job whose move is not complete."""
 
-    def open(self, now_ms: int) -> None:
-        """Begin with an event that happened at ``now_ms``."""
-        self.now_ms = now_ms
-        self._actions = []
+    def open(self, record: Record) -> None:
+        """Begins with the event of a record."""
+        self.record = record
+        self.now_ms = record.now_ms
+        self._actions = record.actions
 
-    def close(self) -> list[Action]:
-        """What is to be done, in order."""
-        return self._actions
-
-    def act(self, action: Action) -> None:
-        """Have something done."""
+    def act(self, action: Command) -> None:
+        """Adds an action, and names the event that led to it."""
+        object.__setattr__(action, "event", self.record.seq)
         self._actions.append(action)
 
     def move(self, job: Job, status: JobStatus, reason: str | None = None) -> None:
-        """Take a job to another state, have it saved and publish the event.
+        """Takes a job to another state, has it saved and says so.
 
         Raises:
             IllegalTransitionError: AWS Batch knows no such move.
         """
+        self.moving = job
         before = job.status
         move(job, status, self.now_ms, reason)
         job.wait_reason = None
@@ -58,8 +70,9 @@ class Journal:
             run.moved(job.array_index, before, status, self.now_ms)
         if status.is_terminal:
             self.ended.append(job)
-        self.publish(job)
+        self.announce(job, before)
         self.registry.touch(job)
+        self.moving = None
         if job.is_gang and not status.is_placed:
             self._take_nodes_along(job, reason)
 
@@ -70,7 +83,15 @@ class Journal:
             if waits or not (node.status.is_placed or node.status.is_terminal):
                 self.move(node, job.status, reason)
 
-    def publish(self, job: Job) -> None:
-        """Tell the world where a job stands now."""
-        if self._publishes:
-            self._actions.append(PublishJobState(job.id, job_detail(job, self.registry)))
+    def announce(self, job: Job, before: JobStatus) -> None:
+        """Says that a job has left the state ``before`` for the one that it has now."""
+        actions, seq = self._actions, self.record.seq
+        actions.append(JobMoved(job.id, before, job.status, job.status_reason, seq))
+        if self._render is not None:
+            actions.append(PublishJobState(job.id, self._render(job, self.registry), seq))
+
+    def announce_blocked(self, job: Job, queue: JobQueue) -> None:
+        """Says that the head of a queue cannot run."""
+        if self._render is not None:
+            detail = self._render(job, self.registry)
+            self._actions.append(PublishQueueBlocked(job.id, queue.arn, detail, self.record.seq))

@@ -1,6 +1,9 @@
-"""All that the engine knows, and what of it has changed since it was last saved."""
+"""All resources and jobs, and which of them have changed since they were last saved."""
 
+from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 from batch_engine.core.model.jobs import Job
 from batch_engine.core.model.resources import (
@@ -9,6 +12,7 @@ from batch_engine.core.model.resources import (
     JobDefinition,
     JobQueue,
     QuotaShare,
+    Resource,
     SchedulingPolicy,
     ServiceEnvironment,
 )
@@ -16,16 +20,7 @@ from batch_engine.core.model.wire import Wire
 from batch_engine.core.state.array_progress import ArrayRun
 from batch_engine.core.state.job_index import JobIndex
 
-Entity = (
-    ComputeEnvironment
-    | JobQueue
-    | SchedulingPolicy
-    | ConsumableResource
-    | ServiceEnvironment
-    | QuotaShare
-    | JobDefinition
-    | Job
-)
+Entity = Resource | Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +40,8 @@ class ForgottenJob:
 class Registry:
     """The resources and the jobs of one account in one Region, by name or id.
 
-    Whoever changes an entity calls ``touch`` or ``forget``; the store empties ``changed`` after each
-    transaction. Deregistered job definitions stay for as long as they do in AWS Batch.
+    Only ``Scheduler.handle`` changes them. Code that changes an entity calls ``touch``; the store empties
+    ``changed`` after each transaction.
     """
 
     compute_environments: dict[str, ComputeEnvironment] = field(default_factory=dict)
@@ -65,52 +60,82 @@ class Registry:
     _containers: dict[str, Wire] = field(default_factory=dict)
 
     def next_order(self) -> int:
-        """A place behind everything that exists."""
+        """Returns a place behind everything that exists."""
         self.last_order += 1
         return self.last_order
 
     def front_order(self) -> int:
-        """A place before everything that waits: where a retried job goes."""
+        """Returns a place before every job that waits: where a retried job goes."""
         self.first_order -= 1
         return self.first_order
 
     def add(self, entity: Entity) -> None:
-        """Take in an entity, new or read back from the store."""
-        match entity:
-            case ComputeEnvironment():
-                self.compute_environments[entity.name] = entity
-                self._seen(entity.created_order)
-            case JobQueue():
-                self.job_queues[entity.name] = entity
-                self._seen(entity.created_order)
-            case SchedulingPolicy():
-                self.scheduling_policies[entity.arn] = entity
-                self._seen(entity.created_order)
-            case JobDefinition():
-                self.job_definitions.setdefault(entity.name, {})[entity.revision] = entity
-                self._seen(entity.created_order)
-            case Job():
-                # Most jobs of a definition run the same container: they hold one copy of it.
-                latest = self._containers.setdefault(entity.definition_arn, entity.container)
-                if latest is entity.container or latest == entity.container:
-                    entity.container = latest
-                else:
-                    self._containers[entity.definition_arn] = entity.container
-                self._seen(entity.order)
-                if entity.id not in self.jobs:
-                    entity.serial = entity.serial or self.next_order()
-                    self._seen(entity.serial)
-                    self.index.add(entity)
-                self.jobs[entity.id] = entity
-            case ServiceEnvironment():
-                self.service_environments[entity.name] = entity
-                self._seen(entity.created_order)
-            case QuotaShare():
-                self.quota_shares[entity.arn] = entity
-                self._seen(entity.created_order)
-            case ConsumableResource():
-                self.consumable_resources[entity.name] = entity
-                self._seen(entity.created_order)
+        """Takes in an entity, new or read back from the store."""
+        if isinstance(entity, Job):
+            self._add_job(entity)
+            return
+        home, key = self._home(entity)
+        home[key] = entity
+        entity.created_order = entity.created_order or self.next_order()
+        self._seen(entity.created_order)
+
+    def _add_job(self, job: Job) -> None:
+        # Most jobs of a definition run the same container: they share one copy.
+        latest = self._containers.setdefault(job.definition_arn, job.container)
+        if latest is job.container or latest == job.container:
+            job.container = latest
+        else:
+            self._containers[job.definition_arn] = job.container
+        self._seen(job.order)
+        if job.id not in self.jobs:
+            job.serial = job.serial or self.next_order()
+            self._seen(job.serial)
+            self.index.add(job)
+        self.jobs[job.id] = job
+
+    def _home(self, resource: Resource) -> tuple[dict[Any, Any], str | int]:
+        if isinstance(resource, JobDefinition):
+            return self.job_definitions.setdefault(resource.name, {}), resource.revision
+        if isinstance(resource, SchedulingPolicy):
+            return self.scheduling_policies, resource.arn
+        if isinstance(resource, QuotaShare):
+            return self.quota_shares, resource.arn
+        homes: dict[type, dict[str, Any]] = {
+            ComputeEnvironment: self.compute_environments,
+            JobQueue: self.job_queues,
+            ServiceEnvironment: self.service_environments,
+            ConsumableResource: self.consumable_resources,
+        }
+        return homes[type(resource)], resource.name
+
+    def put(self, resource: Resource) -> None:
+        """Stores a copy of a resource, in place of the one with the same name, and has it saved."""
+        own = copy(resource)
+        self.add(own)
+        self.touch(own)
+
+    def known(self, resource: Resource) -> Resource | None:
+        """Returns the resource that is stored under the name of this one, if there is one."""
+        home, key = self._home(resource)
+        found: Resource | None = home.get(key)
+        return found
+
+    def find(self, arn: str) -> Entity | None:
+        """Returns the resource or the job with an ARN of this account and Region."""
+        kind, _, name = arn.rpartition(":batch:")[2].partition(":")[2].partition(":")[2].partition("/")
+        if kind == "job-definition":
+            bare, _, revision = name.partition(":")
+            is_number = revision.isascii() and revision.isdigit()
+            return self.job_definitions.get(bare, {}).get(int(revision)) if is_number else None
+        homes: dict[str, Mapping[str, Entity]] = {
+            "compute-environment": self.compute_environments,
+            "job-queue": self.job_queues,
+            "service-environment": self.service_environments,
+            "consumable-resource": self.consumable_resources,
+            "job": self.jobs,
+        }
+        found = homes.get(kind, {}).get(name)
+        return found or self.quota_shares.get(arn) or self.scheduling_policies.get(arn)
 
     def _seen(self, order: int) -> None:
         self.last_order = max(self.last_order, order)
@@ -120,36 +145,24 @@ class Registry:
         """Note that an entity has changed and must be saved."""
         self.changed[entity.id if isinstance(entity, Job) else entity.arn] = entity
 
-    def forget(
-        self,
-        entity: ComputeEnvironment
-        | JobQueue
-        | SchedulingPolicy
-        | ConsumableResource
-        | ServiceEnvironment
-        | QuotaShare
-        | JobDefinition,
-    ) -> None:
-        """Remove an entity for good."""
-        match entity:
-            case ComputeEnvironment():
-                del self.compute_environments[entity.name]
-            case JobQueue():
-                del self.job_queues[entity.name]
-                self.index.drop_queue(entity.name)
-                for share in [share for share in self.quota_shares.values() if share.queue == entity.name]:
-                    self.forget(share)
-            case SchedulingPolicy():
-                del self.scheduling_policies[entity.arn]
-            case JobDefinition():
-                del self.job_definitions[entity.name][entity.revision]
-            case ServiceEnvironment():
-                del self.service_environments[entity.name]
-            case QuotaShare():
-                del self.quota_shares[entity.arn]
-            case ConsumableResource():
-                del self.consumable_resources[entity.name]
-        self.changed[entity.arn] = None
+    def forget(self, resource: Resource) -> None:
+        """Removes a resource for good."""
+        home, key = self._home(resource)
+        home.pop(key, None)
+        self.changed[resource.arn] = None
+        if isinstance(resource, JobQueue):
+            self.index.drop_queue(resource.name)
+            for share in [share for share in self.quota_shares.values() if share.queue == resource.name]:
+                self.forget(share)
+
+    def family(self, job: Job) -> list[Job]:
+        """Returns a job with its children that have a ``Job`` of their own, or with its nodes."""
+        if job.is_array:
+            made = self.arrays[job.id].made
+            ids = [f"{job.id}:{index}" for index in range(len(made)) if made[index]]
+        else:
+            ids = [f"{job.id}#{index}" for index in range(job.num_nodes or 0)] if job.is_gang else []
+        return [job, *(self.jobs[each] for each in ids if each in self.jobs)]
 
     def forget_job(self, job_id: str) -> None:
         """Remove an ended job for good, if it has a ``Job`` of its own.
@@ -167,7 +180,7 @@ class Registry:
             self.changed.pop(job.arn, None)
 
     def queues_of(self, compute_environment: str) -> list[JobQueue]:
-        """The queues that a compute environment serves."""
+        """Returns the queues that use a compute environment."""
         return [
             queue for queue in self.job_queues.values() if compute_environment in queue.compute_environments
         ]

@@ -15,19 +15,19 @@ import psutil
 
 from batch_engine.catalogue.instances import instance_types
 from batch_engine.core.api.control_plane import ControlPlane
+from batch_engine.core.api.errors import ServerError
+from batch_engine.core.api.wire import job_detail
 from batch_engine.core.capacity.usage import HostLimits
-from batch_engine.core.model.actions import Action, SetTimer, StartAttempt, StopAttempt, WakeAt
+from batch_engine.core.model.actions import Action, StartAttempt, StopAttempt, WakeAt
 from batch_engine.core.model.events import (
     CapacityChanged,
     Event,
     HostLost,
     ResourcesChanged,
-    TimerFired,
     Woken,
 )
 from batch_engine.core.model.ids import Arns
 from batch_engine.core.model.instance_types import Catalogue
-from batch_engine.core.model.jobs import Job
 from batch_engine.core.scheduling.retention import KEEP_ENDED_MS
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
@@ -45,7 +45,7 @@ from batch_engine.local.engine.interrupt import events_for, placed_jobs
 from batch_engine.local.engine.log_shipper import LogShipper
 from batch_engine.local.engine.role_credentials import RoleCredentials
 from batch_engine.local.engine.runtime_choice import RuntimeChoice, build_runtime
-from batch_engine.local.engine.timers import Timer, Timers
+from batch_engine.local.engine.timers import Timers
 from batch_engine.local.store.store import Announcement, Store
 
 STATE_FILE = "batch.sqlite"
@@ -115,7 +115,7 @@ class Engine:
             ids,
             host,
             self._catalogue,
-            publishes=outbox is not None,
+            render=None if outbox is None else job_detail,
             keep_ended_ms=keep_ended_ms,
         )
         self._plane = ControlPlane(registry, self._scheduler, arns, ids)
@@ -124,7 +124,6 @@ class Engine:
         self._logs = logs
         self._clock = clock
         self._timers = Timers(clock)
-        self._timeouts: dict[str, tuple[int, Timer]] = {}
         self._tries_again = False
         self._lock = threading.RLock()
         self._unsaved: list[Action] = []
@@ -182,7 +181,12 @@ class Engine:
         """Carry out one operation of the API; see ``BatchService.call``."""
         with self._lock:
             now_ms = self._clock()
-            response, actions = self._plane.call(operation, request, now_ms)
+            try:
+                response, actions = self._plane.call(operation, request, now_ms)
+            except ServerError as error:
+                self._log_faults()
+                self._settle(error.actions)
+                raise
             self._settle(actions)
         return response
 
@@ -230,12 +234,10 @@ class Engine:
         """
         concerned = instance_capacity.types_named(self._catalogue, names)
         with self._lock:
-            current = self._scheduler.dispatcher.scaling.settings.unavailable_types
+            current = self._scheduler.restrictions.unavailable_types
             if concerned:
-                self.tell(
-                    CapacityChanged(frozenset(current - concerned if available else current | concerned))
-                )
-            return sorted(self._scheduler.dispatcher.scaling.settings.unavailable_types)
+                self.tell(CapacityChanged(current - concerned if available else current | concerned))
+            return sorted(self._scheduler.restrictions.unavailable_types)
 
     @property
     def own_routes(self) -> dict[str, Callable[[bytes], tuple[int, dict[str, Any]]]]:
@@ -255,12 +257,20 @@ class Engine:
             now_ms = self._clock()
             actions: list[Action] = []
             for event in events:
-                try:
-                    actions += self._scheduler.handle(event, now_ms)
-                except Exception:
-                    # One event that cannot be taken in must not keep the others from being saved.
-                    logger.exception("%s could not be taken in", event)
+                actions += self._handle(event, now_ms)
             self._settle(actions)
+
+    def _handle(self, event: Event, now_ms: int) -> list[Action]:
+        faults = self._scheduler.log.faults
+        actions = self._scheduler.handle(event, now_ms)
+        if self._scheduler.log.faults > faults:
+            self._log_faults()
+        return actions
+
+    def _log_faults(self) -> None:
+        record = self._scheduler.log.last(1)[0]
+        for fault in record.faults:
+            logger.error("event %s (%s) met an internal error\n%s", record.seq, record.event, fault.trace)
 
     def _settle(self, actions: list[Action]) -> None:
         """Save and act: now, or at the end of the loop's turn together with all else that it brings."""
@@ -288,7 +298,6 @@ class Engine:
                     self._tries_again = True
                     self._timers.at(self._clock() + SAVE_AGAIN_MS, self._try_again)
                 raise
-            self._drop_timeouts()
             self._registry.changed.clear()
             if self._outbox is not None:
                 self._outbox.put(events)
@@ -310,31 +319,11 @@ class Engine:
             self._tries_again = False
             self.tell_all([])
 
-    def _drop_timeouts(self) -> None:
-        """Of attempts that are over: else they would stay until the time is up that they were given."""
-        if not self._timeouts:
-            return
-        for entity in self._registry.changed.values():
-            if not isinstance(entity, Job) or (held := self._timeouts.get(entity.id)) is None:
-                continue
-            attempt, timer = held
-            if not self._is_current(entity.id, attempt):
-                del self._timeouts[entity.id]
-                self._timers.drop(timer)
-
-    def _is_current(self, job_id: str, attempt: int) -> bool:
-        job = self._registry.jobs.get(job_id)
-        return job is not None and job.status.is_placed and job.attempt.number == attempt
-
     def _carry_out(self, action: Action) -> None:
         match action:
             case StopAttempt(job_id, attempt, _, grace_s):
                 if self._runner is not None:
                     self._runner.stop(job_id, attempt, grace_s)
-            case SetTimer(job_id, attempt, at_ms):
-                if self._is_current(job_id, attempt):  # a short one may be over by now
-                    timer = self._timers.at(at_ms, lambda: self.tell(TimerFired(job_id, attempt)))
-                    self._timeouts[job_id] = attempt, timer
             case WakeAt(at_ms):
                 self._timers.at(at_ms, lambda: self.tell(Woken()))
             case _:

@@ -8,34 +8,13 @@ from collections.abc import Iterable, Iterator
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
-from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.jobs import JOB_STATE, Job
 from batch_engine.core.model.resources import Platform
 from batch_engine.core.state.arrays import child_of
 
 Row = tuple[int, str | None, str]
 
-STATE = frozenset(
-    {
-        "order",
-        "tags",
-        "status",
-        "status_reason",
-        "wait_reason",
-        "waits_since_ms",
-        "holds_consumables",
-        "stop_cause",
-        "stop_reason",
-        "is_cancelled",
-        "is_terminated",
-        "started_at_ms",
-        "stopped_at_ms",
-        "attempts",
-        "history",
-    }
-)
-"""The members of a job that change after its submission; all others never do."""
-
-_STATE = set(STATE)  # as the serializer wants it
+_STATE = set(JOB_STATE)  # as the serializer wants it
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _INDEX_BITS = 14  # an array has at most 10,000 children
 _BLANK = {
@@ -89,6 +68,6 @@ def read(rows: Iterable[Row]) -> Iterator[Job]:
         else:
             child = child_of(parent, key % (1 << _INDEX_BITS) - 1)
             stands = _JOB.validate_python({**_BLANK, **from_json(state)})
-            for member in STATE:
+            for member in JOB_STATE:
                 setattr(child, member, getattr(stands, member))
             yield child

@@ -8,6 +8,7 @@ import pytest
 
 from batch_engine.catalogue.instances import instance_types
 from batch_engine.core.api.control_plane import ControlPlane
+from batch_engine.core.api.wire import job_detail
 from batch_engine.core.audit.invariants import Audit, violations
 from batch_engine.core.capacity.autoscaler import ScalingSettings
 from batch_engine.core.capacity.usage import HostLimits
@@ -43,6 +44,7 @@ class World:
             scaling=self.scaling,
             keep_ended_ms=self.keep_ended_ms,
             forgotten=self.forgotten.append,
+            render=job_detail,
         )
         self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
         self.audit = Audit(self.scheduler)
@@ -62,6 +64,7 @@ class World:
             scaling=self.scaling,
             keep_ended_ms=self.keep_ended_ms,
             forgotten=self.forgotten.append,
+            render=job_detail,
         )
         self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
         assert violations(self.scheduler) == []

@@ -12,7 +12,6 @@ from batch_engine.core.capacity.wait_reasons import Refusal
 from batch_engine.core.model.actions import (
     Action,
     LaunchInstance,
-    SetTimer,
     StartAttempt,
     StopAttempt,
     WakeAt,
@@ -25,7 +24,6 @@ from batch_engine.core.model.events import (
     InstanceLost,
     InstanceReady,
     ResourcesChanged,
-    TimerFired,
     Woken,
 )
 from batch_engine.core.model.jobs import Job, JobStatus, StopCause
@@ -116,8 +114,6 @@ class Life:
                 if cause is not StopCause.HOST_LOST or self.random.random() < 0.5:
                     code = self.random.choice((0, 137, 143))
                     self._later(self.random.uniform(0, grace_s), AttemptFinished(job_id, attempt, code))
-            case SetTimer(job_id, attempt, at_ms):
-                self._at(at_ms, TimerFired(job_id, attempt))
             case WakeAt(at_ms):
                 self._at(at_ms, Woken())
             case LaunchInstance(instance_id) if self.world.scaling.launch_takes_time:

@@ -12,7 +12,6 @@ from batch_engine.core.model.events import (
     AttemptStarted,
     HostLost,
     ResourcesChanged,
-    TimerFired,
     Woken,
 )
 from batch_engine.core.model.jobs import JobStatus
@@ -71,10 +70,15 @@ class Workload(RuleBasedStateMachine):
         self.world.queue(name, *(self.environments[place] for place in order), priority=priority)
         return name
 
-    @rule(queue=queues, definition=st.sampled_from(["small", "large"]), attempts=st.integers(1, 3))
-    def submit(self, queue, definition, attempts):
+    @rule(
+        queue=queues,
+        definition=st.sampled_from(["small", "large"]),
+        attempts=st.integers(1, 3),
+        timeout=st.sampled_from([{}, {"timeout": {"attemptDurationSeconds": 60}}]),
+    )
+    def submit(self, queue, definition, attempts, timeout):
         if self.takes_jobs(queue):
-            self.world.submit(queue, definition, retryStrategy={"attempts": attempts})
+            self.world.submit(queue, definition, retryStrategy={"attempts": attempts}, **timeout)
 
     def dependencies(self, data, size):
         """Up to two whole jobs, an array of the same size pairwise, the order of the own children."""
@@ -152,10 +156,10 @@ class Workload(RuleBasedStateMachine):
         if job := self.pick(data, JobStatus.STARTING, JobStatus.RUNNING):
             self.world.tell(HostLost(job.id, job.attempt.number))
 
-    @rule(data=st.data(), number=st.integers(1, 3))
-    def fire_timer(self, data, number):
-        if job := self.pick(data, *JobStatus):
-            self.world.tell(TimerFired(job.id, number))
+    @rule(seconds=st.sampled_from([1, 30, 61]))
+    def wait(self, seconds):
+        self.world.now_ms += seconds * 1000
+        self.world.tell(Woken())
 
     @rule(data=st.data(), operation=st.sampled_from(["CancelJob", "TerminateJob"]))
     def end_early(self, data, operation):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, Woken
 from batch_engine.core.model.jobs import JobStatus
 from batch_engine.core.model.log_destination import log_destination, log_stream
 
@@ -369,5 +369,6 @@ def test_an_inactive_revision_is_gone_after_180_days(world):
 
     assert revisions() == [2, 1]
     world.now_ms += 1000
+    world.tell(Woken())
     assert revisions() == [2]
     assert world.call("DescribeJobDefinitions", jobDefinitions=[arn])["jobDefinitions"] == []

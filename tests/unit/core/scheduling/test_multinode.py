@@ -2,9 +2,9 @@
 
 import pytest
 
-from batch_engine.core.model.actions import SetTimer, StartAttempt, StopAttempt
+from batch_engine.core.model.actions import StartAttempt, StopAttempt, WakeAt
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, Woken
 from batch_engine.core.model.jobs import JobStatus, StopCause
 from batch_engine.core.rules.nodes import narrowest
 from batch_engine.core.scheduling.multinode import address
@@ -146,9 +146,10 @@ def test_main_host_lost_is_retried_by_rule(world, queue):
 def test_timeout_covers_the_whole_job(world, queue):
     job = world.submit(queue, "m", timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 3})
     start(world, *nodes(world, job))
-    (timer,) = [action for action in world.actions if isinstance(action, SetTimer)]
-    assert (timer.job_id, timer.at_ms) == (job.id, job.started_at_ms + 60_000)
-    world.tell(TimerFired(job.id, 1))
+    wake = [action for action in world.actions if isinstance(action, WakeAt)][-1]
+    assert wake.at_ms == job.started_at_ms + 60_000
+    world.now_ms = wake.at_ms
+    world.tell(Woken())
     assert stopped(world) == [node.id for node in nodes(world, job)]
     assert {action.cause for action in world.actions if isinstance(action, StopAttempt)} == {
         StopCause.TIMED_OUT

@@ -4,14 +4,15 @@ import pytest
 
 from batch_engine.core.capacity.usage import HostLimits
 from batch_engine.core.model.actions import (
+    JobMoved,
     LaunchInstance,
     PublishJobState,
-    SetTimer,
     StartAttempt,
     StopAttempt,
+    WakeAt,
 )
 from batch_engine.core.model.errors import IllegalTransitionError
-from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, TimerFired
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, Woken
 from batch_engine.core.model.jobs import JobStatus, StopCause, WaitReason
 from batch_engine.core.model.tasks import task_arn
 from batch_engine.core.model.transitions import LEGAL, move
@@ -46,12 +47,16 @@ def test_straight_path(world, queue):
 
 def test_timeout_counts_from_running_and_is_never_retried(world, queue):
     job = world.submit(queue, timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 5})
-    assert not [action for action in world.actions if isinstance(action, SetTimer)]
+    before = [action.at_ms for action in world.actions if isinstance(action, WakeAt)]
+    assert min(before, default=world.now_ms + 300_000) > world.now_ms + 60_000
     now_ms = world.now_ms
     run(world, job)
-    (timer,) = [action for action in world.actions if isinstance(action, SetTimer)]
-    assert timer.at_ms == now_ms + 60_000
-    assert world.tell(TimerFired(job.id, 1)) == [StopAttempt(job.id, 1, StopCause.TIMED_OUT, 30)]
+    wake = [action for action in world.actions if isinstance(action, WakeAt)][-1]
+    assert wake.at_ms == now_ms + 60_000
+    world.now_ms = wake.at_ms - 1
+    assert world.tell(Woken()) == []
+    world.now_ms = wake.at_ms
+    assert world.tell(Woken()) == [StopAttempt(job.id, 1, StopCause.TIMED_OUT, 30)]
     finish(world, job, 0)
     assert (job.status, job.status_reason) == (S.FAILED, "Job attempt duration exceeded timeout")
 
@@ -59,9 +64,11 @@ def test_timeout_counts_from_running_and_is_never_retried(world, queue):
 def test_timer_of_an_earlier_attempt_is_ignored(world, queue):
     job = world.submit(queue, timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 2})
     run(world, job)
+    world.now_ms += 30_000
     finish(world, job, 1)
     run(world, job)
-    assert world.tell(TimerFired(job.id, 1)) == []
+    world.now_ms += 30_001
+    assert not [action for action in world.tell(Woken()) if isinstance(action, StopAttempt)]
     assert job.status is S.RUNNING
 
 
@@ -219,5 +226,5 @@ def test_action_order_of_a_submission(world, queue):
     world.actions.clear()
     job = world.submit(queue)
     kinds = [type(action) for action in world.actions]
-    assert kinds == [PublishJobState, LaunchInstance, PublishJobState, StartAttempt]
+    assert kinds == [JobMoved, PublishJobState, LaunchInstance, JobMoved, PublishJobState, StartAttempt]
     assert task_arn(job, job.attempt).startswith("arn:aws:ecs:eu-central-1:123456789012:task/ce_Batch_")

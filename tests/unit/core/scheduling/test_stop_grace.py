@@ -3,7 +3,7 @@
 import pytest
 
 from batch_engine.core.model.actions import StopAttempt
-from batch_engine.core.model.events import AttemptFinished, AttemptInterrupted, AttemptStarted, TimerFired
+from batch_engine.core.model.events import AttemptFinished, AttemptInterrupted, AttemptStarted, Woken
 from batch_engine.core.model.jobs import StopCause
 
 
@@ -39,7 +39,8 @@ def graces(actions):
 @pytest.mark.parametrize(("stop_s", "grace_s"), [(None, 30), (2, 2), (300, 300)])
 def test_a_timeout_waits_for_the_containers_stop_timeout(world, stop_s, grace_s):
     job = job_of_a_task(world, stop_s)
-    assert world.tell(TimerFired(job.id, 1)) == [StopAttempt(job.id, 1, StopCause.TIMED_OUT, grace_s)]
+    world.now_ms += 60_000
+    assert world.tell(Woken()) == [StopAttempt(job.id, 1, StopCause.TIMED_OUT, grace_s)]
 
 
 def test_so_does_terminate_job(world):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted
 from batch_engine.local.server.bare import build_bare_engine
 from tests.support import wait_for
 
@@ -57,29 +57,6 @@ def engine(tmp_path):
 
 def submit(engine):
     return engine.call("SubmitJob", {"jobName": "j", "jobQueue": "q", "jobDefinition": "d"})["jobId"]
-
-
-def timeouts(engine):
-    return {job_id: attempt for job_id, (attempt, _) in engine._timeouts.items()}
-
-
-def test_a_timeout_goes_with_its_attempt(engine):
-    job_id = submit(engine)
-    engine.tell(AttemptStarted(job_id, 1))
-    assert timeouts(engine) == {job_id: 1}
-    engine.tell(HostLost(job_id, 1))
-    assert timeouts(engine) == {}
-    engine.tell(AttemptStarted(job_id, 2))
-    assert timeouts(engine) == {job_id: 2}
-    engine.tell(AttemptFinished(job_id, 2, 0))
-    assert timeouts(engine) == {}
-
-
-def test_a_short_attempt_leaves_no_timeout(engine):
-    """Its start and its end are told together."""
-    job_id = submit(engine)
-    engine.tell_all([AttemptStarted(job_id, 1), AttemptFinished(job_id, 1, 0)])
-    assert timeouts(engine) == {}
 
 
 def test_timeouts_of_many_ended_attempts_do_not_add_up(engine):

@@ -1,0 +1,229 @@
+"""The parts of the state machine, and the way of an event through them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from batch_engine.core.capacity.autoscaler import Restrictions, ScalingSettings
+from batch_engine.core.capacity.usage import HostLimits
+from batch_engine.core.model.events import (
+    AttemptFinished,
+    AttemptInterrupted,
+    AttemptStarted,
+    CapacityChanged,
+    Event,
+    HostLost,
+    InstanceInterrupted,
+    InstanceLost,
+    InstanceReady,
+    JobCancelled,
+    JobSubmitted,
+    JobTerminated,
+    QueueDeleted,
+    ResourcesChanged,
+    RolesChanged,
+    TagsChanged,
+)
+from batch_engine.core.model.ids import Arns, IdFactory
+from batch_engine.core.model.instance_types import Catalogue
+from batch_engine.core.model.jobs import Job, JobStatus, WaitReason
+from batch_engine.core.scheduling.dependencies import Dependencies
+from batch_engine.core.scheduling.dispatcher import Dispatcher
+from batch_engine.core.scheduling.interruptions import Interruptions
+from batch_engine.core.scheduling.lifecycle import Lifecycle
+from batch_engine.core.scheduling.requests import Requests
+from batch_engine.core.scheduling.resource_status import Settling
+from batch_engine.core.scheduling.retention import Retention
+from batch_engine.core.state import arrays
+from batch_engine.core.state.decisions import Journal
+from batch_engine.core.state.job_index import JobIndex
+from batch_engine.core.state.wakeups import (
+    AttemptEnds,
+    AttemptTimeout,
+    DefinitionExpires,
+    InstanceEnds,
+    InstanceIdle,
+    JobsExpire,
+    TimeLimit,
+    Wakeup,
+    Wakeups,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a state machine is given besides its registry; see ``Scheduler``."""
+
+    arns: Arns
+    ids: IdFactory
+    host: HostLimits
+    catalogue: Catalogue
+    scaling: ScalingSettings
+    restrictions: Restrictions
+    keep_ended_ms: int | None
+    forgotten: Callable[[Job], None] | None
+
+
+class Machine:
+    """Counts, queues and indices. All of them follow from the registry, the instances and the wake-ups.
+
+    Args:
+        journal: takes the decisions.
+        wakeups: what is due later.
+        setup: the settings.
+        broken: the machine that a fault has left with wrong counts; its instances are taken over.
+    """
+
+    def __init__(
+        self, journal: Journal, wakeups: Wakeups, setup: Setup, broken: "Machine | None" = None
+    ) -> None:
+        registry = journal.registry
+        self._journal = journal
+        self._registry = registry
+        self._wakeups = wakeups
+        self._restrictions = setup.restrictions
+        self.dispatcher = Dispatcher(
+            journal,
+            wakeups,
+            setup.arns,
+            setup.ids,
+            host=setup.host,
+            catalogue=setup.catalogue,
+            settings=setup.scaling,
+            restrictions=setup.restrictions,
+        )
+        dependencies = Dependencies(registry)
+        self._retention = Retention(
+            journal,
+            wakeups,
+            dependencies.is_awaited,
+            keep_ms=setup.keep_ended_ms,
+            forgotten=setup.forgotten,
+        )
+        self._lifecycle = Lifecycle(journal, self.dispatcher, wakeups, dependencies, self._retention)
+        self._interruptions = Interruptions(journal, self.dispatcher, self._lifecycle, wakeups)
+        self._settling = Settling(journal, wakeups, self.dispatcher.scaling, self.dispatcher.capacity)
+        self.requests = Requests(journal, self._lifecycle, wakeups)
+        self._looks_at_resources = False
+        if broken is not None:
+            self.dispatcher.continue_from(broken.dispatcher)
+            registry.arrays.clear()
+            registry.index = JobIndex()
+            for job in registry.jobs.values():
+                registry.index.add(job)
+                if job.wait_reason is WaitReason.INSTANCE_LAUNCHING:
+                    job.wait_reason = job.status_reason = None
+        arrays.take_over(registry)
+        for job in registry.jobs.values():
+            self._lifecycle.take_over(job)
+        self._retention.take_over(registry.jobs.values())
+        self.requests.take_over()
+
+    def take_in(self, event: Event) -> None:
+        """Does what an event says, to the job, the instance or the resources that it names."""
+        handler = self._HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event)
+        self._journal.at_hand = None
+
+    def _resources(self, event: ResourcesChanged) -> None:
+        self._looks_at_resources = self.requests.resources(event) or self._looks_at_resources
+
+    def _queue_deleted(self, event: QueueDeleted) -> None:
+        self.requests.queue_deleted(event)
+        self._looks_at_resources = True
+
+    def _instance_ready(self, event: InstanceReady) -> None:
+        self._journal.instance_at_hand = event.instance_id
+        self.dispatcher.instance_ready(event.instance_id)
+        self._journal.instance_at_hand = None
+
+    def _capacity(self, event: CapacityChanged) -> None:
+        self._restrictions.unavailable_types = event.unavailable_types
+
+    def _roles(self, event: RolesChanged) -> None:
+        self._restrictions.unusable_roles, self._restrictions.denied_roles = event.unusable, event.denied
+        self._settling.roles_changed()
+
+    _HANDLERS: dict[type, Callable[..., None]] = {  # noqa: RUF012 - never changed
+        JobSubmitted: lambda self, event: self._lifecycle.submitted(event.job, event.nodes),
+        AttemptStarted: lambda self, event: self._lifecycle.attempt_started(event),
+        AttemptFinished: lambda self, event: self._lifecycle.attempt_finished(event),
+        HostLost: lambda self, event: self._lifecycle.host_lost(event),
+        JobCancelled: lambda self, event: self.requests.cancelled(event),
+        JobTerminated: lambda self, event: self.requests.terminated(event),
+        TagsChanged: lambda self, event: self.requests.tags_changed(event),
+        ResourcesChanged: _resources,
+        QueueDeleted: _queue_deleted,
+        InstanceReady: _instance_ready,
+        InstanceLost: lambda self, event: self._interruptions.lost(event.instance_id),
+        InstanceInterrupted: lambda self, event: self._interruptions.interrupted(
+            event.instance_id, event.notice_s
+        ),
+        AttemptInterrupted: lambda self, event: self._interruptions.attempt_interrupted(
+            event.job_id, event.attempt, event.notice_s
+        ),
+        CapacityChanged: _capacity,
+        RolesChanged: _roles,
+    }
+
+    def follow_up(self, *, makes_room: bool) -> None:
+        """Does all that follows from an event: what is due, the ends of jobs, and the placement of others.
+
+        Args:
+            makes_room: what has happened may let a job be placed that was refused before.
+        """
+        lifecycle, ended = self._lifecycle, self._journal.ended
+        # A job that has ended makes room, whatever the event was.
+        makes_room = makes_room or bool(ended)
+        if self._looks_at_resources:
+            makes_room = True
+            self._look_at_resources()
+        for wakeup in self._wakeups.due():
+            makes_room = True
+            self._wake(wakeup)
+        while self._settling.run():
+            makes_room = True
+            self._interruptions.resources_changed()
+        lifecycle.settle()
+        self.dispatcher.run_cycle(makes_room=makes_room)
+        # A placement may end a job, and the end of a job makes room for others.
+        while ended:
+            lifecycle.settle()
+            self.dispatcher.run_cycle()
+
+    def _look_at_resources(self) -> None:
+        self._looks_at_resources = False
+        self._settling.note()
+        self._interruptions.resources_changed()
+        for name in list(self._registry.job_queues):
+            self._lifecycle.finish_deleted_queue(name)
+
+    def _wake(self, wakeup: Wakeup) -> None:
+        match wakeup:
+            case AttemptTimeout(job_id, attempt):
+                self._lifecycle.timed_out(job_id, attempt)
+            case AttemptEnds(job_id, attempt):
+                self._lifecycle.host_lost(HostLost(job_id, attempt))
+            case InstanceEnds(instance_id):
+                self._interruptions.lost(instance_id)
+            case InstanceIdle(instance_id):
+                self.dispatcher.scaling.idle(instance_id)
+            case TimeLimit(queue):
+                overdue = self.dispatcher.overdue(queue)
+                if overdue is not None:
+                    self._lifecycle.cancelled(overdue[0].id, overdue[1])
+            case DefinitionExpires(arn):
+                self.requests.definition_expires(arn)
+            case JobsExpire():
+                self._retention.forget_due()
+        self._journal.at_hand = None
+
+    def resume(self) -> None:
+        """After a fault: does what it may have left undone."""
+        self._looks_at_resources = True
+        self.dispatcher.resume()
+        self._interruptions.resume()
+        for job in list(self._registry.jobs.values()):
+            if job.status is JobStatus.PENDING:
+                self._lifecycle.pending.resume(job)
+        self._wakeups.forget_asked()

@@ -1,0 +1,163 @@
+"""Makes the state sound again after an internal error, wherever in ``Scheduler.handle`` it was raised.
+
+The registry, the instances and the wake-ups are what the core knows; everything else follows from them and is
+built again. So it is enough to mend the job or the instance that was at hand, and to make the instances agree
+with the actions.
+"""
+
+from batch_engine.core.capacity.fleet import Instance
+from batch_engine.core.model.actions import (
+    JobMoved,
+    LaunchInstance,
+    StopAttempt,
+    TerminateInstance,
+    stop_grace_s,
+)
+from batch_engine.core.model.events import (
+    AttemptFinished,
+    AttemptInterrupted,
+    AttemptStarted,
+    Event,
+    HostLost,
+    InstanceInterrupted,
+    InstanceLost,
+    InstanceReady,
+    JobSubmitted,
+)
+from batch_engine.core.model.jobs import Job, JobStatus, StopCause
+from batch_engine.core.state.decisions import Journal, nodes_of
+from batch_engine.core.state.registry import Registry
+
+_OF_ATTEMPT = (AttemptStarted, AttemptFinished, HostLost, AttemptInterrupted)
+_OF_INSTANCE = (InstanceReady, InstanceLost, InstanceInterrupted)
+
+ABOUT_SOMETHING = (*_OF_ATTEMPT, *_OF_INSTANCE)
+"""The events that name the job or the instance that a fault is about; others are taken in again."""
+
+
+def withdraw(journal: Journal, event: JobSubmitted) -> None:
+    """Removes the jobs of a submission that failed; they were never saved."""
+    registry = journal.registry
+    for job in (event.job, *event.nodes):
+        registry.jobs.pop(job.id, None)
+        registry.changed.pop(job.id, None)
+
+
+def drop_decisions(journal: Journal) -> None:
+    """Drops the decisions of a request that is undone."""
+    journal.record.actions.clear()
+    journal.at_hand = journal.moving = journal.instance_at_hand = None
+
+
+def mend(journal: Journal, instances: dict[str, Instance], event: Event | None, reason: str) -> None:
+    """Ends the job or the instance that was at hand, and completes or takes back a half-made move.
+
+    Args:
+        journal: knows what was at hand.
+        instances: all instances, by id.
+        event: the event, if it was not taken in completely.
+        reason: why the job at hand has FAILED.
+    """
+    moving, job, instance_id = journal.moving, journal.at_hand, journal.instance_at_hand
+    journal.moving = journal.at_hand = journal.instance_at_hand = None
+    journal.ended.clear()
+    if isinstance(event, _OF_ATTEMPT):
+        job = job or _current(journal.registry, event.job_id, event.attempt)
+    elif isinstance(event, _OF_INSTANCE):
+        instance_id = event.instance_id
+    if moving is not None:
+        _complete_or_take_back(journal, moving)
+    _agree_with_actions(journal, instances)
+    if instance_id is not None:
+        _end_instance(journal, instances, instance_id, reason)
+    if job is not None:
+        fail(journal, job, reason)
+    _save_all(journal.registry, journal.now_ms)
+
+
+def _current(registry: Registry, job_id: str, attempt: int) -> Job | None:
+    job = registry.jobs.get(job_id)
+    is_current = job is not None and job.status.is_placed and job.attempt.number == attempt
+    return job if is_current else None
+
+
+def _complete_or_take_back(journal: Journal, job: Job) -> None:
+    """A move counts once the history has it."""
+    recorded = job.history[-1][1]
+    if job.status is not recorded:
+        job.status, job.status_reason = recorded, None
+        return
+    if job.status.is_terminal and job.stopped_at_ms is None:
+        job.stopped_at_ms = job.history[-1][0]
+    if job.status is JobStatus.RUNNING and job.started_at_ms is None:
+        job.started_at_ms = job.history[-1][0]
+    job.wait_reason = None
+    told = [
+        action.after
+        for action in journal.record.actions
+        if isinstance(action, JobMoved) and action.job_id == job.id
+    ]
+    if told[-1:] != [job.status] and len(job.history) > 1:
+        journal.announce(job, job.history[-2][1])
+
+
+def _agree_with_actions(journal: Journal, instances: dict[str, Instance]) -> None:
+    actions = journal.record.actions
+    ended = {action.instance_id for action in actions if isinstance(action, TerminateInstance)}
+    for instance_id in ended & instances.keys():
+        del instances[instance_id]
+    for action in list(actions):
+        if isinstance(action, LaunchInstance) and action.instance_id not in instances.keys() | ended:
+            journal.act(TerminateInstance(action.instance_id, action.compute_environment))
+
+
+def _end_instance(journal: Journal, instances: dict[str, Instance], instance_id: str, reason: str) -> None:
+    for job in list(journal.registry.jobs.values()):
+        if job.status.is_placed and not job.is_gang and job.attempt.instance_id == instance_id:
+            fail(journal, job, reason)
+    instance = instances.pop(instance_id, None)
+    if instance is not None:
+        journal.act(TerminateInstance(instance.id, instance.compute_environment))
+
+
+def fail(journal: Journal, job: Job, reason: str) -> None:
+    """Ends a job as FAILED, whatever state it is in; a node with its whole job."""
+    registry = journal.registry
+    if job.node_index is not None:
+        job = registry.jobs[job.parent_id or ""]
+    for member in (*nodes_of(registry, job), job):
+        if member.node_index is not None:
+            del member.attempts[len(job.attempts) :]  # never started: the job gets its attempt first
+        _close_attempts(journal, member, reason)
+        if not member.status.is_terminal:
+            _force(journal, member, reason)
+
+
+def _close_attempts(journal: Journal, job: Job, reason: str) -> None:
+    if job.status is JobStatus.RUNNABLE and job.attempts and job.attempt.stopped_at_ms is None:
+        del job.attempts[-1]  # never started: the job moves first
+    for attempt in job.attempts:
+        if attempt.stopped_at_ms is None:
+            attempt.stopped_at_ms, attempt.status_reason = journal.now_ms, reason
+            if not job.is_gang:
+                grace_s = stop_grace_s(job)
+                journal.act(StopAttempt(job.id, attempt.number, StopCause.TERMINATED, grace_s))
+
+
+def _force(journal: Journal, job: Job, reason: str) -> None:
+    before = job.status
+    job.status, job.status_reason, job.wait_reason = JobStatus.FAILED, reason, None
+    job.stop_cause = job.stop_reason = None
+    job.stopped_at_ms = journal.now_ms
+    job.history.append((journal.now_ms, JobStatus.FAILED))
+    journal.announce(job, before)
+
+
+def _save_all(registry: Registry, now_ms: int) -> None:
+    """Has everything saved that the event may have changed."""
+    for job in registry.jobs.values():
+        if not job.status.is_terminal or job.history[-1][0] == now_ms:
+            registry.touch(job)
+    for home in (registry.compute_environments, registry.job_queues, registry.consumable_resources):
+        for resource in home.values():
+            registry.touch(resource)

@@ -1,0 +1,112 @@
+"""The event log: the last events, with what each one led to."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from batch_engine.core.model.actions import Action
+from batch_engine.core.model.events import Event
+from batch_engine.core.model.ids import IdFactory
+
+KEPT = 4096
+"""The number of events that a log keeps by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An internal error while an event was taken in.
+
+    Args:
+        reason: one line: the exception.
+        trace: the traceback.
+        refused: whether the event was undone, because the caller of an API operation waits for the outcome.
+    """
+
+    reason: str
+    trace: str
+    refused: bool
+
+
+@dataclass(slots=True)
+class Record:
+    """One event of the log.
+
+    Args:
+        seq: the number of the event, from 1 on; its actions carry it as ``event``.
+        now_ms: the time of the event, in epoch milliseconds.
+        event: the event as it was taken in.
+        actions: the decisions that it led to, in order.
+        ids: the ids that were drawn for it, in order.
+        faults: the internal errors.
+    """
+
+    seq: int
+    now_ms: int
+    event: Event | None
+    actions: list[Action] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+class EventLog:
+    """Keeps the last events in memory.
+
+    Args:
+        keep: the number of events to keep; None for all of them.
+    """
+
+    def __init__(self, keep: int | None = KEPT) -> None:
+        self._records: deque[Record] = deque(maxlen=keep)
+        self.count = 0
+        """The number of events so far."""
+        self.faults = 0
+        """The number of internal errors so far."""
+
+    def open(self, event: Event, now_ms: int) -> Record:
+        """Adds an event, and returns the record that takes what it leads to."""
+        self.count += 1
+        record = Record(self.count, now_ms, event)
+        self._records.append(record)
+        return record
+
+    def fault(self, record: Record, fault: Fault) -> None:
+        """Notes an internal error."""
+        self.faults += 1
+        record.faults.append(fault)
+
+    def __iter__(self) -> Iterator[Record]:
+        """Yields the events that are kept, oldest first."""
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        """Returns the number of events that are kept."""
+        return len(self._records)
+
+    def last(self, count: int) -> list[Record]:
+        """Returns the last ``count`` events that are kept, oldest first."""
+        return list(self._records)[-count:] if count else []
+
+
+class LoggedIds:
+    """An id factory that notes each id in the record of the event for which it is drawn.
+
+    Args:
+        ids: gives the ids.
+    """
+
+    def __init__(self, ids: IdFactory) -> None:
+        self._ids = ids
+        self.drawn: list[str] = []
+        """The ids of the present record."""
+
+    def uuid(self) -> str:
+        """Returns a new UUID."""
+        drawn = self._ids.uuid()
+        self.drawn.append(drawn)
+        return drawn
+
+    def hex(self, length: int) -> str:
+        """Returns new lower-case hexadecimal digits."""
+        drawn = self._ids.hex(length)
+        self.drawn.append(drawn)
+        return drawn
