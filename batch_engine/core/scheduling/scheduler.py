@@ -18,7 +18,7 @@ from batch_engine.core.scheduling import recovery
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.machine import Machine, Setup
 from batch_engine.core.state.decisions import Journal, Render
-from batch_engine.core.state.log import EventLog, Fault, LoggedIds
+from batch_engine.core.state.log import EventLog, Fault, LoggedIds, Record
 from batch_engine.core.state.registry import Registry
 from batch_engine.core.state.wakeups import Wakeups
 
@@ -64,6 +64,8 @@ class Scheduler:
         """The internal error for which the last request was undone, if it was."""
         self.restrictions = Restrictions()
         self._ids = LoggedIds(ids)
+        self._pending: Event | None = None
+        self._is_open = False
         self._journal = Journal(registry, render)
         self._wakeups = Wakeups(self._journal)
         self._setup = Setup(
@@ -100,53 +102,60 @@ class Scheduler:
         Returns:
             What is to be done, in order.
         """
-        record, journal, machine = self.log.open(event, now_ms), self._journal, self._machine
-        self._ids.drawn = record.ids
-        self.refusal = None
-        is_in = False
+        self._pending = event
+        self._is_open = False
         try:
-            journal.open(record)
-            machine.take_in(event)
-            is_in = True
-            # A job more, or one that runs now, makes no room for a job that was refused before.
-            machine.follow_up(makes_room=not isinstance(event, _MAKES_NO_ROOM))
+            return self._take_in(event, now_ms)
         except Exception as error:
-            journal.record = record
-            self._recover(error, None if is_in else event)
+            return self._recover(event, now_ms, error)
+
+    def _take_in(self, event: Event, now_ms: int) -> list[Action]:
+        record, machine = self.log.open(event, now_ms), self._machine
+        self._open(record)
+        machine.take_in(event)
+        self._pending = None
+        # A job more, or one that runs now, makes no room for a job that was refused before.
+        machine.follow_up(makes_room=not isinstance(event, _MAKES_NO_ROOM))
         return record.actions
 
-    def _recover(self, error: Exception, event: Event | None) -> None:
-        """Mends the state, and goes on with the event.
+    def _open(self, record: Record) -> None:
+        self.refusal = None
+        self._ids.drawn = record.ids
+        self._journal.open(record)
+        self._is_open = True
 
-        Args:
-            error: the internal error.
-            event: the event, if it was not taken in completely.
-        """
-        journal, fault = self._journal, self._note(error, refused=isinstance(event, REQUESTS))
+    def _recover(self, event: Event, now_ms: int, error: Exception) -> list[Action]:
+        """Mends the state, and goes on with the event."""
+        if not self._is_open:
+            self._open(self.log.open(event, now_ms))
+        record, pending = self._journal.record, self._pending
+        fault = self._note(error, refused=isinstance(pending, REQUESTS))
         for _ in range(_TRIES):
             try:
-                if isinstance(event, REQUESTS):
-                    recovery.drop_decisions(journal)
-                    if isinstance(event, JobSubmitted):
-                        recovery.withdraw(journal, event)
-                    else:
-                        self._machine.requests.undo()
-                    self.refusal = fault
-                elif event is not None and not isinstance(event, recovery.ABOUT_SOMETHING):
-                    self._machine.take_in(event)
-                recovery.mend(
-                    journal, self.dispatcher.scaling.instances, event, INTERNAL_ERROR + fault.reason
-                )
-                event = None
-                self._rebuild()
-                self._machine.resume()
-                self._machine.follow_up(makes_room=True)
-                return
+                self._resume(pending, fault)
+                return record.actions
             except Exception as again:
-                fault = self._note(again, refused=False)
+                fault, pending = self._note(again, refused=False), self._pending
         # The rest of the event has to wait for the next one.
         self._mend(None, fault)
         self._rebuild()
+        return record.actions
+
+    def _resume(self, pending: Event | None, fault: Fault) -> None:
+        if isinstance(pending, REQUESTS):
+            recovery.drop_decisions(self._journal)
+            if isinstance(pending, JobSubmitted):
+                recovery.withdraw(self._journal, pending)
+            else:
+                self._machine.requests.undo()
+            self.refusal = fault
+        elif pending is not None and not isinstance(pending, recovery.ABOUT_SOMETHING):
+            self._machine.take_in(pending)
+        self._mend(pending, fault)
+        self._pending = None
+        self._rebuild()
+        self._machine.resume()
+        self._machine.follow_up(makes_room=True)
 
     def _mend(self, event: Event | None, fault: Fault) -> None:
         reason = INTERNAL_ERROR + fault.reason

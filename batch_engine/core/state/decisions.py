@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 
 from batch_engine.core.model.actions import Action, Command, JobMoved, PublishJobState, PublishQueueBlocked
+from batch_engine.core.model.events import Woken
 from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.model.resources import JobQueue
 from batch_engine.core.model.transitions import move
@@ -31,7 +32,7 @@ class Journal:
     def __init__(self, registry: Registry, render: Render | None = None) -> None:
         self.registry = registry
         self._render = render
-        self.record = Record(0, 0, None)
+        self.record = Record(0, 0, Woken())
         self.now_ms = 0
         self._actions: list[Action] = self.record.actions
         self.ended: deque[Job] = deque()

@@ -42,7 +42,7 @@ class Record:
 
     seq: int
     now_ms: int
-    event: Event | None
+    event: Event
     actions: list[Action] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)

@@ -1,6 +1,7 @@
 """A core with ids that repeat, and a world of resources to try it on."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +15,15 @@ from batch_engine.core.capacity.autoscaler import ScalingSettings
 from batch_engine.core.capacity.usage import HostLimits
 from batch_engine.core.model.actions import Action
 from batch_engine.core.model.events import Event
-from batch_engine.core.model.ids import Arns
+from batch_engine.core.model.ids import Arns, IdFactory
 from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.core.model.jobs import Job
+from batch_engine.core.scheduling.replay import replay
 from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.log import EventLog
 from batch_engine.core.state.registry import Entity, Registry
 from tests.api_world import CountedIds
+from tests.unit.core.audit.same_state import differences
 
 
 @dataclass
@@ -34,41 +38,42 @@ class World:
     forgotten: list[Job] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        ids, arns, self.registry = CountedIds(), Arns("123456789012", "eu-central-1"), Registry()
-        self.scheduler = Scheduler(
-            self.registry,
-            arns,
+        self.ids, self.arns = CountedIds(), Arns("123456789012", "eu-central-1")
+        self._open([])
+
+    def _open(self, saved: list[Entity]) -> None:
+        self._start = deepcopy(saved)
+        self.registry = registry_of(saved)
+        self.scheduler = self.scheduler_of(self.registry, self.ids, self.forgotten.append)
+        self.plane = ControlPlane(self.registry, self.scheduler, self.arns, self.ids)
+        assert violations(self.scheduler) == []
+        self.audit = Audit(self.scheduler)
+
+    def scheduler_of(
+        self, registry: Registry, ids: IdFactory, forgotten: Callable[[Job], None] | None = None
+    ) -> Scheduler:
+        return Scheduler(
+            registry,
+            self.arns,
             ids,
             self.host,
             Catalogue(instance_types()),
             scaling=self.scaling,
-            keep_ended_ms=self.keep_ended_ms,
-            forgotten=self.forgotten.append,
             render=job_detail,
+            keep_ended_ms=self.keep_ended_ms,
+            forgotten=forgotten,
+            log=EventLog(keep=None),
         )
-        self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
-        self.audit = Audit(self.scheduler)
 
     def restart(self, saved: Iterable[Entity]) -> None:
         """A new core that knows only what was saved."""
-        self.registry = Registry()
-        for entity in saved:
-            self.registry.add(entity)
-        ids, arns = self.plane._ids, self.plane._arns
-        self.scheduler = Scheduler(
-            self.registry,
-            arns,
-            ids,
-            self.host,
-            Catalogue(instance_types()),
-            scaling=self.scaling,
-            keep_ended_ms=self.keep_ended_ms,
-            forgotten=self.forgotten.append,
-            render=job_detail,
-        )
-        self.plane = ControlPlane(self.registry, self.scheduler, arns, ids)
-        assert violations(self.scheduler) == []
-        self.audit = Audit(self.scheduler)
+        self._open(list(saved))
+
+    def assert_replays(self) -> None:
+        """The log since the last restart leads to the same state, to the last field."""
+        start = deepcopy(self._start)
+        again = replay(self.scheduler.log, lambda ids: self.scheduler_of(registry_of(start), ids))
+        assert differences(self.scheduler, again) == []
 
     def call(self, operation: str, /, **request: Any) -> dict[str, Any]:
         response, actions = self.plane.call(operation, request, self.now_ms)
@@ -113,6 +118,13 @@ class World:
     def submit(self, queue: str, definition: str = "d", **request: Any) -> Job:
         response = self.call("SubmitJob", jobName="j", jobQueue=queue, jobDefinition=definition, **request)
         return self.registry.jobs[response["jobId"]]
+
+
+def registry_of(entities: list[Entity]) -> Registry:
+    registry = Registry()
+    for entity in entities:
+        registry.add(entity)
+    return registry
 
 
 @pytest.fixture

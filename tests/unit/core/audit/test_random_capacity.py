@@ -157,6 +157,7 @@ class Workload(RuleBasedStateMachine):
         """Whatever happened: with everything there again and time to spare, nobody waits for ever."""
         if not hasattr(self, "world"):
             return
+        self.world.assert_replays()
         self.change_capacity(())
         self.change_seats(4)
         for name in ("od", "spot"):

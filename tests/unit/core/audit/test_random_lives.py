@@ -307,6 +307,7 @@ class Lives(RuleBasedStateMachine):
 
     def teardown(self):
         if self.life:
+            self.life.world.assert_replays()
             finish(self.life)
 
 

@@ -200,6 +200,10 @@ class Workload(RuleBasedStateMachine):
             self.world.tell(HostLost(job.id, job.attempt.number))
         self.world.tell(ResourcesChanged())
 
+    def teardown(self):
+        if hasattr(self, "world"):
+            self.world.assert_replays()
+
     @invariant()
     def nobody_waits_without_need(self):
         if hasattr(self, "world"):

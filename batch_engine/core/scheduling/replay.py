@@ -1,0 +1,55 @@
+"""Builds a state again from an event log."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from batch_engine.core.model.events import JobSubmitted
+from batch_engine.core.model.ids import IdFactory
+from batch_engine.core.scheduling.scheduler import Scheduler
+from batch_engine.core.state.log import Record
+
+
+class ReplayError(Exception):
+    """A log cannot be replayed, or leads to other decisions than it did."""
+
+
+class LoggedDraws:
+    """An id factory that gives the ids of a log once more."""
+
+    def __init__(self) -> None:
+        self.left: deque[str] = deque()
+        """The ids of the present event that were not drawn yet."""
+
+    def uuid(self) -> str:
+        """Returns the next id."""
+        return self.left.popleft()
+
+    def hex(self, length: int) -> str:
+        """Returns the next id, which has ``length`` digits."""
+        del length
+        return self.left.popleft()
+
+
+def replay(records: Iterable[Record], build: Callable[[IdFactory], Scheduler]) -> Scheduler:
+    """Takes in the events of a log once more, and returns the scheduler that they lead to.
+
+    Args:
+        records: a log without gaps.
+        build: makes a scheduler in the state in which the log begins, with the id factory that it is given.
+
+    Raises:
+        ReplayError: an event met an internal error, which cannot be repeated, or it leads to other decisions.
+    """
+    ids = LoggedDraws()
+    scheduler = build(ids)
+    for record in records:
+        if record.faults:
+            raise ReplayError(f"event {record.seq} met an internal error: {record.faults[0].reason}")
+        ids.left = deque(record.ids)
+        event = record.event.as_submitted() if isinstance(record.event, JobSubmitted) else record.event
+        actions = scheduler.handle(event, record.now_ms)
+        if actions != record.actions or ids.left:
+            raise ReplayError(
+                f"event {record.seq} ({record.event}) leads to {actions}, not to {record.actions}"
+            )
+    return scheduler
