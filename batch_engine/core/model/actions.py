@@ -4,10 +4,10 @@ Each action carries ``event``, the number of the event in the event log that led
 """
 
 import math
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import field
 
 from batch_engine.core.model.jobs import Job, JobStatus, StopCause
+from batch_engine.core.model.value import value
 from batch_engine.core.model.wire import Wire
 
 STOP_GRACE_S = 30
@@ -26,7 +26,7 @@ def stop_grace_s(job: Job, notice_s: float = math.inf) -> float:
     return min(float(job.container.get("stopTimeout", STOP_GRACE_S)), notice_s)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StartAttempt:
     """Starts the container of an attempt on the compute environment where it was placed."""
 
@@ -35,7 +35,7 @@ class StartAttempt:
     event: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StopAttempt:
     """Stops the container of an attempt: SIGTERM, then SIGKILL ``grace_s`` seconds later."""
 
@@ -46,20 +46,18 @@ class StopAttempt:
     event: int = field(default=0, compare=False)
 
 
-class JobMoved(NamedTuple):
-    """Reports that a job has moved to another state.
-
-    A named tuple, because every job makes four of them and a frozen dataclass costs twice as much.
-    """
+@value
+class JobMoved:
+    """Reports that a job has moved to another state."""
 
     job_id: str
     before: JobStatus
     after: JobStatus
     reason: str | None
-    event: int
+    event: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PublishJobState:
     """Publishes the "Batch Job State Change" event.
 
@@ -71,7 +69,7 @@ class PublishJobState:
     event: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PublishQueueBlocked:
     """Publishes the "Batch Job Queue Blocked" event: the head of a queue cannot run."""
 
@@ -81,7 +79,7 @@ class PublishQueueBlocked:
     event: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LaunchInstance:
     """Launches an instance for a compute environment; where that takes time, ``InstanceReady`` ends it."""
 
@@ -91,7 +89,7 @@ class LaunchInstance:
     event: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TerminateInstance:
     """Terminates an instance."""
 
@@ -100,7 +98,7 @@ class TerminateInstance:
     event: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class WakeAt:
     """Asks for a ``Woken`` event at ``at_ms``."""
 
@@ -108,13 +106,13 @@ class WakeAt:
     event: int = field(default=0, compare=False)
 
 
-Command = (
+Action = (
     StartAttempt
     | StopAttempt
+    | JobMoved
     | PublishJobState
     | PublishQueueBlocked
     | LaunchInstance
     | TerminateInstance
     | WakeAt
 )
-Action = Command | JobMoved

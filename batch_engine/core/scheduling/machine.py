@@ -101,7 +101,13 @@ class Machine:
         )
         self._lifecycle = Lifecycle(journal, self.dispatcher, wakeups, dependencies, self._retention)
         self._interruptions = Interruptions(journal, self.dispatcher, self._lifecycle, wakeups)
-        self._settling = Settling(journal, wakeups, self.dispatcher.scaling, self.dispatcher.capacity)
+        self._settling = Settling(
+            journal,
+            wakeups,
+            self.dispatcher.scaling,
+            self.dispatcher.capacity,
+            settle_s=setup.scaling.settle_s,
+        )
         self.requests = Requests(journal, self._lifecycle, wakeups)
         self._looks_at_resources = False
         if broken is not None:

@@ -20,19 +20,23 @@ class Settling:
         wakeups: remembers when.
         scaling: knows which instances an update still replaces, and the roles that cannot be assumed.
         capacity: knows where jobs still run.
+        settle_s: how long a status that passes lasts at the least.
     """
 
-    def __init__(self, journal: Journal, wakeups: Wakeups, scaling: Scaling, capacity: Capacity) -> None:
+    def __init__(
+        self, journal: Journal, wakeups: Wakeups, scaling: Scaling, capacity: Capacity, *, settle_s: float
+    ) -> None:
         self._journal = journal
         self._registry = journal.registry
         self._wakeups = wakeups
         self._scaling = scaling
         self._capacity = capacity
+        self._settle_s = settle_s
         self._due: dict[tuple[type, str], int] = {}
 
     def note(self) -> None:
         """A compute environment or a queue came, went or changed."""
-        delay_ms = round(self._scaling.settings.settle_s * 1000)
+        delay_ms = round(self._settle_s * 1000)
         registry = self._registry
         known: list[ComputeEnvironment | JobQueue] = [*registry.compute_environments.values()]
         known += registry.job_queues.values()

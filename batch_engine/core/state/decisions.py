@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
-from batch_engine.core.model.actions import Action, Command, JobMoved, PublishJobState, PublishQueueBlocked
+from batch_engine.core.model.actions import Action, JobMoved, PublishJobState, PublishQueueBlocked
 from batch_engine.core.model.events import Woken
 from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.model.resources import JobQueue
@@ -50,7 +50,7 @@ class Journal:
         self.now_ms = record.now_ms
         self._actions = record.actions
 
-    def act(self, action: Command) -> None:
+    def act(self, action: Action) -> None:
         """Adds an action, and names the event that led to it."""
         object.__setattr__(action, "event", self.record.seq)
         self._actions.append(action)
