@@ -1,6 +1,7 @@
 """Compares two schedulers, field by field, with everything that they hold."""
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.log import EventLog, LoggedIds, Record
+from batch_engine.core.state.registry import Registry
 
 # Both of what is not state, and of what one of them may have saved or looked at more often than the other.
 NOT_STATE = (Catalogue, EventLog, LoggedIds, Record)
@@ -19,12 +21,17 @@ CACHES: dict[str, set[str]] = {
     "Retention": {"_forgotten"},
     "ArrayRun": {"_ranges"},
     "_Shelf": {"serials", "unsorted"},
+    "_Queue": {"idle"},
+    "Shares": {"_rankings", "_groups", "_retried"},
 }
 SCALARS = (str, int, float, bytes, bytearray, bool, type(None), Enum, type)
 
 
 def differences(one: Scheduler, other: Scheduler) -> list[str]:
     """Where two schedulers differ, in words."""
+    for scheduler in (one, other):
+        for queue in scheduler.registry.job_queues:  # shares that time has made inactive
+            scheduler.dispatcher.shares.active(queue, one._journal.now_ms)
     return list(_compare(one, other, "scheduler", set()))
 
 
@@ -86,3 +93,22 @@ def _is_empty(item: Any) -> bool:
     if hasattr(item, "__len__"):
         return len(item) == 0
     return all(_is_empty(getattr(item, name)) for name in _members(item))
+
+
+def resources_of(registry: Registry) -> dict[str, Any]:
+    """Everything in a registry that an operator has made, without what the engine counts by itself."""
+    kinds = (
+        "compute_environments",
+        "job_queues",
+        "scheduling_policies",
+        "service_environments",
+        "quota_shares",
+    )
+    found: dict[str, Any] = {kind: deepcopy(getattr(registry, kind)) for kind in kinds}
+    for environment in found["compute_environments"].values():
+        environment.resources = {**environment.resources, "desiredvCpus": None}
+    found["consumable_resources"] = {
+        name: (item.type, item.tags) for name, item in registry.consumable_resources.items()
+    }
+    found["job_definitions"] = {name: dict(item) for name, item in registry.job_definitions.items() if item}
+    return found
