@@ -15,7 +15,7 @@ from batch_stack.compute.roles import instance_role
 from batch_stack.compute.user_data import instance_user_data
 from batch_stack.network.network import Network
 from batch_stack.settings.base.errors import SettingsError
-from batch_stack.settings.compute import Ec2Settings, OnDemandSettings, SpotSettings
+from batch_stack.settings.ec2_compute import Ec2Settings, OnDemandSettings, SpotSettings
 
 _ROOT_DEVICE = "/dev/xvda"  # of the ECS-optimized Amazon Linux 2023 AMIs
 

@@ -15,11 +15,8 @@ from batch_stack.lock.file import Lock, LockedData, LockedTier, read, write
 from batch_stack.lock.retired import deletions, remembered, unknown
 from batch_stack.preflight.finding import Finding
 from batch_stack.settings.base.errors import SettingsError
-from batch_stack.settings.compute import (
-    ComputeEnvironmentSettings,
-    ManagedInstancesSettings,
-    OnDemandSettings,
-)
+from batch_stack.settings.compute import ComputeEnvironmentSettings, ManagedInstancesSettings
+from batch_stack.settings.ec2_compute import OnDemandSettings
 from batch_stack.settings.root import RetiredSettings, Settings
 
 if TYPE_CHECKING:

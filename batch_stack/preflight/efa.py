@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, warning
-from batch_stack.settings.compute import OnDemandSettings
+from batch_stack.settings.ec2_compute import OnDemandSettings
 from batch_stack.settings.root import Settings
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import Request, known_types
-from batch_stack.settings.compute import OnDemandSettings
+from batch_stack.settings.ec2_compute import OnDemandSettings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.nodes import NodeGroupSettings
 from batch_stack.settings.root import Settings

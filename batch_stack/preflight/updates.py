@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, warning
-from batch_stack.settings.compute import OnDemandSettings, SpotSettings
+from batch_stack.settings.ec2_compute import OnDemandSettings, SpotSettings
 from batch_stack.settings.root import Settings
 
 _SECONDS_PER_MINUTE = 60

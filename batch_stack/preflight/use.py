@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.preflight.instances import known_types
-from batch_stack.settings.compute import ComputeEnvironmentSettings, OnDemandSettings, SpotSettings
+from batch_stack.settings.compute import ComputeEnvironmentSettings
+from batch_stack.settings.ec2_compute import OnDemandSettings, SpotSettings
 from batch_stack.settings.root import Settings
 from batch_stack.settings.services import SETTING_OF, DataService, services_of, users_of
 

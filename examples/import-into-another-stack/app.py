@@ -13,7 +13,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from batch_stack.settings.compute import OnDemandSettings
+from batch_stack.settings.ec2_compute import OnDemandSettings
 from batch_stack.settings.file import load_settings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.tiers import TierSettings

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings.compute import FargateSettings, OnDemandSettings
+from batch_stack.settings.compute import FargateSettings
+from batch_stack.settings.ec2_compute import OnDemandSettings
 from batch_stack.settings.tiers import TierSettings
 
 pytestmark = pytest.mark.stack

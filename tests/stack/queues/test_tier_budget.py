@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from batch_stack.settings.ec2_compute import SpotSettings
 
 import batch_stack
 from batch_stack.common.retention import DataPolicy
-from batch_stack.settings.compute import FargateSettings, ManagedInstancesSettings, SpotSettings
+from batch_stack.settings.compute import FargateSettings, ManagedInstancesSettings
 from batch_stack.settings.retry import RetrySettings
 from batch_stack.settings.tiers import AlarmSettings, BudgetSettings, TierSettings
 from tests.stack.reading import Template

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings.compute import OnDemandSettings, SpotSettings
+from batch_stack.settings.ec2_compute import OnDemandSettings, SpotSettings
 from batch_stack.settings.file import parse_settings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.retry import RetryRule, RetrySettings
