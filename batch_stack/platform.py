@@ -35,7 +35,7 @@ from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.root import Settings
 from batch_stack.settings.schedules import ScheduleSettings
-from batch_stack.settings.submitters import SubmitterSettings, tiers_for
+from batch_stack.settings.submitters import SubmitterSettings
 from batch_stack.settings.triggers import TriggerSettings
 from batch_stack.submission.object_trigger import ObjectTrigger
 from batch_stack.submission.submitter import Submitter
@@ -128,9 +128,7 @@ class BatchPlatform(Construct):
         storage = with_buckets(settings.storage, **bucket_names(input_bucket, output_bucket))
         self.settings = settings.model_copy(update={"storage": storage})
         self.network = self._network(vpc, subnets)
-        self._checks = Checks(self)
-        if vpc is not None:
-            self._checks.given = self.network.given()
+        self._checks = Checks(self, self.network.given() if vpc is not None else None)
         self._checks.run(self.settings)
         check_folders(settings.jobs, containers_dir)
         warn_of_stack_tags(self)
@@ -330,6 +328,7 @@ class BatchPlatform(Construct):
                 name=name,
                 notification=self.notification,
                 data_policy=data_policy,
+                is_checked=True,
             )
             for name, tier in self.settings.tiers.items()
         }
@@ -372,6 +371,7 @@ class BatchPlatform(Construct):
             file_system=self.file_system,
             consumable_resources=self.consumable_resources,
             data_policy=self._data_policy,
+            is_checked=True,
         )
 
     def _submitters(self) -> dict[str, Submitter]:
@@ -397,7 +397,7 @@ class BatchPlatform(Construct):
 
     def _add_to_submitter(self, name: str, submitter: Submitter, job: str) -> None:
         named = self.settings.submitters[name].jobs
-        tiers = tiers_for(self.settings, name, job)
+        tiers = self.settings.tiers_for(name, job)
         if tiers and (named is None or job in named):
             submitter.add_job(self.jobs[job], *(self.tiers[tier] for tier in tiers))
 

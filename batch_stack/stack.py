@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from aws_cdk import CfnOutput, Environment, Stack
+from aws_cdk import App, CfnOutput, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
@@ -15,6 +15,8 @@ from constructs import Construct
 from batch_stack.platform import BatchPlatform
 from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.root import Settings
+
+__all__ = ["App", "BatchStack"]
 
 
 class BatchStack(Stack):

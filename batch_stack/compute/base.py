@@ -10,7 +10,7 @@ from constructs import Construct
 
 from batch_stack.network.network import Network
 from batch_stack.settings.base.values import Architecture, PlatformCapability
-from batch_stack.settings.compute import ComputeEnvironmentSettings
+from batch_stack.settings.compute.base import ComputeSettings
 
 COST_TAG = "batch-stack-compute-environment"
 """The tag of instances, and of volumes of our launch templates, by which costs are told apart; a user-defined
@@ -26,19 +26,28 @@ class ComputeEnvironment(Construct):
     Attributes:
         settings: what it was made from.
         resource: the compute environment, of aws-cdk-lib.
-        platform_capability: ``ec2``, ``fargate``, ``managed_instances`` or ``eks``; a queue has one only.
-        architecture: the CPU architecture; a queue has one only.
         cost_tag: by which value of `COST_TAG` the costs of its instances are told apart, the stack's name and
             the path in it; None for those that are not tagged by us.
-        efa_interfaces: how many Elastic Fabric Adapters each instance has for the nodes of its jobs.
     """
 
-    settings: ComputeEnvironmentSettings
+    settings: ComputeSettings
     resource: batch.IComputeEnvironment
-    platform_capability: PlatformCapability
-    architecture: Architecture
     cost_tag: str | None = None
-    efa_interfaces: int = 0
+
+    @property
+    def platform_capability(self) -> PlatformCapability:
+        """``ec2``, ``fargate``, ``managed_instances`` or ``eks``; a queue has one only."""
+        return self.settings.platform_capability
+
+    @property
+    def architecture(self) -> Architecture:
+        """The CPU architecture; a queue has one only."""
+        return self.settings.architecture
+
+    @property
+    def efa_interfaces(self) -> int:
+        """The number of Elastic Fabric Adapters that each instance has for the nodes of its jobs."""
+        return self.settings.efa_interfaces
 
     def _own_cost_tag(self) -> str:
         stack = Stack.of(self)

@@ -15,7 +15,7 @@ from batch_stack.compute.roles import instance_role
 from batch_stack.compute.user_data import instance_user_data
 from batch_stack.network.network import Network
 from batch_stack.settings.base.errors import SettingsError
-from batch_stack.settings.ec2_compute import Ec2Settings, OnDemandSettings, SpotSettings
+from batch_stack.settings.compute.ec2 import Ec2Settings, OnDemandSettings, SpotSettings
 
 _ROOT_DEVICE = "/dev/xvda"  # of the ECS-optimized Amazon Linux 2023 AMIs
 
@@ -64,9 +64,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         """
         super().__init__(scope, construct_id)
         spot = settings.type == "spot"
-        self.settings, self.platform_capability = settings, settings.platform_capability
-        self.architecture = settings.architecture
-        self.efa_interfaces = settings.efa_interfaces
+        self.settings = settings
         self.instance_role = instance_role(self, "InstanceRole", drains=spot)
         self.launch_template = self._launch_template(settings, spot)
         self.cost_tag = self._own_cost_tag()

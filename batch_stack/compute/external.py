@@ -10,7 +10,7 @@ from constructs import Construct
 from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.compute.roles import unmanaged_service_role
 from batch_stack.settings.base.values import Architecture, PlatformCapability
-from batch_stack.settings.compute import ExistingComputeSettings, UnmanagedSettings
+from batch_stack.settings.compute.kinds import ExistingComputeSettings, UnmanagedSettings
 
 
 class UnmanagedComputeEnvironment(ComputeEnvironment):
@@ -32,8 +32,7 @@ class UnmanagedComputeEnvironment(ComputeEnvironment):
             settings: its CPU architecture, and the vCPUs that fair share counts with.
         """
         super().__init__(scope, construct_id)
-        self.settings, self.platform_capability = settings, settings.platform_capability
-        self.architecture = settings.architecture
+        self.settings = settings
         self.service_role = unmanaged_service_role(self, "ServiceRole")
         self.resource = batch.UnmanagedComputeEnvironment(
             self,
@@ -59,8 +58,7 @@ class ExistingComputeEnvironment(ComputeEnvironment):
             settings: its ARN, and what a queue has to know of it.
         """
         super().__init__(scope, construct_id)
-        self.settings, self.platform_capability = settings, settings.platform_capability
-        self.architecture = settings.architecture
+        self.settings = settings
         # Of all kinds, those of aws-cdk-lib differ in what can be read of them, which is nothing here.
         self.resource = batch.UnmanagedComputeEnvironment.from_unmanaged_compute_environment_arn(
             self, "Resource", settings.arn

@@ -1,6 +1,8 @@
-"""Which construct a compute environment of the settings becomes."""
+"""Chooses the construct that a compute environment of the settings becomes."""
 
 from __future__ import annotations
+
+from typing import assert_never
 
 from constructs import Construct
 
@@ -10,7 +12,8 @@ from batch_stack.compute.external import ExistingComputeEnvironment, UnmanagedCo
 from batch_stack.compute.fargate import FargateComputeEnvironment
 from batch_stack.compute.managed_instances import ManagedInstancesComputeEnvironment
 from batch_stack.network.network import Network
-from batch_stack.settings.compute import (
+from batch_stack.settings.compute.ec2 import OnDemandSettings, SpotSettings
+from batch_stack.settings.compute.kinds import (
     ComputeEnvironmentSettings,
     ExistingComputeSettings,
     FargateSettings,
@@ -22,24 +25,28 @@ from batch_stack.settings.compute import (
 def compute_environment(
     scope: Construct, construct_id: str, *, network: Network, settings: ComputeEnvironmentSettings
 ) -> ComputeEnvironment:
-    """Create the compute environment that settings of any type ask for.
+    """Creates the compute environment that settings of any type ask for.
 
     Args:
         scope: the parent construct.
         construct_id: the compute environment's id within it.
-        network: where its jobs run, unless its instances are somebody else's.
+        network: where its jobs run, unless others start its instances.
         settings: one entry of `compute`.
 
     Raises:
         SettingsError: the network has public subnets for instances with several network interfaces.
         ValueError: the network has no subnet for its placement group.
     """
-    if isinstance(settings, ExistingComputeSettings):
-        return ExistingComputeEnvironment(scope, construct_id, settings=settings)
-    if isinstance(settings, UnmanagedSettings):
-        return UnmanagedComputeEnvironment(scope, construct_id, settings=settings)
-    if isinstance(settings, ManagedInstancesSettings):
-        return ManagedInstancesComputeEnvironment(scope, construct_id, network=network, settings=settings)
-    if isinstance(settings, FargateSettings):
-        return FargateComputeEnvironment(scope, construct_id, network=network, settings=settings)
-    return Ec2ComputeEnvironment(scope, construct_id, network=network, settings=settings)
+    match settings:
+        case SpotSettings() | OnDemandSettings():
+            return Ec2ComputeEnvironment(scope, construct_id, network=network, settings=settings)
+        case FargateSettings():
+            return FargateComputeEnvironment(scope, construct_id, network=network, settings=settings)
+        case ManagedInstancesSettings():
+            return ManagedInstancesComputeEnvironment(scope, construct_id, network=network, settings=settings)
+        case UnmanagedSettings():
+            return UnmanagedComputeEnvironment(scope, construct_id, settings=settings)
+        case ExistingComputeSettings():
+            return ExistingComputeEnvironment(scope, construct_id, settings=settings)
+        case _:
+            assert_never(settings)

@@ -7,7 +7,7 @@ from constructs import Construct
 
 from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.network.network import Network
-from batch_stack.settings.compute import FargateSettings
+from batch_stack.settings.compute.kinds import FargateSettings
 
 
 class FargateComputeEnvironment(ComputeEnvironment):
@@ -29,8 +29,7 @@ class FargateComputeEnvironment(ComputeEnvironment):
             settings: vCPU limit, and whether it is Fargate Spot.
         """
         super().__init__(scope, construct_id)
-        self.settings, self.platform_capability = settings, settings.platform_capability
-        self.architecture = settings.architecture
+        self.settings = settings
         self.resource = batch.FargateComputeEnvironment(
             self,
             "Resource",

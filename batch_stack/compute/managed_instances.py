@@ -13,7 +13,7 @@ from constructs import Construct
 from batch_stack.compute.base import COST_TAG, ComputeEnvironment
 from batch_stack.compute.roles import infrastructure_role, managed_instance_role
 from batch_stack.network.network import Network
-from batch_stack.settings.compute import ManagedInstancesSettings
+from batch_stack.settings.compute.kinds import ManagedInstancesSettings
 
 _Cfn = batch.CfnComputeEnvironment
 
@@ -43,8 +43,7 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
             settings: instance types, vCPU limit (of jobs, not of instances), disks, Spot or On-Demand.
         """
         super().__init__(scope, construct_id)
-        self.settings, self.platform_capability = settings, settings.platform_capability
-        self.architecture = settings.architecture
+        self.settings = settings
         self.instance_role = managed_instance_role(self, "InstanceRole")
         self.infrastructure_role = infrastructure_role(
             self, "InfrastructureRole", passes=self.instance_role, network=network, spot=settings.spot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_cdk import aws_batch as batch
 from constructs import Construct
 
-from batch_stack.settings.root import ConsumableResourceSettings
+from batch_stack.settings.sections import ConsumableResourceSettings
 
 
 class ConsumableResource(Construct):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from batch_stack.jobs.definition import job_definition
 from batch_stack.jobs.image import job_image
 from batch_stack.jobs.secrets import job_secret
 from batch_stack.jobs.volumes import JobVolumes, SharedFileSystem
+from batch_stack.preflight.preflight import preflight_job
 from batch_stack.queues.priority_tier import PriorityTier
 from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.base.values import Architecture
 from batch_stack.settings.jobs import JobSettings
-from batch_stack.settings.retry import RetrySettings, most_attempts, retry_strategy
-from batch_stack.validation.constructs import check_fits, check_job, is_checked
+from batch_stack.settings.retry import RetrySettings, most_attempts, policy_of_submission
+from batch_stack.validation.constructs import refuse, report
 
 
 class ContainerJob(Construct):
@@ -67,6 +68,7 @@ class ContainerJob(Construct):
         file_system: SharedFileSystem | None = None,
         consumable_resources: Mapping[str, ConsumableResource] | None = None,
         data_policy: DataPolicy = DataPolicy(),
+        is_checked: bool = False,
     ) -> None:
         """Creates the job definition.
 
@@ -89,6 +91,8 @@ class ContainerJob(Construct):
             consumable_resources: the platform's consumable resources by their names in the settings.
             data_policy: how long its log is kept, unless the settings say otherwise, and which key encrypts
                 the log.
+            is_checked: the checks before deployment have run on these settings, as a `BatchPlatform` has them
+                run on all of its own.
 
         Raises:
             SettingsError: a folder has no Dockerfile, or no containers_dir; or the settings name an access
@@ -106,8 +110,8 @@ class ContainerJob(Construct):
         self._name, self._settings = name, settings.model_copy(update={"retry": self._own_retry})
         for tier in self.tiers:
             self.check_tier(tier, at=self.node.path)
-        if not is_checked(self, settings):
-            check_job(self, name, self._settings, self.tiers)
+        if not is_checked:
+            self._check()
         self.job_role, self.execution_role = self._roles(name)
         days = settings.log_retention_days or data_policy.log_retention_days
         self.log_group = log_group(
@@ -122,7 +126,7 @@ class ContainerJob(Construct):
             environment=given.environment,
             secrets=given.secrets,
             volumes=self._volumes(file_system),
-            consumables=_consumables(name, settings, consumable_resources or {}),
+            consumables=self._consumables(consumable_resources or {}),
             architecture=self._architecture,
             assign_public_ip=assign_public_ip,
             efa_interfaces=_efa_interfaces(settings, self.tiers),
@@ -166,7 +170,7 @@ class ContainerJob(Construct):
         for tier in chosen:
             self.check_tier(tier, at=self.node.path)
         for tier in tiers:
-            check_fits(self, self._name, self._settings, tier)
+            refuse(preflight_job(self._name, self._settings, [tier.alone]), at=self.node.path)
         shared = [tier for tier in chosen if shares and tier.scheduling_policy is not None]
         if shares and not shared:
             raise ValueError(
@@ -185,23 +189,20 @@ class ContainerJob(Construct):
         return grant
 
     def check_tier(self, tier: PriorityTier, *, at: str) -> None:
-        """Checks that a tier runs jobs of this platform and CPU architecture.
+        """Checks that a tier runs jobs like this one.
 
         Args:
             tier: the tier that the job is submitted to.
             at: the path of the construct that submits it, for the error.
 
         Raises:
-            ValueError: the tier is for another platform or CPU architecture.
+            ValueError: the tier is for another platform or CPU architecture, or runs no multi-node jobs.
         """
-        if tier.platform_capability != self.platform_capability:
+        reason = self._settings.incompatibility(tier.alone.compute, self._architecture)
+        if reason is not None:
             raise ValueError(
-                f"tier must be for {self.platform_capability}, like the job, "
-                f"got {tier.platform_capability} at {at}"
-            )
-        if self.architecture not in (None, tier.architecture):
-            raise ValueError(
-                f"tier must be for {self.architecture}, like the job, got {tier.architecture} at {at}"
+                f"tier must be one that can run the job, because jobs.{self._name}{reason}, "
+                f"got {tier.name!r} at {at}"
             )
 
     def retry_in(self, tier: PriorityTier) -> RetrySettings | None:
@@ -213,9 +214,19 @@ class ContainerJob(Construct):
         Returns:
             The tier's policy; None if the job has its own policy, or its definition has the same one.
         """
-        capability = self.platform_capability
-        same = retry_strategy(tier.retry, capability) == retry_strategy(self.retry, capability)
-        return None if self._own_retry is not None or same else tier.retry
+        return policy_of_submission(self._own_retry, self.retry, tier.retry, self.platform_capability)
+
+    def _check(self) -> None:
+        names = [tier.name for tier in self.tiers]
+        for index, wanted in enumerate(self._settings.tiers or []):
+            if wanted not in names:
+                raise ValueError(
+                    f"settings.tiers[{index}] must be the name of one of tiers, "
+                    f"{', '.join(names) or '(none given)'}, got {wanted!r} at {self.node.path}"
+                )
+        if self.tiers:
+            tiers = [tier.alone for tier in self.tiers]
+            report(self, preflight_job(self._name, self._settings, tiers))
 
     def _roles(self, name: str) -> tuple[iam.Role, iam.Role]:
         return (
@@ -234,14 +245,26 @@ class ContainerJob(Construct):
             architecture=self._architecture,
         )
 
+    def _refuse(self, problems: Iterable[str]) -> None:
+        for problem in problems:
+            raise SettingsError(f"jobs.{self._name}.{problem}")
+
     def _volumes(self, file_system: SharedFileSystem | None) -> JobVolumes:
+        access_points = file_system.access_points if file_system is not None else {}
+        self._refuse(self._settings.unknown_access_points(access_points))
         return JobVolumes(
             self,
-            job=self._name,
             settings=self._settings.volumes,
             job_role=self.job_role,
             file_system=file_system,
         )
+
+    def _consumables(self, known: Mapping[str, ConsumableResource]) -> dict[str, int]:
+        self._refuse(self._settings.unknown_consumable_resources(known))
+        return {
+            known[name].arn if name in known else name: quantity
+            for name, quantity in self._settings.consumable_resources.items()
+        }
 
     def _allow(self, given: JobResources, managed_policy_arns: Sequence[str]) -> None:
         for grant in given.grants:
@@ -269,15 +292,3 @@ class ContainerJob(Construct):
 def _efa_interfaces(settings: JobSettings, tiers: Sequence[PriorityTier]) -> int:
     """Returns the number that every instance has: a container does not start if a named device is missing."""
     return min((tier.efa_interfaces for tier in tiers), default=0) if settings.nodes is not None else 0
-
-
-def _consumables(job: str, settings: JobSettings, known: Mapping[str, ConsumableResource]) -> dict[str, int]:
-    arns = {}
-    for name, quantity in settings.consumable_resources.items():
-        if not name.startswith("arn:") and name not in known:
-            raise SettingsError(
-                f"jobs.{job}.consumable_resources must be of {', '.join(known) or '(none defined)'} "
-                f"or ARNs, got {name!r}"
-            )
-        arns[name if name.startswith("arn:") else known[name].arn] = quantity
-    return arns

@@ -39,11 +39,7 @@ def multi_node_definition(
     """
     ranges = [("0:", ec2_container(scope, "Container", settings=settings, parts=parts))]
     for index, group in enumerate(nodes.groups):
-        own = group.model_dump(exclude={"nodes", "environment"}, exclude_none=True)
-        own["environment"] = {**settings.environment, **group.environment}
-        container = ec2_container(
-            scope, f"Group{index}", settings=settings.model_copy(update=own), parts=parts
-        )
+        container = ec2_container(scope, f"Group{index}", settings=settings.for_group(group), parts=parts)
         ranges.append((group.nodes, container))
     definition = batch.MultiNodeJobDefinition(
         scope,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from aws_cdk import Stack
 from aws_cdk import aws_batch as batch
@@ -12,7 +12,6 @@ from aws_cdk import aws_efs as efs
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.volumes import (
     SCRATCH,
@@ -61,7 +60,6 @@ class JobVolumes:
         self,
         scope: Construct,
         *,
-        job: str,
         settings: Mapping[str, VolumeSettings],
         job_role: iam.IRole,
         file_system: SharedFileSystem | None,
@@ -70,16 +68,11 @@ class JobVolumes:
 
         Args:
             scope: the parent construct.
-            job: the job's name in the settings, for errors.
             settings: the volumes by their names.
             job_role: what mounts the file systems.
-            file_system: the platform's own, of which a volume names an access point.
-
-        Raises:
-            SettingsError: a volume names an access point that the platform does not have.
+            file_system: the platform's own; it has the access points that volumes name.
         """
         self._scope = scope
-        self._job = job
         self._job_role = job_role
         self._file_system = file_system
         self._s3_files: dict[int, S3FilesVolumeSettings] = {}
@@ -136,7 +129,7 @@ class JobVolumes:
         )
 
     def _efs(self, name: str, settings: EfsVolumeSettings) -> batch.EcsVolume:
-        place = self._elsewhere(name, settings) if settings.file_system_id else self._own(name, settings)
+        place = self._elsewhere(name, settings) if settings.file_system_id else self._own(settings)
         actions = ["elasticfilesystem:ClientMount"]
         if not settings.read_only:
             actions.append("elasticfilesystem:ClientWrite")
@@ -160,14 +153,10 @@ class JobVolumes:
             use_job_role=True,
         )
 
-    def _own(self, name: str, settings: EfsVolumeSettings) -> _EfsPlace:
-        known = self._file_system.access_points if self._file_system is not None else {}
-        if self._file_system is None or settings.access_point not in known:
-            raise SettingsError(
-                f"jobs.{self._job}.volumes.{name}.access_point must be one of the platform's access points, "
-                f"{', '.join(known) or '(none defined)'}, got {settings.access_point!r}"
-            )
-        file_system, access_point = self._file_system.file_system, known[settings.access_point]
+    def _own(self, settings: EfsVolumeSettings) -> _EfsPlace:
+        # `JobSettings.unknown_access_points` has found all of them.
+        own = cast(SharedFileSystem, self._file_system)
+        file_system, access_point = own.file_system, own.access_points[settings.access_point]
         return _EfsPlace(
             file_system=file_system,
             file_system_arn=file_system.file_system_arn,

@@ -15,9 +15,9 @@ from batch_stack.lock.file import Lock, LockedData, LockedTier, read, write
 from batch_stack.lock.retired import deletions, remembered, unknown
 from batch_stack.preflight.finding import Finding
 from batch_stack.settings.base.errors import SettingsError
-from batch_stack.settings.compute import ComputeEnvironmentSettings, ManagedInstancesSettings
-from batch_stack.settings.ec2_compute import OnDemandSettings
-from batch_stack.settings.root import RetiredSettings, Settings
+from batch_stack.settings.compute.base import WITH_EFA
+from batch_stack.settings.root import Settings
+from batch_stack.settings.sections import RetiredSettings
 
 if TYPE_CHECKING:
     # Only for types: app.py imports this file while Node.js cannot be asked for anything.
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
 _CHANGED_IN_PLACE = {"spot", "on_demand"}
-_WITH_EFA = " (efa)"
 
 
 def check_against_lock(
@@ -87,7 +86,7 @@ def _of_settings(settings: Settings, retired: RetiredSettings) -> Lock:
     """What the file says once these settings are deployed."""
     return Lock(
         name=settings.name,
-        compute={name: _kind(one) for name, one in sorted(settings.compute.items())},
+        compute={name: one.fixed_kind for name, one in sorted(settings.compute.items())},
         consumable_resources={
             name: _type(one.replenishable) for name, one in sorted(settings.consumable_resources.items())
         },
@@ -103,7 +102,7 @@ def _of_settings(settings: Settings, retired: RetiredSettings) -> Lock:
 def _check_new(settings: Settings, lock: Lock, path: Path) -> None:
     """https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateComputeEnvironment.html (`state`)."""
     for name, one in settings.compute.items():
-        if name not in lock.compute and getattr(one, "state", "enabled") == "disabled":
+        if name not in lock.compute and one.state == "disabled":
             raise SettingsError(
                 f"{path}: compute.{name}.state must be enabled until it is deployed, got 'disabled': AWS "
                 "Batch makes no compute environment that is disabled"
@@ -127,13 +126,6 @@ def _data(settings: Settings) -> LockedData:
         file_system=settings.storage.file_system is not None,
         database=database.name if database is not None else None,
     )
-
-
-def _kind(settings: ComputeEnvironmentSettings) -> str:
-    # Whether managed instances are Spot capacity cannot be changed, as the type cannot.
-    spot = isinstance(settings, ManagedInstancesSettings) and settings.spot
-    efa = isinstance(settings, OnDemandSettings) and settings.efa
-    return f"{settings.type}{' (spot)' if spot else _WITH_EFA if efa else ''}"
 
 
 def _lost_tiers(settings: Settings, lock: Lock) -> Iterator[str]:
@@ -222,10 +214,10 @@ def _lost_compute(settings: Settings, lock: Lock) -> Iterator[str]:
             yield f"retired.compute must not have {name!r}, which compute still has: remove it there"
     for name, kind in lock.compute.items():
         if name in settings.compute:
-            now = _kind(settings.compute[name])
-            if now.endswith(_WITH_EFA) != kind.endswith(_WITH_EFA):
+            now = settings.compute[name].fixed_kind
+            if now.endswith(WITH_EFA) != kind.endswith(WITH_EFA):
                 yield (
-                    f"compute.{name}.efa must be {str(kind.endswith(_WITH_EFA)).lower()}, as it is deployed: "
+                    f"compute.{name}.efa must be {str(kind.endswith(WITH_EFA)).lower()}, as it is deployed: "
                     "a compute environment has its security groups either from its launch template or of its "
                     "own. Add one under another name, give it to the tiers, and retire this one"
                 )

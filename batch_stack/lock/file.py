@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.base.values import State
-from batch_stack.settings.root import RetiredSettings
+from batch_stack.settings.sections import RetiredSettings
 
 
 class _Model(BaseModel):

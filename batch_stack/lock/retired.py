@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 
 from batch_stack.lock.file import Lock
 from batch_stack.preflight.finding import Finding, warning
-from batch_stack.settings.base.names import construct_id, did_you_mean
-from batch_stack.settings.root import RetiredSettings, Settings
+from batch_stack.settings.base.names import did_you_mean, id_of_entry
+from batch_stack.settings.root import Settings
+from batch_stack.settings.sections import RetiredSettings
 
 _STATUSES = "SUBMITTED PENDING RUNNABLE STARTING RUNNING"
 
@@ -48,10 +49,11 @@ def deletions(settings: Settings) -> Iterator[Finding]:
         settings: what is to be provisioned.
     """
     for name in settings.retired.tiers:
-        queue = f"{construct_id(name)}TierQueue"
+        queue = f"{id_of_entry('tiers', name)}Queue"
         yield warning(
             "deletedQueue",
-            f"tiers.{name} is retired: if its queue is still deployed, this deletes it with every job in "
+            f"tiers.{name}",
+            "is retired: if its queue is still deployed, this deletes it with every job in "
             "it. Be sure that `state: disabled` was deployed, not only synthesised, and that the queue is "
             "empty:\n"
             "  aws batch describe-job-queues --query "
@@ -61,10 +63,11 @@ def deletions(settings: Settings) -> Iterator[Finding]:
             f"Once that is deployed, take {name!r} out of retired.tiers",
         )
     for name in settings.retired.compute:
-        environment = f"{construct_id(name)}Compute"
+        environment = id_of_entry("compute", name)
         yield warning(
             "deletedCompute",
-            f"compute.{name} is retired: if it is still deployed, this deletes it and ends every job that "
+            f"compute.{name}",
+            "is retired: if it is still deployed, this deletes it and ends every job that "
             "runs on it. Be sure that the tiers were deployed without it, not only synthesised, and that "
             "nothing runs there:\n"
             '  aws batch describe-compute-environments --query "computeEnvironments[?contains('

@@ -11,7 +11,7 @@ from constructs import Construct, DependencyGroup, IDependable
 from batch_stack.common.retention import DataPolicy
 from batch_stack.network.flow_log import FlowLog
 from batch_stack.network.vpc_endpoints import VpcEndpoints
-from batch_stack.preflight.given import GivenNetwork
+from batch_stack.preflight.network import GivenNetwork
 from batch_stack.settings.network import (
     NEEDED_ENDPOINTS,
     ExistingNetworkSettings,

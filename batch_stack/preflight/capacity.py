@@ -1,31 +1,40 @@
-"""Jobs that no instance of their compute environments could ever hold."""
+"""Jobs that no instance of their compute environments can hold, and quotas of what holds them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
-from batch_engine.catalogue.instances import InstanceFacts, instance_types
+from batch_engine.catalogue.instances import instance_types
 from batch_stack.preflight.finding import Finding, error, warning
-from batch_stack.preflight.instances import AGENT_MEMORY_MIB, Request, known_types
-from batch_stack.settings.compute import ComputeEnvironmentSettings
-from batch_stack.settings.instance_types import BUNDLES, efa_interfaces_of, facts_of, family_of
+from batch_stack.preflight.instances import AGENT_MEMORY_MIB, Request, known_types, request_of, types_of_tier
+from batch_stack.settings.compute.base import ComputeSettings
+from batch_stack.settings.compute.instance_types import BUNDLES, efa_interfaces_of, facts_of, family_of
 from batch_stack.settings.jobs import JobSettings
-from batch_stack.settings.root import Settings
+from batch_stack.settings.sections import Sections
+from batch_stack.settings.workload import Workload
+
+_FEW_SPOT_TYPES = 5
+_MAX_QUEUES = 50
+_MAX_COMPUTE_ENVIRONMENTS = 50
+# Other stacks in the account have some, too.
+_MANY = 40
 
 
-def check_capacity(settings: Settings) -> Iterator[Finding]:
-    """Compare jobs with the instance types of the tiers they may be submitted to."""
-    for name, compute in settings.compute.items():
+def check_capacity(workload: Workload) -> Iterator[Finding]:
+    """Compares jobs with the instance types of the tiers that they may be submitted to."""
+    for name, compute in workload.compute.items():
         yield from _check_types(name, compute)
-    for name, job in settings.jobs.items():
-        yield from _check_nodes_type(settings, name, job)
-        yield from _check_job(settings, name, job)
-        yield from _check_gpus(settings, name, job)
+        yield from _check_reclaimable(name, compute)
+    for name in workload.tiers:
+        yield from _check_disabled(workload, name)
+    for name, job in workload.jobs.items():
+        yield from _check_job(workload, name, job)
+        yield from _check_gpus(workload, name, job)
 
 
-def _check_types(name: str, compute: ComputeEnvironmentSettings) -> Iterator[Finding]:
-    types: Sequence[str] = getattr(compute, "instance_types", [])
+def _check_types(name: str, compute: ComputeSettings) -> Iterator[Finding]:
+    types = compute.instance_types
     families = {family_of(item.name) for item in instance_types()}
     for index, instance_type in enumerate(types):
         if facts_of(instance_type):
@@ -33,7 +42,8 @@ def _check_types(name: str, compute: ComputeEnvironmentSettings) -> Iterator[Fin
         if efa_interfaces_of(instance_type):
             yield warning(
                 "unknownInstanceType",
-                f"compute.{name}.instance_types[{index}] is no type whose vCPUs and memory are known here, "
+                f"compute.{name}.instance_types[{index}]",
+                "is no type whose vCPUs and memory are known here, "
                 f"got {instance_type!r}: whether jobs fit it cannot be checked",
             )
             continue
@@ -44,7 +54,8 @@ def _check_types(name: str, compute: ComputeEnvironmentSettings) -> Iterator[Fin
         hint = f" (did you mean {' or '.join(close)}?)" if close else ""
         yield warning(
             "unknownInstanceType",
-            f"compute.{name}.instance_types[{index}] should be a type or family of the table of current "
+            f"compute.{name}.instance_types[{index}]",
+            "should be a type or family of the table of current "
             f"ones, got {instance_type!r}{hint}: whether jobs fit it cannot be checked, and AWS refuses what "
             "it does not know either",
         )
@@ -52,76 +63,48 @@ def _check_types(name: str, compute: ComputeEnvironmentSettings) -> Iterator[Fin
         smallest = min(item.vcpus for one in types for item in facts_of(one))
         yield error(
             "maxVcpus",
-            f"compute.{name}.max_vcpus must be at least {smallest}, the vCPUs of the smallest of its "
-            f"instance_types, got {getattr(compute, 'max_vcpus', None)}",
-        )
-
-
-def _check_nodes_type(settings: Settings, name: str, job: JobSettings) -> Iterator[Finding]:
-    """The instance type of a multi-node job must be one that some compute environment may launch."""
-    wanted = job.nodes.instance_type if job.nodes is not None else None
-    if wanted is None:
-        return
-    offered = {tier: _types_of(settings, tier) for tier in settings.tiers_of(name)}
-    if all(types and wanted not in {item.name for item in types} for types in offered.values()):
-        environments = sorted({f"compute.{one}" for tier in offered for one in settings.tiers[tier].compute})
-        yield error(
-            "nodesType",
-            f"jobs.{name}.nodes.instance_type must be an instance type of {' or '.join(environments)}, no "
-            f"larger than its max_vcpus, got {wanted!r}",
+            f"compute.{name}.max_vcpus",
+            f"must be at least {smallest}, the vCPUs of the smallest of its "
+            f"instance_types, got {compute.max_vcpus}",
         )
 
 
 def _requests(job: JobSettings) -> Iterator[tuple[str, Request]]:
-    yield "", Request(job.vcpu, job.memory_mib, job.gpus)
+    yield "", request_of(job)
     for index, group in enumerate(job.nodes.groups if job.nodes else []):
-        request = Request(
-            group.vcpu if group.vcpu is not None else job.vcpu,
-            group.memory_mib if group.memory_mib is not None else job.memory_mib,
-            group.gpus if group.gpus is not None else job.gpus,
-        )
-        yield f"nodes.groups[{index}].", request
+        yield f"nodes.groups[{index}].", request_of(job.for_group(group))
 
 
-def _check_job(settings: Settings, name: str, job: JobSettings) -> Iterator[Finding]:
+def _check_job(workload: Workload, name: str, job: JobSettings) -> Iterator[Finding]:
     if job.platform == "fargate":
         return
-    tiers = settings.tiers_of(name)
+    tiers = workload.tiers_of(name)
     # A tier that is named must do; of those that merely could take the job one is enough.
-    named = {*(job.tiers or []), *settings.led_to(name).values()}
+    named = {*(job.tiers or []), *workload.submitting_tiers(name).values()}
     for place, request in _requests(job):
-        problems = {tier: _problem(settings, tier, request) for tier in tiers}
+        problems = {tier: _problem(workload, tier, request) for tier in tiers}
         must = [tier for tier in tiers if tier in named] or tiers
         failing = {tier: problem for tier in must if (problem := problems[tier]) is not None}
         if failing and (named or len(failing) == len(must)):
             tier, (what, allowed) = next(iter(failing.items()))
-            environments = ", ".join(f"compute.{one}" for one in settings.tiers[tier].compute)
+            environments = ", ".join(f"compute.{one}" for one in workload.tiers[tier].compute)
             yield error(
                 "jobFits",
-                f"jobs.{name}.{place}{what} must be {allowed} to fit an instance of {environments}, which "
-                f"tiers.{tier} uses{_other_way(settings, tier, request)}, "
+                f"jobs.{name}.{place}{what}",
+                f"must be {allowed} to fit an instance of {environments}, which "
+                f"tiers.{tier} uses{_other_way(workload, tier, request)}, "
                 f"got {getattr(request, _FIELDS[what]):.10g}",
             )
         elif not failing:
-            yield from _check_margin(settings, name, place, request, must)
+            yield from _check_margin(workload, name, place, request, must)
 
 
 _FIELDS = {"vcpu": "vcpus", "memory_mib": "memory_mib", "gpus": "gpus"}
 
 
-def _types_of(settings: Settings, tier: str) -> list[InstanceFacts] | None:
-    found: list[InstanceFacts] = []
-    for compute in settings.tiers[tier].compute:
-        types = known_types(settings.compute[compute])
-        if types is None:
-            return None
-        found.extend(types)
-    return found
-
-
-def _problem(settings: Settings, tier: str, request: Request) -> tuple[str, str] | None:
+def _problem(workload: Workload, tier: str, request: Request) -> tuple[str, str] | None:
     """Name the field that keeps a request from every instance of a tier, and the range that would do."""
-    types = _types_of(settings, tier)
+    types = types_of_tier(workload, tier)
     if not types or any(request.fits(item) for item in types):
         return None
     if request.gpus > max(item.gpus for item in types):
@@ -135,18 +118,18 @@ def _problem(settings: Settings, tier: str, request: Request) -> tuple[str, str]
     return "memory_mib", f"at most {most_mib} (the agent keeps {AGENT_MEMORY_MIB})"
 
 
-def _other_way(settings: Settings, tier: str, request: Request) -> str:
+def _other_way(workload: Workload, tier: str, request: Request) -> str:
     """What could be changed about the tier instead of the job."""
     largest: list[tuple[int, str, str]] = []
     gpus = 0
-    for name in settings.tiers[tier].compute:
-        for item in known_types(settings.compute[name], within_limit=False) or ():
+    for name in workload.tiers[tier].compute:
+        for item in known_types(workload.compute[name], within_limit=False) or ():
             gpus = max(gpus, item.gpus)
             if request.fits(item):
                 largest.append((item.vcpus, name, item.name))
     if largest:
         vcpus, name, instance_type = min(largest)
-        limit = getattr(settings.compute[name], "max_vcpus", None)
+        limit = workload.compute[name].max_vcpus
         return (
             f" (or compute.{name}.max_vcpus at least {vcpus}, for {instance_type} would do, and is larger "
             f"than the {limit} that there may be)"
@@ -159,29 +142,81 @@ def _other_way(settings: Settings, tier: str, request: Request) -> str:
 
 
 def _check_margin(
-    settings: Settings, name: str, place: str, request: Request, tiers: Sequence[str]
+    workload: Workload, name: str, place: str, request: Request, tiers: Sequence[str]
 ) -> Iterator[Finding]:
     for tier in tiers:
-        types = _types_of(settings, tier)
+        types = types_of_tier(workload, tier)
         if not types or any(request.surely_fits(item) for item in types):
             continue
         yield warning(
             "memoryMargin",
-            f"jobs.{name}.{place}memory_mib leaves an instance's kernel hardly any memory on any type that "
+            f"jobs.{name}.{place}memory_mib",
+            "leaves an instance's kernel hardly any memory on any type that "
             f"tiers.{tier} uses, got {request.memory_mib}: such a job may wait for ever. Ask for some 8 % "
             "less than the instance's memory",
         )
 
 
-def _check_gpus(settings: Settings, name: str, job: JobSettings) -> Iterator[Finding]:
+def _check_gpus(workload: Workload, name: str, job: JobSettings) -> Iterator[Finding]:
     requests = [request for _, request in _requests(job)]
     if job.platform == "fargate" or any(request.gpus for request in requests):
         return
     for tier in job.tiers or []:
-        types = _types_of(settings, tier)
+        types = types_of_tier(workload, tier)
         if types and all(item.gpus for item in types):
             yield warning(
                 "idleGpu",
-                f"jobs.{name}.gpus is 0, but tiers.{tier} has GPU instances only: they would be paid for "
-                "and not be used",
+                f"jobs.{name}.gpus",
+                f"is 0, but tiers.{tier} has GPU instances only: they would be paid for and not be used",
             )
+
+
+def _check_reclaimable(name: str, compute: ComputeSettings) -> Iterator[Finding]:
+    types = known_types(compute)
+    if compute.is_reclaimable and types is not None and 0 < len(types) < _FEW_SPOT_TYPES:
+        yield warning(
+            "fewSpotTypes",
+            f"compute.{name}.instance_types",
+            f"comes to {len(types)} instance types within max_vcpus: Spot "
+            f"capacity of so few runs out soon. Give families, or at least {_FEW_SPOT_TYPES} types",
+        )
+
+
+def _check_disabled(workload: Workload, name: str) -> Iterator[Finding]:
+    tier, compute = workload.tiers[name], workload.compute_of(name)
+    if tier.state == "enabled" and all(one.state == "disabled" for one in compute.values()):
+        yield warning(
+            "disabledCompute",
+            f"tiers.{name}.compute",
+            f"should have one that is enabled, got {' and '.join(compute)}, disabled: "
+            "its queue takes jobs, and starts none",
+        )
+
+
+def check_quotas(settings: Sections) -> Iterator[Finding]:
+    """Compares the numbers of queues and compute environments with AWS Batch's quotas, and with their use.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
+    """
+    own = [name for name, one in settings.compute.items() if one.is_provisioned]
+    for section, count, most, what in (
+        ("tiers", len(settings.tiers), _MAX_QUEUES, "job queues"),
+        ("compute", len(own), _MAX_COMPUTE_ENVIRONMENTS, "compute environments"),
+    ):
+        if count > most:
+            yield error(
+                "quota",
+                section,
+                f"must have at most {most} entries, AWS Batch's quota of {what} in a Region, got {count}",
+            )
+        elif count > _MANY:
+            yield warning(
+                "quota",
+                section,
+                f"has {count} entries of the {most} {what} that an account may have in a Region: "
+                "other stacks' count, too",
+            )
+    used = {compute for tier in settings.tiers.values() for compute in tier.compute}
+    for name in settings.compute:
+        if name not in used and name not in settings.retired.compute:
+            yield warning("unusedCompute", f"compute.{name}", "is used by no tier: nothing will run there")

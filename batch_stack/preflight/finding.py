@@ -8,31 +8,49 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that would fail, or may disappoint, once it is deployed.
+    """A setting that would fail, or may disappoint, once it is deployed.
 
     Attributes:
         level: an ``error`` ends synthesis, a ``warning`` is shown.
-        check: the check's name, by which a warning can be acknowledged in CDK.
-        message: begins with the path in the settings; says what is allowed and what was given.
+        check: the name of the check.
+        path: the setting: ``tiers.critical.time_limits[0]``.
+        message: one sentence that begins with the path, and says what is allowed and what was given.
     """
 
     level: Literal["error", "warning"]
     check: str
+    path: str
     message: str
 
     @property
     def id(self) -> str:
-        """What a warning is acknowledged by: ``batch-stack:<check>:<path>``, an index behind a point."""
+        """The id that acknowledges a warning: ``batch-stack:<check>:<path>``, an index behind a point."""
         # CDK reads an id, `[ack: ...]`, up to the first bracket that closes.
-        path = self.message.partition(" ")[0].replace("[", ".").replace("]", "")
-        return f"batch-stack:{self.check}:{path}"
+        return f"batch-stack:{self.check}:{self.path.replace('[', '.').replace(']', '')}"
+
+    @property
+    def section(self) -> str:
+        """The section of the settings that the path is in: ``tiers``."""
+        return self.path.partition(".")[0]
 
 
-def error(check: str, message: str) -> Finding:
-    """Something that cannot work."""
-    return Finding("error", check, message)
+def error(check: str, path: str, text: str) -> Finding:
+    """Returns a finding that ends synthesis.
+
+    Args:
+        check: the name of the check.
+        path: the setting.
+        text: what follows the path in the message.
+    """
+    return Finding("error", check, path, f"{path} {text}")
 
 
-def warning(check: str, message: str) -> Finding:
-    """Something that may not be meant."""
-    return Finding("warning", check, message)
+def warning(check: str, path: str, text: str) -> Finding:
+    """Returns a finding that is shown.
+
+    Args:
+        check: the name of the check.
+        path: the setting.
+        text: what follows the path in the message.
+    """
+    return Finding("warning", check, path, f"{path} {text}")

@@ -1,4 +1,4 @@
-"""What instances of a compute environment offer to jobs."""
+"""What the instances of compute environments offer to jobs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batch_engine.catalogue.instances import InstanceFacts
-from batch_stack.settings.compute import ComputeEnvironmentSettings, FargateSettings, UnmanagedSettings
-from batch_stack.settings.instance_types import facts_of
+from batch_stack.settings.compute.base import ComputeSettings
+from batch_stack.settings.compute.instance_types import facts_of
+from batch_stack.settings.jobs import JobSettings
+from batch_stack.settings.workload import Workload
 
 AGENT_MEMORY_MIB = 32
 """What AWS Batch keeps for the ECS agent:
@@ -27,7 +29,7 @@ class Request:
     gpus: int
 
     def fits(self, item: InstanceFacts) -> bool:
-        """Whether the instance type has as much, by its data sheet and less the agent's memory."""
+        """Returns whether the instance type has as much, by its data sheet and less the agent's memory."""
         return (
             self.vcpus <= item.vcpus
             and self.memory_mib <= item.memory_mib - AGENT_MEMORY_MIB
@@ -35,25 +37,26 @@ class Request:
         )
 
     def surely_fits(self, item: InstanceFacts) -> bool:
-        """Whether it still fits with what the kernel keeps."""
+        """Returns whether it still fits with what the kernel keeps."""
         usable_mib = int(item.memory_mib * (1 - _KERNEL_SHARE)) - AGENT_MEMORY_MIB
         return self.fits(item) and self.memory_mib <= usable_mib
 
 
-def known_types(
-    settings: ComputeEnvironmentSettings, *, within_limit: bool = True
-) -> Sequence[InstanceFacts] | None:
-    """The instance types of a compute environment.
+def request_of(job: JobSettings) -> Request:
+    """Returns what the container of a job asks of its instance."""
+    return Request(job.vcpu, job.memory_mib, job.gpus)
+
+
+def known_types(settings: ComputeSettings, *, within_limit: bool = True) -> Sequence[InstanceFacts] | None:
+    """Returns the instance types of a compute environment.
 
     Args:
         settings: the compute environment.
         within_limit: leave out those that are larger than its vCPU limit, which it never starts.
 
     Returns:
-        None where that cannot be told: there are no instances, or types that the table does not have.
+        None if they are not known: there are no instances, or types that the table does not have.
     """
-    if isinstance(settings, FargateSettings | UnmanagedSettings) or not settings.instance_types:
-        return None
     found: dict[str, InstanceFacts] = {}
     for name in settings.instance_types:
         facts = facts_of(name)
@@ -61,4 +64,15 @@ def known_types(
             return None
         found.update((item.name, item) for item in facts)
     most = settings.max_vcpus if within_limit else None
-    return [item for item in found.values() if most is None or item.vcpus <= most]
+    return [item for item in found.values() if most is None or item.vcpus <= most] if found else None
+
+
+def types_of_tier(workload: Workload, tier: str) -> list[InstanceFacts] | None:
+    """Returns the instance types of all compute environments of a tier, or None if some are not known."""
+    found: list[InstanceFacts] = []
+    for compute in workload.compute_of(tier).values():
+        types = known_types(compute)
+        if types is None:
+            return None
+        found.extend(types)
+    return found

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from batch_stack.preflight.finding import Finding, error, warning
-from batch_stack.preflight.given import GivenNetwork
-from batch_stack.settings.checks import check_zones
-from batch_stack.settings.compute import FargateSettings
+from batch_stack.settings.checks import zone_problems
 from batch_stack.settings.images import PRIVATE_ECR
 from batch_stack.settings.network import (
     NEEDED_ENDPOINTS,
@@ -16,15 +15,30 @@ from batch_stack.settings.network import (
     ExistingNetworkSettings,
     IsolatedNetworkSettings,
 )
-from batch_stack.settings.root import Settings
-from batch_stack.settings.services import DataService, users_of
+from batch_stack.settings.sections import Sections
+from batch_stack.settings.services import DataService
 
 # What only the deployment knows, in Python.
 _DEPLOYED = "${Token["
 _LOCAL_ZONE = re.compile(r"-\d+-")
 
 
-def check_network(settings: Settings, given: GivenNetwork | None = None) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class GivenNetwork:
+    """A VPC that was given in Python, in place of the settings' `network`.
+
+    Attributes:
+        subnets: how many subnets jobs run in.
+        zones: in how many Availability Zones those are.
+        isolated: whether they have no way to the internet.
+    """
+
+    subnets: int
+    zones: int
+    isolated: bool
+
+
+def check_network(settings: Sections, given: GivenNetwork | None = None) -> Iterator[Finding]:
     """Check the way from jobs to AWS's services and to image registries.
 
     Args:
@@ -37,7 +51,8 @@ def check_network(settings: Settings, given: GivenNetwork | None = None) -> Iter
         isolated = True
         yield warning(
             "isolatedSubnets",
-            f"network.subnets is isolated: without the VPC endpoints {NEEDED_ENDPOINTS} in {network.vpc_id}, "
+            "network.subnets",
+            f"is isolated: without the VPC endpoints {NEEDED_ENDPOINTS} in {network.vpc_id}, "
             "which are not made here, no job leaves RUNNABLE or STARTING",
         )
     if isinstance(network, IsolatedNetworkSettings):
@@ -51,7 +66,8 @@ def check_network(settings: Settings, given: GivenNetwork | None = None) -> Iter
         if isinstance(network, IsolatedNetworkSettings):
             yield error(
                 "unreachableRegistry",
-                f"jobs.{name}.image must be of a private registry of Amazon ECR as long as network.mode is "
+                f"jobs.{name}.image",
+                "must be of a private registry of Amazon ECR as long as network.mode is "
                 f"isolated, which lets no job reach another registry, got {job.image!r}: copy it into a "
                 "repository of yours",
             )
@@ -59,42 +75,45 @@ def check_network(settings: Settings, given: GivenNetwork | None = None) -> Iter
             # Whoever owns the VPC may have a registry in it.
             yield warning(
                 "unreachableRegistry",
-                f"jobs.{name}.image should be of a private registry of Amazon ECR in isolated subnets, which "
+                f"jobs.{name}.image",
+                "should be of a private registry of Amazon ECR in isolated subnets, which "
                 f"reach no registry outside, got {job.image!r}: copy it into a repository of yours",
             )
 
 
-def _check_local_zones(settings: Settings, network: ExistingNetworkSettings) -> Iterator[Finding]:
+def _check_local_zones(settings: Sections, network: ExistingNetworkSettings) -> Iterator[Finding]:
     """https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html (`subnets`)."""
     for name, compute in settings.compute.items():
+        is_fargate = compute.is_provisioned and compute.platform_capability == "fargate"
         for index, zone in enumerate(network.availability_zones):
-            if isinstance(compute, FargateSettings) and _LOCAL_ZONE.search(zone):
+            if is_fargate and _LOCAL_ZONE.search(zone):
                 yield error(
                     "localZone",
-                    f"network.availability_zones[{index}] must be a zone of the Region itself for "
+                    f"network.availability_zones[{index}]",
+                    "must be a zone of the Region itself for "
                     f"compute.{name}, because AWS Batch has no Fargate in Local Zones, got {zone!r}",
                 )
                 break
 
 
-def _check_zones(settings: Settings, given: GivenNetwork | None) -> Iterator[Finding]:
+def _check_zones(settings: Sections, given: GivenNetwork | None) -> Iterator[Finding]:
     """Of a network that the settings do not say, but Python may have: see `settings.checks`."""
     network = settings.network
-    problems: Iterable[str] = ()
+    problems: Iterable[tuple[str, str]] = ()
     if given is not None:
-        demand = "vpc must have jobs' subnets in"
-        problems = check_zones(settings, demand, zones=given.zones, subnets=given.subnets)
+        demand = ("vpc", "must have jobs' subnets in")
+        problems = zone_problems(settings, demand, zones=given.zones, subnets=given.subnets)
     elif network.mode != "existing":
-        demand = "network.max_azs must be"
-        problems = check_zones(settings, demand, zones=network.max_azs, subnets=network.max_azs)
-    yield from (error("zones", problem) for problem in problems)
+        demand = ("network.max_azs", "must be")
+        problems = zone_problems(settings, demand, zones=network.max_azs, subnets=network.max_azs)
+    yield from (error("zones", path, problem) for path, problem in problems)
 
 
-def _check_endpoints(settings: Settings, network: IsolatedNetworkSettings) -> Iterator[Finding]:
+def _check_endpoints(settings: Sections, network: IsolatedNetworkSettings) -> Iterator[Finding]:
     secrets = [(name, secret) for name, job in settings.jobs.items() for secret in job.secrets.values()]
     needed: dict[EndpointName, list[str]] = {
         "secretsmanager": [
-            *(f"jobs.{name}.uses, which has database" for name in users_of(settings, "database")),
+            *(f"jobs.{name}.uses, which has database" for name in settings.users_of("database")),
             *(f"jobs.{name}.secrets" for name, secret in secrets if secret.secret is not None),
         ],
         "ssm": [f"jobs.{name}.secrets" for name, secret in secrets if secret.parameter is not None],
@@ -103,15 +122,17 @@ def _check_endpoints(settings: Settings, network: IsolatedNetworkSettings) -> It
         if users and endpoint not in network.endpoints:
             yield error(
                 "missingEndpoint",
-                f"network.endpoints must have {endpoint!r} for {users[0]}: ECS fetches secrets through it, "
+                "network.endpoints",
+                f"must have {endpoint!r} for {users[0]}: ECS fetches secrets through it, "
                 "and without them no job starts",
             )
     talks: dict[EndpointName, DataService] = {"events": "event_bus", "sqs": "work_queue"}
     for endpoint, service in talks.items():
-        users = users_of(settings, service)
+        users = settings.users_of(service)
         if users and endpoint not in network.endpoints:
             yield warning(
                 "missingEndpoint",
-                f"network.endpoints should have {endpoint!r} for jobs.{users[0]}.uses, which has {service}: "
+                "network.endpoints",
+                f"should have {endpoint!r} for jobs.{users[0]}.uses, which has {service}: "
                 "jobs cannot reach it otherwise",
             )

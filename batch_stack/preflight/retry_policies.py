@@ -11,7 +11,7 @@ from typing import Any
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.settings.base.values import PlatformCapability
 from batch_stack.settings.retry import RetryRule, RetrySettings, retry_strategy
-from batch_stack.settings.root import Settings
+from batch_stack.settings.workload import Workload
 
 _CONDITIONS = ("on_reason", "on_status_reason", "on_exit_code")
 _MAX_EXIT_CODE = 255
@@ -22,15 +22,15 @@ _LOST_ON: dict[str, tuple[PlatformCapability, ...]] = {
 """How the status reason of a job begins whose host was lost, and on which platforms."""
 
 
-def check_retry_policies(settings: Settings) -> Iterator[Finding]:
+def check_retry_policies(workload: Workload) -> Iterator[Finding]:
     """Check the rules of tiers and jobs."""
-    for name, tier in settings.tiers.items():
-        yield from _check_policy(f"tiers.{name}.retry", tier.retry, settings.platform_capability(name))
-    for name, job in settings.jobs.items():
+    for name, tier in workload.tiers.items():
+        yield from _check_policy(f"tiers.{name}.retry", tier.retry, workload.platform_capability(name))
+    for name, job in workload.jobs.items():
         if job.retry is not None:
             yield from _check_policy(f"jobs.{name}.retry", job.retry, job.platform)
-        yield from _check_lost_hosts(settings, name)
-        yield from _check_tiers_agree(settings, name)
+        yield from _check_lost_hosts(workload, name)
+        yield from _check_tiers_agree(workload, name)
 
 
 def _check_policy(place: str, policy: RetrySettings, capability: PlatformCapability) -> Iterator[Finding]:
@@ -41,7 +41,7 @@ def _check_policy(place: str, policy: RetrySettings, capability: PlatformCapabil
         yield from _check_platform(here, rule, capability)
         yield from _check_order(here, rule, rules[:index])
     if rules and policy.attempts == 1:
-        yield warning("retryRule", f"{place}.rules has no effect, because attempts is 1")
+        yield warning("retryRule", f"{place}.rules", "has no effect, because attempts is 1")
 
 
 def _check_order(place: str, rule: RetryRule, before: Sequence[RetryRule]) -> Iterator[Finding]:
@@ -49,7 +49,8 @@ def _check_order(place: str, rule: RetryRule, before: Sequence[RetryRule]) -> It
         if _covers(earlier, rule):
             yield error(
                 "retryRule",
-                f"{place} must be before rules[{index}], which matches all that it matches: the first rule "
+                place,
+                f"must be before rules[{index}], which matches all that it matches: the first rule "
                 "that matches decides",
             )
             return
@@ -57,7 +58,8 @@ def _check_order(place: str, rule: RetryRule, before: Sequence[RetryRule]) -> It
         if _covers(earlier, rule, has_exit_code=True):
             yield warning(
                 "retryRule",
-                f"{place} should be before rules[{index}], which matches every failure with an exit code: "
+                place,
+                f"should be before rules[{index}], which matches every failure with an exit code: "
                 "the first rule that matches decides, and leaves it those without one, such as a lost host's",
             )
             return
@@ -70,14 +72,16 @@ def _check_exit_code(place: str, rule: RetryRule) -> Iterator[Finding]:
     if not _may_be_exit_code(pattern):
         yield error(
             "retryPattern",
-            f"{place}.on_exit_code must be a number between 0 and {_MAX_EXIT_CODE}, or the beginning of one "
+            f"{place}.on_exit_code",
+            f"must be a number between 0 and {_MAX_EXIT_CODE}, or the beginning of one "
             f"and an asterisk, got {pattern!r}",
         )
     # No other code begins with 0.
     elif pattern in ("0", "0*"):
         yield error(
             "retryPattern",
-            f"{place}.on_exit_code must not be {pattern!r}: a job with the exit code 0 has succeeded, and is "
+            f"{place}.on_exit_code",
+            f"must not be {pattern!r}: a job with the exit code 0 has succeeded, and is "
             "not tried again whatever the rules say",
         )
 
@@ -92,7 +96,8 @@ def _check_platform(place: str, rule: RetryRule, capability: PlatformCapability)
             )
             yield error(
                 "retryPattern",
-                f"{place}.on_status_reason must not begin with {text!r} on {capability}, where a lost host "
+                f"{place}.on_status_reason",
+                f"must not begin with {text!r} on {capability}, where a lost host "
                 f"is told of by {instead!r}, got {rule.on_status_reason!r}",
             )
 
@@ -126,54 +131,52 @@ def _covers(rule: RetryRule, other: RetryRule, *, has_exit_code: bool = False) -
     return True
 
 
-def _check_lost_hosts(settings: Settings, name: str) -> Iterator[Finding]:
-    job = settings.jobs[name]
-    triggered = set(settings.led_to(name).values())
-    for tier in settings.tiers_of(name):
-        if not any(_reclaimed(settings.compute[one].type) for one in settings.tiers[tier].compute):
+def _check_lost_hosts(workload: Workload, name: str) -> Iterator[Finding]:
+    job = workload.jobs[name]
+    triggered = set(workload.submitting_tiers(name).values())
+    for tier in workload.tiers_of(name):
+        if not any(one.is_reclaimable for one in workload.compute_of(tier).values()):
             continue
-        sent = settings.retry_in(name, tier) if tier in triggered else None
-        policy = sent or settings.retry(name)
+        sent = workload.retry_in(name, tier) if tier in triggered else None
+        policy = sent or workload.retry(name)
         if policy.attempts == 1 and tier in (triggered or set(job.tiers or [])):
-            told = (
-                ".retry.attempts is 1" if job.retry is not None else f" has 1 attempt by tiers.{tier}.retry"
-            )
+            path, told = f"jobs.{name}", f"has 1 attempt by tiers.{tier}.retry"
+            if job.retry is not None:
+                path, told = f"{path}.retry.attempts", "is 1"
             yield warning(
                 "spotRetry",
-                f"jobs.{name}{told}, and tiers.{tier} uses Spot capacity: a job whose host is reclaimed is "
-                "lost. Allow at least 2",
+                path,
+                f"{told}, and tiers.{tier} uses Spot capacity: a job whose host is reclaimed is lost. Allow "
+                "at least 2",
             )
             return
 
 
-def _check_tiers_agree(settings: Settings, name: str) -> Iterator[Finding]:
+def _check_tiers_agree(workload: Workload, name: str) -> Iterator[Finding]:
     """A job definition has one policy, and a queue none.
 
     Tiers may differ in how often they try again, of which all get the most; not in what, or in whether.
     """
-    if settings.jobs[name].retry is not None:
+    if workload.jobs[name].retry is not None:
         return
-    tiers = settings.tiers_of(name)
-    taken = max(tiers, key=lambda tier: settings.tiers[tier].retry.attempts)
-    tried_again = {tier: _tried_again(settings, name, tier) for tier in tiers}
+    tiers = workload.tiers_of(name)
+    taken = max(tiers, key=lambda tier: workload.tiers[tier].retry.attempts)
+    tried_again = {tier: _tried_again(workload, name, tier) for tier in tiers}
     others = [f"tiers.{tier}" for tier in tiers if tried_again[tier] != tried_again[taken]]
     if others:
         yield warning(
             "tierRetry",
-            f"jobs.{name}.tiers should lead to one retry policy, for a job definition has one: that of "
+            f"jobs.{name}.tiers",
+            "should lead to one retry policy, for a job definition has one: that of "
             f"tiers.{taken}, got another for {' and '.join(others)}, with which triggers and schedules "
             f"submit and nobody else. Give jobs.{name}.retry, or pass --retry-strategy",
         )
 
 
-def _tried_again(settings: Settings, job: str, tier: str) -> list[Any]:
+def _tried_again(workload: Workload, job: str, tier: str) -> list[Any]:
     """After which failures, so that policies can be compared."""
-    policy = settings.tiers[tier].retry
+    policy = workload.tiers[tier].retry
     if policy.attempts == 1:
         return []
-    entries: list[Any] = retry_strategy(policy, settings.jobs[job].platform)["evaluateOnExit"]
+    entries: list[Any] = retry_strategy(policy, workload.jobs[job].platform)["evaluateOnExit"]
     return entries
-
-
-def _reclaimed(compute_type: str) -> bool:
-    return compute_type in ("spot", "fargate_spot")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration
@@ -14,20 +14,20 @@ from constructs import Construct
 from batch_stack.common.retention import DataPolicy
 from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.monitoring.notification import Notification
+from batch_stack.preflight.preflight import TierAlone, preflight_tier
 from batch_stack.queues.messages import job_failed_text, queue_blocked_text
 from batch_stack.settings.tiers import (
-    COUNTED_BY_BUDGETS,
     AlarmSettings,
     FairShareSettings,
     TierSettings,
     TimeLimitSettings,
+    budget_problems,
+    compute_problems,
 )
-from batch_stack.validation.constructs import check_tier, is_checked
+from batch_stack.validation.constructs import report
 
 if TYPE_CHECKING:
     from batch_stack.queues.budget import TierBudget
-
-_MAX_COMPUTE_ENVIRONMENTS = 3
 
 
 class PriorityTier(Construct):
@@ -44,6 +44,7 @@ class PriorityTier(Construct):
     Attributes:
         name: its name, for people.
         settings: what it was made from.
+        alone: what checks before deployment need of it: values and paths.
         queue: the job queue. It has no name of its own, so that it can be replaced.
         compute_environments: where its jobs run, in the order in which they are tried.
         platform_capability: ``ec2``, ``fargate`` ...: what a job definition for it must be made for.
@@ -67,6 +68,7 @@ class PriorityTier(Construct):
         name: str | None = None,
         notification: Notification | None = None,
         data_policy: DataPolicy = DataPolicy(),
+        is_checked: bool = False,
     ) -> None:
         """Create the queue, what shares it, what watches it, and its budget.
 
@@ -80,21 +82,27 @@ class PriorityTier(Construct):
             notification: who is told of failed jobs, a blocked queue, alarms and the budget.
             data_policy: how long the log of the function that disables the queue is kept, and which key
                 encrypts its log and its messages; see `TierBudget`.
+            is_checked: the checks before deployment have run on these settings, as a `BatchPlatform` has them
+                run on all of its own.
 
         Raises:
-            ValueError: the settings name a compute environment that is not given, too many of them, or a
-                mixture that AWS Batch refuses; or they have alarms or a budget, and nobody is to be told, or
-                the budget is to disable the queue, and there is no key; or a check before deployment found
-                what cannot work.
+            ValueError: the settings name a compute environment that is not given, or a mixture that AWS Batch
+                refuses; or they have alarms or a budget, and there is no notification, or the budget is to
+                disable the queue, and there is no key; or a check before deployment found what cannot work.
         """
         super().__init__(scope, construct_id)
         self.name, self.settings = name or construct_id, settings
         self.compute_environments = _chosen(self, settings.compute, compute_environments)
-        _check(self, self.compute_environments)
+        by_path = {one.node.path: one.settings for one in self.compute_environments}
+        self.alone = TierAlone(self.node.path, settings, by_path)
+        paths = [one.node.path for one in self.compute_environments]
+        self._refuse(compute_problems(paths, by_path))
         if notification is None:
             _check_told(self, settings)
-        if not is_checked(self, settings):
-            check_tier(self)
+        elif settings.budget is not None:
+            self._refuse(budget_problems(paths, by_path))
+        if not is_checked:
+            report(self, preflight_tier(self.alone))
         first = self.compute_environments[0]
         self.platform_capability, self.architecture = first.platform_capability, first.architecture
         self.retry = settings.retry
@@ -120,6 +128,10 @@ class PriorityTier(Construct):
             self._watch(notification, settings.alarms)
             self.budget = self._budget(notification, data_policy)
 
+    def _refuse(self, problems: Iterable[str]) -> None:
+        for problem in problems:
+            raise ValueError(f"settings.{problem} at {self.alone.path}")
+
     def check_share(self, share: str | None, *, at: str) -> None:
         """Make sure that jobs name a share where the queue is shared, and nowhere else, as AWS Batch does.
 
@@ -130,10 +142,9 @@ class PriorityTier(Construct):
         Raises:
             ValueError: there is a share and the tier has no fair share, or the other way round.
         """
-        if (share is None) != (self.scheduling_policy is None):
-            needed = "be given" if share is None else "not be given"
-            has = "has no" if self.scheduling_policy is None else "has"
-            raise ValueError(f"share must {needed}, because the tier {has} fair share, got {share!r} at {at}")
+        problem = self.settings.share_problem(share, "the tier")
+        if problem is not None:
+            raise ValueError(f"{problem}, got {share!r} at {at}")
 
     def _scheduling_policy(
         self, settings: FairShareSettings | None
@@ -187,7 +198,7 @@ class PriorityTier(Construct):
             "Budget",
             name=self.name,
             queue=self.queue,
-            cost_tags=_cost_tags(self, self.compute_environments),
+            cost_tags=[one.cost_tag for one in self.compute_environments if one.cost_tag is not None],
             settings=self.settings.budget,
             notification=notification,
             data_policy=data_policy,
@@ -229,24 +240,6 @@ def _chosen(
     return tuple(given[name] for name in names)
 
 
-def _check(scope: Construct, compute_environments: Sequence[ComputeEnvironment]) -> None:
-    count = len(set(compute_environments))
-    if not 1 <= count == len(compute_environments) <= _MAX_COMPUTE_ENVIRONMENTS:
-        raise ValueError(
-            f"settings.compute must have 1 to {_MAX_COMPUTE_ENVIRONMENTS} compute environments, each once, "
-            f"got {len(compute_environments)} at {scope.node.path}"
-        )
-    for quality, values in (
-        ("platform", sorted({one.platform_capability for one in compute_environments})),
-        ("architecture", sorted({one.architecture for one in compute_environments})),
-    ):
-        if len(values) > 1:
-            raise ValueError(
-                f"compute_environments of a queue must have one {quality}, "
-                f"got {' and '.join(values)} at {scope.node.path}"
-            )
-
-
 def _check_told(scope: Construct, settings: TierSettings) -> None:
     """Alarms are on by default: only those that were asked for count."""
     asked = {
@@ -256,20 +249,6 @@ def _check_told(scope: Construct, settings: TierSettings) -> None:
     for name, wanted in asked.items():
         if wanted:
             raise ValueError(f"notification must be given for settings.{name}, got none at {scope.node.path}")
-
-
-def _cost_tags(scope: Construct, compute_environments: Sequence[ComputeEnvironment]) -> list[str]:
-    tags = []
-    for environment in compute_environments:
-        # Managed instances have the tag, but whether what else is billed for them has it is not documented.
-        if environment.cost_tag is None or environment.settings.type not in COUNTED_BY_BUDGETS:
-            raise ValueError(
-                "settings.budget must not be given for compute environments that are not of type spot or "
-                "on_demand, whose instances and volumes have a tag of ours to count them by, got "
-                f"{environment.node.path}, which is {environment.settings.type} at {scope.node.path}"
-            )
-        tags.append(environment.cost_tag)
-    return tags
 
 
 def _time_limit_actions(time_limits: TimeLimitSettings) -> list[batch.JobStateTimeLimitAction]:

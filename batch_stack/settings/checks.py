@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from batch_stack.settings.base.errors import MisfitError
 from batch_stack.settings.base.names import construct_id, is_name, known
 from batch_stack.settings.references import unknown_names
 from batch_stack.settings.retry import retry_text
-from batch_stack.settings.submitters import check_submitters
-from batch_stack.settings.tiers import COUNTED_BY_BUDGETS
-from batch_stack.settings.triggers import check_parameters_fit
-
-if TYPE_CHECKING:
-    from batch_stack.settings.root import Settings
-    from batch_stack.settings.schedules import ScheduleSettings
-    from batch_stack.settings.triggers import TriggerSettings
+from batch_stack.settings.schedules import ScheduleSettings
+from batch_stack.settings.sections import Sections
+from batch_stack.settings.tiers import budget_problems, compute_problems
+from batch_stack.settings.triggers import TriggerSettings, check_parameters_fit
 
 
-def check_all(settings: Settings) -> None:
+def check_all(settings: Sections) -> None:
     """Run all checks, in stages: what one of them finds would only confuse the next.
 
     Raises:
@@ -31,7 +26,7 @@ def check_all(settings: Settings) -> None:
             raise MisfitError(problems)
 
 
-def _stages() -> Iterable[Iterable[Callable[[Settings], Iterable[str]]]]:
+def _stages() -> Iterable[Iterable[Callable[[Sections], Iterable[str]]]]:
     return (
         (_check_names, _check_dead_letters),
         (unknown_names,),
@@ -49,7 +44,7 @@ def _stages() -> Iterable[Iterable[Callable[[Settings], Iterable[str]]]]:
     )
 
 
-def _check_names(settings: Settings) -> Iterator[str]:
+def _check_names(settings: Sections) -> Iterator[str]:
     """Names become construct ids, and must still differ then."""
     sections: dict[str, Iterable[str]] = {
         "compute": settings.compute,
@@ -79,7 +74,7 @@ def _check_names(settings: Settings) -> Iterator[str]:
                 )
 
 
-def _check_dead_letters(settings: Settings) -> Iterator[str]:
+def _check_dead_letters(settings: Sections) -> Iterator[str]:
     """Names of alarms, whose ids must stay as they are: one of a trigger has the trigger's name alone."""
     owners = {construct_id(f"{name}-schedule"): f"schedules.{name}" for name in settings.schedules}
     for name, tier in settings.tiers.items():
@@ -96,65 +91,57 @@ def _check_dead_letters(settings: Settings) -> Iterator[str]:
             )
 
 
-def _check_compute(settings: Settings) -> Iterator[str]:
-    """A queue needs compute environments that exist, of one platform and one architecture."""
-    for tier, tier_settings in settings.tiers.items():
-        for index, name in enumerate(tier_settings.compute):
-            place = f"tiers.{tier}.compute[{index}]"
-            if name in tier_settings.compute[:index]:
-                yield f"{place} must differ from those before it, got {name!r} again"
-                continue
-            first, this = settings.compute[tier_settings.compute[0]], settings.compute[name]
-            for quality, own, wanted in (
-                ("platform", this.platform_capability, first.platform_capability),
-                ("architecture", this.architecture, first.architecture),
-            ):
-                if own != wanted:
-                    yield (
-                        f"{place} must have the {quality} {wanted} like {tier_settings.compute[0]}, "
-                        f"got {name!r}, which has {own}: a queue takes one {quality} only"
-                    )
+def _check_compute(settings: Sections) -> Iterator[str]:
+    for name, tier in settings.tiers.items():
+        for problem in compute_problems(tier.compute, settings.compute):
+            yield f"tiers.{name}.{problem}"
 
 
-def _check_zones(settings: Settings) -> Iterator[str]:
+def _check_zones(settings: Sections) -> Iterator[str]:
     """Of a network that is said here; without one the VPC may be given in Python, and is looked at later."""
     network = settings.network
     if "network" not in settings.model_fields_set:
         return
     if network.mode != "existing":
-        yield from check_zones(
-            settings, "network.max_azs must be", zones=network.max_azs, subnets=network.max_azs
+        problems = zone_problems(
+            settings, ("network.max_azs", "must be"), zones=network.max_azs, subnets=network.max_azs
         )
     else:
         zones, subnets = len(set(network.availability_zones)), len(network.subnet_ids)
-        yield from check_zones(settings, "network.availability_zones must be", zones=zones, subnets=subnets)
+        demand = ("network.availability_zones", "must be")
+        problems = zone_problems(settings, demand, zones=zones, subnets=subnets)
+    yield from (f"{path} {text}" for path, text in problems)
 
 
-def check_zones(settings: Settings, demand: str, *, zones: int, subnets: int) -> Iterator[str]:
-    """Make sure that the network is in as many Availability Zones as its users need.
+def zone_problems(
+    settings: Sections, demand: tuple[str, str], *, zones: int, subnets: int
+) -> Iterator[tuple[str, str]]:
+    """Checks that the network is in as many Availability Zones as its users need.
 
     Args:
         settings: the settings as a whole.
-        demand: what has to have more, as the problem begins.
-        zones: in how many the network is.
-        subnets: how many subnets jobs run in.
+        demand: the path of what decides the number of zones, and how the sentence about it goes on.
+        zones: the number of Availability Zones that the network is in.
+        subnets: the number of subnets that jobs run in.
 
     Returns:
-        The problems, each beginning with its path.
+        The problems: path, and the rest of the sentence.
     """
     for name, compute in settings.compute.items():
         # A placement group needs a subnet in its zone.
-        if compute.type == "on_demand" and compute.placement_group and compute.placement_zone > subnets:
+        if compute.required_zone is not None and compute.required_zone > subnets:
             yield (
-                f"compute.{name}.placement_zone must be between 1 and {subnets}, the number of the network's "
-                f"Availability Zones, got {compute.placement_zone}"
+                f"compute.{name}.placement_zone",
+                f"must be between 1 and {subnets}, the number of the network's Availability Zones, got "
+                f"{compute.required_zone}",
             )
     # Aurora spreads its storage over zones, and takes no subnets of a single one.
     if settings.results.database is not None and zones < 2:
-        yield f"{demand} at least 2 Availability Zones for results.database, got {zones}"
+        path, text = demand
+        yield path, f"{text} at least 2 Availability Zones for results.database, got {zones}"
 
 
-def _check_priorities(settings: Settings) -> Iterator[str]:
+def _check_priorities(settings: Sections) -> Iterator[str]:
     """Queues that share a compute environment need an order among them."""
     places: dict[tuple[str, int], str] = {}
     for name, tier in settings.tiers.items():
@@ -168,13 +155,13 @@ def _check_priorities(settings: Settings) -> Iterator[str]:
                 break
 
 
-def _check_jobs(settings: Settings) -> Iterator[str]:
+def _check_jobs(settings: Sections) -> Iterator[str]:
     """A job needs a tier that can run it, and enough of what it uses."""
     for name, job in settings.jobs.items():
         for index, tier in enumerate(job.tiers or []):
-            yield from _check_platform(settings, name, tier, f"jobs.{name}.tiers[{index}]")
+            yield from _check_tier(settings, name, tier, f"jobs.{name}.tiers[{index}]")
         if not settings.tiers_of(name):
-            why = sorted({str(settings.why_not(name, tier)) for tier in settings.tiers})
+            why = sorted({str(settings.incompatibility(name, tier)) for tier in settings.tiers})
             yield f"jobs.{name} must be one that a tier can run, got {' and '.join(why)}"
         for resource, quantity in job.consumable_resources.items():
             there = settings.consumable_resources.get(resource)
@@ -186,20 +173,20 @@ def _check_jobs(settings: Settings) -> Iterator[str]:
                 )
 
 
-def _check_platform(settings: Settings, job: str, tier: str, place: str) -> Iterator[str]:
-    why = settings.why_not(job, tier)
+def _check_tier(settings: Sections, job: str, tier: str, place: str) -> Iterator[str]:
+    why = settings.incompatibility(job, tier)
     if why is not None:
-        allowed = [name for name in settings.tiers if settings.why_not(job, name) is None]
+        allowed = [name for name in settings.tiers if settings.incompatibility(job, name) is None]
         yield f"{place} must be one of {known(allowed)}, because {why}, got {tier!r}"
 
 
-def _check_triggers(settings: Settings) -> Iterator[str]:
+def _check_triggers(settings: Sections) -> Iterator[str]:
     for name in settings.triggers:
         # What one trigger lacks is said at once of all triggers, and not twice of one.
         yield from list(_check_trigger(settings, name))[:1]
 
 
-def _check_trigger(settings: Settings, name: str) -> Iterator[str]:
+def _check_trigger(settings: Sections, name: str) -> Iterator[str]:
     """A trigger needs a queue that runs its job, a share where shares are, and room for what it is told."""
     trigger = settings.triggers[name]
     yield from _check_submission(settings, f"triggers.{name}", trigger)
@@ -212,44 +199,52 @@ def _check_trigger(settings: Settings, name: str) -> Iterator[str]:
             yield f"triggers.{name}.{error}"
 
 
-def _check_schedules(settings: Settings) -> Iterator[str]:
+def _check_schedules(settings: Sections) -> Iterator[str]:
     for name, schedule in settings.schedules.items():
         yield from list(_check_submission(settings, f"schedules.{name}", schedule))[:1]
 
 
 def _check_submission(
-    settings: Settings, place: str, one: TriggerSettings | ScheduleSettings
+    settings: Sections, place: str, one: TriggerSettings | ScheduleSettings
 ) -> Iterator[str]:
-    yield from _check_platform(settings, one.job, one.tier, f"{place}.tier")
+    yield from _check_tier(settings, one.job, one.tier, f"{place}.tier")
     tiers = settings.jobs[one.job].tiers
     if tiers is not None and one.tier not in tiers:
         yield f"{place}.tier must be one of jobs.{one.job}.tiers, {known(tiers)}, got {one.tier!r}"
-    fair_share = settings.tiers[one.tier].fair_share
-    if (one.share is None) != (fair_share is None):
-        needed = "be given" if one.share is None else "not be given"
-        has = "has" if fair_share is not None else "has no"
-        yield f"{place}.share must {needed}, because tiers.{one.tier} {has} fair_share"
+    problem = settings.tiers[one.tier].share_problem(one.share, f"tiers.{one.tier}")
+    if problem is not None:
+        yield f"{place}.{problem}"
 
 
-def _check_submitters(settings: Settings) -> Iterator[str]:
-    try:
-        check_submitters(settings)
-    except ValueError as error:
-        yield str(error)
+def _check_submitters(settings: Sections) -> Iterator[str]:
+    """Checks that the jobs and tiers that a submitter names fit each other."""
+    for name, submitter in settings.submitters.items():
+        for index, job in enumerate(submitter.jobs or []):
+            if not settings.tiers_for(name, job):
+                yield (
+                    f"submitters.{name}.jobs[{index}] must be one for submitters.{name}.tiers, got {job!r}, "
+                    f"which is for {', '.join(settings.tiers_of(job))}"
+                )
+        tiers = submitter.tiers or settings.tiers
+        if submitter.shares and all(settings.tiers[tier].fair_share is None for tier in tiers):
+            yield (
+                f"submitters.{name}.shares must not be given, because none of {', '.join(tiers)} has "
+                f"fair_share, got {submitter.shares!r}"
+            )
 
 
-def _check_vcpus(settings: Settings) -> Iterator[str]:
+def _check_vcpus(settings: Sections) -> Iterator[str]:
     """A job larger than every compute environment it may run in would wait until it is cancelled."""
     for job in settings.jobs:
-        led_to = [
+        submitted = [
             problem
-            for path, tier in settings.led_to(job).items()
+            for path, tier in settings.submitting_tiers(job).items()
             for problem in _check_vcpu(settings, job, [tier], f", which {path} leads to")
         ]
-        yield from led_to[:1] or _check_vcpu(settings, job, settings.tiers_of(job), "")
+        yield from submitted[:1] or _check_vcpu(settings, job, settings.tiers_of(job), "")
 
 
-def _check_vcpu(settings: Settings, job: str, tiers: Iterable[str], why: str) -> Iterator[str]:
+def _check_vcpu(settings: Sections, job: str, tiers: Iterable[str], why: str) -> Iterator[str]:
     limits = {path: limit for tier in tiers for path, limit in settings.max_vcpus(tier).items()}
     if not limits:
         return
@@ -261,7 +256,7 @@ def _check_vcpu(settings: Settings, job: str, tiers: Iterable[str], why: str) ->
         )
 
 
-def _check_budgets(settings: Settings) -> Iterator[str]:
+def _check_budgets(settings: Sections) -> Iterator[str]:
     """A budget counts what instances cost, by their tags: they must be ours, and of one tier only."""
     users: dict[str, list[str]] = {}
     for name, tier in settings.tiers.items():
@@ -270,19 +265,13 @@ def _check_budgets(settings: Settings) -> Iterator[str]:
     for name, tier in settings.tiers.items():
         if tier.budget is None:
             continue
+        problems = list(budget_problems(tier.compute, settings.compute))
+        yield from (f"tiers.{name}.{problem}" for problem in problems)
         for index, compute in enumerate(tier.compute):
-            place, kind = f"tiers.{name}.compute[{index}]", settings.compute[compute].type
-            if kind not in COUNTED_BY_BUDGETS:
-                yield (
-                    f"{place} must be of type spot or on_demand in a tier with a budget, which counts "
-                    "instances and volumes by a tag of their launch template, got "
-                    f"{compute!r}, which is {kind}"
-                )
-                continue
             others = [user for user in users[compute] if user != name]
-            if others:
+            if others and settings.compute[compute].is_budgetable:
                 yield (
-                    f"{place} must be used by no other tier in a tier with a budget, which cannot tell whose "
-                    f"instances they are, got {compute!r}, which tiers.{others[0]} uses: add a compute "
-                    "environment for each"
+                    f"tiers.{name}.compute[{index}] must be used by no other tier in a tier with a budget, "
+                    f"which cannot tell whose instances they are, got {compute!r}, which tiers.{others[0]} "
+                    "uses: add a compute environment for each"
                 )

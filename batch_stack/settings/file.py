@@ -59,13 +59,13 @@ def parse_settings(content: object, *, source: str) -> Settings:
         return Settings.model_validate(content).read_from(source)
     except ValidationError as error:
         problems = problems_of(error, Settings)
-    raise _settings_error(problems, source)
+    raise SettingsError(_message(problems, source))
 
 
-def _settings_error(problems: Sequence[str], source: str) -> SettingsError:
+def _message(problems: Sequence[str], source: str) -> str:
     if len(problems) == 1:
-        return SettingsError(f"{source}: {problems[0]}")
-    return SettingsError("\n  ".join([f"{source}: {len(problems)} settings are wrong", *problems]))
+        return f"{source}: {problems[0]}"
+    return "\n  ".join([f"{source}: {len(problems)} settings are wrong", *problems])
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from batch_stack.settings.base.model import SettingsModel
-from batch_stack.settings.base.names import construct_id
+from batch_stack.settings.base.names import construct_id, did_you_mean, known
 from batch_stack.settings.base.values import (
+    Architecture,
     Gpus,
     LogRetentionDays,
     MemoryMib,
@@ -19,6 +20,7 @@ from batch_stack.settings.base.values import (
     Variable,
     Vcpu,
 )
+from batch_stack.settings.compute.base import ComputeSettings
 from batch_stack.settings.images import (
     LARGEST_ID,
     ContainerUser,
@@ -26,7 +28,7 @@ from batch_stack.settings.images import (
     ImageTag,
     Repository,
 )
-from batch_stack.settings.nodes import NodesSettings
+from batch_stack.settings.nodes import NodeGroupSettings, NodesSettings
 from batch_stack.settings.retry import RetrySettings
 from batch_stack.settings.secrets import SecretSettings
 from batch_stack.settings.services import DataService
@@ -46,6 +48,7 @@ _MEMORY_MIB_BY_FARGATE_VCPU: dict[float, range | tuple[int, ...]] = {
 }
 
 _REF = re.compile(r"Ref::([A-Za-z0-9_-]+)")
+_CONSUMABLE_ARN = re.compile(r"arn:[a-z-]+:batch:[a-z0-9-]+:\d{12}:consumable-resource/[^\s/]+")
 _VOLUME_NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _VARIABLE_NAME = re.compile(r"[^=\s\x00]+")
 
@@ -146,11 +149,8 @@ class JobSettings(SettingsModel):
 
     @property
     def node_vcpus(self) -> list[float]:
-        """The vCPUs of each of its nodes; of a job without nodes its own alone."""
-        if self.nodes is None:
-            return [self.vcpu]
-        groups = [self.nodes.group_of(node) for node in range(self.nodes.count)]
-        return [self.vcpu if one is None or one.vcpu is None else one.vcpu for one in groups]
+        """The vCPUs of each of its nodes; its own alone, if it has none."""
+        return [node.vcpu for node in self.for_nodes()]
 
     @property
     def placeholders(self) -> frozenset[str]:
@@ -158,6 +158,87 @@ class JobSettings(SettingsModel):
         groups = self.nodes.groups if self.nodes is not None else []
         commands = [self.command, *(group.command or [] for group in groups)]
         return frozenset(name for command in commands for word in command for name in _REF.findall(word))
+
+    def for_group(self, group: NodeGroupSettings | None) -> JobSettings:
+        """Returns the job as the nodes of a group have it: what the group gives replaces what the job gives.
+
+        Args:
+            group: one of `nodes.groups`; None for nodes that are in no group.
+        """
+        if group is None:
+            return self
+        own = group.model_dump(exclude={"nodes", "environment"}, exclude_none=True)
+        return self.model_copy(update={**own, "environment": {**self.environment, **group.environment}})
+
+    def for_nodes(self) -> list[JobSettings]:
+        """Returns the job as each of its nodes has it; itself alone, if it has no nodes."""
+        if self.nodes is None:
+            return [self]
+        groups = [(self.nodes.bounds(group), self.for_group(group)) for group in self.nodes.groups]
+        return [
+            next((job for (first, last), job in groups if first <= node <= last), self)
+            for node in range(self.nodes.count)
+        ]
+
+    def incompatibility(
+        self, compute: Mapping[str, ComputeSettings], architecture: Architecture | None = None
+    ) -> str | None:
+        """Returns the reason why a queue cannot run the job, or None if it can.
+
+        Args:
+            compute: the compute environments of the queue, by the names that messages give them.
+            architecture: the CPU architecture that the job's image is made for; None if that is open.
+
+        Returns:
+            What follows the path of the job: ``.platform is fargate``.
+        """
+        first = next(iter(compute.values()))
+        if first.platform_capability != self.platform:
+            return f".platform is {self.platform}"
+        if self.nodes is not None:
+            for name, one in compute.items():
+                if not one.runs_multi_node:
+                    return f".nodes cannot run on {one.type} compute ({name})"
+        if architecture not in (None, first.architecture) and not self.any_architecture:
+            return f" is made for {architecture}"
+        return None
+
+    def unknown_consumable_resources(self, known_names: Collection[str]) -> Iterator[str]:
+        """Finds consumable resources that are neither known by name nor ARNs.
+
+        Args:
+            known_names: the names of the consumable resources that there are.
+
+        Returns:
+            The problems, each beginning with the field.
+        """
+        for name in self.consumable_resources:
+            if name not in known_names and not _CONSUMABLE_ARN.fullmatch(name):
+                yield (
+                    f"consumable_resources must name one of {known(known_names)}, or an ARN, got {name!r}"
+                    f"{did_you_mean(name, known_names)}"
+                )
+
+    def unknown_access_points(self, known_names: Collection[str]) -> Iterator[str]:
+        """Finds volumes that name an access point which the platform's file system does not have.
+
+        Args:
+            known_names: the names of the access points that there are.
+
+        Returns:
+            The problems, each beginning with the field.
+        """
+        for name, volume in self.volumes.items():
+            if (
+                volume.type == "efs"
+                and volume.file_system_id is None
+                and volume.access_point not in known_names
+            ):
+                yield (
+                    f"volumes.{name}.access_point must be one of storage.file_system.access_points, "
+                    f"{known(known_names)}, got {volume.access_point!r}"
+                    f"{did_you_mean(volume.access_point, known_names)}"
+                )
 
     @model_validator(mode="after")
     def _one_image(self) -> JobSettings:

@@ -83,7 +83,7 @@ class PublicNetworkSettings(_OwnNetwork):
 class PrivateNetworkSettings(_OwnNetwork):
     """Private subnets that reach the internet through NAT gateways, which cost money by the hour."""
 
-    mode: Literal["private_with_nat"]
+    mode: Literal["private_with_nat"] = "private_with_nat"
     """Jobs have private addresses only."""
     nat_gateways: Annotated[int, Field(ge=1, le=5)] = 1
     """How many NAT gateways: with as many as Availability Zones, the loss of a zone leaves the others
@@ -107,7 +107,7 @@ class IsolatedNetworkSettings(_OwnNetwork):
     CloudWatch Logs are always there; the gateway endpoints, for S3 and DynamoDB, are free.
     """
 
-    mode: Literal["isolated"]
+    mode: Literal["isolated"] = "isolated"
     """Jobs reach AWS's services and nothing else: images must be in Amazon ECR."""
     endpoints: list[EndpointName] = ["batch", "events", "secretsmanager", "sqs", "ssm", "sts"]
     """What jobs call besides, by interface endpoints: leave out what none of them uses.
@@ -119,7 +119,7 @@ class IsolatedNetworkSettings(_OwnNetwork):
 class ExistingNetworkSettings(SettingsModel):
     """A VPC that exists. What is named here is not looked up: synthesis needs no AWS account."""
 
-    mode: Literal["existing"]
+    mode: Literal["existing"] = "existing"
     """A VPC that somebody else owns."""
     vpc_id: Annotated[
         str, Field(pattern=f"^vpc{_ID}", description="a VPC id: vpc- and 8 or 17 hexadecimal digits")

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
-from typing import TYPE_CHECKING
 
 from batch_stack.settings.base.names import did_you_mean, known
-from batch_stack.settings.services import SETTING_OF, services_of
-
-if TYPE_CHECKING:
-    from batch_stack.settings.root import Settings
-
-_CONSUMABLE_ARN = re.compile(r"arn:[a-z-]+:batch:[a-z0-9-]+:\d{12}:consumable-resource/[^\s/]+")
+from batch_stack.settings.sections import Sections
+from batch_stack.settings.services import SETTING_OF
 
 
-def unknown_names(settings: Settings) -> Iterator[str]:
+def unknown_names(settings: Sections) -> Iterator[str]:
     """Say of each name that is not there where it stands, and what there is."""
     for tier, one in settings.tiers.items():
         for index, name in enumerate(one.compute):
@@ -40,31 +34,21 @@ def _unknown(place: str, name: str, names: Collection[str], kind: str = "") -> I
         yield f"{place} must be one of {kind}{known(names)}, got {name!r}{did_you_mean(name, names)}"
 
 
-def _of_job(settings: Settings, name: str) -> Iterator[str]:
+def _of_job(settings: Sections, name: str) -> Iterator[str]:
     job = settings.jobs[name]
     for index, tier in enumerate(job.tiers or []):
         yield from _unknown(f"jobs.{name}.tiers[{index}]", tier, settings.tiers)
-    services = services_of(settings)
+    services = settings.services
     for index, service in enumerate(job.uses):
         if service not in services:
             yield (
                 f"jobs.{name}.uses[{index}] must be one of {known(services)}, which the platform has, got "
                 f"{service!r}, which {SETTING_OF[service]} would add"
             )
-    resources = settings.consumable_resources
-    for resource in job.consumable_resources:
-        if resource not in resources and not _CONSUMABLE_ARN.fullmatch(resource):
-            yield (
-                f"jobs.{name}.consumable_resources must name one of {known(resources)}, or an ARN, got "
-                f"{resource!r}{did_you_mean(resource, resources)}"
-            )
     file_system = settings.storage.file_system
     access_points = file_system.access_points if file_system is not None else {}
-    for volume_name, volume in job.volumes.items():
-        if volume.type == "efs" and volume.file_system_id is None:
-            yield from _unknown(
-                f"jobs.{name}.volumes.{volume_name}.access_point",
-                volume.access_point,
-                access_points,
-                "storage.file_system.access_points, ",
-            )
+    for problem in (
+        *job.unknown_consumable_resources(settings.consumable_resources),
+        *job.unknown_access_points(access_points),
+    ):
+        yield f"jobs.{name}.{problem}"

@@ -140,6 +140,24 @@ def retry_text(settings: RetrySettings, capability: PlatformCapability) -> str:
     return json.dumps(retry_strategy(settings, capability), ensure_ascii=False, separators=(",", ":"))
 
 
+def policy_of_submission(
+    own: RetrySettings | None, definition: RetrySettings, tier: RetrySettings, capability: PlatformCapability
+) -> RetrySettings | None:
+    """Returns the policy that a submission has to name in place of the job definition's.
+
+    Args:
+        own: the policy of the job itself, which wins over that of a tier; None if it has none.
+        definition: the policy of the job definition.
+        tier: the policy of the tier that the job is submitted to.
+        capability: what the job runs on.
+
+    Returns:
+        The tier's policy; None if the job has its own, or the definition's is the same.
+    """
+    same = retry_strategy(tier, capability) == retry_strategy(definition, capability)
+    return None if own is not None or same else tier
+
+
 def most_attempts(policies: Iterable[RetrySettings]) -> RetrySettings:
     """The policy of a job that several tiers may run, for a job definition has one only.
 

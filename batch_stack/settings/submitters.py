@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from batch_stack.settings.base.model import SettingsModel
 from batch_stack.settings.base.values import SHARE_OR_PREFIX, NonEmpty
-
-if TYPE_CHECKING:
-    from batch_stack.settings.root import Settings
 
 _Share = Annotated[
     str,
@@ -102,39 +99,3 @@ class SubmitterSettings(SettingsModel):
                 f"{tags} of tags, in which a key counts four times and a value three times"
             )
         return self
-
-
-def tiers_for(settings: Settings, submitter: str, job: str) -> list[str]:
-    """The tiers that somebody may submit a job to.
-
-    Args:
-        settings: the settings as a whole.
-        submitter: who, by the name in the settings.
-        job: the job, by the name in the settings.
-    """
-    wanted = settings.submitters[submitter].tiers
-    return [tier for tier in settings.tiers_of(job) if wanted is None or tier in wanted]
-
-
-def check_submitters(settings: Settings) -> None:
-    """Make sure that the jobs and tiers that submitters name fit each other.
-
-    Args:
-        settings: the settings as a whole.
-
-    Raises:
-        ValueError: they do not; the message begins with the path.
-    """
-    for name, submitter in settings.submitters.items():
-        for index, job in enumerate(submitter.jobs or []):
-            if not tiers_for(settings, name, job):
-                raise ValueError(
-                    f"submitters.{name}.jobs[{index}] must be one for submitters.{name}.tiers, got {job!r}, "
-                    f"which is for {', '.join(settings.tiers_of(job))}"
-                )
-        tiers = submitter.tiers or settings.tiers
-        if submitter.shares and all(settings.tiers[tier].fair_share is None for tier in tiers):
-            raise ValueError(
-                f"submitters.{name}.shares must not be given, because none of {', '.join(tiers)} has "
-                f"fair_share, got {submitter.shares!r}"
-            )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from batch_stack.settings.base.model import SettingsModel
 from batch_stack.settings.base.values import SHARE_OR_PREFIX, State
+from batch_stack.settings.compute.base import ComputeSettings
+from batch_stack.settings.compute.kinds import KINDS
 from batch_stack.settings.retry import RetrySettings
 
 # The range of the jobStateTimeLimitActions of a queue: CreateJobQueue, maxTimeSeconds.
@@ -73,10 +76,6 @@ class FairShareSettings(SettingsModel):
         return self
 
 
-COUNTED_BY_BUDGETS = ("spot", "on_demand")
-"""Types of compute environments whose instances and volumes surely have the tag that budgets count by."""
-
-
 class BudgetSettings(SettingsModel):
     """What the EC2 instances of a tier may cost in a month, by AWS Budgets and a tag of the instances.
 
@@ -130,6 +129,69 @@ class TierSettings(SettingsModel):
     state: State = "enabled"
     """A disabled queue finishes what it has and takes no new jobs: uploads for triggers, and what schedules
     submit, end in their dead-letter queues."""
+
+    def share_problem(self, share: str | None, tier: str) -> str | None:
+        """Returns why jobs cannot be submitted with a share, or without one; None if they can.
+
+        Args:
+            share: the share identifier; None for none.
+            tier: the tier, as the message names it.
+        """
+        if (share is None) == (self.fair_share is None):
+            return None
+        needed = "be given" if share is None else "not be given"
+        has = "has" if self.fair_share is not None else "has no"
+        return f"share must {needed}, because {tier} {has} fair_share"
+
+
+def compute_problems(names: Sequence[str], compute: Mapping[str, ComputeSettings]) -> Iterator[str]:
+    """Checks that AWS Batch takes compute environments for one queue.
+
+    Args:
+        names: the names of a tier's compute environments, in their order.
+        compute: the compute environments by these names.
+
+    Returns:
+        The problems, each beginning with the field of the tier.
+    """
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield f"compute[{index}] must differ from those before it, got {name!r} again"
+            continue
+        first, this = compute[names[0]], compute[name]
+        for quality, own, wanted in (
+            ("platform", this.platform_capability, first.platform_capability),
+            ("architecture", this.architecture, first.architecture),
+        ):
+            if own != wanted:
+                yield (
+                    f"compute[{index}] must have the {quality} {wanted} like {names[0]}, got {name!r}, which "
+                    f"has {own}: a queue takes one {quality} only"
+                )
+
+
+def budget_problems(names: Sequence[str], compute: Mapping[str, ComputeSettings]) -> Iterator[str]:
+    """Checks that a budget can count what the compute environments of a tier cost.
+
+    Args:
+        names: the names of the tier's compute environments, in their order.
+        compute: the compute environments by these names.
+
+    Returns:
+        The problems, each beginning with the field of the tier.
+    """
+    for index, name in enumerate(names):
+        if not compute[name].is_budgetable:
+            yield (
+                f"compute[{index}] must be of type {' or '.join(_budgetable())} in a tier with a budget, "
+                "which counts instances and volumes by a tag of their launch template, got "
+                f"{name!r}, which is {compute[name].type}"
+            )
+
+
+def _budgetable() -> list[str]:
+    """Returns the types of compute environments that a budget can count."""
+    return [kind.model_fields["type"].default for kind in KINDS if kind.is_budgetable]
 
 
 DEFAULT_TIERS: dict[str, TierSettings] = {

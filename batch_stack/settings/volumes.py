@@ -23,7 +23,7 @@ class _Volume(SettingsModel):
 class EfsVolumeSettings(_Volume):
     """A file system on EFS, mounted with TLS and the job's role."""
 
-    type: Literal["efs"]
+    type: Literal["efs"] = "efs"
     """A file system on EFS.
     https://docs.aws.amazon.com/batch/latest/userguide/efs-volumes.html"""
     access_point: NonEmpty
@@ -46,7 +46,7 @@ class EfsVolumeSettings(_Volume):
 class S3FilesVolumeSettings(_Volume):
     """A bucket as a file system, by S3 Files."""
 
-    type: Literal["s3_files"]
+    type: Literal["s3_files"] = "s3_files"
     """A bucket as a file system.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_S3FilesVolumeConfiguration.html"""
     file_system_arn: Arn
@@ -69,7 +69,7 @@ class S3FilesVolumeSettings(_Volume):
 class HostVolumeSettings(_Volume):
     """A folder of the container instance; not on Fargate."""
 
-    type: Literal["host"]
+    type: Literal["host"] = "host"
     """A folder of the container instance."""
     host_path: AbsolutePath
     """The folder; jobs on the same instance share it."""
@@ -82,7 +82,7 @@ class TmpfsVolumeSettings(SettingsModel):
     has that folder for others.
     """
 
-    type: Literal["tmpfs"]
+    type: Literal["tmpfs"] = "tmpfs"
     """Room in memory, empty when the job starts.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_Tmpfs.html"""
     path: AbsolutePath

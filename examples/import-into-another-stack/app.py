@@ -2,7 +2,18 @@
 
 from pathlib import Path
 
-from batch_stack import App, BatchPlatform, Ec2ComputeEnvironment, JobResources, PriorityTier, Settings
+from batch_stack import (
+    App,
+    BatchPlatform,
+    Ec2ComputeEnvironment,
+    JobResources,
+    JobSettings,
+    OnDemandSettings,
+    PriorityTier,
+    Settings,
+    TierSettings,
+    load_settings,
+)
 
 # After batch_stack: jsii then runs on the Node.js that is installed with it.
 from aws_cdk import Stack  # isort: skip
@@ -12,11 +23,6 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
-
-from batch_stack.settings.ec2_compute import OnDemandSettings
-from batch_stack.settings.file import load_settings
-from batch_stack.settings.jobs import JobSettings
-from batch_stack.settings.tiers import TierSettings
 
 HERE = Path(__file__).resolve().parent
 

@@ -13,8 +13,8 @@ from tests.reference.schema import models
 
 Kind = griffe.DocstringSectionKind
 
-ELSEWHERE = {"App": "aws_cdk", "Settings": "batch_stack.settings.root"}
-"""Public names that have no page: CDK's own class, and what docs/settings.md is about."""
+NO_PAGE = {"App"}
+"""Public names without a page, besides the settings' models, which docs/settings.md is about: CDK's class."""
 
 INTRODUCTION = """\
 # Constructs
@@ -23,10 +23,9 @@ One page for each public name of `batch_stack`. [`BatchPlatform`](BatchPlatform.
 makes them from [settings](../settings.md); each can also be used alone, in any stack:
 
 ```python
-from batch_stack import Network
-from batch_stack.settings.network import IsolatedNetworkSettings
+from batch_stack import IsolatedNetworkSettings, Network
 
-network = Network(stack, "Network", settings=IsolatedNetworkSettings(mode="isolated"))
+network = Network(stack, "Network", settings=IsolatedNetworkSettings())
 ```
 
 `App` is CDK's own class, `aws_cdk.App`, with no page here. Import `batch_stack` before `aws_cdk`: jsii
@@ -41,13 +40,12 @@ These pages are written by `make docs` from the docstrings: edit those.
 
 def names() -> list[str]:
     """The public names that have a page."""
-    return [name for name in batch_stack.__all__ if name not in ELSEWHERE]
+    return [name for name in batch_stack.__all__ if name not in NO_PAGE and name not in models()]
 
 
 def source(name: str) -> griffe.Class | griffe.Function:
     """The source of a public name."""
-    module = batch_stack._HOME_OF[name].removeprefix("batch_stack.")
-    found = package()[f"{module}.{name}"]
+    found = package()[name]
     target = found.final_target if isinstance(found, griffe.Alias) else found
     assert isinstance(target, griffe.Class | griffe.Function)
     return target

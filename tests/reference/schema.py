@@ -75,5 +75,6 @@ def _require_discriminators(node: Any, parts: dict[str, Schema]) -> None:
             for target in discriminator["mapping"].values():
                 part = parts[target.rpartition("/")[2]]
                 part["required"] = sorted({field, *part.get("required", [])})
+                part["properties"][field].pop("default", None)
         for item in list(node.values()):
             _require_discriminators(item, parts)

@@ -18,7 +18,8 @@ carry their unit in the name: `_s` seconds, `_mib` MiB, `_gib` GiB, `_days` days
 
 An editor with a YAML language server completes and checks the file by
 [batch.schema.json](batch.schema.json), which the first line of [batch.yaml](../batch.yaml) names. In Python
-the same settings are models of `batch_stack.settings`, under the names in brackets.
+the same settings are models of `batch_stack`, under the names in brackets:
+`from batch_stack import JobSettings`.
 
 This page and the schema are written by `make docs` from the docstrings in `batch_stack/settings/`.
 """

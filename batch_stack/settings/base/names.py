@@ -20,6 +20,30 @@ def construct_id(name: str) -> str:
     return "".join(part.capitalize() for part in re.split("[-_]", name))
 
 
+_SUFFIX_OF = {
+    "compute": "Compute",
+    "consumable_resources": "Consumable",
+    "tiers": "Tier",
+    "jobs": "Job",
+    "triggers": "Trigger",
+    "schedules": "Schedule",
+    "submitters": "Submitter",
+}
+
+
+def id_of_entry(section: str, name: str) -> str:
+    """Returns the id of the construct that an entry of the settings becomes: `tiers.bulk` is `BulkTier`.
+
+    Args:
+        section: a section whose entries have names.
+        name: the name of the entry.
+
+    Raises:
+        KeyError: the section has no such entries.
+    """
+    return construct_id(name) + _SUFFIX_OF[section]
+
+
 def known(names: Collection[str]) -> str:
     """Returns the names that can be written in the place of a wrong one, for a message."""
     return ", ".join(names) or "(none defined)"

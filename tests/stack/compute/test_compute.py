@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import batch_stack
-from batch_stack.settings.compute import FargateSettings
-from batch_stack.settings.ec2_compute import OnDemandSettings
+from batch_stack.settings.compute.ec2 import OnDemandSettings
+from batch_stack.settings.compute.kinds import FargateSettings
 from batch_stack.settings.tiers import TierSettings
 
 pytestmark = pytest.mark.stack
@@ -226,17 +226,27 @@ def test_a_queue_refuses_what_aws_batch_refuses(new_app: Callable[[], Any], cdk:
 
     for number, (names, message) in enumerate(
         [
-            ([], "must have 1 to 3 compute environments, each once, got 0 at refused/T0"),
-            (["intel", "again"], "must have 1 to 3 compute environments, each once, got 2 at refused/T1"),
-            (["intel", "fargate"], "must have one platform, got ec2 and fargate at refused/T2"),
-            (["intel", "arm"], "must have one architecture, got arm64 and x86_64 at refused/T3"),
+            (
+                ["intel", "again"],
+                r"compute\[1\] must differ from those before it, got 'refused/X' again at refused/T0",
+            ),
+            (
+                ["intel", "fargate"],
+                r"settings.compute\[1\] must have the platform ec2 like refused/X, got 'refused/F', which "
+                "has fargate: a queue takes one platform only at refused/T1",
+            ),
+            (
+                ["intel", "arm"],
+                r"settings.compute\[1\] must have the architecture x86_64 like refused/X, got 'refused/A', "
+                "which has arm64: a queue takes one architecture only at refused/T2",
+            ),
             (
                 ["intel", "nonsense"],
                 r"settings.compute\[1\] must be one of compute_environments, intel, again, arm, fargate, got "
-                "'nonsense' at refused/T4",
+                "'nonsense' at refused/T3",
             ),
         ]
     ):
-        settings = TierSettings.model_construct(priority=1, compute=names)
+        settings = TierSettings(priority=1, compute=names)
         with pytest.raises(ValueError, match=message):
             batch_stack.PriorityTier(stack, f"T{number}", compute_environments=given, settings=settings)

@@ -277,7 +277,7 @@ def test_roles_have_no_wildcard_actions_and_are_bound_where_aws_allows_it(kinds:
 
 def test_nodes_in_public_subnets_are_warned_of(new_app: Callable[[], Any], cdk: Any) -> None:
     from batch_stack import Ec2ComputeEnvironment, Network  # noqa: PLC0415 # loads aws_cdk
-    from batch_stack.settings.ec2_compute import OnDemandSettings  # noqa: PLC0415
+    from batch_stack.settings.compute.ec2 import OnDemandSettings  # noqa: PLC0415
 
     stack = cdk.Stack(new_app(), "Warned")
     network = Network(stack, "Network")

@@ -156,7 +156,7 @@ def test_of_a_vpc_that_exists_the_default_group_is_somebody_elses(
     new_app: Callable[[], Any], cdk: Any
 ) -> None:
     from batch_stack import Ec2ComputeEnvironment, Network  # noqa: PLC0415 # loads aws_cdk
-    from batch_stack.settings.ec2_compute import OnDemandSettings  # noqa: PLC0415
+    from batch_stack.settings.compute.ec2 import OnDemandSettings  # noqa: PLC0415
     from batch_stack.settings.network import ExistingNetworkSettings  # noqa: PLC0415
 
     stack = cdk.Stack(new_app(), "Warned", env=cdk.Environment(region="eu-west-1"))
@@ -184,7 +184,7 @@ def test_of_a_vpc_given_in_python_the_default_group_may_have_been_emptied(
 ) -> None:
     """None is what cdk.json has: the flag is on."""
     from batch_stack import Ec2ComputeEnvironment, Network  # noqa: PLC0415 # loads aws_cdk
-    from batch_stack.settings.ec2_compute import OnDemandSettings  # noqa: PLC0415
+    from batch_stack.settings.compute.ec2 import OnDemandSettings  # noqa: PLC0415
 
     stack = cdk.Stack(new_app(), "Given", env=cdk.Environment(region="eu-west-1"))
     vpc = cdk.aws_ec2.Vpc(stack, "Vpc", max_azs=1, restrict_default_security_group=restricts)

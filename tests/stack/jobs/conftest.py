@@ -14,8 +14,8 @@ from batch_stack.common.retention import DataPolicy
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.nodes import NodeGroupSettings, NodesSettings
 from batch_stack.settings.retry import RetrySettings
-from batch_stack.settings.root import ConsumableResourceSettings
 from batch_stack.settings.secrets import SecretSettings
+from batch_stack.settings.sections import ConsumableResourceSettings
 from batch_stack.settings.volumes import EfsVolumeSettings, HostVolumeSettings, S3FilesVolumeSettings
 
 IMAGE = "public.ecr.aws/docker/library/busybox:1.37"

@@ -292,7 +292,7 @@ def test_stopping_every_job_of_the_account_cannot_be_granted(added: Added) -> No
 
 
 def test_a_tier_of_another_platform_cannot_be_submitted_to(added: Added) -> None:
-    with pytest.raises(ValueError, match="tier must be for ec2, like the job, got fargate at added/"):
+    with pytest.raises(ValueError, match=r"because jobs\.extra\.platform is ec2, got 'fargate' at added/"):
         added.job.grant_submit(added.Submitter, added.platform.tiers["fargate"])
 
 

@@ -249,9 +249,11 @@ def test_what_is_not_there_is_refused_by_name(world: World) -> None:
     with pytest.raises(SettingsError) as raised:
         world.job("lost", JobSettings(image=IMAGE, volumes={"data": volume}))
     assert str(raised.value) == (
-        "jobs.lost.volumes.data.access_point must be one of the platform's access points, reference, "
+        "jobs.lost.volumes.data.access_point must be one of storage.file_system.access_points, reference, "
         "got 'missing'"
     )
     with pytest.raises(SettingsError) as raised:
         world.job("idle", JobSettings(image=IMAGE, consumable_resources={"missing": 1}))
-    assert str(raised.value) == ("jobs.idle.consumable_resources must be of seats or ARNs, got 'missing'")
+    assert str(raised.value) == (
+        "jobs.idle.consumable_resources must name one of seats, or an ARN, got 'missing'"
+    )

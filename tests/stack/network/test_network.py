@@ -31,7 +31,7 @@ ALWAYS = {"ecs", "ecs-agent", "ecs-telemetry", "ecr.api", "ecr.dkr", "logs", "s3
 def network_of(new_app: Callable[[], Any], cdk: Any) -> Callable[..., dict[str, Any]]:
     """Makes templates of a network and a Fargate environment in it; equal settings are synthesised once."""
     from batch_stack import FargateComputeEnvironment, Network  # noqa: PLC0415 # loads aws_cdk
-    from batch_stack.settings.compute import FargateSettings  # noqa: PLC0415
+    from batch_stack.settings.compute.kinds import FargateSettings  # noqa: PLC0415
 
     texts: dict[str, str] = {}
 

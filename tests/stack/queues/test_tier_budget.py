@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from batch_stack.settings.ec2_compute import SpotSettings
 
 import batch_stack
 from batch_stack.common.retention import DataPolicy
-from batch_stack.settings.compute import FargateSettings, ManagedInstancesSettings
+from batch_stack.settings.compute.ec2 import SpotSettings
+from batch_stack.settings.compute.kinds import FargateSettings, ManagedInstancesSettings
 from batch_stack.settings.retry import RetrySettings
 from batch_stack.settings.tiers import AlarmSettings, BudgetSettings, TierSettings
 from tests.stack.reading import Template
@@ -212,13 +212,13 @@ DISABLES = BudgetSettings(usd_per_month=1, on_exceeded="disable_queue")
         ({"alarms": AlarmSettings(), "told": False}, "notification must be given for settings.alarms, got "),
         (
             {"budget": BudgetSettings(usd_per_month=1), "compute": "fargate"},
-            "settings.budget must not be given for compute environments that are not of type spot or "
-            "on_demand, .* got alone/Fargate, which is fargate at alone/Nightly",
+            r"settings.compute\[0\] must be of type spot or on_demand in a tier with a budget, .* got "
+            "'alone/Fargate', which is fargate at alone/Nightly",
         ),
         # They have the tag, but nobody knows what else of theirs has it: see docs/adr/026.
         (
             {"budget": BudgetSettings(usd_per_month=1), "compute": "rented"},
-            "got alone/Rented, which is managed_instances at alone/Nightly",
+            "got 'alone/Rented', which is managed_instances at alone/Nightly",
         ),
     ],
 )

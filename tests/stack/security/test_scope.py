@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 
 import batch_stack
-from batch_stack.settings.compute import ComputeEnvironmentSettings
+from batch_stack.settings.compute.kinds import ComputeEnvironmentSettings
 
 pytestmark = pytest.mark.stack
 

@@ -168,10 +168,10 @@ def alone(stack: Any, construct_id: str, *, name: str = "alone", tier: str = "sl
 
 
 def test_alone_it_takes_a_share_for_fair_share_only(stack: Any) -> None:
-    with pytest.raises(ValueError, match="share must be given, because the tier has fair share, got None at"):
+    with pytest.raises(ValueError, match="share must be given, because the tier has fair_share, got None at"):
         alone(stack, "Unshared", tier="shared")
     with pytest.raises(
-        ValueError, match="share must not be given, because the tier has no fair share, got 't"
+        ValueError, match="share must not be given, because the tier has no fair_share, got 't"
     ):
         alone(stack, "Shared", share="team")
 

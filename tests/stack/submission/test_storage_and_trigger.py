@@ -217,7 +217,7 @@ def test_a_trigger_refuses_a_job_of_another_platform(
     stack = cdk.Stack(new_app(), "refused")
     storage = default_stack.platform.storage
     with pytest.raises(
-        ValueError, match="tier must be for ec2, like the job, got fargate at refused/Trigger"
+        ValueError, match=r"because jobs\.media\.platform is ec2, got 'fargate' at refused/Trigger"
     ):
         batch_stack.ObjectTrigger(
             stack,

@@ -1,12 +1,13 @@
 """Tiers and jobs that are used alone are checked like those of a platform."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
 
 import batch_stack
-from batch_stack.settings.ec2_compute import OnDemandSettings, SpotSettings
+from batch_stack.settings.compute.ec2 import OnDemandSettings, SpotSettings
 from batch_stack.settings.file import parse_settings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.retry import RetryRule, RetrySettings
@@ -87,7 +88,12 @@ REFUSED: list[tuple[list[str], dict[str, Any], str]] = [
         {"retry": RetrySettings(rules=[RetryRule(action="exit", on_exit_code="256")])},
         r"jobs.j3.retry.rules\[0\].on_exit_code must be a number between 0 and 255",
     ),
-    (["small"], {"platform": "fargate"}, "tier must be for fargate, like the job, got ec2 at alone/J4"),
+    (
+        ["small"],
+        {"platform": "fargate"},
+        r"tier must be one that can run the job, because jobs\.j4\.platform is fargate, got 'smallTier' at "
+        "alone/J4",
+    ),
     (
         ["small"],
         {"tiers": ["smallTier", "bulk"]},
@@ -175,13 +181,12 @@ def test_a_platform_says_what_it_has_found_once(cdk: Any, new_app: Callable[[], 
         "jobs": {"a": {"image": IMAGE, "retry": {"attempts": 1}, "tiers": ["t"], "timeout_s": 600}},
     }
     platform = batch_stack.BatchPlatform(stack, "Batch", settings=parse_settings(content, source="t"))
-    warned = [
-        one.node.path
-        for one in platform.node.find_all()
-        for entry in one.node.metadata
-        if entry.type == "aws:cdk:warning"
-    ]
-    assert warned == ["checked/Batch"] * 2
+    found = [one for construct in platform.node.find_all() for one in warnings(construct)]
+    assert found == []
+    import_module("aws_cdk.assertions").Annotations.from_stack(stack)
+    assert [text.partition(" ")[0] for text in warnings(platform.compute["c"])] == ["t:"]
+    assert [text.partition(" ")[0] for text in warnings(platform.jobs["a"])] == ["t:"]
+    assert warnings(platform) == warnings(platform.tiers["t"]) == []
 
     # What others put under it has settings that it does not know, even if they are the same.
     tier = platform.tiers["t"]
@@ -214,6 +219,7 @@ def test_a_job_that_is_added_to_a_platform_is_checked_by_it_alone(
     platform = batch_stack.BatchPlatform(stack, "Batch", settings=parse_settings(content, source="t"))
     once = RetrySettings(attempts=1)
     job = platform.add_job("b", JobSettings(image=IMAGE, timeout_s=600, retry=once, tiers=["t"]))
-    assert warnings(job) == []
-    (text,) = (one for one in warnings(platform) if "spotRetry" in one)
-    assert "jobs.b.retry.attempts is 1" in text
+    import_module("aws_cdk.assertions").Annotations.from_stack(stack)
+    (text,) = warnings(job)
+    assert text.startswith("t: jobs.b.retry.attempts is 1")
+    assert warnings(platform) == []

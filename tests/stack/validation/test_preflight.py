@@ -15,13 +15,21 @@ from batch_stack.settings.triggers import TriggerSettings
 
 pytestmark = pytest.mark.stack
 
+RULE = {"action": "exit", "on_exit_code": "7"}
 JOB = {"image": "public.ecr.aws/docker/library/busybox:1"}
 
 
 def _warnings(stack: Any) -> list[str]:
+    return [text for texts in _by_construct(stack).values() for text in texts]
+
+
+def _by_construct(stack: Any) -> dict[str, list[str]]:
+    """Returns the warnings by the paths of the constructs that have them."""
     assertions = import_module("aws_cdk.assertions")
-    found = assertions.Annotations.from_stack(stack).find_warning("/Mine/Batch", assertions.Match.any_value())
-    return [str(one.entry.data) for one in found]
+    found: dict[str, list[str]] = {}
+    for one in assertions.Annotations.from_stack(stack).find_warning("*", assertions.Match.any_value()):
+        found.setdefault(one.id, []).append(str(one.entry.data))
+    return found
 
 
 def _platform(new_app: Callable[[], Any], cdk: Any, content: dict[str, Any]) -> Any:
@@ -100,3 +108,48 @@ def test_an_array_is_warned_of_unless_python_adds_what_submits_it(
     (text,) = _warnings(stack)
     assert text.startswith("batch.yaml: jobs.c.array_size has no effect, because no trigger and no schedule")
     assert "[ack: batch-stack:arraySize:jobs.c.array_size]" in text
+
+
+def test_a_warning_is_with_the_construct_that_its_setting_became(
+    new_app: Callable[[], Any], cdk: Any
+) -> None:
+    content = {
+        "network": {"mode": "isolated", "endpoints": []},
+        "compute": {"c": {"type": "spot", "instance_types": ["m6i.large", "c6i.large"]}},
+        "tiers": {"low-cost": {"priority": 1, "compute": ["c"], "retry": {"attempts": 1, "rules": [RULE]}}},
+        "messaging": {"event_bus": True, "work_queue": True},
+        "jobs": {"my_job": {"ecr_repository": "team/tool", "timeout_s": 600, "uses": ["event_bus"]}},
+        "triggers": {"x": {"job": "my_job", "tier": "low-cost"}},
+    }
+    found = _by_construct(_platform(new_app, cdk, content))
+    checks = {path: [text.partition("[ack: ")[2] for text in texts] for path, texts in found.items()}
+    assert checks == {
+        "/Mine/Batch": ["batch-stack:unusedService:messaging.work_queue]"],
+        "/Mine/Batch/Network": ["batch-stack:missingEndpoint:network.endpoints]"],
+        "/Mine/Batch/CCompute": ["batch-stack:fewSpotTypes:compute.c.instance_types]"],
+        "/Mine/Batch/LowCostTier": ["batch-stack:retryRule:tiers.low-cost.retry.rules]"],
+        "/Mine/Batch/MyJobJob": ["batch-stack:spotRetry:jobs.my_job]"],
+        "/Mine/Batch/XTrigger": ["batch-stack:triggerInput:triggers.x.job]"],
+    }
+
+
+@pytest.mark.parametrize("owner", ["", "Batch", "Batch/AJob"])
+def test_a_warning_is_acknowledged_at_its_construct_or_above(
+    new_app: Callable[[], Any], cdk: Any, owner: str
+) -> None:
+    stack = _platform(new_app, cdk, {"jobs": {"a": {**JOB, "array_size": 9}}})
+    scope = stack
+    for part in filter(None, owner.split("/")):
+        scope = scope.node.find_child(part)
+    cdk.Annotations.of(scope).acknowledge_warning("batch-stack:arraySize:jobs.a.array_size")
+    assert _warnings(stack) == []
+
+
+def test_settings_acknowledge_a_warning_that_addition_brought(new_app: Callable[[], Any], cdk: Any) -> None:
+    known = "batch-stack:arraySize:jobs.b.array_size"
+    stack = _platform(new_app, cdk, {"jobs": {"a": JOB}, "acknowledge": [known]})
+    platform = stack.node.find_child("Batch")
+    for name in ("b", "c"):
+        platform.add_job(name, JobSettings(**JOB, array_size=9))
+    (text,) = _warnings(stack)
+    assert text.startswith("batch.yaml: jobs.c.array_size ")

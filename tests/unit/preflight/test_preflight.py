@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from batch_engine.catalogue.instances import instance_types
 from batch_stack.preflight.finding import Finding
-from batch_stack.preflight.given import GivenNetwork
 from batch_stack.preflight.instances import AGENT_MEMORY_MIB
+from batch_stack.preflight.network import GivenNetwork
 from batch_stack.preflight.preflight import preflight
 from batch_stack.settings.file import load_settings
 from batch_stack.settings.root import Settings
@@ -308,7 +308,7 @@ def test_what_has_no_use_is_warned_of() -> None:
         "tiers": {"t": {"priority": 1, "compute": ["c"]}},
     }
     checks = [finding.check for finding in preflight(Settings.model_validate(content))]
-    assert checks == ["noJobs", "unusedCompute"]
+    assert checks == ["unusedCompute", "noJobs"]
 
 
 def test_few_types_of_spot_and_idle_gpus_are_warned_of() -> None:
@@ -320,7 +320,7 @@ def test_few_types_of_spot_and_idle_gpus_are_warned_of() -> None:
 def test_a_definition_larger_than_aws_batch_takes_is_refused() -> None:
     assert _messages("error", {"environment": {"A": "x" * 24_000}}) == []
     (message,) = _messages("error", {"environment": {"A": "x" * 24_000}, "parameters": {"p": "y" * 600}})
-    assert message.startswith("jobs.j.environment, command and parameters must take at most 24576 bytes ")
+    assert message.startswith("jobs.j must have environment, command and parameters of at most 24576 bytes ")
     groups = {"count": 2, "groups": [{"nodes": "1"}]}
     assert len(_messages("error", {"environment": {"A": "x" * 13_000}, "nodes": groups})) == 1
 

@@ -3,6 +3,8 @@
 import ast
 import inspect
 import re
+import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +14,11 @@ import jsonschema
 import pytest
 import yaml
 
+import batch_stack
 from batch_stack.settings.base.model import SettingsModel
 from tests.reference import __main__ as reference
 from tests.reference import schema as schemas
-from tests.reference.construct_pages import ELSEWHERE, Kind, names, page, public_attributes, source
+from tests.reference.construct_pages import NO_PAGE, Kind, names, page, public_attributes, source
 from tests.reference.docstrings import ROOT, field_text, package, section
 
 FILES = [ROOT / "batch.yaml", *sorted((ROOT / "examples").glob("*/batch.yaml"))]
@@ -186,7 +189,23 @@ def test_every_public_name_has_a_page_that_says_what_it_is(name: str) -> None:
 
 
 def test_what_has_no_page_is_described_elsewhere() -> None:
-    assert set(ELSEWHERE) == {"App", "Settings"}
+    public, models = set(batch_stack.__all__), set(schemas.models())
+    assert public - set(names()) - models == NO_PAGE == {"App"}
+
+
+def test_every_model_that_a_file_can_hold_is_a_public_name() -> None:
+    assert {*schemas.schema()["$defs"], "Settings"} == set(batch_stack.__all__) & set(schemas.models())
+
+
+@pytest.mark.parametrize("name", batch_stack.__all__)
+def test_every_public_name_is_what_it_says(name: str) -> None:
+    assert getattr(batch_stack, name).__name__ == name
+
+
+def test_importing_the_package_imports_no_cdk_and_names_are_listed() -> None:
+    code = "import sys, batch_stack; print('aws_cdk' in sys.modules, 'JobSettings' in dir(batch_stack))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 PAGES = [

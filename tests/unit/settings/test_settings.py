@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from batch_stack.settings.compute import ManagedInstancesSettings
+from batch_stack.settings.compute.kinds import ManagedInstancesSettings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.root import Settings
 

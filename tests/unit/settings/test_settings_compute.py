@@ -6,8 +6,8 @@ import pytest
 
 from batch_engine.core.model.instance_types import BUNDLES as ENGINE_BUNDLES
 from batch_stack.settings.base.errors import SettingsError
+from batch_stack.settings.compute.instance_types import BUNDLES, facts_of, has_gpu, without_local_disk
 from batch_stack.settings.file import parse_settings
-from batch_stack.settings.instance_types import BUNDLES, facts_of, has_gpu, without_local_disk
 
 ARN = "arn:aws:batch:eu-west-1:111122223333:compute-environment/theirs"
 

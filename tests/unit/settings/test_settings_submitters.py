@@ -9,7 +9,7 @@ from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.file import parse_settings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.root import Settings
-from batch_stack.settings.submitters import SubmitterSettings, tiers_for
+from batch_stack.settings.submitters import SubmitterSettings
 
 JOBS = {
     "small": {"image": "busybox:1", "platform": "fargate"},
@@ -29,8 +29,8 @@ def _refusal(**submitter: Any) -> str:
 
 def test_a_submitter_may_use_the_queues_of_the_job_less_those_it_does_not_name() -> None:
     anywhere, bulk = _settings(), _settings(tiers=["bulk"])
-    assert [tiers_for(anywhere, "team", job) for job in JOBS] == [["fargate"], ["standard", "bulk"]]
-    assert [tiers_for(bulk, "team", job) for job in JOBS] == [[], ["bulk"]]
+    assert [anywhere.tiers_for("team", job) for job in JOBS] == [["fargate"], ["standard", "bulk"]]
+    assert [bulk.tiers_for("team", job) for job in JOBS] == [[], ["bulk"]]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_shares_are_for_tiers_with_fair_share() -> None:
 
 def test_a_job_that_is_added_is_for_those_who_may_submit_all() -> None:
     added = with_job(_settings(tiers=["bulk"]), "more", JobSettings(image="busybox:1"))
-    assert tiers_for(added, "team", "more") == ["bulk"]
+    assert added.tiers_for("team", "more") == ["bulk"]
 
 
 @pytest.mark.parametrize(

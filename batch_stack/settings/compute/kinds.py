@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -14,15 +14,15 @@ from batch_stack.settings.base.values import (
     PlatformCapability,
     State,
 )
-from batch_stack.settings.compute_base import (
+from batch_stack.settings.compute.base import (
     ComputeSettings,
     InstanceType,
     InstanceTypesSettings,
     SwitchableSettings,
     without_scratch,
 )
-from batch_stack.settings.ec2_compute import OnDemandSettings, SpotSettings
-from batch_stack.settings.instance_types import architecture_of
+from batch_stack.settings.compute.ec2 import OnDemandSettings, SpotSettings
+from batch_stack.settings.compute.instance_types import architecture_of
 
 
 class FargateSettings(SwitchableSettings):
@@ -163,6 +163,9 @@ ComputeEnvironmentSettings = Annotated[
     | ExistingComputeSettings,
     Field(discriminator="type"),
 ]
+
+KINDS: tuple[type[ComputeSettings], ...] = get_args(get_args(ComputeEnvironmentSettings)[0])
+"""The settings of all kinds of compute environments."""
 
 DEFAULT_COMPUTE: dict[str, ComputeEnvironmentSettings] = {
     "spot": SpotSettings(),

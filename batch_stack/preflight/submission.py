@@ -1,0 +1,162 @@
+"""Triggers and schedules whose jobs would not get, or not find, what they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from batch_stack.preflight.finding import Finding, error, warning
+from batch_stack.settings.sections import Sections
+from batch_stack.settings.services import SETTING_OF, DataService
+
+_HANDED_OVER: dict[str, DataService] = {"input": "input_bucket", "output": "output_bucket"}
+"""The parameters that a trigger sets itself, and the buckets that their addresses are in."""
+
+
+def check_submission(settings: Sections) -> Iterator[Finding]:
+    """Compares what submits jobs with the jobs, the tiers and the buckets."""
+    if not settings.jobs:
+        yield warning(
+            "noJobs", "jobs", "is empty: there are queues, and nothing that could be submitted to them"
+        )
+    yield from _check_disabled(settings)
+    yield from _check_buckets(settings)
+    yield from _check_triggers(settings)
+    yield from _check_services(settings)
+    yield from _check_arrays(settings)
+
+
+def _check_disabled(settings: Sections) -> Iterator[Finding]:
+    """Finds disabled tiers that a trigger or a schedule still uses.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateJobQueue.html
+    """
+    for name, trigger in settings.triggers.items():
+        if settings.tiers[trigger.tier].state == "disabled":
+            yield warning(
+                "disabledTier",
+                f"triggers.{name}.tier",
+                f"should be one that is enabled, got {trigger.tier!r}, whose queue "
+                "takes no jobs: events of new objects end in the trigger's dead-letter queue after two hours",
+            )
+    for name, schedule in settings.schedules.items():
+        if settings.tiers[schedule.tier].state == "disabled" and schedule.state == "enabled":
+            yield warning(
+                "disabledTier",
+                f"schedules.{name}.tier",
+                f"should be one that is enabled, got {schedule.tier!r}, whose queue "
+                "takes no jobs: requests end in the schedule's dead-letter queue",
+            )
+
+
+def _check_buckets(settings: Sections) -> Iterator[Finding]:
+    """Checks that triggers hear of objects, and that their jobs' results are not taken for input."""
+    storage = settings.storage
+    if storage.input_bucket is None:
+        return
+    name = storage.input_bucket.name
+    if settings.triggers:
+        yield warning(
+            "eventBridge",
+            "storage.input_bucket",
+            "must send its events to Amazon EventBridge, for triggers."
+            f"{next(iter(settings.triggers))} hears of no object otherwise, and it is not switched on from "
+            f"here, got {name!r}: add EventBridgeConfiguration to its notification configuration, to what "
+            "`aws s3api get-bucket-notification-configuration` shows",
+        )
+    if storage.output_bucket is None or storage.output_bucket.name != name:
+        return
+    for trigger_name, trigger in settings.triggers.items():
+        output, prefix = trigger.output_prefix, trigger.prefix
+        if not output or output.startswith(prefix) or prefix.startswith(output):
+            yield error(
+                "ownResults",
+                f"triggers.{trigger_name}.output_prefix",
+                f"must lead away from triggers.{trigger_name}.prefix, "
+                f"which is {prefix!r}, because storage.input_bucket and output_bucket are one, and each "
+                f"result would become a job again, got {output!r}",
+            )
+
+
+def _check_triggers(settings: Sections) -> Iterator[Finding]:
+    """Compares what triggers hand to jobs with what the jobs' commands take, and triggers with each other.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html
+    """
+    for name, trigger in settings.triggers.items():
+        job = settings.jobs[trigger.job]
+        if "input" not in job.placeholders:
+            yield warning(
+                "triggerInput",
+                f"triggers.{name}.job",
+                "should have Ref::input in its command, which nothing else tells the "
+                f"object's address, got {trigger.job!r}",
+            )
+        yield from _missing(settings, f"triggers.{name}", trigger.job, {*_HANDED_OVER, *trigger.parameters})
+    for name, schedule in settings.schedules.items():
+        yield from _missing(settings, f"schedules.{name}", schedule.job, set(schedule.parameters))
+    for (first, one), (name, other) in combinations(settings.triggers.items(), 2):
+        if one.output_prefix != other.output_prefix:
+            continue
+        if one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix):
+            yield warning(
+                "sameResults",
+                f"triggers.{name}.output_prefix",
+                f"should differ from triggers.{first}.output_prefix: objects "
+                f"under {max(one.prefix, other.prefix, key=len)!r} are for both, whose jobs write over each "
+                f"other's results, got {other.output_prefix!r} for both",
+            )
+    for name, trigger in settings.triggers.items():
+        if trigger.prefix.startswith("/"):
+            yield warning(
+                "prefix",
+                f"triggers.{name}.prefix",
+                f"should not begin with a slash, as keys of S3 objects do not, got {trigger.prefix!r}",
+            )
+
+
+def _missing(settings: Sections, place: str, job: str, given: set[str]) -> Iterator[Finding]:
+    for parameter in sorted(settings.jobs[job].placeholders - given - set(settings.jobs[job].parameters)):
+        yield warning(
+            "missingParameter",
+            f"{place}.parameters",
+            f"should have {parameter!r}, for which jobs.{job}.command has "
+            f"Ref::{parameter} and jobs.{job}.parameters no default: the job would be given the "
+            "placeholder as it stands",
+        )
+
+
+def _check_services(settings: Sections) -> Iterator[Finding]:
+    """Finds data services that no job may use, and jobs that may not use what a trigger hands to them."""
+    for service in settings.services:
+        if service in SETTING_OF and not settings.users_of(service):
+            existing = service == "scratch_bucket" and settings.storage.scratch_bucket is not None
+            place = "storage.scratch_bucket" if existing else SETTING_OF[service]
+            yield warning(
+                "unusedService",
+                place,
+                f"has no job that may use it: name {service} in jobs.<name>.uses",
+            )
+    for name, trigger in settings.triggers.items():
+        job = settings.jobs[trigger.job]
+        for parameter, service in _HANDED_OVER.items():
+            if service not in job.uses and parameter in job.placeholders:
+                yield warning(
+                    "triggerUses",
+                    f"triggers.{name}.job",
+                    f"should be one whose uses has {service}, because its command has "
+                    f"Ref::{parameter}, an address in that bucket, got {trigger.job!r}, which uses "
+                    f"{', '.join(job.uses) or 'nothing'}",
+                )
+
+
+def _check_arrays(settings: Sections) -> Iterator[Finding]:
+    for name, job in settings.jobs.items():
+        if job.array_size is not None and not settings.submitting_tiers(name):
+            yield warning(
+                "arraySize",
+                f"jobs.{name}.array_size",
+                "has no effect, because no trigger and no schedule submits the "
+                f"job, got {job.array_size}: a job definition has no array size, whoever submits it gives "
+                f"--array-properties size={job.array_size}",
+            )

@@ -1,0 +1,160 @@
+"""The base classes of the settings of compute environments: what checks and constructs ask of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from batch_stack.settings.base.model import SettingsModel
+from batch_stack.settings.base.values import Architecture, MaxVcpus, PlatformCapability, State
+from batch_stack.settings.compute.instance_types import architecture_of, without_local_disk
+
+InstanceType = Annotated[
+    str,
+    Field(
+        pattern=r"^(default_x86_64|default_arm64|[a-z][a-z0-9-]*[0-9][a-z0-9-]*(\.[a-z0-9-]+)?)$",
+        description="an instance family (m6i), an instance type (m6i.large), default_x86_64 or default_arm64",
+    ),
+]
+
+WITH_EFA = " (efa)"
+"""The end of the `fixed_kind` of a compute environment with EFA."""
+
+
+class ComputeSettings(SettingsModel):
+    """Settings of a compute environment of any kind, and its answers to what checks and constructs ask.
+
+    A kind overrides the answers in which it differs.
+    """
+
+    if TYPE_CHECKING:
+        # Every kind has these, as fields or as properties. pydantic takes no field that hides a property.
+
+        @property
+        def type(self) -> str:
+            """The type, as `batch.yaml` names it."""
+
+        @property
+        def state(self) -> State:
+            """Whether jobs start there."""
+
+        @property
+        def platform_capability(self) -> PlatformCapability:
+            """What it runs jobs on; a queue takes one platform capability only."""
+
+        @property
+        def architecture(self) -> Architecture:
+            """The CPU architecture; a queue takes one only."""
+
+        @property
+        def max_vcpus(self) -> int | None:
+            """The vCPUs that run at once at most; None if that is not known."""
+
+        @property
+        def instance_types(self) -> Sequence[str]:
+            """The instance types and families, as far as they are known."""
+
+    is_provisioned: ClassVar[bool] = True
+    """The platform creates it."""
+    is_budgetable: ClassVar[bool] = False
+    """All that is billed for its instances has the tag that budgets count by."""
+    runs_multi_node: ClassVar[bool] = False
+    """AWS Batch runs multi-node parallel jobs there."""
+
+    @property
+    def fixed_kind(self) -> str:
+        """The type, and all else that cannot change without another compute environment in its place."""
+        return self.type
+
+    @property
+    def is_reclaimable(self) -> bool:
+        """Whether AWS may take its capacity back while jobs run on it."""
+        return False
+
+    @property
+    def connects_nodes(self) -> bool:
+        """Whether nodes of a job may connect to each other, as far as the settings tell."""
+        return True
+
+    @property
+    def required_zone(self) -> int | None:
+        """The Availability Zone that its subnet has to be in, counted from 1; None if any zone will do."""
+        return None
+
+    @property
+    def efa_interfaces(self) -> int:
+        """The number of Elastic Fabric Adapters of each instance."""
+        return 0
+
+    @property
+    def idle_vcpus(self) -> int:
+        """The vCPUs that run without jobs."""
+        return 0
+
+    @property
+    def update_grace_minutes(self) -> int | None:
+        """The minutes that jobs on old instances have when an edit brings new ones; None if none does."""
+        return None
+
+
+class SwitchableSettings(ComputeSettings):
+    """Settings of a compute environment that can be disabled."""
+
+    state: State = "enabled"
+    """A disabled one finishes what runs in it and starts nothing more. It begins as an enabled one."""
+
+
+class InstanceTypesSettings(SwitchableSettings):
+    """Settings of a compute environment on instances of one CPU architecture."""
+
+    max_vcpus: MaxVcpus = 64
+    """vCPUs that run at once at most. AWS Batch may go over it by one instance.
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html"""
+    instance_types: list[InstanceType] = Field(default=["default_x86_64"], min_length=1)
+    """Instance families (`m6i`), instance types (`m6i.large`), or `default_x86_64` and `default_arm64`, which
+    stand for current general-purpose families. One CPU architecture throughout.
+    https://docs.aws.amazon.com/batch/latest/userguide/instance-type-compute-table.html"""
+
+    @property
+    def architecture(self) -> Architecture:
+        """The CPU architecture of the instance types; there is one only."""
+        return architecture_of(self.instance_types[0])
+
+    @model_validator(mode="after")
+    def _one_architecture(self) -> InstanceTypesSettings:
+        for index, name in enumerate(self.instance_types):
+            if name in self.instance_types[:index]:
+                raise ValueError(
+                    f"instance_types[{index}] must differ from those before it, got {name!r} again"
+                )
+            if architecture_of(name) != self.architecture:
+                raise ValueError(
+                    f"instance_types[{index}] must be {self.architecture} like {self.instance_types[0]}, "
+                    f"got {name!r}, which is {architecture_of(name)}: one architecture is allowed here"
+                )
+        return self
+
+    def refuse_types(self, refused: Callable[[str], str | None]) -> None:
+        """Raises an error for the first instance type that does not fit.
+
+        Args:
+            refused: returns what an instance type must be or have, or None if it fits.
+
+        Raises:
+            ValueError: an instance type does not fit; the message begins with its place.
+        """
+        for index, name in enumerate(self.instance_types):
+            why = refused(name)
+            if why is not None:
+                raise ValueError(f"instance_types[{index}] must {why}, got {name!r}")
+
+
+def without_scratch(name: str) -> str | None:
+    """Returns what an instance type must have for `nvme_scratch`, or None if it has it."""
+    diskless = without_local_disk(name)
+    if diskless is None:
+        return None
+    which = "it has" if diskless == name else f"{diskless} has"
+    return f"have NVMe disks of its own, because nvme_scratch is true, and {which} none"
