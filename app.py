@@ -1,4 +1,4 @@
-"""The composition root: batch.yaml becomes a BatchStack. Another file: `cdk deploy -c settings=path.yaml`."""
+"""Makes a BatchStack from batch.yaml, or from another file: `cdk deploy -c settings=path.yaml`."""
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Synthesise the stack into the folder that the CDK command asks for."""
+    """Synthesizes the stack into the folder that the CDK command names."""
     _import_side_by_side()
     app = batch_stack.App()
     path = Path(app.node.try_get_context("settings") or ROOT / "batch.yaml")
@@ -35,12 +35,12 @@ def _build(app: batch_stack.App, settings: batch_stack.Settings, path: Path) -> 
 
 
 def _import_side_by_side() -> None:
-    """Import the settings while Node.js starts, and the constructs while it prepares to validate.
+    """Imports the settings while Node.js starts, and the constructs while it prepares the validation.
 
-    Settings may ask that Node.js for nothing: it takes one request at a time. Constructs should not when they
-    are imported: it answers when it is ready (docs/adr/017).
+    Node.js handles one request at a time. So settings must not use it, and constructs should not use it at
+    import, or they wait until it is ready (docs/adr/017).
     """
-    import_module("jsii")  # Alone: the sooner it is there, the sooner it starts Node.js.
+    import_module("jsii")  # First and alone, because this import starts Node.js.
     with ThreadPoolExecutor(max_workers=1) as pool:
         library = pool.submit(import_module, "aws_cdk")
         import_module("batch_stack.lock.check")
@@ -49,8 +49,8 @@ def _import_side_by_side() -> None:
 
 
 if __name__ == "__main__":
-    # The library's classes are hundreds of thousands of objects, needed to the end: looking through them for
-    # garbage, while they load and when Python ends, takes a tenth of the whole time (docs/adr/017).
+    # The CDK's classes are hundreds of thousands of objects, and all are needed to the end. Collecting garbage
+    # while they load and when Python ends takes a tenth of the whole time (docs/adr/017).
     gc.disable()
     main()
     gc.freeze()
