@@ -49,8 +49,8 @@ def _import_side_by_side() -> None:
 
 
 if __name__ == "__main__":
-    # The CDK's classes are hundreds of thousands of objects, and all are needed to the end. Collecting garbage
-    # while they load and when Python ends takes a tenth of the whole time (docs/adr/017).
+    # The CDK's classes are hundreds of thousands of objects, all needed to the end. To collect garbage while
+    # they load and when Python ends would take a tenth of the whole time (docs/adr/017).
     gc.disable()
     main()
     gc.freeze()
