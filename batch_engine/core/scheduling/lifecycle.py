@@ -240,11 +240,9 @@ class Lifecycle:
         queue = self._registry.job_queues[name]
         queue.status, queue.status_reason = "DELETING", "JobQueue is being deleted"
         self._registry.touch(queue)
-        self._dispatcher.resources_changed()
         waiting = [job for job in self._registry.jobs.values() if job.queue == name and job.parent_id is None]
         for job in waiting:
             self.terminated(job.id, QUEUE_DELETED_REASON)
-        self.finish_deleted_queue(name)
 
     def finish_deleted_queue(self, name: str) -> None:
         """Removes a queue in DELETING once all of its jobs have ended."""

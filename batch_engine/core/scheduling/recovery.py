@@ -72,6 +72,7 @@ def mend(journal: Journal, instances: dict[str, Instance], event: Event | None, 
         _end_instance(journal, instances, instance_id, reason)
     if job is not None:
         fail(journal, job, reason)
+    _forget_orphans(journal.registry)
     _save_all(journal.registry, journal.now_ms)
 
 
@@ -151,6 +152,13 @@ def _force(journal: Journal, job: Job, reason: str) -> None:
     job.stopped_at_ms = journal.now_ms
     job.history.append((journal.now_ms, JobStatus.FAILED))
     journal.announce(job, before)
+
+
+def _forget_orphans(registry: Registry) -> None:
+    """A job was being forgotten: its children and nodes go with it."""
+    for job in list(registry.jobs.values()):
+        if job.parent_id is not None and job.parent_id not in registry.jobs:
+            registry.forget_job(job.id)
 
 
 def _save_all(registry: Registry, now_ms: int) -> None:

@@ -176,6 +176,8 @@ class Pending:
 
     def resume(self, job: Job) -> None:
         """After a fault: does for a job in PENDING what the fault may have left undone."""
+        if job.node_index is not None:
+            return  # it follows its job
         if job.array_index is not None and job.parent_id is not None:
             if self._registry.arrays[job.parent_id].released[job.array_index]:
                 self._release(job)

@@ -90,13 +90,14 @@ class Retention:
     def _forget(self, job: Job) -> None:
         if self._forgotten is not None:
             self._forgotten(job)
+        nodes = nodes_of(self._registry, job)
+        # The whole job first: after a fault, recovery finds the others by their missing parent.
+        self._registry.forget_job(job.id)
         if job.is_array:
             for index in range(job.array_size or 0):
                 self._registry.forget_job(arrays.child_id(job, index))
-        elif job.is_gang:
-            for node in nodes_of(self._registry, job):
-                self._registry.forget_job(node.id)
-        self._registry.forget_job(job.id)
+        for node in nodes:
+            self._registry.forget_job(node.id)
 
 
 def _is_whole(job: Job) -> bool:

@@ -175,9 +175,9 @@ class Registry:
         self.index.remove(job)
         self.arrays.pop(job_id, None)
         if job.array_index is None:
-            self.changed[job.arn] = ForgottenJob(job.id, job.serial)
+            self.changed[job.id] = ForgottenJob(job.id, job.serial)
         else:
-            self.changed.pop(job.arn, None)
+            self.changed.pop(job.id, None)
 
     def queues_of(self, compute_environment: str) -> list[JobQueue]:
         """Returns the queues that use a compute environment."""
