@@ -1,4 +1,4 @@
-"""The environment that a job finds, as AWS Batch and ECS give it.
+"""The environment variables of a job, as AWS Batch and ECS set them.
 
 https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
 """
@@ -14,7 +14,7 @@ from batch_engine.core.model.resources import Platform
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What of this machine every job is told."""
+    """The facts about this machine that every job receives."""
 
     endpoint_url: str
     region: str
@@ -22,11 +22,11 @@ class Surroundings:
 
 
 def jobs_path(executable: str, inherited: str) -> str:
-    """Where jobs that are processes look for programs.
+    """Return the PATH of jobs that are processes.
 
-    The user's own order counts: who activates another environment than the server's (a workflow manager's,
-    say) has its ``python`` found. The server's comes first only where the user's PATH does not name it at
-    all, so that the workers' console scripts beside it are always found.
+    The user's own order counts: after the activation of another environment, such as a workflow manager's,
+    jobs find the ``python`` of that environment. The folder of the server's Python comes first only if PATH
+    does not have it, so that jobs always find the workers' console scripts beside it.
 
     Args:
         executable: the server's interpreter.
@@ -43,17 +43,17 @@ def job_environment(
     around: Surroundings,
     credentials_url: str | None,
 ) -> dict[str, str]:
-    """Everything in the environment of a job that is a process: nothing of the server's own leaks into it.
+    """Return the whole environment of a job that is a process. It has none of the server's variables.
 
-    The image's variables come first, then the job's, then those that Batch and ECS set.
+    The job's variables override the image's, and those that Batch and ECS set override both.
 
     Args:
-        job: the job, placed.
-        image_environment: what the image's ENV says.
-        scratch: the job's own folder: HOME and TMPDIR point into it. An image's PATH, HOME and TMPDIR name
-            places inside the container and are left out.
-        around: the machine.
-        credentials_url: where the SDKs fetch the job role's credentials; None for a job without a role.
+        job: the job, after its placement.
+        image_environment: the variables of the image's ENV. Its PATH, HOME and TMPDIR name places inside the
+            container and are left out.
+        scratch: the job's own folder; HOME and TMPDIR point into it.
+        around: the facts about this machine.
+        credentials_url: the URL of the job role's credentials; None for a job without a role.
     """
     inside_container = ("PATH", "HOME", "TMPDIR")
     return {
@@ -67,10 +67,10 @@ def job_environment(
 
 
 def container_environment(job: Job, around: Surroundings, credentials_url: str | None) -> dict[str, str]:
-    """What a container's environment holds beside the image's own.
+    """Return the variables of a container beside those of its image.
 
-    The job's variables come first, then those that Batch and ECS set. Region variables are set on Fargate
-    only, as in AWS: a job that forgets its Region must fail here, too.
+    The variables that Batch and ECS set override the job's. Region variables are set on Fargate only, as on
+    AWS: a job that needs a Region and does not set it must fail here, too.
     """
     variables = {
         **{variable["name"]: variable["value"] for variable in job.container["environment"]},
@@ -80,7 +80,7 @@ def container_environment(job: Job, around: Surroundings, credentials_url: str |
         "AWS_BATCH_JQ_NAME": job.queue,
         "AWS_EXECUTION_ENV": f"AWS_ECS_{job.platform}",
         "AWS_ENDPOINT_URL": around.endpoint_url,
-        # There is no instance behind the job, so the SDKs need not wait for its metadata service.
+        # The job runs on no EC2 instance, so the SDKs need not wait for a metadata service.
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     if job.array_index is not None:

@@ -1,4 +1,4 @@
-"""What starts an attempt: from a job to its command, its environment, its mounts, limits and user."""
+"""Turns a job into the message that starts an attempt: its command, mounts, limits, user and secrets."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -9,10 +9,11 @@ from typing import Any
 from batch_engine.core.model.jobs import Job
 from batch_engine.local.base import process_image
 from batch_engine.local.base.dockerfile import ImageConfig
+from batch_engine.local.base.launch_message import Launch, Limit, Mount, Setup
 from batch_engine.local.base.ports import ClientError, SecretSource
 
 SHARED_FOLDER = "file-systems"
-# An orphan of an attempt is known by these entries of its environment.
+# A process that has left its attempt is recognised by these variables.
 MARKS = ("AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT")
 
 
@@ -21,21 +22,21 @@ class StartError(Exception):
 
 
 class NoSecrets:
-    """There is neither Secrets Manager nor Parameter Store: jobs that name secrets do not start."""
+    """The source of secrets if only AWS Batch runs: jobs that name secrets do not start."""
 
     def resolve(self, value_from: str, execution_role: str | None) -> str:
-        """Refuse."""
+        """Raise ClientError."""
         raise ClientError(f"{execution_role} cannot read {value_from}: only AWS Batch runs here")
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where on this machine an attempt's files are.
+    """The places of an attempt's files on this machine.
 
     Args:
-        scratch: its own folder: made for it, and removed when it ends.
-        log: takes what it prints.
-        shared: holds a folder for each file system that outlives jobs.
+        scratch: the attempt's own folder; it is created for the attempt and removed when the attempt ends.
+        log: the file that receives its output.
+        shared: the folder that holds one folder for each file system that outlives jobs.
     """
 
     scratch: str
@@ -45,11 +46,11 @@ class Places:
 
 def launch_message(
     job: Job, image: ImageConfig | None, environment: Mapping[str, str], places: Places
-) -> dict[str, Any]:
-    """What the runner is told.
+) -> Launch:
+    """Return the message that makes the runner start an attempt.
 
     Raises:
-        StartError: the job asks for what this machine cannot give.
+        StartError: this machine cannot provide what the job asks for.
     """
     refuse_unusable(job.container, environment)
     return {
@@ -66,17 +67,17 @@ def launch_message(
 
 
 def refuse_unusable(container: Mapping[str, Any], variables: Mapping[str, str]) -> None:
-    """Refuse what no program can be given: it would cost the runner its life, and every attempt with it.
+    """Raise StartError for a text that no program can receive: it would end the runner and all its attempts.
 
     Args:
-        container: what the job asks for.
-        variables: its whole environment, which may hold more than the job names.
+        container: the job's container properties.
+        variables: the whole environment of the attempt.
 
     Raises:
-        StartError: a text holds a null byte or half a character, or a variable's name is empty or holds an
+        StartError: a text has a null byte or half a character, or a variable's name is empty or has an
             equals sign.
     """
-    # Asked at every start, and looked for only where there may be one.
+    # Each start comes here, so the slow search runs only if there may be a null byte.
     if "\\x00" in repr(container) and (place := next(_nulls(container), None)) is not None:
         raise StartError(f"CannotStartContainerError: {place} holds a null byte")
     for name, value in variables.items():
@@ -86,7 +87,7 @@ def refuse_unusable(container: Mapping[str, Any], variables: Mapping[str, str]) 
         try:
             _ = value.isascii() or os.fsencode(value)
         except UnicodeEncodeError:
-            # A secret may: what a request says has been checked.
+            # Only a secret can: requests are checked when they arrive.
             raise StartError(
                 f"CannotStartContainerError: environment variable {name!r} holds a lone surrogate"
             ) from None
@@ -105,11 +106,11 @@ def _nulls(value: object, place: str = "") -> Iterator[str]:
 
 
 CDK_ASSETS = "-container-assets-"
-"""Stands in the name of the ECR repository to which the CDK publishes images."""
+"""A part of the name of the ECR repository to which the CDK publishes images."""
 
 
 def command_of(job: Job, image: ImageConfig | None) -> list[str]:
-    """ENTRYPOINT and the job's command; the image's CMD where the job gives none."""
+    """Return the ENTRYPOINT and the job's command, or the image's CMD if the job gives no command."""
     name = job.container["image"]
     known = image or ImageConfig()
     command = [*known.entrypoint, *(job.container["command"] or known.command)]
@@ -119,13 +120,13 @@ def command_of(job: Job, image: ImageConfig | None) -> list[str]:
             "container assets, so what it would run is not known here"
         )
     if image is None and (text := missing_asset(job)) is not None:
-        # Without the image's ENTRYPOINT its arguments would be taken for a program.
+        # Without the image's ENTRYPOINT the job's first argument would be run as a program.
         raise StartError(text)
     return command
 
 
 def missing_asset(job: Job) -> str | None:
-    """Why an image cannot be had that is none of the assembly's assets; None where it may be elsewhere."""
+    """Return why an image that the assembly does not have cannot be used; None if it may be in a registry."""
     if CDK_ASSETS not in job.container["image"]:
         return None
     return (
@@ -135,7 +136,7 @@ def missing_asset(job: Job) -> str | None:
 
 
 def resolve_secrets(job: Job, source: SecretSource) -> dict[str, str]:
-    """The variables that a container's ``secrets`` become.
+    """Return the variables that a container's ``secrets`` become.
 
     Raises:
         StartError: one of them cannot be read.
@@ -153,11 +154,10 @@ def resolve_secrets(job: Job, source: SecretSource) -> dict[str, str]:
     return variables
 
 
-def _setup(container: Mapping[str, Any], image: ImageConfig | None, places: Places) -> dict[str, Any] | None:
-    """What the attempt needs to be given before its command starts; None for a plain process."""
+def _setup(container: Mapping[str, Any], image: ImageConfig | None, places: Places) -> Setup | None:
     folders: list[str] = []
     mounts = _mounts(container, places, folders)
-    limits = [
+    limits: list[Limit] = [
         (limit["name"], int(limit["softLimit"]), int(limit["hardLimit"]))
         for limit in container.get("ulimits") or []
     ]
@@ -167,12 +167,10 @@ def _setup(container: Mapping[str, Any], image: ImageConfig | None, places: Plac
     return {"mounts": mounts, "limits": limits, "user": user, "folders": folders}
 
 
-def _mounts(
-    container: Mapping[str, Any], places: Places, folders: list[str]
-) -> list[tuple[str, str, bool, bool]]:
-    """Source, place, whether it is read-only, and whether the job may run without it."""
+def _mounts(container: Mapping[str, Any], places: Places, folders: list[str]) -> list[Mount]:
+    """Return the mounts of a container; adds the folders of its empty volumes to ``folders``."""
     volumes = {volume["name"]: volume for volume in container.get("volumes") or []}
-    mounts: list[tuple[str, str, bool, bool]] = []
+    mounts: list[Mount] = []
     for mount in container.get("mountPoints") or []:
         name, target = mount.get("sourceVolume") or "", mount.get("containerPath") or ""
         if not target.startswith("/"):
@@ -180,21 +178,24 @@ def _mounts(
         read_only = bool(mount.get("readOnly"))
         source = volume_source(volumes.get(name, {}), places.shared)
         if source is None:
-            # A process has the machine's own /scratch or /tmp: an empty volume is a comfort, not a need.
+            # A process can use the machine's own /scratch or /tmp, so it can run without an empty volume.
             source = os.path.join(places.scratch, "volumes", os.path.basename(name) or "unnamed")
             folders.append(source)
             mounts.append((source, target, read_only, True))
         elif source != target or read_only:
             mounts.append((source, target, read_only, False))
     for entry in (container.get("linuxParameters") or {}).get("tmpfs") or []:
-        mounts.append(("", entry["containerPath"], False, True))  # noqa: PERF401 - its kin stand above
+        mounts.append(("", entry["containerPath"], False, True))  # noqa: PERF401 - as the mounts above
     return mounts
 
 
 def volume_source(volume: Mapping[str, Any], shared: Path) -> str | None:
-    """Where a volume's files are; None for one that starts empty.
+    """Return the folder of a volume's files; None for a volume that starts empty.
 
-    A file system is a folder of this machine that outlives its jobs; an access point is one inside it.
+    A file system is a folder of this machine that outlives its jobs. An access point is a folder inside it.
+
+    Raises:
+        StartError: the folder does not exist, or is outside its file system.
     """
     if efs := volume.get("efsVolumeConfiguration"):
         point = (efs.get("authorizationConfig") or {}).get("accessPointId")

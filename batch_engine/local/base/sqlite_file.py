@@ -1,4 +1,4 @@
-"""SQLite files beside the engine's own: what a ``kill -9`` must not lose of the rest of the local cloud."""
+"""Opens SQLite files for state of the local cloud that a ``kill -9`` must not lose."""
 
 import sqlite3
 from pathlib import Path
@@ -7,11 +7,11 @@ from batch_engine.local.base.private_files import make_private_file
 
 
 def open_file(path: Path, schema: str) -> sqlite3.Connection:
-    """Open a file, which its caller guards against threads; each statement is a transaction of its own.
+    """Open a file; each statement is a transaction of its own. The caller serialises access by threads.
 
     Args:
-        path: made where it does not exist.
-        schema: makes its tables where they do not exist.
+        path: the file; it is created if it does not exist.
+        schema: statements that create the tables if they do not exist.
     """
     make_private_file(path)
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)

@@ -1,8 +1,8 @@
-"""Runs a container's command as a process of this machine: no Docker needed.
+"""Runs a container's command as a process of this machine, without Docker.
 
-An attempt is a process group with its own working folder. When its first process ends the rest of the group
-is killed, as a container dies with its first process. The processes are children of a runner, a small process
-that watches them and survives the engine just long enough to end them.
+An attempt is a process group with its own folder. When its first process ends, the rest of the group is
+killed, as in a container. The processes are children of a runner: a small process that watches them, and
+that ends them if the engine dies.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from batch_engine.core.model.jobs import Job
 from batch_engine.local.base.assembly_images import AssemblyImages
 from batch_engine.local.base.dockerfile import ImageConfig
 from batch_engine.local.base.job_environment import Surroundings, job_environment
 from batch_engine.local.base.launch import launch_message
+from batch_engine.local.base.launch_message import Launch
 from batch_engine.local.base.process_image import unusable
 from batch_engine.local.runtimes.protocol import Given
 from batch_engine.local.runtimes.runner.frames import Decoder, Message, encode
@@ -38,11 +38,11 @@ _CLOSE_MARGIN_S = 10.0
 
 
 class ProcessRuntime:
-    """Jobs as processes of this machine; it implements ``Runtime``.
+    """Runs jobs as processes of this machine; it implements ``Runtime``.
 
     Args:
-        images: finds what an image would run.
-        around: what every job is told of this machine.
+        images: finds the configuration of images.
+        around: the facts about this machine that every job receives.
     """
 
     name = "process"
@@ -53,11 +53,11 @@ class ProcessRuntime:
         self._told: set[str] = set()
 
     def is_quick(self, job: Job) -> bool:
-        """Whether the image's Dockerfile has been read already, or there is none to read."""
+        """Return whether the image's Dockerfile was read before, or there is none to read."""
         return self._images.is_at_hand(job.container["image"])
 
-    def prepare(self, job: Job, given: Given) -> dict[str, Any]:
-        """What the runner is told; see ``Runtime``."""
+    def prepare(self, job: Job, given: Given) -> Launch:
+        """Return the message that starts the job; see ``Runtime``."""
         image = self._images.find(job.container["image"])
         if image is not None:
             self._warn_once(job, image, given)
@@ -85,12 +85,12 @@ class ProcessRuntime:
 
 
 class RunnerProcess:
-    """The engine's side of ``runner``: sends it what to do, hands on what it reports.
+    """The engine's side of ``runner``: sends messages to it, and passes its reports on.
 
     Args:
-        reported: takes each batch of reports, on the loop, or on a thread of its own where there is none.
-        lost: called when the runner has died though nobody closed it; on a thread of its own.
-        loop: reads what the runner reports.
+        reported: receives each batch of reports, on the loop, or on a thread if there is no loop.
+        lost: called on a thread when the runner has died without ``close``.
+        loop: the loop that reads the reports; None for a thread.
     """
 
     def __init__(
@@ -121,12 +121,12 @@ class RunnerProcess:
             loop.call_soon_threadsafe(loop.add_reader, self._channel, self._read_once, loop)
 
     def send(self, messages: list[Message]) -> None:
-        """Tell the runner; nothing is lost on the way, and nothing waits for it."""
+        """Send messages to the runner; it receives them in order."""
         with self._lock, contextlib.suppress(ConnectionError):
             self._channel.sendall(encode(messages))
 
     def close(self, grace_s: float) -> None:
-        """SIGTERM for every attempt, SIGKILL ``grace_s`` later; returns when all are gone."""
+        """Send SIGTERM to every attempt and SIGKILL ``grace_s`` later; returns when all are gone."""
         self._closing = True
         self.send([("close", grace_s)])
         try:
@@ -139,7 +139,7 @@ class RunnerProcess:
         self._channel.close()
 
     def _read_once(self, loop: asyncio.AbstractEventLoop) -> None:
-        """There is something to read: a report, or the runner's end, which takes a while to deal with."""
+        """Read reports; a thread handles the end of the runner, which takes a while."""
         if not self._receive():
             loop.remove_reader(self._channel)
             self._thread.start()
@@ -153,7 +153,7 @@ class RunnerProcess:
             self._lost()
 
     def _receive(self) -> bool:
-        """Take in what has come; False at the runner's end."""
+        """Read once from the channel; return False at the runner's end."""
         try:
             data = self._channel.recv(1 << 20)
         except OSError:
@@ -175,7 +175,7 @@ class RunnerProcess:
             logger.exception("%d reports of attempts could not be taken in", len(messages))
 
     def _end_orphans(self) -> None:
-        """What a dead runner leaves: no attempt may run on while its job is tried again."""
+        """Kill the attempts of a dead runner: none may run on while its job is tried again."""
         for pid in self._pids.values():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)

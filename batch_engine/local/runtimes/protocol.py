@@ -1,4 +1,4 @@
-"""What runs attempts, as the engine sees it: processes of this machine, or containers."""
+"""The interface of what runs attempts: processes of this machine, or containers."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -13,17 +13,17 @@ OUT_OF_MEMORY_REASON = "OutOfMemoryError: Container killed due to memory usage"
 
 
 class RuntimeUnavailableError(RuntimeError):
-    """Jobs cannot run as was asked for."""
+    """The runtime that was asked for cannot run jobs here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What an attempt is given beside what its job says.
+    """What an attempt receives beside the properties of its job.
 
     Args:
-        places: where its files are.
+        places: the places of its files.
         secrets: the variables that its ``secrets`` have become.
-        credentials_url: where the SDKs fetch the job role's credentials; None for a job without a role.
+        credentials_url: the URL of the job role's credentials; None for a job without a role.
     """
 
     places: Places
@@ -32,36 +32,36 @@ class Given:
 
 
 class Runner(Protocol):
-    """What starts, watches and ends attempts. An attempt's key is its job's id and its number."""
+    """Starts, watches and ends attempts. An attempt's key is its job's id and its number."""
 
     def send(self, messages: list[Message]) -> None:
-        """Take messages in and return at once: ``("start", launch)`` or ``("stop", key, grace_s)``.
+        """Take messages and return at once: ``("start", launch)`` or ``("stop", key, grace_s)``.
 
-        A stop is SIGTERM now and SIGKILL ``grace_s`` later. It reports ``("started", key, pid)``,
-        ``("failed", key, reason)`` where the attempt never started, ``("ended", key, exit_code,
-        out_of_memory, printed_bytes)``, and ``("lost", key)`` where nobody can say any more how it ended.
+        A stop sends SIGTERM now and SIGKILL ``grace_s`` later. The runner reports ``("started", key, pid)``,
+        ``("failed", key, reason)`` if the attempt did not start, ``("ended", key, exit_code, out_of_memory,
+        printed_bytes)``, and ``("lost", key)`` if it cannot find out how the attempt ended.
         """
 
     def close(self, grace_s: float) -> None:
-        """SIGTERM for every attempt, SIGKILL ``grace_s`` later; returns when all are gone."""
+        """Send SIGTERM to every attempt and SIGKILL ``grace_s`` later; returns when all are gone."""
 
 
 class Runtime(Protocol):
-    """One way to run attempts."""
+    """A way to run attempts."""
 
     @property
     def name(self) -> str:
-        """What it is called on the command line."""
+        """Return its name on the command line."""
 
     def is_quick(self, job: Job) -> bool:
-        """Whether ``prepare`` answers at once."""
+        """Return whether ``prepare`` returns at once."""
 
     def prepare(self, job: Job, given: Given) -> Any:
-        """The launch that its runner is sent.
+        """Return the launch that its runner receives in a ``start`` message.
 
         Raises:
             ImageError: the image cannot be used.
-            StartError: the job asks for what this runtime cannot give.
+            StartError: this runtime cannot provide what the job asks for.
         """
 
     def open(
@@ -70,10 +70,10 @@ class Runtime(Protocol):
         lost: Callable[[], None],
         loop: asyncio.AbstractEventLoop | None,
     ) -> Runner:
-        """Have a runner.
+        """Start a runner.
 
         Args:
-            reported: takes each batch of its reports, on threads of its own or on the loop.
-            lost: called when it has died though nobody closed it; all of its attempts are gone then.
-            loop: where it may report without a thread; None where there is no such loop.
+            reported: receives each batch of reports, on threads of the runner or on the loop.
+            lost: called when the runner has died without ``close``; all of its attempts are gone then.
+            loop: a loop on which the runner may report; None if there is no such loop.
         """

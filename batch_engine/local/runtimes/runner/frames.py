@@ -1,6 +1,6 @@
-"""How the engine and its runner talk: lists of messages, each list behind its length.
+"""The wire format between the engine and its runner: lists of messages, each with its length in front.
 
-Both ends are the same Python of the same machine, so ``marshal`` is safe to read and the quickest to write.
+Both ends are the same Python on the same machine, so ``marshal`` is safe to read. It is the fastest to write.
 """
 
 import marshal
@@ -12,19 +12,19 @@ _LENGTH = struct.Struct("!I")
 
 
 def encode(messages: list[Message]) -> bytes:
-    """One frame."""
+    """Return the frame of a list of messages."""
     body = marshal.dumps(messages)
     return _LENGTH.pack(len(body)) + body
 
 
 class Decoder:
-    """Puts frames together from what a socket gives."""
+    """Puts frames together from the bytes of a socket."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """Take in bytes; answer the messages that are complete."""
+        """Take in bytes and return the messages that are complete."""
         self._buffer += data
         messages: list[Message] = []
         start = 0

@@ -1,49 +1,48 @@
-"""What an attempt gets besides a folder: mounts where its container would have them, limits, a user.
+"""Gives an attempt its mounts, limits and user.
 
-Runs in the copy of the runner that is about to become the attempt. Mounts live in a mount namespace of the
-attempt's own; a user who is not root gets the right to make them from a user namespace.
+This runs in the copy of the runner that becomes the attempt. The mounts are in a mount namespace of the
+attempt's own. If the runner is not root, a user namespace gives the copy the right to mount.
 """
 
 import ctypes
 import os
 import resource
-from collections.abc import Mapping
 from typing import Any
+
+from batch_engine.local.base.launch_message import Mount, Setup
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 1, 32, 4096, 8192, 16384, 1 << 18
 MNT_DETACH = 2
 ROOT_SUFFIX = ".root"
-"""Beside an attempt's folder: where its own root is mounted. The runner removes it when the attempt ends."""
+"""The suffix of the folder on which an attempt's own root is mounted; the runner removes it at the end."""
 SHADOWED_MAX = 1000
-"""How many neighbours a mount point that does not exist yet may have."""
+"""The most entries that a folder may have in which a mount point has to be created."""
 
 _libc: ctypes.CDLL | None = None
 
 
 class IsolationError(Exception):
-    """The system does not allow it; the text is an ECS ``reason``."""
+    """The system does not allow a setup; the text is an ECS ``reason``."""
 
 
 def load() -> None:
-    """Find the C library before the fork: its copy must not load anything."""
+    """Load the C library before the fork, since the copy must not load anything."""
     global _libc  # noqa: PLW0603 - loaded once a process
     if _libc is None:
         _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def enter(setup: Mapping[str, Any], folder: str) -> None:
-    """Take on what an attempt asks for, then go to its folder.
+def enter(setup: Setup, folder: str) -> None:
+    """Apply an attempt's setup to this process, then go to its folder.
 
     Args:
-        setup: ``mounts`` as (source, target, read-only, may be left out; an empty source is a tmpfs),
-            ``limits`` as (name, soft, hard), ``user`` as (user id, group id) or None, and ``folders`` to
-            make.
-        folder: the attempt's working directory.
+        setup: the mounts, limits and user, and the folders to create.
+        folder: the attempt's own folder.
 
     Raises:
-        IsolationError: the system refuses.
+        IsolationError: the system does not allow it.
     """
     for path in setup["folders"]:
         os.makedirs(path, exist_ok=True)
@@ -71,7 +70,7 @@ def _limit(name: str, soft: int, hard: int) -> None:
         resource.setrlimit(number, (soft, hard))
     except (OSError, ValueError) as error:
         if number == resource.RLIMIT_MEMLOCK:
-            # For Elastic Fabric Adapters, of which this machine has none: as much as it allows.
+            # Jobs raise it for Elastic Fabric Adapters. This machine has none, so its own limit is enough.
             resource.setrlimit(number, (resource.getrlimit(number)[1],) * 2)
             return
         raise IsolationError(
@@ -95,7 +94,7 @@ def _mount(source: str, target: str, kind: str, flags: int) -> None:
     _call("mount", source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), None)
 
 
-def _enter_mounts(mounts: list[tuple[str, str, bool, bool]], folder: str) -> None:
+def _enter_mounts(mounts: list[Mount], folder: str) -> None:
     try:
         _own_namespace()
     except OSError as error:
@@ -105,7 +104,7 @@ def _enter_mounts(mounts: list[tuple[str, str, bool, bool]], folder: str) -> Non
             f"CannotCreateContainerError: no volume can be mounted on this system: {error.strerror}"
         ) from error
     root = _Root(folder)
-    # What is mounted in the folder of another volume comes after it.
+    # A mount inside another one comes after it.
     for source, target, read_only, optional in sorted(mounts, key=lambda mount: mount[1].count("/")):
         try:
             _bind(source, target, read_only, root)
@@ -115,14 +114,14 @@ def _enter_mounts(mounts: list[tuple[str, str, bool, bool]], folder: str) -> Non
 
 
 class _Root:
-    """The machine's root, until a folder has to be made in it: nothing can be laid over a root."""
+    """The machine's root, or one of the attempt's own once a folder has to be created in the root."""
 
     def __init__(self, folder: str) -> None:
         self._place = folder + ROOT_SUFFIX
         self._is_own = False
 
     def make_own(self) -> None:
-        """Take another root, with the same entries; once is enough for all mounts."""
+        """Change to a root of the attempt's own with the same entries, once for all mounts."""
         if self._is_own:
             return
         os.mkdir(self._place)
@@ -165,7 +164,7 @@ def _bind(source: str, target: str, read_only: bool, root: _Root) -> None:
 
 
 def _make_folder(path: str, root: _Root) -> None:
-    """Have a folder exist in this namespace, without a trace on the machine's own disks."""
+    """Create a folder that exists in this namespace only, not on the machine's disks."""
     existing = os.path.normpath(path)
     missing: list[str] = []
     while not os.path.lexists(existing):
@@ -181,7 +180,7 @@ def _make_folder(path: str, root: _Root) -> None:
 
 
 def _show(folder: str, place: str) -> None:
-    """Lay a tmpfs at a place that shows the entries of a folder, so that new ones can be made."""
+    """Mount a tmpfs with the entries of a folder, so that new entries can be created in it."""
     names = os.listdir(folder)
     if len(names) > SHADOWED_MAX:
         raise IsolationError(

@@ -1,4 +1,4 @@
-"""The runner's loop: one thread, woken by the engine, by the end of a process, or by the clock."""
+"""The runner's loop: one thread that wakes up for the engine, for the end of a process, or for the clock."""
 
 import contextlib
 import os
@@ -10,8 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
+from batch_engine.local.base.launch_message import Launch
 from batch_engine.local.runtimes.runner import processes
 from batch_engine.local.runtimes.runner.frames import Decoder, Message, encode
 from batch_engine.local.runtimes.runner.isolation import ROOT_SUFFIX
@@ -20,7 +20,7 @@ from batch_engine.local.runtimes.runner.spawn import SpawnError, spawn
 
 MEMORY_CHECK_S = 0.5
 GATHER_S = 0.01
-"""How long a start waits for company: the end of a short job then travels with it."""
+"""The time that the report of a start waits, so that the end of a short job goes out with it."""
 DEATH_PAUSE_S = 0.05
 
 
@@ -40,10 +40,10 @@ class Running:
 
 @dataclass(slots=True)
 class Runner:
-    """Starts, watches and ends attempts, at the word of an engine.
+    """Starts, watches and ends attempts as an engine tells it.
 
     Args:
-        channel: leads to the engine; its end is the engine's death, and everything here ends with it.
+        channel: the socket to the engine. When the engine dies the socket ends, and the runner with it.
     """
 
     channel: socket.socket
@@ -58,7 +58,7 @@ class Runner:
     spares: Spares = field(default_factory=Spares)
 
     def serve(self) -> None:
-        """Run until the engine is gone, or has asked for the end."""
+        """Run until the engine is gone or closes the runner."""
         decoder = Decoder()
         wakeup, wakeup_in = socket.socketpair()
         for end in (wakeup, wakeup_in, self.channel):
@@ -69,7 +69,7 @@ class Runner:
             with selectors.DefaultSelector() as selector:
                 self._serve(selector, decoder, wakeup)
         finally:
-            # Children that end from here on have nobody left to wake.
+            # Children that end from here on wake no loop.
             signal.set_wakeup_fd(-1)
 
     def _serve(self, selector: selectors.BaseSelector, decoder: Decoder, wakeup: socket.socket) -> None:
@@ -103,7 +103,7 @@ class Runner:
         return [*due, self.closing_at_s or self.next_check_s]
 
     def _receive(self, decoder: Decoder) -> bool:
-        """Carry out what the engine says; False when it is gone."""
+        """Carry out the engine's messages; return False if the engine is gone."""
         try:
             data = self.channel.recv(1 << 20)
         except BlockingIOError:
@@ -122,8 +122,8 @@ class Runner:
                         self.stop(pid, grace_s)
         return bool(data)
 
-    def start(self, launch: dict[str, Any]) -> None:
-        """Start one attempt, and report what came of it."""
+    def start(self, launch: Launch) -> None:
+        """Start an attempt and report whether it started."""
         key, scratch = launch["key"], launch["scratch"]
         try:
             self.spares.provide(scratch, launch["log"])
@@ -145,7 +145,7 @@ class Runner:
         self.reports.append(("started", key, pid))
 
     def stop(self, pid: int | None, grace_s: float) -> None:
-        """SIGTERM now, SIGKILL ``grace_s`` later."""
+        """Send SIGTERM now and SIGKILL ``grace_s`` later."""
         if pid is not None and pid in self.running:
             running = self.running[pid]
             _signal(pid, signal.SIGTERM)
@@ -157,7 +157,7 @@ class Runner:
             _signal(pid, signal.SIGKILL)
 
     def reap(self) -> None:
-        """Take in every process that has ended. A group goes before its leader's id may be used again."""
+        """Reap every process that has ended. Its group is killed before the system can give its id away."""
         ended: list[tuple[Running, int]] = []
         others = False
         while (child := ended_child(self._end_group)) is not None:
@@ -175,12 +175,12 @@ class Runner:
             self._ended(running, code, alone=alone)
 
     def _ended(self, running: Running, code: int, *, alone: bool) -> None:
-        """Report an attempt that is over, and put away what it leaves.
+        """Report the end of an attempt, and remove or reuse its folder and log.
 
         Args:
             running: the attempt.
-            code: as ``os.waitstatus_to_exitcode`` has it.
-            alone: nobody is left who could still write where it wrote.
+            code: the exit code, as ``os.waitstatus_to_exitcode`` returns it.
+            alone: whether no process is left that could still write to its files.
         """
         exit_code = 128 - code if code < 0 else code
         try:
@@ -204,7 +204,7 @@ class Runner:
             os.rmdir(os.path.join(running.scratch, TMP))
             os.rmdir(running.scratch)
         except OSError:
-            # A large folder takes a while to remove: not on this loop's time.
+            # A large folder takes a while to remove, and the loop must not wait.
             self._remove(running.scratch, report)
         else:
             self._report(report)
@@ -219,15 +219,15 @@ class Runner:
             self.cleaning[pid] = report
 
     def _report(self, report: Message) -> None:
-        """Report what somebody waits for: at once, with all that was held back."""
+        """Report at once, together with the reports that wait."""
         self.reports.append(report)
         self.hold_until_s = None
 
     def _end_strays(self) -> bool:
-        """Kill processes that left their group and outlived their attempt; whether there are any.
+        """Kill the processes that left their group and outlived their attempt; return whether there were any.
 
-        As orphans they have become children of this process. They are known by the environment that they
-        were started with; one that has thrown it away can be told apart only once nothing runs.
+        As orphans they have become children of this process. The variables that they started with tell whose
+        they are. A process that has dropped them is recognised only if no attempt runs.
         """
         strays = [pid for pid in processes.children() if pid not in self.running and pid not in self.cleaning]
         for pid in strays:
@@ -259,7 +259,7 @@ class Runner:
                     _signal(pid, signal.SIGKILL)
 
     def _send(self, selector: selectors.BaseSelector) -> None:
-        """Send what can be sent without waiting: the engine must never find this process deaf."""
+        """Send what the socket takes; the runner must not wait, since the engine may have messages for it."""
         if self.reports and (self.hold_until_s is None or time.monotonic() >= self.hold_until_s):
             self.hold_until_s = None
             self.outgoing += encode(self.reports)
@@ -272,7 +272,7 @@ class Runner:
             selector.modify(self.channel, wanted)
 
     def end_all(self) -> None:
-        """Kill everything that is left, and what they leave in turn."""
+        """Kill all attempts, and the processes that they leave behind."""
         deadline_s = time.monotonic() + 100 * DEATH_PAUSE_S
         for pid in self.running:
             _signal(pid, signal.SIGKILL)
@@ -289,17 +289,17 @@ class Runner:
 
 
 def ended_child(before_reaping: Callable[[int], None]) -> tuple[int, int] | None:
-    """Reap a child that has ended; None where there is none.
+    """Reap a child that has ended.
 
     Args:
-        before_reaping: called with its id while that cannot be given to another process.
+        before_reaping: called with the child's id while the system cannot give that id to another process.
 
     Returns:
-        Its id and its status, as ``waitpid`` gives them.
+        The id and the status, as ``waitpid`` returns them; None if no child has ended.
     """
     if not hasattr(os, "waitid"):
-        # A Mac before Python 3.13 cannot look without reaping. A group's id stays taken while it has members:
-        # only where nobody is left to be killed may another process have it by now.
+        # On a Mac before Python 3.13 a child cannot be seen without reaping it. A group's id stays in use
+        # while the group has members: only if none is left to kill may another process have the id by now.
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
@@ -329,12 +329,12 @@ def _kill(pid: int) -> None:
 
 
 def main() -> None:
-    """Serve the engine at the other end of the socket that the first argument names."""
+    """Serve the engine on the socket whose number is the first argument."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     processes.adopt_orphans()
     channel = socket.socket(fileno=int(sys.argv[1]))
-    # Attempts must not inherit the channel: it would outlive the engine in their hands.
+    # Attempts must not inherit the channel: their copies would keep it open after the engine's end.
     channel.set_inheritable(False)
     runner = Runner(channel)
     try:

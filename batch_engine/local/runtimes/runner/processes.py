@@ -1,4 +1,4 @@
-"""What the system knows of processes: who uses how much memory, and whose children there are."""
+"""Asks the system about processes: their memory, their environment, their parents."""
 
 import contextlib
 import os
@@ -12,17 +12,17 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every orphan below it, where the system can: none escapes it."""
-    import ctypes  # noqa: PLC0415 - needed once, and not everywhere
+    """Make this process the parent of every orphan among its descendants, if the system can."""
+    import ctypes  # noqa: PLC0415 - needed once, and not on every system
 
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def children() -> list[int]:
-    """The living and dead children of this process; empty where the system does not list them."""
+    """Return the children of this process, also dead ones; empty if the system does not list them."""
     try:
-        # Asked for after every attempt: a file object costs more than the question.
+        # This runs after every attempt, and a file object costs more than the read.
         source = os.open(f"{_PROC}/self/task/{os.getpid()}/children", os.O_RDONLY)
         try:
             text = b""
@@ -36,7 +36,7 @@ def children() -> list[int]:
 
 
 def environment_of(pid: int) -> set[bytes]:
-    """The ``NAME=value`` entries that a process was started with; empty where they cannot be read."""
+    """Return the ``NAME=value`` entries that a process started with; empty if they cannot be read."""
     try:
         with open(f"{_PROC}/{pid}/environ", "rb") as file:
             return set(file.read().split(b"\0"))
@@ -45,7 +45,7 @@ def environment_of(pid: int) -> set[bytes]:
 
 
 def memory_by_session() -> dict[int, tuple[int, list[int]]]:
-    """Resident bytes and process ids of each session."""
+    """Return the resident bytes and the process ids of each session."""
     found: dict[int, tuple[int, list[int]]] = {}
     for pid, session, resident in _processes():
         total, pids = found.get(session, (0, []))
@@ -68,7 +68,7 @@ def _processes() -> Iterator[tuple[int, int, int]]:
 
 
 def _processes_by_ps() -> Iterator[tuple[int, int, int]]:
-    """Where there is no /proc a group stands for its session."""
+    """Yield process id, group id (in place of the session, for want of /proc) and resident bytes."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         lines = subprocess.run(
             ["/bin/ps", "-axo", "pid=,pgid=,rss="], capture_output=True, text=True, check=True, timeout=5
@@ -79,7 +79,7 @@ def _processes_by_ps() -> Iterator[tuple[int, int, int]]:
 
 
 def proportional_bytes(pids: list[int]) -> int | None:
-    """Memory with each shared page counted once among its users, as a container's is; None if unknown."""
+    """Return the memory of processes, each shared page divided among its users; None if it is unknown."""
     total = 0
     for pid in pids:
         try:

@@ -1,7 +1,6 @@
-"""Folders and log files that attempts have left as they found them, kept for the next ones.
+"""Keeps the unused folders and log files of ended attempts for the next ones.
 
-Making a folder and removing it again takes a file system longer than most short commands run; renaming takes
-next to nothing.
+A file system needs longer to create and remove a folder than most short commands run. A rename is cheap.
 """
 
 import contextlib
@@ -17,7 +16,7 @@ SPARE_PREFIX = "spare-"
 class Spares:
     """Gives each attempt a folder with an empty ``tmp`` in it, and an empty log file.
 
-    Only what is exactly as it was made is taken back: empty, and with the owner and the mode that it had.
+    A folder is taken back only if it is as it was created: empty, with the same owner and mode.
     """
 
     _folders: list[str] = field(default_factory=list)
@@ -26,10 +25,10 @@ class Spares:
     _looks: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
 
     def provide(self, folder: str, log: str) -> None:
-        """Have both stand at these paths; the log file only if there is a spare one.
+        """Put a folder at one path and, if there is a spare one, a log file at the other.
 
         Raises:
-            OSError: the folder exists, or cannot be made.
+            OSError: the folder exists, or cannot be created.
         """
         if self._folders:
             os.rename(self._folders.pop(), folder)
@@ -41,7 +40,7 @@ class Spares:
             os.rename(self._logs.pop(), log)
 
     def keep_folder(self, folder: str) -> bool:
-        """Take a folder back; False where its attempt has left a trace in it."""
+        """Take a folder back; return False if its attempt has changed it."""
         if len(self._folders) >= MAX_SPARES:
             return False
         try:
@@ -70,6 +69,6 @@ class Spares:
 
 
 def _looks(folder: str) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Mode and owner of a folder and of the one inside it."""
+    """Return mode and owner of a folder and of the folder inside it."""
     outer, inner = os.stat(folder), os.stat(os.path.join(folder, TMP))
     return (outer.st_mode, outer.st_uid, outer.st_gid), (inner.st_mode, inner.st_uid, inner.st_gid)

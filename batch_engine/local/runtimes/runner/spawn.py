@@ -3,8 +3,8 @@
 import os
 import signal
 from collections.abc import Mapping
-from typing import Any
 
+from batch_engine.local.base.launch_message import Launch, Setup
 from batch_engine.local.runtimes.runner import isolation
 
 _DEFAULT_SIGNALS = [
@@ -21,18 +21,17 @@ class SpawnError(Exception):
     """The command could not be started; the text says why, in the form of an ECS ``reason``."""
 
 
-def spawn(launch: Mapping[str, Any]) -> int:
+def spawn(launch: Launch) -> int:
     """Start a command as the leader of its own session, its output in a file.
 
     Args:
-        launch: the message of `launch_message`. The PATH in ``env`` is searched for the command; ``setup``
-            goes to ``isolation.enter``.
+        launch: the command, its environment and its folders. The PATH in ``env`` is searched for the command.
 
     Raises:
         SpawnError: the command could not be started.
     """
     if launch["setup"] is not None:
-        return _spawn_set_up(launch)
+        return _spawn_set_up(launch, launch["setup"])
     argv = launch["argv"]
     opened = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -57,7 +56,7 @@ def spawn(launch: Mapping[str, Any]) -> int:
         os.chdir("/")
 
 
-def _enter_workdir(launch: Mapping[str, Any]) -> None:
+def _enter_workdir(launch: Launch) -> None:
     """Go from the attempt's own folder to the image's WORKDIR, if this machine or a mount has it."""
     if launch["cwd"] == launch["scratch"]:
         return
@@ -93,13 +92,13 @@ def _reason(name: str, error: OSError) -> str:
     return f"CannotStartContainerError: {detail}"[:255]
 
 
-def _spawn_set_up(launch: Mapping[str, Any]) -> int:
+def _spawn_set_up(launch: Launch, setup: Setup) -> int:
     """Start a command that needs a setup: a copy of this process changes itself, then becomes the command."""
     isolation.load()
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(launch, write_end)
+        _become(launch, setup, write_end)
     os.close(write_end)
     with os.fdopen(read_end, "rb") as pipe:
         problem = pipe.read().decode(errors="replace")  # its end comes with the exec
@@ -109,7 +108,7 @@ def _spawn_set_up(launch: Mapping[str, Any]) -> int:
     return pid
 
 
-def _become(launch: Mapping[str, Any], problems: int) -> None:
+def _become(launch: Launch, setup: Setup, problems: int) -> None:
     argv = launch["argv"]
     try:
         os.setsid()
@@ -119,7 +118,7 @@ def _become(launch: Mapping[str, Any], problems: int) -> None:
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (log, 1), (log, 2)):
             os.dup2(source, target)
-        isolation.enter(launch["setup"], launch["scratch"])
+        isolation.enter(setup, launch["scratch"])
         _enter_workdir(launch)
         program = find_program(argv[0], launch["env"])
         try:
