@@ -1,8 +1,7 @@
-"""The one translation: ``AWS::Batch::*`` properties of a template to requests of the AWS Batch API.
+"""Translates ``AWS::Batch::*`` properties of a template into requests of the AWS Batch API.
 
-CloudFormation's resource types and the API describe the same things under the same member names, spelt in
-PascalCase and camelCase. So the API's own model (botocore's ``batch`` service) drives the translation and no
-table of members has to be kept up to date: a property the API does not know is refused by name.
+CloudFormation and the API use the same names, in PascalCase and in camelCase. So botocore's model of the API
+drives the translation, and there is no table of members to keep up to date. An unknown property is an error.
 """
 
 import math
@@ -30,7 +29,7 @@ CREATE_OPERATIONS: Mapping[str, str] = {
     SERVICE_ENVIRONMENT: "CreateServiceEnvironment",
     QUOTA_SHARE: "CreateQuotaShare",
 }
-"""The resource types that are translated, and the operation that creates each."""
+"""The resource types, and the operation that creates each."""
 
 NAME_PROPERTIES: Mapping[str, str] = {
     COMPUTE_ENVIRONMENT: "ComputeEnvironmentName",
@@ -41,9 +40,9 @@ NAME_PROPERTIES: Mapping[str, str] = {
     SERVICE_ENVIRONMENT: "ServiceEnvironmentName",
     QUOTA_SHARE: "QuotaShareName",
 }
-"""The property that names a resource of each type; CloudFormation makes a name up where it is absent."""
+"""The property with the name of a resource; CloudFormation generates a name if it is absent."""
 
-# Properties that tell CloudFormation, not AWS Batch, what to do: none is a member of the create requests.
+# Properties for CloudFormation itself: the create requests of the API do not have them.
 _CLOUDFORMATION_ONLY: Mapping[str, frozenset[str]] = {
     COMPUTE_ENVIRONMENT: frozenset(
         {"ReplaceComputeEnvironment", "UpdatePolicy", "ComputeResources.UpdateToLatestImageVersion"}
@@ -53,13 +52,13 @@ _CLOUDFORMATION_ONLY: Mapping[str, frozenset[str]] = {
 
 
 class PropertyError(ValueError):
-    """A property that AWS Batch does not have, or a value of the wrong type.
+    """A property is unknown to AWS Batch, or its value has the wrong type.
 
     Args:
         resource_type: such as ``AWS::Batch::JobQueue``.
-        path: where in the resource, such as ``Properties.ComputeEnvironmentOrder[0].Order``.
-        value: what stood there.
-        problem: what is wrong with it, and what would be right.
+        path: the property's path, such as ``Properties.ComputeEnvironmentOrder[0].Order``.
+        value: the property's value.
+        problem: what is wrong, and what would be right.
     """
 
     def __init__(self, resource_type: str, path: str, value: object, problem: str) -> None:
@@ -76,14 +75,14 @@ def create_request(
     Args:
         resource_type: one of `CREATE_OPERATIONS`.
         properties: the resource's properties, with every intrinsic function resolved.
-        name: the name for the resource; the template's own wins.
+        name: the name of the resource if the template gives none.
 
     Returns:
         The operation, such as ``CreateComputeEnvironment``, and its request as on the wire.
 
     Raises:
         PropertyError: a property is unknown or its value has the wrong type.
-        ValueError: the resource type is not one of AWS Batch's that are translated.
+        ValueError: the resource type is not in `CREATE_OPERATIONS`.
     """
     if resource_type not in CREATE_OPERATIONS:
         known = ", ".join(CREATE_OPERATIONS)
@@ -101,10 +100,10 @@ def to_request(
     """Translate properties into the members of one operation's request.
 
     Args:
-        resource_type: whose properties they are; named in errors.
+        resource_type: the type of the resource, for errors.
         operation: an operation of the AWS Batch API, such as ``UpdateJobQueue``.
         properties: PascalCase properties, each a member of the operation's request.
-        root: where the properties stand; paths in errors begin with it.
+        root: the first part of the paths in errors.
 
     Raises:
         PropertyError: a property is unknown or its value has the wrong type.
@@ -114,12 +113,12 @@ def to_request(
 
 
 def has_operation(operation: str) -> bool:
-    """Say whether the AWS Batch API has an operation of this name."""
+    """Return whether the AWS Batch API has an operation of this name."""
     return operation in _service_model().operation_names
 
 
 def to_pascal_case(operation: str, response: Mapping[str, Any]) -> dict[str, Any]:
-    """Spell a response's members as Step Functions does; keys of maps (tags, parameters) are data.
+    """Return a response with its members in PascalCase, as in Step Functions; keys of maps stay as they are.
 
     Args:
         operation: an operation of the AWS Batch API, such as ``DescribeJobs``.
@@ -142,7 +141,7 @@ def _pascal(shape: Shape, value: Any) -> Any:
 
 
 def is_true(value: object) -> bool:
-    """Read a boolean property, which a template may hold as text."""
+    """Return the value of a boolean property, which may be text in a template."""
     return str(value).lower() == "true"
 
 
@@ -162,7 +161,7 @@ def _without_cloudformation_only(resource_type: str, properties: Mapping[str, An
 
 
 class _Translation:
-    """One walk over properties and the API's shapes, side by side."""
+    """Walks over properties and the API's shapes side by side."""
 
     def __init__(self, resource_type: str) -> None:
         self._type = resource_type
@@ -171,7 +170,7 @@ class _Translation:
         return PropertyError(self._type, path, value, problem)
 
     def value(self, shape: Shape, value: object, path: str) -> object:
-        """Translate whatever the shape says the value is."""
+        """Translate a value of any shape."""
         readers: Mapping[str, Callable[[Shape, object, str], object]] = {
             "structure": self.structure,
             "list": self._list,
@@ -188,7 +187,7 @@ class _Translation:
         return readers[shape.type_name](shape, value, path)
 
     def structure(self, shape: Shape, value: object, path: str) -> dict[str, Any]:
-        """Translate an object's members."""
+        """Translate the members of an object."""
         if not isinstance(value, Mapping):
             raise self._error(path, value, "must be an object")
         names = {member.lower(): member for member in shape.members}
@@ -217,7 +216,7 @@ class _Translation:
             return "true" if value else "false"
         if not isinstance(value, str | int | float):
             raise self._error(path, value, "must be a string")
-        # The CDK writes "managed" where the API says MANAGED, and AWS takes it.
+        # The CDK writes "managed" for the API's MANAGED, and AWS accepts it.
         spellings: dict[str, str] = {word.lower(): word for word in getattr(shape, "enum", ())}
         return spellings.get(str(value).lower(), str(value))
 

@@ -12,12 +12,12 @@ from importlib.resources import files
 from types import MappingProxyType
 
 BANDS = ("<5%", "5-10%", "10-15%", "15-20%", ">20%")
-"""How often Spot capacity of a type was reclaimed in a month, as the Spot Instance Advisor says it."""
+"""The Spot Instance Advisor's bands: how often Spot capacity of a type was reclaimed in a month."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """One instance type; its Spot price and ``interruption_band`` (a place in ``BANDS``) may be unknown."""
+    """An instance type. Its Spot price and its ``interruption_band``, an index of ``BANDS``, may be unknown."""
 
     name: str
     vcpus: int
@@ -35,15 +35,15 @@ class InstanceFacts:
 
 @cache
 def instance_types() -> tuple[InstanceFacts, ...]:
-    """Every instance type of the table that travels with this package."""
+    """Return every instance type of the table."""
     return tuple(_read(row) for row in _rows("instances.csv"))
 
 
 @cache
 def efa_interfaces() -> Mapping[str, int]:
-    """How many EFA interfaces an instance of a type can have, one on each network card; types with none lack.
+    """Return the number of EFA interfaces by instance type, at one interface a network card.
 
-    Types whose first network card takes none are left out: their interfaces are laid out otherwise.
+    Types without EFA are absent, and so are types whose first network card cannot have an EFA interface.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa.html#efa-instance-types
     """
     return MappingProxyType({row["instance_type"]: int(row["efa_interfaces"]) for row in _rows("efa.csv")})

@@ -1,4 +1,4 @@
-"""The condition keys of AWS Batch that a request brings along.
+"""Computes the condition keys of AWS Batch for a request.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html#awsbatch-policy-keys
 """
@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-# Where containers stand in a job definition: of one node, of several, in ECS's words.
+# The paths of containers in a job definition: plain, ECS tasks, and the same for the nodes of a job.
 _CONTAINERS = (
     "containerProperties",
     "ecsProperties.taskProperties[].containers[]",
@@ -53,7 +53,7 @@ _OF_SERVICE_JOBS: Mapping[str, str] = {
 
 
 def values_at(document: object, path: str) -> Iterator[Any]:
-    """Every value at a path, in order; ``[]`` stands for each item of a list."""
+    """Yield every value at a path, in order; ``[]`` means each item of a list."""
     name, _, rest = path.partition(".")
     value = document.get(name.removesuffix("[]")) if isinstance(document, Mapping) else None
     found: Iterable[Any] = (value or ()) if name.endswith("[]") else () if value is None else (value,)
@@ -65,11 +65,11 @@ def values_at(document: object, path: str) -> Iterator[Any]:
 
 
 def of(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the condition keys of a request, beside those of its tags.
+    """Return the condition keys of a request, without those of its tags.
 
     Args:
-        operation: the API's name for it.
-        request: as on the wire.
+        operation: the operation's name in the API.
+        request: the request as on the wire.
     """
     if operation == "RegisterJobDefinition":
         containers = [item for path in _CONTAINERS for item in values_at(request, path)]
@@ -81,7 +81,7 @@ def of(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def task_roles(request: Mapping[str, Any]) -> list[str]:
-    """Name the roles that a job definition gives to its containers and to the agent that starts them."""
+    """Return the roles that a job definition gives to its containers and to the agent that starts them."""
     tasks = [task for path in _TASKS for task in values_at(request, path)]
     members = ("jobRoleArn", "taskRoleArn", "executionRoleArn")
     return [task[member] for task in tasks for member in members if task.get(member)]
@@ -91,7 +91,7 @@ def _keys(documents: list[Any], paths: Mapping[str, str]) -> dict[str, Any]:
     found = {
         key: [_text(v) for doc in documents for v in values_at(doc, path)] for key, path in paths.items()
     }
-    # One value is a value; several are a set, which ForAllValues and ForAnyValue speak of.
+    # IAM compares one value as text, and several as a set, with ForAllValues and ForAnyValue.
     return {key: values[0] if len(values) == 1 else values for key, values in found.items() if values}
 
 

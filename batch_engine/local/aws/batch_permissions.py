@@ -1,4 +1,4 @@
-"""What a request to AWS Batch needs to be allowed: actions, on which resources, under which condition keys.
+"""Lists the permissions that a request to AWS Batch needs: actions, resources and condition keys.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html
 """
@@ -11,13 +11,13 @@ from batch_engine.core.model.ids import Arns
 from batch_engine.local.aws import batch_conditions
 from batch_engine.local.aws.batch_conditions import values_at
 
-# Where an operation that is carried out for several jobs has no action of its own.
+# Operations on several jobs need the permission of the operation on one job.
 _ACTIONS = {
     "CancelJobs": "CancelJob",
     "TerminateJobs": "TerminateJob",
     "TerminateServiceJobs": "TerminateServiceJob",
 }
-# The members that name resources, and what they name; an operation that is not here concerns no resource.
+# For each operation the kinds of its resources, and the members that name them. Others concern no resource.
 _RESOURCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "CancelJob": (("job", "jobId"),),
     "CreateComputeEnvironment": (("compute-environment", "computeEnvironmentName"),),
@@ -64,7 +64,7 @@ _RESOURCES: Mapping[str, tuple[tuple[str, str], ...]] = {
     "UpdateServiceEnvironment": (("service-environment", "serviceEnvironment"),),
     "UpdateServiceJob": (("service-job", "jobId"),),
 }
-# The roles that a compute environment hands to a service, which its creator must be allowed to pass.
+# The roles that a compute environment passes to services; its creator needs iam:PassRole for them.
 _ROLES_OF_ENVIRONMENTS: Mapping[str, str] = {
     "batch.amazonaws.com": "serviceRole",
     "spotfleet.amazonaws.com": "computeResources.spotIamFleetRole",
@@ -77,11 +77,11 @@ InstanceRoles = Callable[[str], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that has to be allowed.
+    """A permission that a request needs.
 
     Args:
         action: such as ``batch:SubmitJob``.
-        resource: its ARN, or ``*`` for an action that concerns none.
+        resource: an ARN, or ``*`` for an action that concerns no resource.
         context: condition keys and their values.
     """
 
@@ -97,18 +97,18 @@ def checks(
     tags_of: TagsOf,
     instance_roles: InstanceRoles,
 ) -> Iterator[Check]:
-    """List what a request needs.
+    """Yield the permissions that a request needs.
 
-    A resource is checked under the name that the request gives it: a job definition without a revision as
-    ``job-definition/media``, with one as ``job-definition/media:3``. That is what AWS Batch does, and why a
+    A resource is checked under the name in the request: a job definition without a revision as
+    ``job-definition/media``, with a revision as ``job-definition/media:3``. AWS Batch does the same, so a
     policy for ``job-definition/media:*`` alone refuses a submission by the bare name.
 
     Args:
-        operation: the API's name for it.
-        request: as on the wire.
-        arns: names things.
-        tags_of: the tags of an ARN, for ``aws:ResourceTag``.
-        instance_roles: the ARNs of the roles in an instance profile, given by name or ARN.
+        operation: the operation's name in the API.
+        request: the request as on the wire.
+        arns: makes ARNs from names.
+        tags_of: returns the tags of an ARN, for ``aws:ResourceTag``.
+        instance_roles: returns the ARNs of the roles in an instance profile, given its name or ARN.
     """
     action = f"batch:{_ACTIONS.get(operation, operation)}"
     keys = {**request_tags(request), **batch_conditions.of(operation, request)}
@@ -122,7 +122,7 @@ def checks(
 
 
 def request_tags(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the condition keys of the tags that a request sets or removes."""
+    """Return the condition keys of the tags that a request sets or removes."""
     tags: Mapping[str, str] = request.get("tags") or {}
     keys = [*tags, *(request.get("tagKeys") or ())]
     found: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
@@ -143,7 +143,7 @@ def _arn(kind: str, reference: str, arns: Arns) -> str:
 
 
 def _tagged(operation: str, named: list[str], arns: Arns) -> str:
-    """What the tags of a request end up on: where its id is not known yet, anything of its kind."""
+    """Return the ARN of the resource that the tags are for; a pattern if its id is not known yet."""
     if operation == "SubmitJob":
         return arns.batch("job", "*")
     return f"{named[0]}:*" if operation == "RegisterJobDefinition" else named[0] if named else "*"

@@ -1,4 +1,4 @@
-"""A client of AWS services that run in this process: AWS's own wire formats, and no socket between."""
+"""A client of the AWS services in this process; it uses AWS's wire formats without a socket."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
@@ -37,14 +37,14 @@ class InProcessClient:
     """Calls services through their handlers.
 
     Args:
-        handlers: by service name; called with method, path, headers, body and query.
+        handlers: the handlers by service name; each takes method, path, headers, body and query.
     """
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
 
     async def call(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
-        """Carry out one operation, with the members that boto3 has for it.
+        """Carry out an operation; takes and returns the members that boto3 has for it.
 
         Raises:
             CallError: the service refused.
@@ -68,7 +68,7 @@ class InProcessClient:
         return parsed
 
     async def put_log_lines(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
-        """Append ``(epoch ms, text)`` lines; makes the group and the stream where they are absent.
+        """Append ``(epoch ms, text)`` lines; creates the group and the stream if they do not exist.
 
         Raises:
             CallError: CloudWatch Logs refused.
@@ -94,10 +94,10 @@ class InProcessClient:
         await self.call("sqs", "SendMessage", QueueUrl=queue_url, MessageBody=body, MessageAttributes=typed)
 
     async def secret_value(self, value_from: str) -> tuple[str, Check]:
-        """Read what a container's ``valueFrom`` names.
+        """Read the secret or parameter that a container's ``valueFrom`` names.
 
         Returns:
-            The value, and what its reader must be allowed to do.
+            The value, and the permission that its reader needs.
 
         Raises:
             ClientError: there is no such secret, parameter or key.

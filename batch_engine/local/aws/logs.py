@@ -1,4 +1,4 @@
-"""How log lines are cut into PutLogEvents requests."""
+"""Cuts log lines into PutLogEvents requests."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,15 +8,15 @@ _EVENTS_MAX = 10_000
 _BATCH_BYTES_MAX = 1_048_576
 _EVENT_OVERHEAD_BYTES = 26
 _SPAN_MS_MAX = 24 * 60 * 60 * 1000
-# The awslogs driver's own limit: it splits longer lines.
+# The awslogs driver splits lines at this length.
 _EVENT_BYTES_MAX = 262_144 - _EVENT_OVERHEAD_BYTES
 
 
 def batches(lines: list[tuple[int, str]]) -> Iterator[list[dict[str, Any]]]:
     """Cut lines into batches that PutLogEvents accepts.
 
-    Lines are put in the order of their times (those of the same time keep their own), longer ones than an
-    event may be are split, and empty ones are dropped, since an event must have at least one character.
+    Lines are sorted by time; lines of the same time keep their order. A line that is too long for an event is
+    split. An empty line is dropped, since an event must have at least one character.
 
     Args:
         lines: pairs of epoch milliseconds and text.
@@ -37,10 +37,10 @@ def batches(lines: list[tuple[int, str]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    # A lone surrogate (a byte that was no UTF-8) cannot go into a request.
+    # A request cannot hold a lone surrogate, which stands for a byte that was not UTF-8.
     encoded = text.encode(errors="replace")
     while encoded:
-        # Not in the middle of a character: its continuation bytes go to the next piece.
+        # Do not cut within a character: go back over its continuation bytes.
         cut = min(_EVENT_BYTES_MAX, len(encoded))
         while cut < len(encoded) and encoded[cut] & 0xC0 == 0x80:
             cut -= 1

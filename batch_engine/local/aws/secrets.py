@@ -1,4 +1,4 @@
-"""What a container's ``valueFrom`` names, and how its value is found in what Secrets Manager answers.
+"""Turns a container's ``valueFrom`` into a request, and finds the value in the answer.
 
 https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data-secrets.html
 """
@@ -10,19 +10,19 @@ from typing import Any
 from batch_engine.local.aws.batch_permissions import Check
 from batch_engine.local.base.ports import ClientError
 
-# arn:aws:secretsmanager:<region>:<account>:secret:<name>, and what may stand behind it.
+# arn:aws:secretsmanager:<region>:<account>:secret:<name>
 _SECRET_ARN_PARTS = 7
 
 
 @dataclass(frozen=True, slots=True)
 class SecretReference:
-    """One request for a value.
+    """The request that reads a secret or a parameter.
 
     Args:
         service: ``secretsmanager`` or ``ssm``.
         operation: the request's operation.
         request: its members.
-        json_key: the member of the secret's JSON object that is meant; empty for the whole secret.
+        json_key: the key of the value in the secret's JSON object; empty for the whole secret.
     """
 
     service: str
@@ -32,11 +32,11 @@ class SecretReference:
 
 
 def parse(value_from: str) -> SecretReference:
-    """Read a ``valueFrom``.
+    """Return the request for a ``valueFrom``.
 
     Args:
         value_from: ``arn:aws:secretsmanager:region:account:secret:name:json-key:version-stage:version-id``,
-            the last three or less left out or empty; or the name or ARN of a parameter.
+            in which the last three may be empty or absent; or the name or ARN of a parameter.
     """
     parts = value_from.split(":")
     if parts[0] != "arn" or parts[2:3] != ["secretsmanager"]:
@@ -52,7 +52,7 @@ def parse(value_from: str) -> SecretReference:
 
 
 def permission(reference: SecretReference, answer: dict[str, Any]) -> Check:
-    """What ECS asks for with the execution role, of the service that answered.
+    """Return the permission that the execution role needs to read the value.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html#task-execution-secrets
     """
@@ -62,7 +62,7 @@ def permission(reference: SecretReference, answer: dict[str, Any]) -> Check:
 
 
 def failure(reference: SecretReference, why: str) -> str:
-    """What ECS says where a value cannot be read; it names the secret, which the service's own words do not.
+    """Return ECS's error for a value that cannot be read; it names the secret, unlike the service's own text.
 
     https://repost.aws/knowledge-center/ecs-unable-to-pull-secrets
     """
@@ -74,10 +74,10 @@ def failure(reference: SecretReference, why: str) -> str:
 
 
 def value(reference: SecretReference, answer: dict[str, Any]) -> str:
-    """Pick the value out of the service's answer.
+    """Return the value from the service's answer.
 
     Raises:
-        ClientError: the secret is no JSON object, or has no such key.
+        ClientError: the secret is not a JSON object, or does not have the key.
     """
     if reference.service == "ssm":
         return str(answer["Parameter"]["Value"])

@@ -1,1 +1,1 @@
-"""Batch resources in CloudFormation stacks, and resource types that MiniStack lacks."""
+"""Resource types of CloudFormation: those of AWS Batch, and others that the local cloud needs."""

@@ -1,8 +1,7 @@
 """The ``AWS::Batch::*`` resource types of CloudFormation, carried out through the AWS Batch API.
 
-Each method is what one of CloudFormation's resource handlers does; the rules of update and replacement are
-those of the resource schemas. CloudFormation itself (ours is MiniStack's) orders the resources, keeps records
-of the stack and deletes what an update replaced once the rest of the update has succeeded.
+The rules of update and replacement come from the resource schemas. CloudFormation itself orders the
+resources, keeps the records of a stack, and deletes replaced resources when the rest of an update succeeded.
 """
 
 import contextlib
@@ -18,10 +17,10 @@ from batch_engine.local.cloudformation.batch_types import RESOURCE_TYPES
 from batch_engine.local.cloudformation.kept_revisions import KeptRevisions
 from batch_engine.local.cloudformation.resource import Resource, ResourceError, generated_name
 
-# What AWS Batch says while an earlier change of the resource is still under way: worth another try.
+# AWS Batch's error while an earlier change of the resource is under way: the request is tried again.
 _BEING_MODIFIED = "resource is being modified"
-# What CloudFormation gives a resource whose schema names no timeoutInMinutes, as none of AWS Batch's does. An
-# update that replaces instances takes as long as their jobs: 30 minutes unless its policy says otherwise.
+# CloudFormation's time limit for a resource whose schema names no timeoutInMinutes; AWS Batch's schemas name
+# none. An update that replaces instances takes as long as their jobs, by default up to 30 minutes.
 _STABILISE_TIMEOUT_S = 7200.0
 _POLL_S = 0.05
 _POLL_MAX_S = 1.0
@@ -31,13 +30,13 @@ _POLL_MAX_S = 1.0
 class BatchResources:
     """Creates, updates and deletes the ``AWS::Batch::*`` resources of stacks.
 
-    Thread-safe as the service is. Calls wait until the resource has settled: keep them off event loops.
+    Calls wait until the resource has settled.
 
     Args:
         service: the AWS Batch API.
-        sleep: waits some seconds between two looks at a resource.
-        clock: seconds, monotonic; bounds the waiting.
-        kept_revisions: what ``SkipDeregisterOnUpdate`` keeps when an update cleans up.
+        sleep: waits some seconds before the next look at a resource.
+        clock: returns monotonic seconds.
+        kept_revisions: remembers the revisions that ``SkipDeregisterOnUpdate`` keeps.
     """
 
     service: BatchService
@@ -46,11 +45,7 @@ class BatchResources:
     kept_revisions: KeptRevisions = field(default_factory=KeptRevisions)
 
     def create(self, resource_type: str, logical_id: str, properties: Mapping[str, Any]) -> Resource:
-        """Create a resource and wait until it is usable.
-
-        Raises:
-            ResourceError: a property is wrong, AWS Batch refused, or the resource became ``INVALID``.
-        """
+        """Create a resource and wait until it is ``VALID``; see ``ResourceHandler``."""
         return self._create(resource_type, properties, generated_name(logical_id))
 
     def update(
@@ -61,14 +56,10 @@ class BatchResources:
         old: Mapping[str, Any],
         new: Mapping[str, Any],
     ) -> Resource:
-        """Update a resource in place, or create its replacement.
-
-        A physical id that differs from the given one says that the resource was replaced: the caller deletes
-        the old one when the whole update has succeeded.
+        """Update a resource in place, or create its replacement; see ``ResourceHandler``.
 
         Raises:
-            ResourceError: a property is wrong, AWS Batch refused, or a resource with a name of its own would
-                have to be replaced.
+            ResourceError: also if a resource with a custom name would have to be replaced.
         """
         if resource_type == cfn.JOB_DEFINITION:
             return self._revise(physical_id, logical_id, old, new)
@@ -81,11 +72,7 @@ class BatchResources:
         return self._resource(resource_type, physical_id)
 
     def delete(self, resource_type: str, physical_id: str) -> None:
-        """Delete a resource and wait until it is gone; one that is gone already is no error.
-
-        Raises:
-            ResourceError: AWS Batch refused, as for a compute environment that a queue still uses.
-        """
+        """Delete a resource and wait until it is gone; see ``ResourceHandler``."""
         kind = RESOURCE_TYPES[resource_type]
         if resource_type == cfn.JOB_DEFINITION:
             self._deregister(physical_id)
@@ -101,7 +88,7 @@ class BatchResources:
         try:
             self._wait_until_valid(resource_type, arn)
         except ResourceError:
-            # The stack has no record yet of a resource whose creation failed, so nobody else would remove it.
+            # The stack has no record of a resource whose creation failed, so it must be removed here.
             with contextlib.suppress(ResourceError):
                 self.delete(resource_type, arn)
             raise
@@ -161,7 +148,7 @@ class BatchResources:
         try:
             return self.service.call(kind.describe, {kind.describe_by: physical_id})
         except ClientError:
-            # Of an ARN that AWS Batch gave out itself, all that it refuses is one that is gone.
+            # The ARN came from AWS Batch, so the only reason to refuse it is that the resource is gone.
             return None
 
     def _wait_until_valid(self, resource_type: str, physical_id: str) -> None:
@@ -191,7 +178,7 @@ class BatchResources:
         return now
 
     def _modify(self, operation: str, request: dict[str, Any]) -> None:
-        """Carry out a change; wait for an earlier one that is still under way."""
+        """Carry out a change, after an earlier one that is still under way."""
         deadline = self.clock() + _STABILISE_TIMEOUT_S
         pause = _POLL_S
         while True:
@@ -222,7 +209,7 @@ class BatchResources:
 
 
 def _name_of(arn: str) -> str:
-    """``media`` for ``arn:aws:batch:...:job-definition/media:3``."""
+    """Return ``media`` for ``arn:aws:batch:...:job-definition/media:3``."""
     return arn.rsplit("/", 1)[-1].split(":", 1)[0]
 
 
@@ -231,7 +218,7 @@ def _refuse_replacing_a_custom_name(
 ) -> None:
     name = new.get(cfn.NAME_PROPERTIES[resource_type])
     if resource_type == cfn.QUOTA_SHARE and old.get("JobQueue") != new.get("JobQueue"):
-        return  # a share's name is its queue's own: the new one stands in another queue
+        return  # the name of a share is unique within its queue, and the replacement is in another queue
     if name and name == old.get(cfn.NAME_PROPERTIES[resource_type]):
         raise ResourceError(
             "CloudFormation cannot update a stack when a custom-named resource requires replacing. "

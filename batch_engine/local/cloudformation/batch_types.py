@@ -1,4 +1,4 @@
-"""What each ``AWS::Batch::*`` resource type is in the AWS Batch API: a table instead of seven handlers."""
+"""The table of ``AWS::Batch::*`` resource types: the operations and members of the AWS Batch API for each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from batch_engine import translation as cfn
 
 @dataclass(frozen=True, slots=True)
 class ResourceType:
-    """One resource type.
+    """A resource type.
 
     Args:
-        noun: what its operations are called after: ``Update<noun>``, ``Delete<noun>``.
+        noun: the noun in the names of its operations: ``Update<noun>``, ``Delete<noun>``.
         reference: the member that names a resource in the requests of those operations.
-        arn: the attribute that is its ARN, and its ``Ref``.
+        arn: the attribute with its ARN, which is also its ``Ref``.
         describe: the operation that describes it.
         describe_by: the member that names it in the describing request.
-        described_in: the member of the answer that lists what was found; None where the answer is the thing.
-        settles: it has a status, and is usable when that is ``VALID``.
-        disabled_first: it can be deleted only when it is disabled.
-        counters: further attributes, and the members of the description that they are.
+        described_in: the member of the answer that lists descriptions; None if the answer is the description.
+        settles: whether it has a status, and can be used when that is ``VALID``.
+        disabled_first: whether it must be disabled before it can be deleted.
+        counters: further attributes, and the member of the description that each comes from.
     """
 
     noun: str
@@ -34,17 +34,17 @@ class ResourceType:
 
     @property
     def arn_member(self) -> str:
-        """The member of the creating operation's answer that is the ARN."""
+        """Return the member with the ARN in the answer of the creating operation."""
         return self.arn[0].lower() + self.arn[1:]
 
     @property
     def update(self) -> str:
-        """The updating operation."""
+        """Return the name of the updating operation."""
         return f"Update{self.noun}"
 
     @property
     def delete(self) -> str:
-        """The deleting operation."""
+        """Return the name of the deleting operation."""
         return f"Delete{self.noun}"
 
 

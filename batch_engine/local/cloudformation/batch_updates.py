@@ -1,4 +1,4 @@
-"""What an update of an ``AWS::Batch::*`` resource means: replacement, or requests to the AWS Batch API."""
+"""Decides what an update of an ``AWS::Batch::*`` resource needs: a replacement, or requests in place."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +44,7 @@ _REPLACES_UNLESS_TOLD_NOT_TO = tuple(
     )
 )
 
-# What the API takes as "the template no longer says so".
+# The values that reset a property that the new template no longer has.
 _REMOVED: Mapping[str, Mapping[str, object]] = {
     cfn.COMPUTE_ENVIRONMENT: {"State": "ENABLED"},
     cfn.JOB_QUEUE: {"State": "ENABLED", "JobStateTimeLimitActions": []},
@@ -63,12 +63,12 @@ Request = tuple[str, dict[str, Any]]
 
 
 def requires_replacement(resource_type: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Say whether CloudFormation creates a new resource for this change.
+    """Return whether CloudFormation replaces the resource for this change.
 
     Args:
-        resource_type: any of AWS Batch's but the job definition, which always gets a new revision.
-        old: the properties the resource has.
-        new: the properties it shall have.
+        resource_type: a type of AWS Batch other than the job definition, which always gets a new revision.
+        old: the properties before the update.
+        new: the properties after it.
     """
     paths = _ALWAYS_REPLACES[resource_type]
     if resource_type == cfn.COMPUTE_ENVIRONMENT and cfn.is_true(new.get("ReplaceComputeEnvironment", True)):
@@ -79,7 +79,7 @@ def requires_replacement(resource_type: str, old: Mapping[str, Any], new: Mappin
 def requests(
     resource_type: str, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> list[Request]:
-    """List the requests that bring a resource from its old to its new properties, in place.
+    """Return the requests that update a resource in place.
 
     Raises:
         PropertyError: a property is unknown or its value has the wrong type.
@@ -106,10 +106,11 @@ def _compute_environment(physical_id: str, old: Mapping[str, Any], new: Mapping[
     )
     if resources:
         update["ComputeResources"] = resources
-    # The policy says how the very update that carries it treats running jobs, so it goes with any change.
+    # The policy says how this same update treats running jobs, so it goes along with any change.
     if "UpdatePolicy" in new and (update or new["UpdatePolicy"] != old.get("UpdatePolicy")):
         update["UpdatePolicy"] = new["UpdatePolicy"]
-    # Unchanged, or it would be a replacement: they only stand beside what has changed. No update takes them.
+    # These properties are unchanged, or the resource would be replaced. No update accepts them, and they are
+    # here only if another member of the same object has changed.
     for path in _ALWAYS_REPLACES[cfn.COMPUTE_ENVIRONMENT]:
         update = _without(update, path)
     return _update(cfn.COMPUTE_ENVIRONMENT, physical_id, update)

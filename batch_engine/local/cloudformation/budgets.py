@@ -1,6 +1,6 @@
-"""``AWS::Budgets::Budget``, which MiniStack's CloudFormation lacks, carried out through its AWS Budgets API.
+"""The resource type ``AWS::Budgets::Budget``, carried out through the API of AWS Budgets.
 
-Nothing costs money on one machine: a budget is there and described, and nothing is ever spent of it.
+The local cloud costs nothing: a budget can be described, and its spending stays zero.
 """
 
 from collections.abc import Mapping
@@ -25,9 +25,8 @@ class BudgetResources:
     """Creates, updates and deletes budgets.
 
     Args:
-        call: carries out an operation of AWS Budgets with the members that boto3 has for it; it may wait, so
-            keep these methods off event loops.
-        account: the 12-digit AWS account whose budgets they are.
+        call: reaches AWS Budgets; it may wait.
+        account: the 12-digit AWS account of the budgets.
     """
 
     def __init__(self, call: Call, account: str) -> None:
@@ -35,11 +34,7 @@ class BudgetResources:
         self._account = account
 
     def create(self, resource_type: str, logical_id: str, properties: Mapping[str, Any]) -> Resource:
-        """Create a budget with its notifications.
-
-        Raises:
-            ResourceError: a property is not known, or AWS Budgets refused.
-        """
+        """Create a budget with its notifications; see ``ResourceHandler``."""
         check_known(resource_type, properties, _PROPERTIES)
         name = properties["Budget"].get("BudgetName") or generated_name(logical_id)[-_NAME_LENGTH_MAX:]
         request: dict[str, Any] = {"Budget": _budget(properties, name)}
@@ -58,11 +53,7 @@ class BudgetResources:
         old: Mapping[str, Any],
         new: Mapping[str, Any],
     ) -> Resource:
-        """Change a budget's amount, period or filters in place; for other notifications create another.
-
-        Raises:
-            ResourceError: a property is not known, or AWS Budgets refused.
-        """
+        """Change amount, period or filters in place, or create a replacement; see ``ResourceHandler``."""
         if any(old.get(name) != new.get(name) for name in _PROPERTIES - {"Budget"}):
             return self.create(resource_type, logical_id, new)
         if old["Budget"].get("BudgetName") != new["Budget"].get("BudgetName"):
@@ -71,11 +62,7 @@ class BudgetResources:
         return Resource(physical_id=physical_id, attributes={"Id": physical_id})
 
     def delete(self, _resource_type: str, physical_id: str) -> None:
-        """Delete a budget; one that is gone already is no error.
-
-        Raises:
-            ResourceError: AWS Budgets refused.
-        """
+        """Delete a budget; see ``ResourceHandler``."""
         try:
             self._call("DeleteBudget", {"AccountId": self._account, "BudgetName": physical_id})
         except CallError as error:
@@ -87,7 +74,7 @@ class BudgetResources:
 
 
 def _budget(properties: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The API has amounts in strings, where CloudFormation has numbers."""
+    """Return the API's budget: its amounts are strings, and CloudFormation's are numbers."""
     budget = {**properties["Budget"], "BudgetName": name}
     if limit := budget.get("BudgetLimit"):
         budget["BudgetLimit"] = {"Amount": str(limit["Amount"]), "Unit": limit["Unit"]}

@@ -1,14 +1,14 @@
-"""Which revisions ``SkipDeregisterOnUpdate`` keeps, remembered beyond the server's end."""
+"""Remembers the revisions of job definitions that ``SkipDeregisterOnUpdate`` keeps, also after a restart."""
 
 import json
 from pathlib import Path
 
 
 class KeptRevisions:
-    """New revision of a job definition -> the one that it superseded, until the update has been cleaned up.
+    """A map from each new revision to the kept one that it superseded, until the clean-up of the update.
 
     Args:
-        path: where they are written; None where nothing need outlive the process.
+        path: the file of the map; None to keep it in memory only.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -18,17 +18,17 @@ class KeptRevisions:
             self._kept = json.loads(path.read_text())
 
     def keep(self, successor: str, superseded: str) -> None:
-        """Remember that an update has superseded a revision that stays active."""
+        """Record that a revision was superseded and stays active."""
         self._kept[successor] = superseded
         self._save()
 
     def rolled_back(self, successor: str) -> None:
-        """Forget it: the successor is deleted, and what it superseded is the stack's again."""
+        """Forget a successor that a rollback has deleted: the stack has the superseded revision again."""
         if self._kept.pop(successor, None) is not None:
             self._save()
 
     def cleaned_up(self, superseded: str) -> bool:
-        """Say whether a revision is kept; asked once, by the deletion that cleans up after the update."""
+        """Return whether a revision is kept, and forget it: the clean-up of an update asks once."""
         found = [successor for successor, kept in self._kept.items() if kept == superseded]
         for successor in found:
             del self._kept[successor]

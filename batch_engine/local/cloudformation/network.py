@@ -1,7 +1,7 @@
-"""Resource types of Amazon EC2 that MiniStack's CloudFormation lacks, carried out through its EC2 API.
+"""Resource types of Amazon EC2, carried out through the EC2 API.
 
-They are inert: nothing on one machine is translated, logged or kept apart. But they are there: a stack that
-has them deploys, other resources refer to them, and EC2 describes them until the stack is deleted.
+They are records: nothing on this machine translates addresses, logs traffic or separates networks. But stacks
+with them deploy, other resources refer to them, and EC2 describes them until the stack is deleted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,15 +30,15 @@ _PEERS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One resource type.
+    """A resource type.
 
     Args:
-        operation: creates it.
-        tagged: what EC2's tag specifications call it; none where it takes no tags.
-        properties: those that it has, besides tags.
-        identify: its physical id, in the answer of that operation.
-        attributes: what ``Fn::GetAtt`` answers, by its physical id; the first is its id in EC2.
-        remove: ends it, by its physical id.
+        operation: the operation that creates a resource.
+        tagged: the type's name in EC2's tag specifications; None if it takes no tags.
+        properties: the names of its properties, without ``Tags``.
+        identify: returns the physical id from the answer of the operation.
+        attributes: returns the attributes for a physical id; the first is the resource's id in EC2.
+        remove: deletes the resource with a physical id.
     """
 
     operation: str
@@ -51,7 +51,7 @@ class _Kind:
 
 def _address(call: Call, physical_id: str) -> dict[str, str]:
     found = call("DescribeAddresses", {"PublicIps": [physical_id]}).get("Addresses") or []
-    # Ref is the address itself.
+    # The physical id is the address, since Ref returns it.
     return {
         name: address[name]
         for address in found
@@ -140,25 +140,21 @@ _KINDS: Mapping[str, _Kind] = {
 }
 
 NETWORK_TYPES: Sequence[str] = tuple(_KINDS)
-"""The resource types of this module."""
+"""The resource types that `NetworkResources` carries out."""
 
 
 class NetworkResources:
     """Creates, updates and deletes resources of `NETWORK_TYPES`.
 
     Args:
-        call: reaches EC2; it may wait, so keep these methods off event loops.
+        call: reaches EC2; it may wait.
     """
 
     def __init__(self, call: Call) -> None:
         self._call = call
 
     def create(self, resource_type: str, logical_id: str, properties: Mapping[str, Any]) -> Resource:
-        """Create a resource.
-
-        Raises:
-            ResourceError: a property is not supported, or EC2 refused.
-        """
+        """Create a resource; see ``ResourceHandler``."""
         kind = _KINDS[resource_type]
         check_known(resource_type, _without_tags(properties), kind.properties)
         answer = carry_out(self._call, kind.operation, _request(kind, logical_id, properties))
@@ -172,11 +168,7 @@ class NetworkResources:
         old: Mapping[str, Any],
         new: Mapping[str, Any],
     ) -> Resource:
-        """Bring a resource's tags up to date, or create its replacement: EC2 changes little else in place.
-
-        Raises:
-            ResourceError: a property is not supported, or EC2 refused.
-        """
+        """Update a resource's tags, or create its replacement: EC2 changes little else in place."""
         kind = _KINDS[resource_type]
         if _without_tags(old) != _without_tags(new):
             return self.create(resource_type, logical_id, new)
@@ -191,11 +183,7 @@ class NetworkResources:
         return Resource(physical_id=physical_id, attributes=kind.attributes(self._call, physical_id))
 
     def delete(self, resource_type: str, physical_id: str) -> None:
-        """Delete a resource; one that is gone already is no error.
-
-        Raises:
-            ResourceError: EC2 refused.
-        """
+        """Delete a resource; see ``ResourceHandler``."""
         try:
             _KINDS[resource_type].remove(self._call, physical_id)
         except CallError as error:

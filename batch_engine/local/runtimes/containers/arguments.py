@@ -1,4 +1,4 @@
-"""From a job to the command line that makes its container. Nothing here runs anything.
+"""Turns a job into the command line that creates its container; it runs nothing.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerProperties.html
 """
@@ -15,9 +15,9 @@ from batch_engine.local.base.assembly_images import ImageAsset
 from batch_engine.local.base.launch import Places, StartError, missing_asset, refuse_unusable, volume_source
 
 MIN_MEMORY_MIB = 6
-"""Container engines take no less; the ECS agent raises what is below."""
+"""The least that container engines accept; the ECS agent raises smaller values to it."""
 MAX_CPU_SHARES = 262_144
-"""The kernel takes no more."""
+"""The most that the kernel accepts."""
 JOB_LABEL = "batch-stack.job"
 EFA_DEVICES = "/dev/infiniband/"
 _PERMISSIONS = {"READ": "r", "WRITE": "w", "MKNOD": "m"}
@@ -25,20 +25,20 @@ _PERMISSIONS = {"READ": "r", "WRITE": "w", "MKNOD": "m"}
 
 @dataclass(frozen=True, slots=True)
 class ContainerLaunch:
-    """All that a container needs.
+    """Everything that creates and starts a container.
 
     Args:
         key: the job's id and the attempt's number.
-        name: what the container is called.
-        image: what the job names.
-        asset: how that image is made, where the assembly says so.
-        options: of ``create``, without the environment.
-        command: what stands behind the image.
+        name: the container's name.
+        image: the image that the job names.
+        asset: the image's asset; None if the assembly has none.
+        options: the options of ``create``, without the environment.
+        command: the arguments behind the image.
         variables: the environment.
-        volumes: the volumes that are made for it and go with it.
-        scratch: a folder of its own for what prepares it.
-        log: takes what it prints.
-        has_credentials: whether the job brings ``repositoryCredentials``.
+        volumes: the volumes that are created for the container and removed with it.
+        scratch: a folder of its own for files that prepare it.
+        log: the file that receives its output.
+        has_credentials: whether the job has ``repositoryCredentials``.
     """
 
     key: tuple[str, int]
@@ -63,18 +63,18 @@ def container_launch(
     dialect: str,
     host_vcpus: float,
 ) -> ContainerLaunch:
-    """What a job's container is made from.
+    """Return everything that creates and starts a job's container.
 
     Args:
-        job: the job, placed.
-        asset: how its image is made, where the assembly says so.
+        job: the job, after its placement.
+        asset: the asset of its image; None if the assembly has none.
         variables: its environment.
-        places: its log, its scratch folder, and where file systems are.
-        dialect: whose options the container command line understands.
-        host_vcpus: how many vCPUs all jobs together may use.
+        places: the places of its files.
+        dialect: ``docker``, ``podman`` or ``nerdctl``: the options that the command line understands.
+        host_vcpus: the vCPUs that all jobs together may use.
 
     Raises:
-        StartError: the job asks for what no container here can have.
+        StartError: containers on this machine cannot have what the job asks for.
     """
     if asset is None and (text := missing_asset(job)) is not None:
         raise StartError(text)
@@ -94,7 +94,7 @@ def container_launch(
     if job.container.get("readonlyRootFilesystem"):
         options.append("--read-only")
         if dialect == "podman":
-            # Docker, and so ECS, leaves /tmp read-only as well; podman would make it writable.
+            # With Docker, and so with ECS, /tmp is read-only as well; podman would make it writable.
             options.append("--read-only-tmpfs=false")
     return ContainerLaunch(
         (job.id, job.attempt.number),
@@ -114,7 +114,7 @@ def container_launch(
 def _refuse(job: Job) -> None:
     image = job.container["image"]
     if image.startswith("-"):
-        # The container command line would take it for an option.
+        # The container command line would read it as an option.
         raise StartError(f"CannotPullContainerError: invalid reference format: {image}")
     if job.gpus:
         raise StartError(f"CannotCreateContainerError: {job.gpus} GPUs asked for: containers here have none")
@@ -124,15 +124,15 @@ def _refuse(job: Job) -> None:
 
 
 def _engine_options(dialect: str, *, is_labelled: bool) -> list[str]:
-    # As on EC2, where AWS Batch uses the host's network: the local cloud is on its 127.0.0.1.
+    # AWS Batch on EC2 uses the host's network as well. The local cloud listens on its 127.0.0.1.
     options = ["--network", "host"]
     if dialect != "nerdctl":
-        # Lines are taken from the attached client; the engine need not keep a second copy of them.
+        # The attached client writes the log, so the container engine need not keep a second copy.
         options += ["--log-driver", "none"]
     if dialect == "podman":
         options += ["--http-proxy=false", "--pids-limit", "-1"]
     if is_labelled and dialect != "nerdctl":
-        # SELinux would keep containers from the folders that they are given.
+        # SELinux would deny containers the folders that are mounted for them.
         options += ["--security-opt", "label=disable"]
     return options
 
@@ -144,7 +144,7 @@ def _limits(job: Job, host_vcpus: float) -> list[str]:
     options = ["--memory", f"{memory_mib}m", "--memory-swap", f"{memory_mib + (swap_mib or 0)}m"]
     if swap_mib and linux.get("swappiness") is not None:
         options += ["--memory-swappiness", str(linux["swappiness"])]
-    # A vCPU is a share on EC2, where a job may use what its instance has idle, and a limit on Fargate.
+    # A vCPU is a share on EC2, where a job may use idle vCPUs of its instance, and a limit on Fargate.
     vcpus = job.milli_vcpus / 1000
     limit = vcpus if job.platform is Platform.FARGATE else max(vcpus, host_vcpus)
     shares = min(max(round(vcpus * 1024), 2), MAX_CPU_SHARES)
@@ -160,7 +160,7 @@ def _container_options(container: Mapping[str, Any]) -> list[str]:
     for limit in container.get("ulimits") or []:
         options += ["--ulimit", f"{limit['name']}={limit['softLimit']}:{limit['hardLimit']}"]
     for member, option in (("ipcMode", "--ipc"), ("pidMode", "--pid")):
-        # "task" shares with the other containers of a task, of which there are none.
+        # "task" shares with the other containers of the task, and there are none.
         if (mode := container.get(member)) and mode != "task":
             options += [option, mode]
     return options
@@ -171,7 +171,7 @@ def _linux_options(linux: Mapping[str, Any]) -> list[str]:
     if size_mib := linux.get("sharedMemorySize"):
         options += ["--shm-size", f"{size_mib}m"]
     for device in linux.get("devices") or []:
-        # This machine has no Elastic Fabric Adapter; what would use one goes over TCP instead.
+        # This machine has no Elastic Fabric Adapter; libfabric falls back to TCP.
         if device["hostPath"].startswith(EFA_DEVICES) and not os.path.exists(device["hostPath"]):
             continue
         place = device.get("containerPath") or device["hostPath"]
@@ -185,7 +185,7 @@ def _linux_options(linux: Mapping[str, Any]) -> list[str]:
 
 
 def _mounts(container: Mapping[str, Any], places: Places, name: str) -> tuple[list[str], list[str]]:
-    """The options, and the names of the volumes that start empty and end with the container."""
+    """Return the mount options, and the names of the volumes that start empty and end with the container."""
     given = {volume["name"]: volume for volume in container.get("volumes") or []}
     options: list[str] = []
     made: list[str] = []

@@ -1,4 +1,4 @@
-"""The container command lines of this machine: which there are, whether they work, how they differ."""
+"""Finds a container command line that works on this machine, and its dialect."""
 
 import json
 import os
@@ -26,11 +26,11 @@ class ContainerCli:
     """A container command line that works.
 
     Args:
-        words: how it is called: the program, and options that stand before every command of it.
-        dialect: whose options it understands: ``docker``, ``podman`` or ``nerdctl``.
-        version: what it says of itself.
-        environment: the user's own, in which it runs: it holds their registries' logins and their settings.
-        warning: what may keep jobs from working, though nobody can say before one runs.
+        words: the program, and the options in front of each of its commands.
+        dialect: ``docker``, ``podman`` or ``nerdctl``: the options that it understands.
+        version: its answer to ``--version``.
+        environment: the user's environment, in which it runs; it has the user's logins and settings.
+        warning: a reason why jobs may not work, which only a job can show; None if there is none.
     """
 
     words: tuple[str, ...]
@@ -40,7 +40,7 @@ class ContainerCli:
     warning: str | None = None
 
     def argv(self, *arguments: str) -> list[str]:
-        """The whole command line of one of its commands."""
+        """Return the command line of one of its commands."""
         return [*self.words, *arguments]
 
 
@@ -51,7 +51,7 @@ def find_cli(asked: str | None) -> ContainerCli:
         asked: a name, a path, or a command line such as ``podman --root /x``; None for the first that works.
 
     Raises:
-        RuntimeUnavailableError: there is none; the text says why of each.
+        RuntimeUnavailableError: none works; the text gives the reason of each.
     """
     candidates = [tuple(shlex.split(asked))] if asked else [(name,) for name in CLIS]
     reasons = []
@@ -105,7 +105,7 @@ def _ask(argv: Sequence[str]) -> str:
 
 
 def dialect_of(version: str) -> str:
-    """Whose options a command line understands; ``docker`` may be podman in disguise."""
+    """Return the dialect of a command line from its version; the program ``docker`` may be podman."""
     lower = version.lower()
     if "podman" in lower:
         return "podman"
@@ -113,17 +113,17 @@ def dialect_of(version: str) -> str:
 
 
 def reach(info: Mapping[str, Any], kernel: str) -> tuple[str | None, str | None]:
-    """Whether containers reach this machine's 127.0.0.1, where the local cloud listens.
+    """Find out whether containers reach 127.0.0.1 of this machine, where the local cloud listens.
 
-    They share its network, which works only where they run on its own kernel and not in a network of a
-    rootless daemon.
+    They use the host's network. That works only if they run on this machine's kernel, and not in the network
+    of a rootless daemon.
 
     Args:
-        info: what the command line's ``info`` says.
-        kernel: this machine's release of its kernel.
+        info: the answer of the command line's ``info``.
+        kernel: the release of this machine's kernel.
 
     Returns:
-        Why they do not, or None; and what may keep them from it, or None.
+        The reason why they do not reach it, or None; and a reason why they may not, or None.
     """
     if errors := info.get("ServerErrors"):
         return str(errors[0]), None
@@ -148,7 +148,7 @@ def reach(info: Mapping[str, Any], kernel: str) -> tuple[str | None, str | None]
 
 
 def last_line(text: str) -> str:
-    """The line of an error output that says what went wrong, without the words that only announce it."""
+    """Return the line of an error output that says what went wrong, without its introduction."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(_NO_NEWS)]
     if not told:

@@ -1,4 +1,4 @@
-"""The processes of the container command line that a server has under way."""
+"""Runs the processes of the container command line, and ends them with the server."""
 
 import contextlib
 import json
@@ -18,12 +18,12 @@ _WATCH_TIMEOUT_S = 120.0
 
 
 class ClosedError(RuntimeError):
-    """The server is stopping: no command is started any more."""
+    """The server is stopping, so no command is started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -31,16 +31,16 @@ class Done:
 
     @property
     def reason(self) -> str:
-        """What went wrong, in one line."""
+        """Return what went wrong, in one line."""
         return last_line(self.err) or last_line(self.out) or f"exit code {self.code}"
 
 
 class Clients:
-    """Runs commands, and sees to it that neither they nor their containers outlive the server.
+    """Runs commands; neither they nor their containers outlive the server.
 
     Args:
         cli: the container command line.
-        label: ``name=value``, on every container and volume of this server.
+        label: ``name=value``, the label of every container and volume of this server.
     """
 
     def __init__(self, cli: ContainerCli, label: str) -> None:
@@ -59,16 +59,16 @@ class Clients:
     def run(
         self, *arguments: str, cwd: Path | None = None, variables: Mapping[str, str] | None = None
     ) -> Done:
-        """Run one command to its end.
+        """Run a command to its end.
 
         Args:
             arguments: the command, without the program's name.
-            cwd: where it runs.
-            variables: what its environment holds beside the user's own.
+            cwd: its working directory.
+            variables: variables beside those of the user's environment.
 
         Raises:
             ClosedError: the server is stopping.
-            OSError: it cannot be started.
+            OSError: the command cannot be started.
         """
         client = self._start(arguments, subprocess.PIPE, subprocess.PIPE, cwd=cwd, variables=variables)
         try:
@@ -78,12 +78,12 @@ class Clients:
         return Done(client.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def attach(self, log: str, *arguments: str, cwd: str) -> subprocess.Popen[bytes]:
-        """Start a command whose output goes to a file as it comes; ``ended`` must follow its end.
+        """Start a command that writes its output to a file; the caller must call ``ended`` after its end.
 
         Args:
-            log: that file.
+            log: the file.
             arguments: the command, without the program's name.
-            cwd: where it runs: podman's monitor leaves a file named ``oom`` there.
+            cwd: its working directory; podman's monitor leaves a file named ``oom`` there.
         """
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
@@ -92,17 +92,17 @@ class Clients:
             os.close(descriptor)
 
     def kill(self, client: subprocess.Popen[bytes]) -> None:
-        """Kill a command that is under way; nothing happens where it has ended.
+        """Kill a command if it has not ended.
 
         Args:
-            client: what ``attach`` gave.
+            client: the result of ``attach``.
         """
         with self._lock:
             if client.pid in self._running and client.poll() is None:
                 _kill(client)
 
     def ended(self, client: subprocess.Popen[bytes]) -> None:
-        """Forget a command; one that has not ended is killed."""
+        """Forget a command; it is killed if it has not ended."""
         if client.poll() is None:
             _kill(client)
             client.wait()
@@ -111,7 +111,7 @@ class Clients:
             self._tell("-", client.pid)
 
     def close(self) -> None:
-        """End every command that is under way, and have every container removed."""
+        """Kill every command that has not ended, and remove every container."""
         with self._lock:
             self._is_closed = True
             for client in self._running.values():
@@ -141,7 +141,7 @@ class Clients:
                 stderr=err,
                 cwd=cwd,
                 env={**self._cli.environment, **(variables or {})},
-                # A Ctrl-C at the server's terminal is for the server alone.
+                # A Ctrl-C at the server's terminal must reach the server only.
                 start_new_session=True,
             )
             self._running[client.pid] = client

@@ -1,4 +1,4 @@
-"""One container, from its making to its removal, through the container command line."""
+"""Creates, starts, watches and removes one container through the container command line."""
 
 import contextlib
 import os
@@ -14,12 +14,12 @@ from batch_engine.local.runtimes.containers.state import ContainerState, read_st
 
 
 class Container:
-    """What is done with one container; all of it raises ``ClosedError`` once the server is stopping.
+    """A container. Each method raises ``ClosedError`` if the server is stopping.
 
     Args:
-        launch: what it is made from.
+        launch: everything that creates and starts it.
         clients: run the container command line.
-        labels: ``name=value``s on it and on its volumes.
+        labels: ``name=value`` labels for the container and its volumes.
     """
 
     def __init__(self, launch: ContainerLaunch, clients: Clients, labels: Sequence[str]) -> None:
@@ -28,7 +28,7 @@ class Container:
         self._labels = [word for label in labels for word in ("--label", label)]
 
     def make(self, reference: str) -> None:
-        """Make it and its volumes, from an image that is here.
+        """Create the container and its volumes from an image on this machine.
 
         Raises:
             StartError: the container engine refuses.
@@ -48,48 +48,48 @@ class Container:
             raise StartError(f"CannotCreateContainerError: {_with_hint(done.reason)}")
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start it; the client lives as long as it does, and takes what it prints to its log."""
+        """Start the container; the client runs as long as it does, and writes its output to the log."""
         return self._attached("start", "--attach", self.launch.name)
 
     def attach(self) -> subprocess.Popen[bytes]:
-        """Take what it prints to its log from here on."""
+        """Attach a client that writes the container's output to the log from now on."""
         return self._attached("attach", "--no-stdin", self.launch.name)
 
     def _attached(self, *arguments: str) -> subprocess.Popen[bytes]:
         return self._clients.attach(self.launch.log, *arguments, cwd=self.launch.scratch)
 
     def state(self) -> ContainerState | None:
-        """How it stands; None where it is gone, or the container engine does not answer."""
+        """Return its state; None if it is gone or the container engine does not answer."""
         done = self._clients.run("container", "inspect", "--format", "{{json .State}}", self.launch.name)
         return read_state(done.out) if done.code == 0 else None
 
     def has_seen_oom(self) -> bool:
-        """Whether podman's monitor saw the kernel kill one of its processes for want of memory.
+        """Return whether podman's monitor saw the kernel kill one of its processes for lack of memory.
 
-        It leaves a file in the folder that it was started from, and some versions of podman miss it there.
+        The monitor leaves a file in the folder that it was started from; some versions of podman overlook it.
         """
         return os.path.exists(os.path.join(self.launch.scratch, "oom"))
 
     def kill(self, signal: str) -> None:
-        """Send its program a signal; nothing happens where it has ended."""
+        """Send a signal to its program if it has not ended."""
         self._clients.run("kill", "--signal", signal, self.launch.name)
 
     def take_output(self) -> str:
-        """What the client printed in place of a container that never started."""
+        """Return the error that the client printed for a container that did not start, and clear the log."""
         with open(self.launch.log, "rb") as log:
             text = log.read().decode(errors="replace")
         os.unlink(self.launch.log)
         return last_line(text) or "the container engine does not say why"
 
     def printed_bytes(self) -> int:
-        """How much stands in its log."""
+        """Return the size of its log."""
         try:
             return os.stat(self.launch.log).st_size
         except OSError:
             return 0
 
     def remove(self) -> None:
-        """Remove it with everything that was made for it; its log stays if there is something in it."""
+        """Remove it with everything that was created for it; a log that is not empty stays."""
         shutil.rmtree(self.launch.scratch, ignore_errors=True)
         if not self.printed_bytes():
             with contextlib.suppress(OSError):
@@ -100,20 +100,20 @@ class Container:
 
 
 def environment_options(variables: Mapping[str, str], path: str) -> tuple[list[str], dict[str, str]]:
-    """Hand variables to a container without showing them to whoever lists processes.
+    """Pass variables to a container in a file, so that a list of processes does not show them.
 
     Args:
-        variables: name to value.
-        path: a file to write them to, one a line.
+        variables: values by name.
+        path: the file; it has one variable a line.
 
     Returns:
-        The options of ``create``, and what its own environment must hold: the variables that no line can.
+        The options of ``create``, and the variables that a line cannot hold: they must be in its environment.
 
     Raises:
-        StartError: a name would be taken for something else than a name.
+        StartError: a name cannot be passed.
     """
     for name, value in variables.items():
-        # A line break would end it, and podman takes a name that ends in an asterisk for all that begin so.
+        # A line break would end the name, and podman reads an asterisk at its end as a pattern.
         if "\n" in name or "\r" in name or (name.endswith("*") and ("\n" in value or "\r" in value)):
             raise StartError(f"CannotCreateContainerError: {name!r} cannot be an environment variable's name")
     passed_on = {

@@ -1,4 +1,4 @@
-"""Has images: builds those of the assembly once, and pulls the others where they are missing."""
+"""Provides images: builds those of the assembly once, and pulls the others if they are missing."""
 
 import json
 import logging
@@ -14,18 +14,18 @@ from batch_engine.local.runtimes.containers.clients import Clients, Done
 logger = logging.getLogger(__name__)
 
 BUILT = "localhost/batch-stack-asset"
-"""The repository of what is built here; an asset's tag stands for its content, so it is built once."""
+"""The repository of the images that are built here. An asset's tag is a hash, so it is built once."""
 _TOLD_LINES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyImage:
-    """An image that containers can be made from.
+    """An image on this machine.
 
     Args:
-        reference: what it is called here.
-        runs: whether it says itself what it runs.
-        stop_signal: what ends its program.
+        reference: its name on this machine.
+        runs: whether it has an ENTRYPOINT or a CMD.
+        stop_signal: the signal that ends its program.
     """
 
     reference: str
@@ -46,15 +46,15 @@ class ContainerImages:
         self._lock = threading.Lock()
 
     def ready(self, image: str, asset: ImageAsset | None, *, has_credentials: bool = False) -> ReadyImage:
-        """Have an image; builds or pulls it first where it is not here, which may take minutes.
+        """Return an image; it is built or pulled first if it is missing, which may take minutes.
 
         Args:
-            image: what the job names.
-            asset: how it is made, where the assembly says so.
-            has_credentials: whether the job brings ``repositoryCredentials``.
+            image: the image that the job names.
+            asset: its asset; None if the assembly has none.
+            has_credentials: whether the job has ``repositoryCredentials``.
 
         Raises:
-            ImageError: it cannot be had; the text is an ECS ``reason``.
+            ImageError: the image cannot be built or pulled; the text is an ECS ``reason``.
         """
         reference = image if asset is None else f"{BUILT}:{asset.tag}"
         with self._lock:
@@ -101,14 +101,14 @@ class ContainerImages:
 
 
 def build_arguments(asset: ImageAsset, reference: str) -> list[str]:
-    """The command that builds an asset, run in its directory.
+    """Return the command that builds an asset in its directory.
 
     Args:
-        asset: the image, and what its manifest says of it; caches change nothing in what comes out.
-        reference: what the image is to be called.
+        asset: the asset. ``cacheFrom`` and ``cacheTo`` are ignored: they do not change the image.
+        reference: the name of the new image.
 
     Raises:
-        ImageError: the manifest asks for what is not done here.
+        ImageError: the manifest asks for a kind of build that is not supported.
     """
     source = asset.source
     for member in ("executable", "dockerOutputs"):

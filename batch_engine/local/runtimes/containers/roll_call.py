@@ -1,4 +1,4 @@
-"""Notices containers whose end their attached clients have overlooked."""
+"""Finds containers that have ended although their attached client has not."""
 
 import contextlib
 import logging
@@ -16,17 +16,17 @@ _ENDED = ("Exited", "Stopped", "Dead")
 
 
 class RollCall:
-    """Lists a server's containers every few seconds, all of them at once, while clients wait for any.
+    """Lists a server's containers every few seconds while clients wait for any of them.
 
-    An attached client should end with its container, but some versions of some engines leave it waiting for
-    good (https://github.com/containers/podman/issues/8154). A client whose container is missing in
-    two lists one after the other, or has ended in both, is killed; whoever waits for it then asks how the
-    container stands.
+    An attached client should end with its container, but some versions of some engines leave it waiting
+    for ever (https://github.com/containers/podman/issues/8154). If two lists in a row show that a container
+    is gone or has ended, its client is killed. The thread that waits for the client then asks for the state
+    of the container.
 
     Args:
         clients: run the container command line.
-        label: ``name=value``, on every container of this server.
-        interval_s: between two lists.
+        label: ``name=value``, the label of every container of this server.
+        interval_s: the time between two lists.
     """
 
     def __init__(self, clients: Clients, label: str, interval_s: float = INTERVAL_S) -> None:
@@ -40,11 +40,11 @@ class RollCall:
 
     @contextlib.contextmanager
     def watched(self, name: str, client: subprocess.Popen[bytes]) -> Iterator[None]:
-        """See to it that waiting for a client comes to an end.
+        """Watch a container inside the block, so that its client ends.
 
         Args:
-            name: of its container.
-            client: the one that is attached to it.
+            name: the container's name.
+            client: the client that is attached to it.
         """
         with self._changed:
             self._waiting[name] = client
@@ -59,10 +59,10 @@ class RollCall:
                 del self._waiting[name]
 
     def close(self, timeout_s: float) -> None:
-        """End; the clients must be closed, so that none keeps it.
+        """Stop the lists. Close the clients before: a list waits for its client.
 
         Args:
-            timeout_s: how long to wait for a list that is being made.
+            timeout_s: how long to wait for a list that is under way.
         """
         with self._changed:
             self._is_closed = True
@@ -92,7 +92,7 @@ class RollCall:
                 del misses[name]
 
     def _present(self) -> set[str] | None:
-        """The containers that have not ended; None where the container engine does not say."""
+        """Return the names of the containers that have not ended; None if the list failed."""
         options = ("--all", "--no-trunc", "--filter", f"label={self._label}")
         done = self._clients.run("ps", *options, "--format", "{{.Names}}\t{{.Status}}")
         if done.code != 0:

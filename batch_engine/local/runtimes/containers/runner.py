@@ -1,4 +1,4 @@
-"""Starts, watches and ends containers: a thread for each, and the container command line under it."""
+"""Starts, watches and ends containers, each on a thread that runs the container command line."""
 
 import contextlib
 import logging
@@ -29,7 +29,7 @@ _JOIN_TIMEOUT_S = 30.0
 
 
 class _LostError(Exception):
-    """Nobody can say any more how the container ended."""
+    """It cannot be found out how the container ended."""
 
 
 @dataclass(slots=True)
@@ -50,9 +50,9 @@ class ContainerRunner:
 
     Args:
         clients: run the container command line.
-        labels: ``name=value``s on every container and volume; the last is this server's own.
-        reported: takes its reports.
-        roll_call_s: how often all containers are listed, to find those whose end was overlooked.
+        labels: ``name=value`` labels of every container and volume; the last is this server's own.
+        reported: receives its reports.
+        roll_call_s: the time between two lists of all containers; see `RollCall`.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ContainerRunner:
         self._lock = threading.Lock()
 
     def send(self, messages: list[Message]) -> None:
-        """Take in what the engine says; see ``Runner``."""
+        """Take messages of the engine; see ``Runner``."""
         for message in messages:
             match message:
                 case ("start", launch):
@@ -87,7 +87,7 @@ class ContainerRunner:
                         self._stop(found, grace_s)
 
     def close(self, grace_s: float) -> None:
-        """Stop every container, and remove them all; see ``Runner``."""
+        """Stop and remove every container; see ``Runner``."""
         deadline_s = time.monotonic() + grace_s
         with self._lock:
             running = list(self._running.values())
@@ -119,7 +119,7 @@ class ContainerRunner:
         thread.start()
 
     def _attend(self, running: _Running) -> None:
-        """See one container through, from its image to its removal; then report how it ended."""
+        """Run one container from its image to its removal, then report how it ended."""
         key = running.container.launch.key
         try:
             report = self._live(running)
@@ -172,7 +172,7 @@ class ContainerRunner:
         state = self._final_state(running)
         if not state.has_started:
             raise StartError(f"CannotStartContainerError: {container.take_output()}")
-        self._is_up(running, client.pid)  # also where it was too quick to be seen running
+        self._is_up(running, client.pid)  # also if it ended before it was seen running
         out_of_memory = ran_out_of_memory(
             state,
             has_seen_oom=container.has_seen_oom(),
@@ -182,7 +182,7 @@ class ContainerRunner:
         return ("ended", launch.key, state.exit_code, out_of_memory, container.printed_bytes())
 
     def _await_start(self, running: _Running, client: subprocess.Popen[bytes]) -> None:
-        """Report the start as soon as the container is up; its end may come first."""
+        """Report the start as soon as the container runs; returns also if it ends before."""
         pause_s = _FIRST_LOOK_S
         while client.poll() is None:
             state = running.container.state()
@@ -202,7 +202,7 @@ class ContainerRunner:
         self._report(("started", running.container.launch.key, pid))
 
     def _final_state(self, running: _Running) -> ContainerState:
-        """Wait out a container that has lost its client, as when the client was killed by hand."""
+        """Return the state after the end; waits for a container whose client was killed before it ended."""
         while True:
             state = running.container.state()
             if state is None:
@@ -224,7 +224,7 @@ class ContainerRunner:
         try:
             container.remove()
         except ClosedError:
-            pass  # whoever closes removes everything
+            pass  # the close removes every container
         except OSError:
             logger.exception("container %s could not be removed", container.launch.name)
 
@@ -239,14 +239,14 @@ class ContainerRunner:
         if not is_first:
             return
         if running.is_reported:
-            # The image may take minutes yet; the job need not wait for it.
+            # The image may still take minutes, and the job need not wait for it.
             report = ("failed", running.container.launch.key, STOPPED_EARLY)
             self._in_background(partial(self._report, report))
         else:
             self._in_background(partial(self._end, running))
 
     def _end(self, running: _Running) -> None:
-        """Its stop signal as soon as it is up, SIGKILL when its time is over."""
+        """Send the stop signal as soon as the container runs, and SIGKILL when its time is over."""
         with running.changed:
             running.changed.wait_for(lambda: running.is_up or running.is_over)
         with contextlib.suppress(ClosedError):

@@ -1,4 +1,4 @@
-"""How a container stands, as ``inspect`` tells it, and what the kernel adds to that."""
+"""Reads the state of a container from ``inspect``, and the kernel's count of processes that lacked memory."""
 
 import json
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ _KERNEL_COUNTERS = Path("/proc/vmstat")
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
-    """How a container stands.
+    """The state of a container.
 
     Args:
-        has_started: whether its program was ever started.
-        is_running: whether it is up now.
-        exit_code: of its program; 0 while it runs.
-        out_of_memory: whether the kernel killed one of its processes for want of memory; None where the
-            container engine never says.
+        has_started: whether its program was started.
+        is_running: whether it runs now.
+        exit_code: the exit code of its program; 0 while it runs.
+        out_of_memory: whether the kernel killed one of its processes for lack of memory; None if the
+            container engine does not report that.
     """
 
     has_started: bool
@@ -39,7 +39,7 @@ def read_state(text: str) -> ContainerState:
     state: Mapping[str, Any] = json.loads(text)
     status = str(state.get("Status") or "").lower()
     started_at = state.get("StartedAt")
-    # A container whose program could not be started has an exit code, but never a time of start.
+    # A container whose program could not be started has an exit code, but no time of start.
     started = status not in _NOT_STARTED and not str(started_at or "").startswith(_NEVER)
     return ContainerState(
         has_started=started,
@@ -50,13 +50,13 @@ def read_state(text: str) -> ContainerState:
 
 
 def ran_out_of_memory(state: ContainerState, *, has_seen_oom: bool, is_killed: bool, oom_kills: int) -> bool:
-    """Whether a container that has ended failed for want of memory.
+    """Return whether a container that has ended failed for lack of memory.
 
     Args:
-        state: how it ended.
+        state: its state after the end.
         has_seen_oom: whether its monitor saw the kernel kill one of its processes.
-        is_killed: whether it was killed by the engine's own word.
-        oom_kills: how many processes the kernel killed for want of memory, anywhere, while it ran.
+        is_killed: whether the engine killed it.
+        oom_kills: how many processes of this machine the kernel killed for lack of memory while it ran.
     """
     if state.exit_code == 0:
         return False
@@ -66,7 +66,7 @@ def ran_out_of_memory(state: ContainerState, *, has_seen_oom: bool, is_killed: b
 
 
 def kernel_oom_kills() -> int:
-    """How many processes the kernel has killed for want of memory; 0 where it does not say."""
+    """Return how many processes the kernel has killed for lack of memory; 0 if it does not count them."""
     try:
         lines = _KERNEL_COUNTERS.read_text().splitlines()
     except OSError:

@@ -1,7 +1,6 @@
-"""Removes the containers of a server that is gone: a process that watches it through a pipe.
-
-Run as a program it imports the standard library only. Its standard input names, a line each, the command line
-clients that start (``+pid``) and end (``-pid``); its end is the end of the server.
+"""A program that removes the containers of a server after the server's end. Standard library only.
+The server writes a line to its standard input for each command line client that starts (``+pid``) or ends
+(``-pid``). The end of standard input is the end of the server.
 """
 
 import contextlib
@@ -21,16 +20,16 @@ _PAUSE_S = 0.5
 def sweep(words: Sequence[str], label: str, environment: Mapping[str, str]) -> str | None:
     """Remove every container and every volume with a label.
 
-    Two may sweep at once, after a server was killed and started again: what the one is removing the other is
-    refused, and finds gone a moment later.
+    Two sweeps may run at once, after a server was killed and started again. The one is refused what the other
+    is removing, and tries again a moment later.
 
     Args:
-        words: how the container command line is called.
+        words: the program of the container command line and its options.
         label: ``name=value``.
-        environment: in which it runs.
+        environment: the environment of the command line.
 
     Returns:
-        Why something may be left; None when nothing is.
+        The reason why something may be left, or None.
     """
 
     def ask(*arguments: str) -> tuple[list[str], str | None]:
@@ -58,7 +57,7 @@ def sweep(words: Sequence[str], label: str, environment: Mapping[str, str]) -> s
             return unlisted or unknown
         problem = None
         if containers:
-            # First, because podman's rm would wait ten seconds for a container to end by itself.
+            # Kill first: podman's rm would wait ten seconds for each container to end by itself.
             ask("kill", "--signal", "KILL", *containers)
             _, problem = ask("rm", "--force", "--volumes", *containers)
         if volumes and problem is None:
@@ -69,7 +68,7 @@ def sweep(words: Sequence[str], label: str, environment: Mapping[str, str]) -> s
 
 
 def watch(words: Sequence[str], label: str) -> None:
-    """Wait for the end of the server, then end its clients and remove what they made."""
+    """Wait for the end of the server, then kill its clients and remove their containers and volumes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     clients: set[int] = set()
