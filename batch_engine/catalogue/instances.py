@@ -17,7 +17,7 @@ BANDS = ("<5%", "5-10%", "10-15%", "15-20%", ">20%")
 
 @dataclass(frozen=True, slots=True)
 class InstanceFacts:
-    """An instance type. Its Spot price and its ``interruption_band``, an index of ``BANDS``, may be unknown."""
+    """An instance type; its Spot price and ``interruption_band``, an index of `BANDS`, may be unknown."""
 
     name: str
     vcpus: int
