@@ -12,7 +12,7 @@ import platform
 import time
 from pathlib import Path
 
-NAMES = ("throughput", "array_job", "waiting_jobs", "memory", "synth")
+NAMES = ("core", "throughput", "array_job", "waiting_jobs", "memory", "synth")
 RESULTS = Path(__file__).with_name("results")
 
 
