@@ -136,6 +136,9 @@ def find(context: CallContext, reference: str) -> JobDefinition | None:
     name, _, revision = context.arns.name_of(reference, "job-definition").partition(":")
     revisions = context.registry.job_definitions.get(name, {})
     if not revision:
+        latest = revisions[max(revisions)] if revisions else None
+        if latest is None or latest.active:
+            return latest
         return next(
             (revisions[number] for number in sorted(revisions, reverse=True) if revisions[number].active),
             None,

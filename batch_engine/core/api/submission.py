@@ -67,7 +67,7 @@ def new_job(context: CallContext, request: Wire, queue: JobQueue, definition: Jo
         ClientError: AWS Batch would refuse it, or this engine cannot do it.
     """
     _check_platform(context, queue, definition)
-    array_size = arrays.parse_size(request.get("arrayProperties"))
+    array_size = arrays.parse_size(request["arrayProperties"]) if "arrayProperties" in request else None
     template = context.templates.of(request, definition, partial(_template, context))
     share_identifier, priority = _share(context, request, queue, definition.body)
     job = Job(
@@ -169,8 +169,9 @@ def _check_platform(context: CallContext, queue: JobQueue, definition: JobDefini
         job_definitions.platform_of(definition.body),
         context.registry.compute_environments,
     )
-    if any(environments[name].platform is platform for name in queue.compute_environments):
-        return
+    for name in queue.compute_environments:
+        if environments[name].platform is platform:
+            return
     offered = {environments[name].platform for name in queue.compute_environments}
     raise ClientError(
         f"JobDefinition {definition.name} needs {platform}, "

@@ -54,7 +54,8 @@ def move(job: Job, status: JobStatus, now_ms: int, reason: str | None = None) ->
     Raises:
         IllegalTransitionError: AWS Batch knows no such move.
     """
-    if status not in legal_moves(job)[job.status]:
+    is_plain = job.node_index is None and (job.array_size is None or job.array_index is not None)
+    if status not in (LEGAL if is_plain else legal_moves(job))[job.status]:
         history = " -> ".join(f"{past}@{at_ms}" for at_ms, past in job.history)
         raise IllegalTransitionError(
             f"job {job.id} cannot go from {job.status} to {status}; history: {history}"

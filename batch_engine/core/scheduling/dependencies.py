@@ -121,8 +121,10 @@ class Dependencies:
 
     def ended(self, job: Job) -> list[tuple[Job, Verdict]]:
         """The jobs that waited for this whole job, and where they stand now."""
-        concerned = []
-        for waiting_id in self._dependents.pop(job.id, ()):
+        concerned: list[tuple[Job, Verdict]] = []
+        if job.id not in self._dependents:
+            return concerned
+        for waiting_id in self._dependents.pop(job.id):
             unmet = self._unmet.get(waiting_id)
             if unmet is None:  # it failed with another job, and may be forgotten by now
                 continue

@@ -73,7 +73,8 @@ class Dispatcher:
     def enqueue(self, job: Job) -> None:
         """Put a job that has just become RUNNABLE in its queue's line."""
         self.lines.join(job)
-        self.shares.joined(job)
+        if job.share_identifier is not None:
+            self.shares.joined(job)
 
     def take_over(self, job: Job) -> None:
         """Count in a placed job that was read back from the store."""
@@ -103,8 +104,10 @@ class Dispatcher:
 
     def release(self, job: Job) -> None:
         """Free what a job's latest attempt held."""
-        self.capacity.release(job, job.attempt.compute_environment, job.attempt.instance_id)
-        self.shares.released(job)
+        attempt = job.attempts[-1]
+        self.capacity.release(job, attempt.compute_environment, attempt.instance_id)
+        if job.share_identifier is not None:
+            self.shares.released(job)
 
     def resources_changed(self) -> list[Instance]:
         """A queue or a compute environment came, went or changed.
@@ -179,8 +182,10 @@ class Dispatcher:
 
     def ended(self, job: Job) -> None:
         """A job is over."""
-        self.shares.ended(job)
-        self._consumables.free(job)
+        if job.share_identifier is not None:
+            self.shares.ended(job)
+        if job.holds_consumables:
+            self._consumables.free(job)
 
     def run_cycle(self, *, makes_room: bool = True) -> None:
         """One cycle: queues by falling priority, each places what fits at this moment.

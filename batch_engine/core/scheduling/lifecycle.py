@@ -7,7 +7,7 @@ import math
 from collections import Counter
 
 from batch_engine.core.model.actions import StopAttempt, stop_grace_s
-from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, JobSubmitted
 from batch_engine.core.model.jobs import Attempt, Job, JobStatus, StopCause
 from batch_engine.core.rules.retry import decide
 from batch_engine.core.scheduling.dependencies import Dependencies
@@ -64,16 +64,17 @@ class Lifecycle:
         elif job.status.is_placed and not job.is_gang:
             self._dispatcher.take_over(job)
 
-    def submitted(self, job: Job, nodes: tuple[Job, ...] = ()) -> None:
-        """A job is new, with its nodes where it has any."""
-        order = self._registry.next_order()
-        for new in (job, *nodes):
+    def submitted(self, event: JobSubmitted) -> None:
+        """Takes in a new job, with its nodes if it has any."""
+        job, order = event.job, self._registry.next_order()
+        for new in (job, *event.nodes):
             new.order = order
             self._registry.add(new)
             self._registry.touch(new)
             new.history.append((self._journal.now_ms, new.status))
         self._live[job.queue] += 1
-        self._dispatcher.known(job)
+        if job.share_identifier is not None:
+            self._dispatcher.known(job)
         self.pending.submitted(job)
 
     def settle(self) -> None:
@@ -81,8 +82,9 @@ class Lifecycle:
 
         A list of work and no recursion: a chain of dependencies may be ten thousand jobs long.
         """
-        while self._journal.ended:
-            job = self._journal.ended.popleft()
+        ended = self._journal.ended
+        while ended:
+            job = ended.popleft()
             self._dispatcher.ended(job)
             self.pending.ended(job)
             if job.parent_id is None:
@@ -133,7 +135,7 @@ class Lifecycle:
     def current(self, job_id: str, attempt: int) -> Job | None:
         """The job, if this is the attempt that it has under way."""
         job = self._registry.jobs.get(job_id)
-        if job is None or not job.status.is_placed or job.attempt.number != attempt:
+        if job is None or not job.status.is_placed or job.attempts[-1].number != attempt:
             return None
         self._journal.at_hand = job
         return job
@@ -144,7 +146,7 @@ class Lifecycle:
         if job is None or job.is_gang or job.status is JobStatus.RUNNING:
             return
         now_ms = self._journal.now_ms
-        job.attempt.started_at_ms = now_ms
+        job.attempts[-1].started_at_ms = now_ms
         self._journal.move(job, JobStatus.RUNNING)
         if job.node_index is not None and self._nodes.started(job):
             job = self._nodes.parent_of(job)
@@ -178,12 +180,13 @@ class Lifecycle:
         job = self.current(event.job_id, event.attempt)
         if job is None or job.is_gang:
             return
-        attempt = job.attempt
+        attempt = job.attempts[-1]
         attempt.stopped_at_ms = self._journal.now_ms
         attempt.exit_code, attempt.reason = event.exit_code, event.reason
         attempt.status_reason = event.status_reason
         self._dispatcher.release(job)
-        self._drop_timeout(job)
+        if job.timeout_s is not None:
+            self._drop_timeout(job)
         if job.stop_cause is StopCause.HOST_LOST:
             if event.exit_code != 0:
                 attempt.status_reason = job.stop_reason
@@ -196,7 +199,7 @@ class Lifecycle:
             attempt.status_reason = job.stop_reason
             self._end(job, JobStatus.FAILED, job.stop_reason)
         elif event.exit_code == 0 and job.status is JobStatus.RUNNING:
-            self._end(job, JobStatus.SUCCEEDED, event.status_reason)
+            self._journal.move(job, JobStatus.SUCCEEDED, event.status_reason)
         else:
             self._failed(job, attempt)
 

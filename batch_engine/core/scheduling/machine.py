@@ -110,6 +110,7 @@ class Machine:
         )
         self.requests = Requests(journal, self._lifecycle, wakeups)
         self._looks_at_resources = False
+        self._handlers = self._all_handlers()
         if broken is not None:
             self.dispatcher.continue_from(broken.dispatcher)
             registry.arrays.clear()
@@ -126,9 +127,9 @@ class Machine:
 
     def take_in(self, event: Event) -> None:
         """Does what an event says, to the job, the instance or the resources that it names."""
-        handler = self._HANDLERS.get(type(event))
+        handler = self._handlers.get(type(event))
         if handler is not None:
-            handler(self, event)
+            handler(event)
         self._journal.at_hand = None
 
     def _resources(self, event: ResourcesChanged) -> None:
@@ -150,27 +151,29 @@ class Machine:
         self._restrictions.unusable_roles, self._restrictions.denied_roles = event.unusable, event.denied
         self._settling.roles_changed()
 
-    _HANDLERS: dict[type, Callable[..., None]] = {  # noqa: RUF012 - never changed
-        JobSubmitted: lambda self, event: self._lifecycle.submitted(event.job, event.nodes),
-        AttemptStarted: lambda self, event: self._lifecycle.attempt_started(event),
-        AttemptFinished: lambda self, event: self._lifecycle.attempt_finished(event),
-        HostLost: lambda self, event: self._lifecycle.host_lost(event),
-        JobCancelled: lambda self, event: self.requests.cancelled(event),
-        JobTerminated: lambda self, event: self.requests.terminated(event),
-        TagsChanged: lambda self, event: self.requests.tags_changed(event),
-        ResourcesChanged: _resources,
-        QueueDeleted: _queue_deleted,
-        InstanceReady: _instance_ready,
-        InstanceLost: lambda self, event: self._interruptions.lost(event.instance_id),
-        InstanceInterrupted: lambda self, event: self._interruptions.interrupted(
-            event.instance_id, event.notice_s
-        ),
-        AttemptInterrupted: lambda self, event: self._interruptions.attempt_interrupted(
-            event.job_id, event.attempt, event.notice_s
-        ),
-        CapacityChanged: _capacity,
-        RolesChanged: _roles,
-    }
+    def _all_handlers(self) -> dict[type, Callable[..., None]]:
+        """What takes in an event, by its type."""
+        return {
+            JobSubmitted: self._lifecycle.submitted,
+            AttemptStarted: self._lifecycle.attempt_started,
+            AttemptFinished: self._lifecycle.attempt_finished,
+            HostLost: self._lifecycle.host_lost,
+            JobCancelled: self.requests.cancelled,
+            JobTerminated: self.requests.terminated,
+            TagsChanged: self.requests.tags_changed,
+            ResourcesChanged: self._resources,
+            QueueDeleted: self._queue_deleted,
+            InstanceReady: self._instance_ready,
+            InstanceLost: lambda event: self._interruptions.lost(event.instance_id),
+            InstanceInterrupted: lambda event: self._interruptions.interrupted(
+                event.instance_id, event.notice_s
+            ),
+            AttemptInterrupted: lambda event: self._interruptions.attempt_interrupted(
+                event.job_id, event.attempt, event.notice_s
+            ),
+            CapacityChanged: self._capacity,
+            RolesChanged: self._roles,
+        }
 
     def follow_up(self, *, makes_room: bool) -> None:
         """Does all that follows from an event: what is due, the ends of jobs, and the placement of others.
@@ -184,13 +187,15 @@ class Machine:
         if self._looks_at_resources:
             makes_room = True
             self._look_at_resources()
-        for wakeup in self._wakeups.due():
-            makes_room = True
-            self._wake(wakeup)
+        if not self._wakeups.is_quiet:
+            for wakeup in self._wakeups.due():
+                makes_room = True
+                self._wake(wakeup)
         while self._settling.run():
             makes_room = True
             self._interruptions.resources_changed()
-        lifecycle.settle()
+        if ended:
+            lifecycle.settle()
         self.dispatcher.run_cycle(makes_room=makes_room)
         # A placement may end a job, and the end of a job makes room for others.
         while ended:

@@ -39,11 +39,15 @@ class _Line:
         else:
             heapq.heappush(self.heap, entry)
 
-    def first(self) -> Entry | None:
+    def first(self) -> Entry:
+        """The first entry of a line that has one."""
         run, heap = self.run, self.heap
         if not heap:
-            return run[0] if run else None
+            return run[0]
         return run[0] if run and run[0] < heap[0] else heap[0]
+
+    def __bool__(self) -> bool:
+        return bool(self.run or self.heap)
 
     def pop(self) -> None:
         """Removes the first entry."""
@@ -73,16 +77,6 @@ class WaitingLines:
         self._lines: dict[str, dict[str, _Line]] = {}
         self._arrays: set[str] = set()
 
-    def _line(self, job: Job) -> _Line:
-        lines = self._lines.get(job.queue)
-        if lines is None:
-            lines = self._lines[job.queue] = {}
-        share = job.share_identifier or ""
-        line = lines.get(share)
-        if line is None:
-            line = lines[share] = _Line()
-        return line
-
     def join(self, job: Job) -> None:
         """Adds a job, or an array with released children, to its line at the place that is its own."""
         index = -1
@@ -94,7 +88,12 @@ class WaitingLines:
                 return
             self._arrays.add(job.id)
             index = first
-        self._line(job).put(_entry(job, index))
+        share = job.share_identifier or ""
+        try:
+            line = self._lines[job.queue][share]
+        except KeyError:
+            line = self._lines.setdefault(job.queue, {})[share] = _Line()
+        line.put(_entry(job, index))
 
     def shares(self, queue: str) -> list[str]:
         """Returns the shares of a queue that have a line, in which a job may wait."""
@@ -104,7 +103,8 @@ class WaitingLines:
         """Returns the order of the job, or the array, that is first in a line; None if none waits."""
         lines = self._lines.get(queue)
         line = None if lines is None else lines.get(share)
-        while line is not None and (entry := line.first()) is not None:
+        while line:
+            entry = line.first()
             if self._waits(entry):
                 return entry[1]
             if entry[4].is_array:
@@ -126,7 +126,8 @@ class WaitingLines:
         line = None if lines is None else lines.get(share)
         if line is None:
             return None
-        while (entry := line.first()) is not None:
+        while (run := line.run) or line.heap:
+            entry = line.first() if line.heap else run[0]
             job = entry[4]
             if job.array_size is not None and job.array_index is None:
                 self._next_child(line, job)
@@ -148,9 +149,8 @@ class WaitingLines:
 
     def leave(self, job: Job) -> None:
         """Removes the head of a line from it although it stays RUNNABLE."""
-        line = self._line(job)
-        entry = line.first()
-        if entry is not None and entry[4] is job:
+        line = self._lines.get(job.queue, {}).get(job.share_identifier or "")
+        if line and line.first()[4] is job:
             line.pop()
 
     def waiting(self, queue: str) -> Iterator[Job]:

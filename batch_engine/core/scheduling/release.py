@@ -49,6 +49,9 @@ class Pending:
 
     def submitted(self, job: Job) -> None:
         """A job stands in SUBMITTED: it waits for its dependencies, or is released at once."""
+        if not job.depends_on and job.array_size is None:
+            self._release(job)
+            return
         verdict = self._dependencies.watch(job)
         if job.is_array:
             arrays.open_run(self._registry, job, self._journal.now_ms)

@@ -55,6 +55,8 @@ class Settling:
         Returns:
             Whether there was anything.
         """
+        if not self._due:
+            return False
         now_ms, settled = self._journal.now_ms, False
         for key in [key for key, due_ms in self._due.items() if due_ms <= now_ms]:
             entity = self._find(*key)

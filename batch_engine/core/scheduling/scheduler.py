@@ -63,10 +63,10 @@ class Scheduler:
         self.refusal: Fault | None = None
         """The internal error for which the last request was undone, if it was."""
         self.restrictions = Restrictions()
-        self._ids = LoggedIds(ids)
         self._pending: Event | None = None
         self._is_open = False
         self._journal = Journal(registry, render)
+        self._ids = LoggedIds(ids, self._journal.record)
         self._wakeups = Wakeups(self._journal)
         self._setup = Setup(
             arns,
@@ -105,22 +105,19 @@ class Scheduler:
         self._pending = event
         self._is_open = False
         try:
-            return self._take_in(event, now_ms)
+            record, machine = self.log.open(event, now_ms), self._machine
+            self._open(record)
+            machine.take_in(event)
+            self._pending = None
+            # A job more, or one that runs now, makes no room for a job that was refused before.
+            machine.follow_up(makes_room=not isinstance(event, _MAKES_NO_ROOM))
         except Exception as error:
             return self._recover(event, now_ms, error)
-
-    def _take_in(self, event: Event, now_ms: int) -> list[Action]:
-        record, machine = self.log.open(event, now_ms), self._machine
-        self._open(record)
-        machine.take_in(event)
-        self._pending = None
-        # A job more, or one that runs now, makes no room for a job that was refused before.
-        machine.follow_up(makes_room=not isinstance(event, _MAKES_NO_ROOM))
         return record.actions
 
     def _open(self, record: Record) -> None:
         self.refusal = None
-        self._ids.drawn = record.ids
+        self._ids.record = record
         self._journal.open(record)
         self._is_open = True
 

@@ -151,7 +151,7 @@ class Shares:
 
     def head(self, queue: JobQueue) -> Job | None:
         """Returns the job of a queue that is next."""
-        if self.policy(queue.name) is None:
+        if queue.scheduling_policy_arn is None or self.policy(queue.name) is None:
             return self._lines.head(queue.name)
         if (retried := self._first_retried(queue.name)) is not None:
             return retried

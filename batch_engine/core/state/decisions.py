@@ -71,10 +71,12 @@ class Journal:
             run.moved(job.array_index, before, status, self.now_ms)
         if status.is_terminal:
             self.ended.append(job)
-        self.announce(job, before)
-        self.registry.touch(job)
+        self._actions.append(JobMoved(job.id, before, status, reason, self.record.seq))
+        if self._render is not None:
+            self._publish(job, self._render)
+        self.registry.changed[job.id] = job
         self.moving = None
-        if job.is_gang and not status.is_placed:
+        if job.num_nodes is not None and job.is_gang and not status.is_placed:
             self._take_nodes_along(job, reason)
 
     def _take_nodes_along(self, job: Job, reason: str | None) -> None:
@@ -86,10 +88,12 @@ class Journal:
 
     def announce(self, job: Job, before: JobStatus) -> None:
         """Says that a job has left the state ``before`` for the one that it has now."""
-        actions, seq = self._actions, self.record.seq
-        actions.append(JobMoved(job.id, before, job.status, job.status_reason, seq))
+        self._actions.append(JobMoved(job.id, before, job.status, job.status_reason, self.record.seq))
         if self._render is not None:
-            actions.append(PublishJobState(job.id, self._render(job, self.registry), seq))
+            self._publish(job, self._render)
+
+    def _publish(self, job: Job, render: Render) -> None:
+        self._actions.append(PublishJobState(job.id, render(job, self.registry), self.record.seq))
 
     def announce_blocked(self, job: Job, queue: JobQueue) -> None:
         """Says that the head of a queue cannot run."""

@@ -88,7 +88,7 @@ class JobIndex:
         if job.parent_id is None and status is not _SUBMITTED:
             self._of(job.queue).shelves[status].put(job)
         if status.is_placed:
-            self._count(job, 1)
+            self._count(job, self._of(job.queue), 1)
         elif status is _RUNNABLE:
             self.count_waiting(job, 1)
 
@@ -108,23 +108,25 @@ class JobIndex:
                 queue.shelves[before].take(job)
             queue.shelves[status].put(job)
         if before.is_placed is not status.is_placed:
-            self._count(job, 1 if status.is_placed else -1)
+            self._count(job, queue, 1 if status.is_placed else -1)
         if status is _RUNNABLE:
-            self.count_waiting(job, 1)
+            if job.num_nodes is None:
+                queue.waiting += job.milli_vcpus
         elif before is _RUNNABLE:
             if job.id in self._provided:
                 self._provided.discard(job.id)
-            else:
-                self.count_waiting(job, -1)
+            elif job.num_nodes is None:
+                queue.waiting -= job.milli_vcpus
             if status.is_placed:
                 queue.placed_ms = now_ms
             else:
                 queue.left_ms, queue.left_order = now_ms, job.order
 
-    def _count(self, job: Job, sign: int) -> None:
-        if job.is_gang:
+    @staticmethod
+    def _count(job: Job, queue: _QueueIndex, sign: int) -> None:
+        if job.num_nodes is not None and job.node_index is None:
             return
-        use, share = self._of(job.queue).use, job.share_identifier or ""
+        use, share = queue.use, job.share_identifier or ""
         use[share] = used = use.get(share, 0) + sign * job.milli_vcpus
         if not used:
             del use[share]

@@ -36,7 +36,7 @@ class Record:
         now_ms: the time of the event, in epoch milliseconds.
         event: the event as it was taken in.
         actions: the decisions that it led to, in order.
-        ids: the ids that were drawn for it, in order.
+        ids: the ids that were drawn for it, in order; most events need none.
         faults: the internal errors.
     """
 
@@ -44,8 +44,8 @@ class Record:
     now_ms: int
     event: Event
     actions: list[Action] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    ids: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
 
 
 class EventLog:
@@ -72,7 +72,7 @@ class EventLog:
     def fault(self, record: Record, fault: Fault) -> None:
         """Notes an internal error."""
         self.faults += 1
-        record.faults.append(fault)
+        record.faults = (*record.faults, fault)
 
     def __iter__(self) -> Iterator[Record]:
         """Yields the events that are kept, oldest first."""
@@ -92,21 +92,21 @@ class LoggedIds:
 
     Args:
         ids: gives the ids.
+        record: the record of the event at hand.
     """
 
-    def __init__(self, ids: IdFactory) -> None:
+    def __init__(self, ids: IdFactory, record: Record) -> None:
         self._ids = ids
-        self.drawn: list[str] = []
-        """The ids of the present record."""
+        self.record = record
 
     def uuid(self) -> str:
         """Returns a new UUID."""
-        drawn = self._ids.uuid()
-        self.drawn.append(drawn)
-        return drawn
+        return self._noted(self._ids.uuid())
 
     def hex(self, length: int) -> str:
         """Returns new lower-case hexadecimal digits."""
-        drawn = self._ids.hex(length)
-        self.drawn.append(drawn)
+        return self._noted(self._ids.hex(length))
+
+    def _noted(self, drawn: str) -> str:
+        self.record.ids = (*self.record.ids, drawn)
         return drawn

@@ -88,8 +88,10 @@ class Registry:
             self._containers[job.definition_arn] = job.container
         self._seen(job.order)
         if job.id not in self.jobs:
-            job.serial = job.serial or self.next_order()
-            self._seen(job.serial)
+            if job.serial:
+                self._seen(job.serial)
+            else:
+                job.serial = self.next_order()
             self.index.add(job)
         self.jobs[job.id] = job
 
@@ -138,8 +140,10 @@ class Registry:
         return found or self.quota_shares.get(arn) or self.scheduling_policies.get(arn)
 
     def _seen(self, order: int) -> None:
-        self.last_order = max(self.last_order, order)
-        self.first_order = min(self.first_order, order)
+        if order > self.last_order:
+            self.last_order = order
+        elif order < self.first_order:
+            self.first_order = order
 
     def touch(self, entity: Entity) -> None:
         """Note that an entity has changed and must be saved."""

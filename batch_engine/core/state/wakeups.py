@@ -123,6 +123,12 @@ class Wakeups:
         if self._at.pop(wakeup, None) is not None:
             self._clear_stale()
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is due now, and the earliest wake-up is asked for."""
+        heap, asked_ms = self._heap, self._asked_ms
+        return not heap or (asked_ms is not None and self._journal.now_ms < asked_ms <= heap[0][0])
+
     def due(self) -> Iterator[Wakeup]:
         """Yields the wake-ups that are due, earliest first, and removes each before it yields it."""
         now_ms = self._journal.now_ms
