@@ -1,4 +1,4 @@
-"""Consumable resources: what jobs share and there is only so much of, such as licences."""
+"""Consumable resources: limited quantities that jobs share, such as licences."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from batch_stack.settings.sections import ConsumableResourceSettings
 
 
 class ConsumableResource(Construct):
-    """A quantity that jobs take from while they run, or use up.
+    """A limited quantity that jobs occupy while they run, or use up.
 
-    A job that needs more than is left waits at the head of its queue until others have ended.
+    A job that needs more than is available waits at the head of its queue until other jobs have ended.
     https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.html
 
     Attributes:
-        resource: the L2 construct. It has no name of its own, so that it can be replaced.
-        arn: its ARN, which job definitions refer to.
+        resource: the L2 construct. It has no name of its own, so that CloudFormation can replace it.
+        arn: its ARN, to which job definitions refer.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: ConsumableResourceSettings) -> None:
-        """Create the resource.
+        """Creates the resource.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            settings: how much there is, and whether it comes back when a job has ended. A change of the
-                latter replaces the resource.
+            settings: the quantity, and whether a job gives it back when it ends. A change of the latter
+                replaces the resource.
         """
         super().__init__(scope, construct_id)
         types = batch.ConsumableResourceType

@@ -1,4 +1,4 @@
-"""The containers of jobs as aws-cdk-lib knows them: on EC2 and on Fargate."""
+"""The containers of jobs, on EC2 and on Fargate, as L2 constructs."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from batch_stack.settings.jobs import JobSettings
 
 @dataclass(frozen=True)
 class JobParts:
-    """What a job's definition is made of besides its settings; all containers of a job share it.
+    """The parts of a job definition that its settings do not contain and all its containers share.
 
     Attributes:
-        image: what runs.
-        job_role: what its code may do.
-        execution_role: what ECS needs to start it.
-        logging: where its output goes.
+        image: the image.
+        job_role: the role of the container's code.
+        execution_role: the role with which ECS starts the container.
+        logging: the log driver.
         environment: variables, without those that only some of the containers have.
         secrets: variables whose values ECS fetches.
-        volumes: what is mounted.
+        volumes: the volumes that are mounted.
         consumables: quantities of consumable resources, by their ARNs.
         architecture: the CPU architecture of the image.
         assign_public_ip: on Fargate, whether the task gets a public address.
-        efa_interfaces: how many Elastic Fabric Adapters of its instance a node reaches.
+        efa_interfaces: the number of Elastic Fabric Adapters that a node uses.
     """
 
     image: ecs.ContainerImage
@@ -51,13 +51,13 @@ class JobParts:
 def ec2_container(
     scope: Construct, construct_id: str, *, settings: JobSettings, parts: JobParts
 ) -> batch.EcsEc2ContainerDefinition:
-    """A container on EC2; one on ECS Managed Instances is first described as one, too.
+    """Creates a container on EC2, which also describes one on ECS Managed Instances.
 
     Args:
         scope: the parent construct.
         construct_id: the container's id within it.
         settings: its resources, command and own variables.
-        parts: the rest.
+        parts: its other parts.
     """
     return batch.EcsEc2ContainerDefinition(
         scope,
@@ -84,13 +84,13 @@ def ec2_container(
 def fargate_container(
     scope: Construct, construct_id: str, *, settings: JobSettings, parts: JobParts
 ) -> batch.EcsFargateContainerDefinition:
-    """A container on Fargate.
+    """Creates a container on Fargate.
 
     Args:
         scope: the parent construct.
         construct_id: the container's id within it.
         settings: its resources, command and own variables.
-        parts: the rest.
+        parts: its other parts.
     """
     disk_gib = settings.ephemeral_storage_gib
     return batch.EcsFargateContainerDefinition(
@@ -121,11 +121,11 @@ def fargate_container(
 
 def _environment(settings: JobSettings, parts: JobParts) -> dict[str, str]:
     return {
-        # On EC2 neither ECS nor AWS Batch tells a container its Region.
+        # On EC2 neither ECS nor AWS Batch sets the Region of a container.
         "AWS_REGION": Aws.REGION,
         "AWS_DEFAULT_REGION": Aws.REGION,
         **parts.environment,
-        # Nodes of a multi-node job may have values of their own.
+        # The nodes of a multi-node job may have different values.
         **settings.environment,
     }
 

@@ -16,7 +16,7 @@ from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.retry import RetrySettings
 
 CONTAINER_NAME = "main"
-"""The container of a job on ECS Managed Instances, as `ecsPropertiesOverride` has to name it."""
+"""The name of a job's container on ECS Managed Instances, which `ecsPropertiesOverride` needs."""
 
 NOT_OF_A_TASKS_CONTAINER = frozenset(
     {
@@ -49,13 +49,13 @@ def job_definition(
     retry: RetrySettings,
     parts: JobParts,
 ) -> batch.EcsJobDefinition | batch.MultiNodeJobDefinition:
-    """Create a job definition of the kind that the settings ask for.
+    """Creates a job definition of the kind that the settings ask for.
 
     Args:
         scope: the parent construct.
         construct_id: the definition's id within it.
         settings: the job.
-        retry: how often a failed attempt is followed by another, and after which failures.
+        retry: the number of attempts, and the failures after which there is another.
         parts: its image, roles, variables, volumes and so on.
     """
     common: dict[str, Any] = {

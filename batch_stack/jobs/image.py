@@ -1,4 +1,4 @@
-"""The image of a job: built from a Dockerfile, of an ECR repository, or of a registry."""
+"""The image of a job: built from a Dockerfile, or from an ECR repository or another registry."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def job_image(
     containers_dir: Path | None,
     architecture: Architecture,
 ) -> ecs.ContainerImage:
-    """Find or build the image of a job.
+    """Returns the image of a job, which is built if the settings name a folder.
 
-    An execution role that starts a container with it may pull it: from its own repository, where that is one
-    of ECR, and from no other. Of an `image` that only the deployment knows (a token of CDK) nobody can tell:
-    it is warned of. For a repository of the app `ecr_repository` takes its name; a token is taken for one.
+    The execution role may pull the image from its ECR repository, if it is in ECR, and from no other. For an
+    `image` that only the deployment knows (a token of CDK) a warning says that the role gets no permission;
+    for a repository of the app, `ecr_repository` takes its name, which may be a token.
 
     Args:
         scope: the parent construct.
         name: the job's name in the settings, for errors.
         settings: one of `folder`, `ecr_repository` (with `tag`, a tag or a ``sha256:`` digest) and `image`.
-        containers_dir: the build context, which holds the folder; only `folder` needs it.
+        containers_dir: the build context, which contains the folder; only `folder` needs it.
         architecture: the CPU architecture to build for.
 
     Raises:
@@ -71,14 +71,14 @@ def job_image(
 
 
 def check_folders(jobs: Mapping[str, JobSettings], containers_dir: Path | None) -> None:
-    """Make sure that there is a Dockerfile for each job whose image is built here.
+    """Checks that there is a Dockerfile for each job whose image is built here.
 
     Args:
         jobs: the jobs by their names in the settings, for errors.
-        containers_dir: the build context, which holds their folders.
+        containers_dir: the build context, which contains their folders.
 
     Raises:
-        SettingsError: there is not; the message has all jobs without, a line each.
+        SettingsError: a job has none; the message has a line for each such job.
     """
     problems = []
     for name, job in jobs.items():
@@ -105,7 +105,7 @@ def _named_image(scope: Construct, image: str) -> ecs.ContainerImage:
         if Token.is_unresolved(image):
             _warn_of_token(scope)
         return ecs.ContainerImage.from_registry(image)
-    # By its name alone nobody would be allowed to pull it, in one's own account or in another.
+    # The L2 grants the permission to pull only for a repository, not for an image's name.
     arn = Stack.of(scope).format_arn(
         service="ecr",
         account=found["account"],
@@ -142,7 +142,7 @@ def _repository_elsewhere(scope: Construct, arn: str, name: str) -> ecr.IReposit
 def _built_image(
     scope: Construct, folder: str, containers_dir: Path, architecture: Architecture
 ) -> ecs.ContainerImage:
-    # The build context holds all workers; without this an edit to any of them would rebuild this one.
+    # The build context contains all workers; without this, an edit to any of them would rebuild this one.
     other_workers = sorted(
         path.parent.name for path in containers_dir.glob("*/Dockerfile") if path.parent.name != folder
     )
@@ -152,7 +152,7 @@ def _built_image(
         directory=str(containers_dir),
         file=f"{folder}/Dockerfile",
         exclude=[*_NOT_IN_IMAGES, *other_workers],
-        # Stated, so that an image built on a laptop of the other architecture still starts.
+        # Explicit, so that an image built on a computer of the other architecture still starts.
         platform=(
             ecr_assets.Platform.LINUX_ARM64 if architecture == "arm64" else ecr_assets.Platform.LINUX_AMD64
         ),

@@ -11,7 +11,7 @@ _ACTIONS = {"retry": batch.Action.RETRY, "exit": batch.Action.EXIT}
 
 
 def retry_strategies(settings: RetrySettings, capability: PlatformCapability) -> list[batch.RetryStrategy]:
-    """The rules for another attempt, as aws-cdk-lib wants them.
+    """Returns the rules for another attempt as aws-cdk-lib takes them.
 
     Args:
         settings: the policy.
