@@ -119,4 +119,4 @@ class _HasJobs:
         """Returns an error if there is no job."""
         if self._submitter.has_jobs:
             return []
-        return ["add_job must be called at least once: the policy allows submitting nothing"]
+        return ["a submitter must have at least one job, of the settings or by add_job: it allows nothing else"]

@@ -193,7 +193,7 @@ def test_a_submitter_without_jobs_is_refused_once_all_could_have_been_added(
     app = new_app()
     stack = batch_stack.BatchStack(app, "none", settings=parse_settings(SETTINGS, source="test"))
     submitter = batch_stack.Submitter(stack, "Nobody")
-    message = "add_job must be called at least once: the policy allows submitting nothing"
+    message = "a submitter must have at least one job, of the settings or by add_job"
     assert message in " ".join(submitter.node.validate())
     assert submitter.add_job(stack.platform.jobs["b"]).success
     assert submitter.node.validate() == []
