@@ -21,12 +21,12 @@ from batch_stack.common.kms import platform_key
 from batch_stack.common.retention import DataPolicy, removal_policy
 from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.compute.factory import compute_environment
-from batch_stack.data.buckets import Storage, bucket_names
-from batch_stack.data.services import DataServices, data_services
-from batch_stack.jobs.consumable_resource import ConsumableResource
+from batch_stack.data.buckets import bucket_names
+from batch_stack.data.services import data_services
+from batch_stack.jobs.consumable_resource import ConsumableResource, consumable_resources_of
 from batch_stack.jobs.container_job import ContainerJob
 from batch_stack.jobs.image import check_folders
-from batch_stack.monitoring.notification import Notification
+from batch_stack.monitoring.notification import notification_of
 from batch_stack.network.network import Network
 from batch_stack.queues.priority_tier import PriorityTier
 from batch_stack.settings.additions import with_buckets, with_job, with_schedule, with_trigger
@@ -35,10 +35,9 @@ from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.root import Settings
 from batch_stack.settings.schedules import ScheduleSettings
-from batch_stack.settings.submitters import SubmitterSettings
 from batch_stack.settings.triggers import TriggerSettings
 from batch_stack.submission.object_trigger import ObjectTrigger
-from batch_stack.submission.submitter import Submitter
+from batch_stack.submission.submitter import Submitter, submitters_of
 from batch_stack.validation.platform import Checks
 from batch_stack.validation.stack_tags import warn_of_stack_tags
 
@@ -116,7 +115,6 @@ class BatchPlatform(Construct):
             ValueError: the VPC has no such subnet.
         """
         super().__init__(scope, construct_id)
-        self._refuse_two_networks(settings, vpc)
         self._containers_dir = containers_dir
         tier_key = platform_key(self, settings, key)
         self.key = tier_key if key is not None or settings.storage.has_key else None
@@ -133,39 +131,66 @@ class BatchPlatform(Construct):
         check_folders(settings.jobs, containers_dir)
         warn_of_stack_tags(self)
         self.compute: Mapping[str, ComputeEnvironment] = MappingProxyType(self._compute())
-        self.notification = self._notification(topic)
+        self.notification = notification_of(
+            self, settings.notifications, topic=topic, data_policy=self._data_policy
+        )
         # A tier may need a key although the rest of the platform has none: see `platform_key`.
-        self.tiers: Mapping[str, PriorityTier] = MappingProxyType(
-            self._tiers(replace(self._data_policy, key=tier_key))
-        )
+        self._create_tiers(replace(self._data_policy, key=tier_key))
+        self._create_data_services(settings, input_bucket, output_bucket)
+        self._create_jobs()
+
+    def _create_tiers(self, data_policy: DataPolicy) -> None:
+        """Creates the tiers, and finds their budgets."""
+        tiers = {
+            name: PriorityTier(
+                self,
+                f"{pascal(name)}Tier",
+                compute_environments=self.compute,
+                settings=tier,
+                name=name,
+                notification=self.notification,
+                data_policy=data_policy,
+                is_checked=True,
+            )
+            for name, tier in self.settings.tiers.items()
+        }
+        self.tiers: Mapping[str, PriorityTier] = MappingProxyType(tiers)
         self.budgets: Mapping[str, TierBudget] = MappingProxyType(
-            {name: tier.budget for name, tier in self.tiers.items() if tier.budget is not None}
+            {name: tier.budget for name, tier in tiers.items() if tier.budget is not None}
         )
-        self.storage = Storage(
+
+    def _create_data_services(
+        self, settings: Settings, input_bucket: s3.IBucket | None, output_bucket: s3.IBucket | None
+    ) -> None:
+        """Creates the buckets and all other data services."""
+        data = data_services(
             self,
-            "Storage",
-            settings=settings.storage,
+            settings=settings,
+            network=self.network,
+            notification=self.notification,
+            data_policy=self._data_policy,
             input_bucket=input_bucket,
             output_bucket=output_bucket,
-            data_policy=self._data_policy,
         )
-        data = self._data_services()
-        self.file_system, self.job_table, self.database = data.file_system, data.job_table, data.database
-        self.event_bus, self.work_queue = data.event_bus, data.work_queue
-        self._services = {**self.storage.for_jobs(), **data.for_jobs()}
-        self._create_jobs()
+        self.storage, self.file_system, self.job_table = data.storage, data.file_system, data.job_table
+        self.database, self.event_bus, self.work_queue = data.database, data.event_bus, data.work_queue
+        self._services = data.for_jobs()
 
     def _create_jobs(self) -> None:
         """Creates the jobs, and what submits them."""
         settings = self.settings
-        self.consumable_resources: Mapping[str, ConsumableResource] = MappingProxyType(self._consumables())
+        self.consumable_resources: Mapping[str, ConsumableResource] = MappingProxyType(
+            consumable_resources_of(self, settings.consumable_resources)
+        )
         self._jobs = {name: self._job(name, job) for name, job in settings.jobs.items()}
         self.jobs: Mapping[str, ContainerJob] = MappingProxyType(self._jobs)
         self._triggers = {name: self._trigger(name, one) for name, one in settings.triggers.items()}
         self.triggers: Mapping[str, ObjectTrigger] = MappingProxyType(self._triggers)
         self._schedules = {name: self._schedule(name, one) for name, one in settings.schedules.items()}
         self.schedules: Mapping[str, JobSchedule] = MappingProxyType(self._schedules)
-        self.submitters: Mapping[str, Submitter] = MappingProxyType(self._submitters())
+        self.submitters: Mapping[str, Submitter] = MappingProxyType(submitters_of(self, settings.submitters))
+        for name in self._jobs:
+            self._add_to_submitters(name)
 
     def add_job(
         self,
@@ -197,8 +222,7 @@ class BatchPlatform(Construct):
         self._checks.run(whole)
         self.settings = whole
         self._jobs[name] = self._job(name, settings, containers_dir, resources)
-        for who, submitter in self.submitters.items():
-            self._add_to_submitter(who, submitter, name)
+        self._add_to_submitters(name)
         self._on_added()
         return self._jobs[name]
 
@@ -278,18 +302,16 @@ class BatchPlatform(Construct):
         warn_if_not_granted(self, grantee, "stop jobs")
         return grant
 
-    def _refuse_two_networks(self, settings: Settings, vpc: ec2.IVpc | None) -> None:
-        if vpc is not None and "network" in settings.model_fields_set:
-            raise SettingsError(
-                "network must not be given together with vpc, beside which it would do nothing, got mode "
-                f"{settings.network.mode!r} at {self.node.path}: leave it out of the settings, or leave out "
-                "vpc"
-            )
-
     def _network(self, vpc: ec2.IVpc | None, subnets: ec2.SubnetSelection | None) -> Network:
-        if vpc is not None:
-            return Network.from_vpc(self, "Network", vpc, subnets=subnets)
         settings = self.settings
+        if vpc is not None:
+            if "network" in settings.model_fields_set:
+                raise SettingsError(
+                    "network must not be given together with vpc, beside which it would do nothing, got mode "
+                    f"{settings.network.mode!r} at {self.node.path}: leave it out of the settings, or leave "
+                    "out vpc"
+                )
+            return Network.from_vpc(self, "Network", vpc, subnets=subnets)
         return Network(
             self,
             "Network",
@@ -302,50 +324,6 @@ class BatchPlatform(Construct):
         return {
             name: compute_environment(self, f"{pascal(name)}Compute", network=self.network, settings=one)
             for name, one in self.settings.compute.items()
-        }
-
-    def _notification(self, topic: sns.ITopic | None) -> Notification:
-        settings, arn = self.settings.notifications, self.settings.notifications.topic_arn
-        if topic is not None and arn is not None:
-            raise SettingsError(
-                f"notifications.topic_arn must not be given with topic, an existing topic, got {arn!r} "
-                f"at {self.node.path}"
-            )
-        if topic is None and arn is None:
-            return Notification(self, "Notification", emails=settings.emails, data_policy=self._data_policy)
-        existing = topic or sns.Topic.from_topic_arn(self, "ExistingTopic", str(arn))
-        return Notification.from_topic(
-            self, "Notification", existing, emails=settings.emails, data_policy=self._data_policy
-        )
-
-    def _tiers(self, data_policy: DataPolicy) -> dict[str, PriorityTier]:
-        return {
-            name: PriorityTier(
-                self,
-                f"{pascal(name)}Tier",
-                compute_environments=self.compute,
-                settings=tier,
-                name=name,
-                notification=self.notification,
-                data_policy=data_policy,
-                is_checked=True,
-            )
-            for name, tier in self.settings.tiers.items()
-        }
-
-    def _data_services(self) -> DataServices:
-        return data_services(
-            self,
-            settings=self.settings,
-            network=self.network,
-            notification=self.notification,
-            data_policy=self._data_policy,
-        )
-
-    def _consumables(self) -> dict[str, ConsumableResource]:
-        return {
-            name: ConsumableResource(self, f"{pascal(name)}Consumable", settings=one)
-            for name, one in self.settings.consumable_resources.items()
         }
 
     def _job(
@@ -374,32 +352,13 @@ class BatchPlatform(Construct):
             is_checked=True,
         )
 
-    def _submitters(self) -> dict[str, Submitter]:
-        submitters = {}
-        for name, settings in self.settings.submitters.items():
-            submitters[name] = self._submitter(f"{pascal(name)}Submitter", settings)
-            for job in self.jobs:
-                self._add_to_submitter(name, submitters[name], job)
-        return submitters
-
-    def _submitter(self, construct_id: str, settings: SubmitterSettings) -> Submitter:
-        return Submitter(
-            self,
-            construct_id,
-            shares=settings.shares,
-            tags=settings.tags,
-            # By name: CDK would leave out a role of another account, given by its ARN, without a warning.
-            roles=[
-                iam.Role.from_role_name(self, f"{construct_id}Role{index}", role)
-                for index, role in enumerate(settings.roles)
-            ],
-        )
-
-    def _add_to_submitter(self, name: str, submitter: Submitter, job: str) -> None:
-        named = self.settings.submitters[name].jobs
-        tiers = self.settings.tiers_for(name, job)
-        if tiers and (named is None or job in named):
-            submitter.add_job(self.jobs[job], *(self.tiers[tier] for tier in tiers))
+    def _add_to_submitters(self, job: str) -> None:
+        """Lets submitters submit a job, if their settings name it, or none."""
+        for name, submitter in self.submitters.items():
+            named = self.settings.submitters[name].jobs
+            tiers = self.settings.tiers_for(name, job)
+            if tiers and (named is None or job in named):
+                submitter.add_job(self.jobs[job], *(self.tiers[tier] for tier in tiers))
 
     def _trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
         trigger = ObjectTrigger(

@@ -1,14 +1,16 @@
-"""Creates the data services that the settings ask for, besides buckets."""
+"""Creates the buckets of a platform, and the data services that its settings ask for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from batch_stack.common.job_access import JobResources
 from batch_stack.common.retention import DataPolicy
+from batch_stack.data.buckets import Storage
 from batch_stack.monitoring.notification import Notification
 from batch_stack.network.network import Network
 from batch_stack.settings.root import Settings
@@ -29,9 +31,10 @@ class _Service(Protocol):
 
 @dataclass(frozen=True)
 class DataServices:
-    """The data services of a platform; each is None unless the settings ask for it.
+    """The data services of a platform; all but the buckets are None unless the settings ask for them.
 
     Attributes:
+        storage: the buckets.
         file_system: the file system that jobs share.
         job_table: the DynamoDB table of jobs.
         database: the Aurora database.
@@ -39,6 +42,7 @@ class DataServices:
         work_queue: the SQS queue of work.
     """
 
+    storage: Storage
     file_system: SharedFiles | None = None
     job_table: JobTable | None = None
     database: ResultsDatabase | None = None
@@ -56,7 +60,8 @@ class DataServices:
             "event_bus": self.event_bus,
             "work_queue": self.work_queue,
         }
-        return {name: service.for_jobs() for name, service in services.items() if service is not None}
+        given = {name: service.for_jobs() for name, service in services.items() if service is not None}
+        return {**self.storage.for_jobs(), **given}
 
 
 def data_services(
@@ -66,18 +71,30 @@ def data_services(
     network: Network,
     notification: Notification,
     data_policy: DataPolicy,
+    input_bucket: s3.IBucket | None = None,
+    output_bucket: s3.IBucket | None = None,
 ) -> DataServices:
-    """Creates what the settings ask for in `storage.file_system`, `results` and `messaging`.
+    """Creates what the settings ask for in `storage`, `results` and `messaging`.
 
     Args:
         scope: the parent construct.
-        settings: the settings as a whole.
+        settings: the settings as a whole, which do not name the given buckets.
         network: where jobs run.
         notification: sends a message when a message of the work queue is set aside.
         data_policy: how long the services' data is kept, and which key encrypts it.
+        input_bucket: an existing bucket for input.
+        output_bucket: an existing bucket for output.
     """
     storage, results, messaging = settings.storage, settings.results, settings.messaging
     return DataServices(
+        storage=Storage(
+            scope,
+            "Storage",
+            settings=storage,
+            input_bucket=input_bucket,
+            output_bucket=output_bucket,
+            data_policy=data_policy,
+        ),
         file_system=_file_system(scope, storage.file_system, network, data_policy),
         job_table=_job_table(scope, data_policy) if results.job_table else None,
         database=_database(scope, results.database, network, data_policy),

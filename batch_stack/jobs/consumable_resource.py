@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import aws_batch as batch
 from constructs import Construct
 
+from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.sections import ConsumableResourceSettings
 
 
@@ -37,3 +40,18 @@ class ConsumableResource(Construct):
             resource_type=types.REPLENISHABLE if settings.replenishable else types.NON_REPLENISHABLE,
         )
         self.arn = self.resource.consumable_resource_arn
+
+
+def consumable_resources_of(
+    scope: Construct, settings: Mapping[str, ConsumableResourceSettings]
+) -> dict[str, ConsumableResource]:
+    """Creates the consumable resources of a platform.
+
+    Args:
+        scope: the parent construct.
+        settings: the resources by their names in the settings.
+    """
+    return {
+        name: ConsumableResource(scope, f"{pascal(name)}Consumable", settings=one)
+        for name, one in settings.items()
+    }

@@ -21,6 +21,8 @@ from batch_stack.common.iam import combined_grant
 from batch_stack.common.kms import WRITE, grant_key, grant_service_topics
 from batch_stack.common.retention import DataPolicy
 from batch_stack.common.sqs_queue import message_queue
+from batch_stack.settings.base.errors import SettingsError
+from batch_stack.settings.sections import NotificationSettings
 
 _RETRY_ATTEMPTS = 24
 _MAX_EVENT_AGE_H = 24
@@ -292,6 +294,35 @@ class _NotificationOfTopic(Notification):
         # Not Notification's: that creates a topic.
         super(Notification, self).__init__(scope, construct_id)
         self._use(topic, emails, data_policy, topic_names="*")
+
+
+def notification_of(
+    scope: Construct, settings: NotificationSettings, *, topic: sns.ITopic | None, data_policy: DataPolicy
+) -> Notification:
+    """Creates the notification of a platform, with a new topic or an existing one.
+
+    Args:
+        scope: the parent construct.
+        settings: addresses to subscribe, and the ARN of an existing topic.
+        topic: an existing topic.
+        data_policy: what happens to unpublished events with the stack, and which key encrypts them.
+
+    Raises:
+        SettingsError: there are two existing topics.
+    """
+    arn, construct_id = settings.topic_arn, "Notification"
+    if topic is not None and arn is not None:
+        raise SettingsError(
+            f"notifications.topic_arn must not be given with topic, an existing topic, got {arn!r} "
+            f"at {scope.node.path}"
+        )
+    if arn is not None:
+        topic = sns.Topic.from_topic_arn(scope, "ExistingTopic", arn)
+    if topic is None:
+        return Notification(scope, construct_id, emails=settings.emails, data_policy=data_policy)
+    return Notification.from_topic(
+        scope, construct_id, topic, emails=settings.emails, data_policy=data_policy
+    )
 
 
 def of_own_budgets() -> dict[str, dict[str, str]]:

@@ -11,6 +11,7 @@ from constructs import Construct, IValidation
 from batch_stack.common.iam import grant_read_jobs, grant_stop_jobs
 from batch_stack.jobs.container_job import ContainerJob
 from batch_stack.queues.priority_tier import PriorityTier
+from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.submitters import SubmitterSettings
 
 # IAM takes policies of 6,144 characters. A job is named twice, with and without a revision, and twice more if
@@ -108,6 +109,29 @@ class Submitter(Construct):
         )
 
 
+def submitters_of(scope: Construct, settings: Mapping[str, SubmitterSettings]) -> dict[str, Submitter]:
+    """Creates the submitters of a platform, to which no job is added yet.
+
+    Args:
+        scope: the parent construct.
+        settings: the submitters by their names in the settings.
+    """
+    return {
+        name: Submitter(
+            scope,
+            f"{pascal(name)}Submitter",
+            shares=one.shares,
+            tags=one.tags,
+            # By name: CDK would leave out a role of another account, given by its ARN, without a warning.
+            roles=[
+                iam.Role.from_role_name(scope, f"{pascal(name)}SubmitterRole{index}", role)
+                for index, role in enumerate(one.roles)
+            ],
+        )
+        for name, one in settings.items()
+    }
+
+
 @jsii.implements(IValidation)
 class _HasJobs:
     """Refuses a policy that allows submitting nothing; jobs may be added until CDK writes the template."""
@@ -119,4 +143,6 @@ class _HasJobs:
         """Returns an error if there is no job."""
         if self._submitter.has_jobs:
             return []
-        return ["a submitter must have at least one job, of the settings or by add_job: it allows nothing else"]
+        return [
+            "a submitter must have at least one job, of the settings or by add_job: it allows nothing else"
+        ]
