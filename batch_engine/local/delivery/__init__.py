@@ -1,1 +1,1 @@
-"""Deliveries to targets: EventBridge, Scheduler and Step Functions that submit jobs."""
+"""AWS Batch as a target of EventBridge and Scheduler, and as a task of Step Functions."""

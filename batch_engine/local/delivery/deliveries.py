@@ -1,7 +1,7 @@
-"""Deliveries that targets have been promised: one SQLite file, so that a ``kill -9`` loses none.
+"""The deliveries that are under way, in an SQLite file, so that a ``kill -9`` loses none.
 
-A delivery is written before whoever sent the event is answered, and forgotten after AWS Batch has taken the
-job: killed in between, it is carried out once more, as EventBridge promises no more than "at least once".
+A delivery is written before the sender of the event receives an answer, and deleted after AWS Batch has
+accepted the job. A server that is killed in between delivers once more: EventBridge promises "at least once".
 """
 
 import json
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_engine.local.base.sqlite_file import open_file
+from batch_engine.local.delivery.requests import Target
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS delivery (
@@ -22,34 +23,34 @@ CREATE TABLE IF NOT EXISTS delivery (
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event on its way to one target.
+    """An event on its way to a target.
 
     Args:
-        id: its place in the file.
-        taken_at_ms: when it was matched, in epoch milliseconds.
-        attempts: how often it was tried.
-        due_ms: when it is to be tried next.
-        target: the rule's or the schedule's target.
+        id: the row's id.
+        taken_at_ms: when the event was matched, in epoch milliseconds.
+        attempts: the number of failed attempts.
+        due_ms: when the next attempt is due.
+        target: the target of the rule or the schedule.
         event: the event with its detail, as targets receive it.
-        source_arn: the rule's or the schedule's.
-        transformed: what the target's input transformer has made of the event; None where it has none.
+        source_arn: the ARN of the rule or the schedule.
+        transformed: the result of the target's input transformer; None if it has none.
     """
 
     id: int
     taken_at_ms: int
     attempts: int
     due_ms: int
-    target: dict[str, Any]
+    target: Target
     event: dict[str, Any]
     source_arn: str
     transformed: str | None
 
 
 class Deliveries:
-    """The file. Thread-safe.
+    """The file of deliveries. Thread-safe.
 
     Args:
-        path: made where it does not exist.
+        path: the file; it is created if it does not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,14 +59,14 @@ class Deliveries:
 
     def add(
         self,
-        target: dict[str, Any],
+        target: Target,
         event: dict[str, Any],
         source_arn: str,
         transformed: str | None,
         *,
         now_ms: int,
     ) -> Delivery:
-        """Write one down, due at once."""
+        """Add a delivery that is due at once."""
         what = {"target": target, "event": event, "source_arn": source_arn, "transformed": transformed}
         with self._lock:
             row = self._connection.execute(
@@ -75,7 +76,7 @@ class Deliveries:
         return Delivery(row.lastrowid or 0, now_ms, 0, now_ms, target, event, source_arn, transformed)
 
     def postpone(self, delivery: Delivery, due_ms: int) -> Delivery:
-        """Note that an attempt has failed, and when the next is due."""
+        """Record a failed attempt and the time of the next one."""
         later = replace(delivery, attempts=delivery.attempts + 1, due_ms=due_ms)
         with self._lock:
             self._connection.execute(
@@ -85,12 +86,12 @@ class Deliveries:
         return later
 
     def forget(self, delivery: Delivery) -> None:
-        """Strike one off: it is delivered, or given up."""
+        """Delete a delivery that is done or given up."""
         with self._lock:
             self._connection.execute("DELETE FROM delivery WHERE id = ?", (delivery.id,))
 
     def pending(self) -> list[Delivery]:
-        """Read what is left, oldest first."""
+        """Return the deliveries in the file, oldest first."""
         with self._lock:
             rows = self._connection.execute(
                 "SELECT id, taken_at_ms, attempts, due_ms, what FROM delivery ORDER BY id"

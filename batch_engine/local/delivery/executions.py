@@ -1,7 +1,7 @@
-"""Executions of state machines that wait for jobs: written down, and taken up again by the next run.
+"""Executions of state machines that wait for jobs: the waits are in a file, and the next run resumes them.
 
-MiniStack ends every execution that ran when its process did. Those that waited for a job of AWS Batch in a
-state of their own go on: what they had done is replayed from their history, and the same job is waited for.
+The interpreter ends every execution that was running when its process ended. An execution that waited for a
+job of AWS Batch can go on: its finished states are replayed from its history, and it waits for the same job.
 """
 
 import json
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from batch_engine.local.base.sqlite_file import open_file
 
@@ -19,19 +19,32 @@ CREATE TABLE IF NOT EXISTS wait (
     job_id TEXT PRIMARY KEY, execution_arn TEXT NOT NULL, state TEXT NOT NULL, since_s REAL NOT NULL
 ) WITHOUT ROWID;
 """
-# What MiniStack says of an execution that ran when the process ended.
-RESTARTED = "States.ServiceRestart"
 
 Step = tuple[str, Any, str]
+"""The name of a state that was over, its output, and the name of the state that followed."""
+
+
+class Execution(TypedDict, total=False):
+    """The interpreter's record of an execution: the members that are read or changed here."""
+
+    executionArn: str
+    stateMachineArn: str
+    status: str
+    stopDate: str | None
+    output: str | None
+    error: str
+    cause: str
+    sync: bool
+    events: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One task that waits for a job.
+    """A task that waits for a job.
 
     Args:
         job_id: the job.
-        execution_arn: whose task it is.
+        execution_arn: the execution that has the task.
         state: the name of the task's state.
         since_s: when the job was submitted, in epoch seconds.
     """
@@ -43,10 +56,10 @@ class Wait:
 
 
 class Waits:
-    """The file. Thread-safe.
+    """The file of waits. Thread-safe.
 
     Args:
-        path: made where it does not exist.
+        path: the file; it is created if it does not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,39 +68,39 @@ class Waits:
         self._closed = False
 
     def add(self, wait: Wait) -> None:
-        """Write one down."""
+        """Add a wait."""
         row = (wait.job_id, wait.execution_arn, wait.state, wait.since_s)
         self._change("INSERT OR REPLACE INTO wait VALUES (?, ?, ?, ?)", row)
 
     def forget(self, job_id: str) -> None:
-        """Strike one off: its task is over."""
+        """Delete the wait of a task that is over."""
         self._change("DELETE FROM wait WHERE job_id = ?", (job_id,))
 
     def _change(self, statement: str, values: tuple[Any, ...]) -> None:
         with self._lock:
-            # A thread that is late meets the next run's view: it finds the job again, and its end.
+            # A late thread may come after the close. The next run waits for the same job and sees its end.
             if not self._closed:
                 self._connection.execute(statement, values)
 
     def all(self) -> list[Wait]:
-        """Read what is left."""
+        """Return the waits in the file."""
         query = "SELECT job_id, execution_arn, state, since_s FROM wait"
         with self._lock:
             rows = self._connection.execute(query).fetchall()
         return [Wait(*row) for row in rows]
 
     def close(self) -> None:
-        """Close the file; what is changed later is ignored."""
+        """Close the file; later changes are ignored."""
         with self._lock:
             self._closed = True
             self._connection.close()
 
 
 class Resumption:
-    """What is taken up again: steps to replay, and jobs to go on waiting for.
+    """The executions that go on: their steps to replay, and the jobs that they wait for.
 
     Args:
-        waits: what the run before this one has left.
+        waits: the waits of the run before.
     """
 
     def __init__(self, waits: Waits) -> None:
@@ -99,16 +112,19 @@ class Resumption:
         self._jobs: dict[tuple[str, str], Wait] = {}
         self._lock = threading.Lock()
 
-    def resume(self, execution: dict[str, Any], definition: Mapping[str, Any]) -> bool:
-        """Make an execution ready to run again; say whether it can.
+    def resume(self, execution: Execution, definition: Mapping[str, Any]) -> bool:
+        """Make an execution that a restart has ended ready to run again.
 
         Args:
-            execution: MiniStack's record; changed.
-            definition: its state machine's.
+            execution: the interpreter's record; it is changed, and names the reason if it cannot run again.
+            definition: the definition of its state machine.
+
+        Returns:
+            Whether it can run again.
         """
-        arn = str(execution["executionArn"])
+        arn = execution["executionArn"]
         waits = self._left.get(arn)
-        if waits is None or execution.get("error") != RESTARTED or execution.get("sync"):
+        if waits is None:
             return False
         states = definition.get("States") or {}
         if len(waits) != 1 or waits[0].state not in states or '"Assign"' in json.dumps(states):
@@ -122,22 +138,22 @@ class Resumption:
         with self._lock:
             self._steps[arn] = deque(steps_of(execution.get("events") or [], states))
             self._jobs[arn, waits[0].state] = waits[0]
-        # The replay writes the history again, up to where it had come.
+        # The replay writes the rest of the history again.
         execution["events"] = (execution.get("events") or [])[:1]
-        execution.update(status="RUNNING", stopDate=None, output=None)
-        for name in ("error", "cause"):
-            execution.pop(name, None)
+        execution.update({"status": "RUNNING", "stopDate": None, "output": None})
+        execution.pop("error", None)
+        execution.pop("cause", None)
         return True
 
     def settle(self) -> None:
-        """Forget what nobody waits for any more; when all has been resumed that can be."""
+        """Delete the waits of executions that were not resumed; call it after the last ``resume``."""
         for waits in self._left.values():
             for wait in waits:
                 if (wait.execution_arn, wait.state) not in self._jobs:
                     self._waits.forget(wait.job_id)
 
     def step(self, execution_arn: str, state: str) -> tuple[Any, str] | None:
-        """Give what a state came to in the run before, and the next one; None where it was not over."""
+        """Return the output of a state in the run before and the next state; None if it was not over."""
         with self._lock:
             steps = self._steps.get(execution_arn)
             if not steps or steps[0][0] != state:
@@ -147,17 +163,17 @@ class Resumption:
         return output, following
 
     def job(self, execution_arn: str, state: str) -> Wait | None:
-        """Give the job that a state has submitted already, once."""
+        """Return the job that a state submitted in the run before, on the first call only."""
         with self._lock:
             return self._jobs.pop((execution_arn, state), None)
 
 
 def steps_of(events: Iterable[Mapping[str, Any]], states: Mapping[str, Any]) -> list[Step]:
-    """Read from a history which states were over: name, output, and the state that followed.
+    """Return the states that were over according to a history.
 
     Args:
-        events: the history; states inside Map and Parallel states are in it, too.
-        states: those of the state machine itself.
+        events: the history; it has the states inside Map and Parallel states as well.
+        states: the states of the state machine itself.
     """
     entered: list[str] = []
     left: list[tuple[str, Any]] = []

@@ -1,4 +1,4 @@
-"""What a rule's or a schedule's target asks AWS Batch for.
+"""Turns a target of a rule or a schedule into a request to AWS Batch.
 
 https://docs.aws.amazon.com/batch/latest/userguide/batch-cwe-target.html
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
@@ -6,21 +6,34 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universa
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from batch_engine import translation as cfn
 
 UNIVERSAL_PREFIX = "arn:aws:scheduler:::aws-sdk:batch:"
-# Of the target's input, what reaches SubmitJob; the rest (a whole event, where nothing selects) does not.
+# The members of the target's input that reach SubmitJob. By default the input is the whole event.
 _FROM_INPUT = ("Parameters", "ContainerOverrides")
 
 
+class Target(TypedDict, total=False):
+    """A target as PutTargets and CreateSchedule take it: the members that AWS Batch needs."""
+
+    Arn: str
+    RoleArn: str
+    BatchParameters: Mapping[str, Any]
+    Input: str
+    InputPath: str
+    InputTransformer: dict[str, Any]
+    RetryPolicy: Mapping[str, int]
+    DeadLetterConfig: Mapping[str, str]
+
+
 class TargetError(Exception):
-    """A target's settings or input cannot become a request.
+    """A target cannot be invoked: its settings or input make no request, or its role does not allow it.
 
     Args:
-        message: why not.
-        code: in EventBridge's words.
+        message: the reason.
+        code: EventBridge's error code.
     """
 
     def __init__(self, message: str, code: str = "INVALID_PARAMETER") -> None:
@@ -28,15 +41,13 @@ class TargetError(Exception):
         self.code = code
 
 
-def submit_request(
-    target: Mapping[str, Any], event: Mapping[str, Any], transformed: str | None
-) -> dict[str, Any]:
-    """Compose the SubmitJob request of a rule whose target is a job queue.
+def submit_request(target: Target, event: Mapping[str, Any], transformed: str | None) -> dict[str, Any]:
+    """Return the SubmitJob request for a rule whose target is a job queue.
 
     Args:
         target: its ``BatchParameters`` name the job and its definition.
         event: the event with its detail.
-        transformed: what the input transformer has made of the event; None where there is none.
+        transformed: the result of the target's input transformer; None if it has none.
 
     Raises:
         TargetError: ``BatchParameters`` is absent, or the input is not JSON.
@@ -52,22 +63,22 @@ def submit_request(
     return cfn.to_request("EventBridge target", "SubmitJob", members, root="Target")
 
 
-def universal_request(target: Mapping[str, Any], keywords: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    """Compose the operation and request of a schedule's universal target, ``...:aws-sdk:batch:submitJob``.
+def universal_request(target: Target, keywords: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """Return the operation and request of a schedule's universal target, ``...:aws-sdk:batch:submitJob``.
 
     Args:
-        target: its ``Input`` is the request, members in PascalCase.
-        keywords: what ``<aws.scheduler.schedule-arn>`` and the others stand for, by their last word.
+        target: its ``Input`` is the request, with members in PascalCase.
+        keywords: the values of ``<aws.scheduler.schedule-arn>`` and the others, by their last part.
 
     Raises:
         TargetError: there is no such operation, or the input is not a JSON object.
         PropertyError: a member is unknown or its value has the wrong type.
     """
-    action = str(target["Arn"]).removeprefix(UNIVERSAL_PREFIX)
+    action = target["Arn"].removeprefix(UNIVERSAL_PREFIX)
     operation = action[:1].upper() + action[1:]
     if not cfn.has_operation(operation):
         raise TargetError(f"AWS Batch has no operation {action!r}")
-    text = str(target.get("Input") or "{}")
+    text = target.get("Input") or "{}"
     for name, value in keywords.items():
         text = text.replace(f"<aws.scheduler.{name}>", value)
     request = _json(text)
@@ -76,13 +87,13 @@ def universal_request(target: Mapping[str, Any], keywords: Mapping[str, str]) ->
     return operation, cfn.to_request("Scheduler target", operation, request, root="Input")
 
 
-def _input(target: Mapping[str, Any], event: Mapping[str, Any], transformed: str | None) -> object:
+def _input(target: Target, event: Mapping[str, Any], transformed: str | None) -> object:
     if transformed is not None:
         return _json(transformed)
-    if target.get("Input"):
-        return _json(str(target["Input"]))
+    if given := target.get("Input"):
+        return _json(given)
     value: object = event
-    for name in [name for name in str(target.get("InputPath") or "$").lstrip("$").split(".") if name]:
+    for name in [name for name in (target.get("InputPath") or "$").lstrip("$").split(".") if name]:
         value = value.get(name) if isinstance(value, Mapping) else None
     return value
 

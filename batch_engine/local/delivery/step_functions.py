@@ -14,7 +14,7 @@ from typing import Any
 
 from batch_engine import translation as cfn
 from batch_engine.local.base.ports import BatchService, ClientError
-from batch_engine.local.delivery.executions import Resumption, Wait, Waits
+from batch_engine.local.delivery.executions import Execution, Resumption, Wait, Waits
 from batch_engine.local.delivery.requests import TargetError
 from batch_engine.local.delivery.targets import Authorize
 
@@ -30,7 +30,7 @@ class TaskFailedError(Exception):
     """A task failed.
 
     Args:
-        error: its name, which ``Retry`` and ``Catch`` match.
+        error: the error's name, which ``Retry`` and ``Catch`` match.
         cause: the explanation.
     """
 
@@ -44,11 +44,11 @@ Task = Callable[[str, object], dict[str, Any]]
 
 
 def raising(failure: Callable[[str, str], Exception], task: Task) -> Task:
-    """Have a task's failure raised as what the state machine's interpreter knows.
+    """Return a task that raises the interpreter's exception in place of TaskFailedError.
 
     Args:
-        failure: makes the interpreter's exception of an error and its cause.
-        task: one of `BatchTasks`.
+        failure: makes the exception from the error's name and its cause.
+        task: a task of `BatchTasks`.
     """
 
     def carry_out(resource: str, arguments: object) -> dict[str, Any]:
@@ -65,9 +65,8 @@ class BatchTasks:
 
     Args:
         service: the AWS Batch API.
-        authorize: called with a state machine's role, Step Functions, the state machine, and the operation
-            and the request that it is needed for; raises TargetError where the role does not allow it.
-        waits: remembers who waits for which job.
+        authorize: checks that the state machine's role allows a request; see `Authorize`.
+        waits: the file of waits.
     """
 
     def __init__(self, service: BatchService, authorize: Authorize, waits: Waits) -> None:
@@ -76,36 +75,38 @@ class BatchTasks:
         self.resumption = Resumption(waits)
         self._authorize = authorize
         self._closing = threading.Event()
-        self._around: ContextVar[tuple[Mapping[str, Any], Mapping[str, Any], str]] = ContextVar(
+        self._current: ContextVar[tuple[Execution, Mapping[str, Any], str]] = ContextVar(
             "execution and state", default=({}, {}, "")
         )
 
     @contextmanager
     def running(
-        self, execution: Mapping[str, Any] | None, state: Mapping[str, Any], name: str = ""
+        self, execution: Execution | None, state: Mapping[str, Any], name: str = ""
     ) -> Iterator[None]:
-        """Say whose task is carried out inside: its job ends with the execution, or with the state's timeout.
+        """Set the execution and the state of the task that runs inside the block.
+
+        A job that the task waits for is terminated when the execution stops or the state times out.
 
         Args:
-            execution: its ``status`` is looked at while a job is waited for.
+            execution: the interpreter's record, whose ``status`` tells when it stops.
             state: the definition of the task's state.
-            name: the state's.
+            name: the state's name.
         """
-        token = self._around.set((execution or {}, state, name))
+        token = self._current.set((execution or {}, state, name))
         try:
             yield
         finally:
-            self._around.reset(token)
+            self._current.reset(token)
 
     def submit_job(self, resource: str, arguments: object) -> dict[str, Any]:
-        """Carry out ``batch:submitJob``; with ``.sync`` wait for the job's end.
+        """Carry out ``batch:submitJob``, or ``batch:submitJob.sync``, which waits for the job's end.
 
         Raises:
-            TaskFailedError: AWS Batch refused, or the job that was waited for ended ``FAILED``.
+            TaskFailedError: AWS Batch refused, or the job ended ``FAILED``.
         """
         if not resource.endswith(".sync"):
             return cfn.to_pascal_case("SubmitJob", self._call("SubmitJob", arguments))
-        execution, _, state = self._around.get()
+        execution, _, state = self._current.get()
         arn = str(execution.get("executionArn"))
         wait = self.resumption.job(arn, state)
         if wait is None:
@@ -122,7 +123,7 @@ class BatchTasks:
         return described
 
     def sdk_call(self, resource: str, arguments: object) -> dict[str, Any]:
-        """Carry out any operation, ``aws-sdk:batch:describeJobs`` for one.
+        """Carry out any operation, such as ``aws-sdk:batch:describeJobs``.
 
         Raises:
             TaskFailedError: AWS Batch refused, or has no such operation.
@@ -134,7 +135,7 @@ class BatchTasks:
         return cfn.to_pascal_case(operation, self._call(operation, arguments))
 
     def close(self) -> None:
-        """Look at no job any more: the jobs go on, and the next run takes the waiting up again."""
+        """Stop waiting for jobs: the jobs go on, and the next run waits for them again."""
         self._closing.set()
         self._waits.close()
 
@@ -142,7 +143,7 @@ class BatchTasks:
         given = arguments if isinstance(arguments, Mapping) else {}
         try:
             request = cfn.to_request("Step Functions task", operation, given, root="Arguments")
-            execution, _, _ = self._around.get()
+            execution, _, _ = self._current.get()
             machine = str(execution.get("stateMachineArn"))
             self._authorize(role_of(execution), STATES, machine, operation, request)
             return self._service.call(operation, request)
@@ -156,7 +157,7 @@ class BatchTasks:
             raise TaskFailedError("Batch.ClientException", cause) from error
 
     def _wait(self, wait: Wait) -> dict[str, Any]:
-        execution, state, _ = self._around.get()
+        execution, state, _ = self._current.get()
         timeout_s = state.get("TimeoutSeconds")
         deadline_s = wait.since_s + timeout_s if isinstance(timeout_s, int | float) else math.inf
         pause_s = _POLL_S
@@ -172,18 +173,18 @@ class BatchTasks:
             if stopped or time.time() > deadline_s:
                 reason = "The execution was stopped" if stopped else "The state has timed out"
                 self._service.call("TerminateJob", {"jobId": wait.job_id, "reason": reason})
-                # Not a failure: an execution that was stopped stays ABORTED.
+                # This is no failure: an execution that was stopped stays ABORTED.
                 return job
             self._closing.wait(pause_s)
             pause_s = min(pause_s * 1.5, _POLL_MAX_S)
 
     def _park_at_the_end(self) -> None:
-        """Leave the execution as it is, RUNNING, when the cloud stops: its thread ends with the process."""
+        """Block for ever if the cloud stops: the execution stays RUNNING until the process ends."""
         if self._closing.is_set():
             threading.Event().wait()
 
 
-def role_of(execution: Mapping[str, Any]) -> str:
-    """Name the role that an execution acts under: its state machine's when it began."""
+def role_of(execution: Execution) -> str:
+    """Return the ARN of the role that an execution acts under: its state machine's when it began."""
     started: Mapping[str, Any] = next(iter(execution.get("events") or ()), {})
     return str((started.get("executionStartedEventDetails") or {}).get("roleArn", ""))

@@ -13,7 +13,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +23,7 @@ from batch_engine.local.base.ports import BatchService, ClientError
 from batch_engine.local.delivery.deliveries import Deliveries, Delivery
 from batch_engine.local.delivery.requests import (
     UNIVERSAL_PREFIX,
+    Target,
     TargetError,
     submit_request,
     universal_request,
@@ -83,7 +84,7 @@ class BatchTargets:
         return arn.startswith(UNIVERSAL_PREFIX) or _QUEUE_ARN.fullmatch(arn) is not None
 
     @staticmethod
-    def refusal(target: Mapping[str, Any]) -> str | None:
+    def refusal(target: Target) -> str | None:
         """Why EventBridge does not take a target: it invokes AWS Batch with the target's own role alone."""
         arn = str(target.get("Arn", ""))
         if _QUEUE_ARN.fullmatch(arn) is None or target.get("RoleArn"):
@@ -97,7 +98,7 @@ class BatchTargets:
         self._worker.start()
 
     def deliver(
-        self, target: dict[str, Any], event: dict[str, Any], source_arn: str, transformed: str | None
+        self, target: Target, event: dict[str, Any], source_arn: str, transformed: str | None
     ) -> None:
         """Take over one event for a target; returns as soon as it is written down.
 

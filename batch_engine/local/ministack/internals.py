@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import Any, Generic, NotRequired, Protocol, TypedDict, TypeVar, overload
 
 from batch_engine.local.aws.client import Handler
+from batch_engine.local.delivery.executions import Execution
+from batch_engine.local.delivery.requests import Target
 from batch_engine.local.ministack.front import AsgiApp
 
 _T = TypeVar("_T")
@@ -164,7 +166,7 @@ class MiniStack:
         "ministack.services.eventbridge", "_dispatch_event"
     )
     archive_event = Name[Callable[[dict[str, Any]], None]]("ministack.services.eventbridge", "_archive_event")
-    invoke_target = Name[Callable[[dict[str, Any], Any, dict[str, Any], EventView | None], None]](
+    invoke_target = Name[Callable[[Target, Any, dict[str, Any], EventView | None], None]](
         "ministack.services.eventbridge", "_invoke_target"
     )
     pattern_event_view = Name[Callable[[Any], EventView]](
@@ -173,7 +175,7 @@ class MiniStack:
     apply_input_transformer = Name[Callable[[dict[str, Any], dict[str, Any], EventView], str]](
         "ministack.services.eventbridge", "_apply_input_transformer"
     )
-    validate_target_arn = Name[Callable[[dict[str, Any]], Response | None]](
+    validate_target_arn = Name[Callable[[Target], Response | None]](
         "ministack.services.eventbridge", "_validate_target_arn"
     )
     check_target_supported = Name[Callable[[str], None]]("ministack.services.pipes", "check_target_supported")
@@ -194,7 +196,7 @@ class MiniStack:
         "ministack.services.stepfunctions", "_execute_parallel"
     )
     execute_map = Name[Callable[..., StateResult]]("ministack.services.stepfunctions", "_execute_map")
-    executions = Name[Mapping[str, dict[str, Any]]]("ministack.services.stepfunctions", "_executions")
+    executions = Name[Mapping[str, Execution]]("ministack.services.stepfunctions", "_executions")
     state_machines = Name[Mapping[str, dict[str, Any]]]("ministack.services.stepfunctions", "_state_machines")
     run_execution = Name[Callable[[str], None]]("ministack.services.stepfunctions", "_run_execution")
 

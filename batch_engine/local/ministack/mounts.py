@@ -1,4 +1,4 @@
-"""Where AWS Batch is put into MiniStack beside its own API: as a target, and as a task of state machines."""
+"""Puts AWS Batch into MiniStack as a target of rules and schedules, and as a task of state machines."""
 
 import contextvars
 import json
@@ -6,23 +6,27 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from batch_engine.local.delivery.requests import Target
 from batch_engine.local.delivery.step_functions import SDK_PREFIX, SUBMIT_JOB, BatchTasks, raising
 from batch_engine.local.delivery.targets import BatchTargets
 from batch_engine.local.ministack.internals import EventView, MiniStack, Response, StateResult
 from batch_engine.local.ministack.resource_types import check_targets_of_rules
 
+# MiniStack's error for an execution that was running when the process ended.
+_RESTARTED = "States.ServiceRestart"
+
 
 def mount_targets(ministack: MiniStack, targets: BatchTargets) -> None:
-    """Have rules and schedules reach AWS Batch.
+    """Send the events of rules and schedules that are for AWS Batch to our targets.
 
     Args:
         ministack: the adapter.
-        targets: takes what is for AWS Batch.
+        targets: delivers the events.
     """
     invoke = ministack.invoke_target
 
     def invoke_target(
-        target: dict[str, Any], event: Any, rule: dict[str, Any], view: EventView | None = None
+        target: Target, event: Any, rule: dict[str, Any], view: EventView | None = None
     ) -> None:
         if not targets.takes(str(target.get("Arn", ""))):
             invoke(target, event, rule, view)
@@ -36,7 +40,7 @@ def mount_targets(ministack: MiniStack, targets: BatchTargets) -> None:
     ministack.invoke_target = invoke_target
     validate = ministack.validate_target_arn
 
-    def validate_target_arn(target: dict[str, Any]) -> Response | None:
+    def validate_target_arn(target: Target) -> Response | None:
         if (reason := targets.refusal(target)) is None:
             return validate(target)
         return ministack.error_response_json("ValidationException", reason, 400)
@@ -46,7 +50,7 @@ def mount_targets(ministack: MiniStack, targets: BatchTargets) -> None:
 
 
 def mount_tasks(ministack: MiniStack, tasks: BatchTasks) -> None:
-    """Have state machines reach AWS Batch.
+    """Let state machines use AWS Batch in their tasks.
 
     Args:
         ministack: the adapter.
@@ -84,27 +88,30 @@ def _replaying(handler: Callable[..., StateResult], tasks: BatchTasks) -> Callab
 
 
 def resume_executions(ministack: MiniStack, tasks: BatchTasks) -> None:
-    """Take up the executions that waited for jobs when the process ended; in the account's scope.
+    """Run the executions again that waited for jobs when the process ended. Call it in the account's scope.
 
     Args:
         ministack: the adapter.
-        tasks: knows which they are.
+        tasks: knows the executions.
     """
     machines = ministack.state_machines
     resumed = []
     for arn, execution in list(ministack.executions.items()):
-        machine = machines.get(str(execution.get("stateMachineArn")))
-        if machine is not None and tasks.resumption.resume(execution, json.loads(machine["definition"])):
+        machine = machines.get(execution["stateMachineArn"])
+        # A caller of StartSyncExecution has received its answer, so a synchronous execution ends with it.
+        if machine is None or execution.get("error") != _RESTARTED or execution.get("sync"):
+            continue
+        if tasks.resumption.resume(execution, json.loads(machine["definition"])):
             resumed.append(arn)
     tasks.resumption.settle()
     for arn in resumed:
-        # In a copy of this scope: MiniStack's stores answer for the account that it names.
+        # The thread needs a copy of this scope: MiniStack's stores belong to the account of the scope.
         run = contextvars.copy_context().run
         threading.Thread(target=run, args=(ministack.run_execution, arn), daemon=True).start()
 
 
 def refuse_pipes(ministack: MiniStack) -> None:
-    """Have pipes to AWS Batch refused by name: they would never deliver anything.
+    """Refuse pipes to AWS Batch, since they would not deliver.
 
     Args:
         ministack: the adapter.

@@ -1,11 +1,11 @@
 """Puts our CloudFormation resource types into MiniStack's table, and adds to two types of its own."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from batch_engine.local.cloudformation.change_sets import with_named_attributes
 from batch_engine.local.cloudformation.databases import CLUSTER, ClusterSecrets
 from batch_engine.local.cloudformation.resource import Resource, ResourceError, ResourceHandler
+from batch_engine.local.delivery.requests import Target
 from batch_engine.local.ministack.internals import Made, MiniStack, Properties, TableEntry
 
 RULE = "AWS::Events::Rule"
@@ -49,7 +49,7 @@ def mount_cluster_secrets(ministack: MiniStack, secrets: ClusterSecrets) -> None
     _run_on_worker_threads(ministack, [CLUSTER])
 
 
-def check_targets_of_rules(ministack: MiniStack, refusal: Callable[[dict[str, Any]], str | None]) -> None:
+def check_targets_of_rules(ministack: MiniStack, refusal: Callable[[Target], str | None]) -> None:
     """Check the targets of rules in stacks: MiniStack takes them without a look.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from batch_engine.local.base.ports import ClientError
-from batch_engine.local.delivery.executions import RESTARTED, Resumption, Wait, Waits, steps_of
+from batch_engine.local.delivery.executions import Execution, Resumption, Wait, Waits, steps_of
 from batch_engine.local.delivery.requests import TargetError, submit_request, universal_request
 from batch_engine.local.delivery.step_functions import BatchTasks, TaskFailedError
 from batch_engine.local.delivery.targets import BatchTargets
@@ -153,10 +153,10 @@ def test_the_next_run_waits_for_the_same_job(tmp_path: Path) -> None:
     Waits(tmp_path / "e.sqlite").add(Wait("1", "e", "Task", 0.0))
     service = Service()
     tasks = BatchTasks(service, lambda *_: None, Waits(tmp_path / "e.sqlite"))
-    execution = {
+    execution: Execution = {
         "executionArn": "e",
         "status": "FAILED",
-        "error": RESTARTED,
+        "error": "States.ServiceRestart",
         "events": [{"id": 1}, {"id": 2}],
     }
     assert tasks.resumption.resume(execution, {"States": {"Task": {}}})
@@ -194,7 +194,12 @@ def test_what_is_not_resumed_says_why(
     for number, state in enumerate(waits):
         file.add(Wait(f"job-{number}", "e", state, 0.0))
     resumption = Resumption(file)
-    execution = {"executionArn": "e", "status": "FAILED", "error": RESTARTED, "cause": "as it was"}
+    execution: Execution = {
+        "executionArn": "e",
+        "status": "FAILED",
+        "error": "States.ServiceRestart",
+        "cause": "as it was",
+    }
     assert not resumption.resume(execution, {"States": states})
     assert execution["status"] == "FAILED"
     assert ("waited for AWS Batch; its jobs go on: job-0" in execution["cause"]) is told
