@@ -1,4 +1,4 @@
-"""The environment variables under which the local cloud, and the Lambda functions it starts, run."""
+"""Sets the environment variables of the local cloud, and so of the Lambda functions that it starts."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-# What a batch platform stands on; MiniStack has some sixty more. Names as in SigV4 credential scopes.
+# The services that a batch platform needs; MiniStack has many more. Names are as in SigV4 credential scopes.
 SERVICES = (
     "autoscaling",
     "batch",
@@ -36,7 +36,7 @@ SERVICES = (
     "tagging",
 )
 
-# The user's own settings for AWS, and for emulators, are for other programs than this one.
+# The user's settings for AWS and for emulators must not reach this process.
 _FOREIGN_PREFIXES = ("AWS_", "BOTO_", "LAMBDA_", "LOCALSTACK_", "MINISTACK_", "S3_")
 _FOREIGN_NAMES = frozenset(
     {
@@ -64,16 +64,16 @@ def environment(
     enforce_iam: bool = False,
     inherited: Mapping[str, str],
 ) -> dict[str, str]:
-    """Compose the whole environment of the server's process.
+    """Return the whole environment of the server's process.
 
     Args:
-        port: where the endpoint listens on 127.0.0.1.
-        data_dir: everything is stored below it.
-        account: the 12-digit AWS account that everything belongs to.
+        port: the endpoint's port on 127.0.0.1.
+        data_dir: the folder of all data.
+        account: the 12-digit AWS account of all resources.
         region: the AWS Region.
-        log_level: a level of Python's `logging`, for MiniStack's own messages.
-        enforce_iam: whether requests are held to the policies of who signs them.
-        inherited: the environment to start from; its AWS settings and credentials are left behind.
+        log_level: a level of Python's `logging`, for MiniStack's messages.
+        enforce_iam: whether the policies of its signer decide about each request.
+        inherited: the environment to start from; its AWS settings and credentials are dropped.
     """
     kept = {
         name: value
@@ -85,7 +85,7 @@ def environment(
         kept
         | auth
         | {
-            # A Lambda function's SDK must meet neither the user's profile nor an instance's role.
+            # The SDK in a Lambda function must find neither the user's profile nor the role of an instance.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -113,15 +113,15 @@ def environment(
 def take_over_the_process(
     *, port: int, data_dir: Path, account: str, region: str, log_level: str, enforce_iam: bool = False
 ) -> None:
-    """Give this process the environment that MiniStack reads when it is imported, and fresh scratch space.
+    """Set the environment of this process, which MiniStack reads on import, and empty its scratch folder.
 
     Args:
-        port: where the endpoint listens on 127.0.0.1.
-        data_dir: everything is stored below it; an absolute path.
-        account: the 12-digit AWS account that everything belongs to.
+        port: the endpoint's port on 127.0.0.1.
+        data_dir: the folder of all data, as an absolute path.
+        account: the 12-digit AWS account of all resources.
         region: the AWS Region.
-        log_level: a level of Python's `logging`, for MiniStack's own messages.
-        enforce_iam: whether requests are held to the policies of who signs them.
+        log_level: a level of Python's `logging`, for MiniStack's messages.
+        enforce_iam: whether the policies of its signer decide about each request.
     """
     variables = environment(
         port=port,
@@ -134,7 +134,7 @@ def take_over_the_process(
     )
     os.environ.clear()
     os.environ.update(variables)
-    # Functions are unpacked into the temporary folder; those of a server that was killed are still there.
+    # MiniStack unpacks functions into the temporary folder, and a killed server leaves them there.
     scratch = Path(variables["TMPDIR"])
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(mode=0o700, parents=True)

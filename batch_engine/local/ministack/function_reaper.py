@@ -1,7 +1,6 @@
-"""Ends the Lambda functions of a server that was killed: a process that watches it through a pipe.
+"""A process that ends the Lambda functions of a killed server; it watches the server through a pipe.
 
-A function's process ends by itself when the server is gone, but only once its handler returns; and it was the
-server that would have enforced its timeout.
+Without the server a function's process ends only when its handler returns, and nothing enforces its timeout.
 """
 
 import contextlib
@@ -17,10 +16,10 @@ _END_TIMEOUT_S = 10.0
 
 
 class FunctionReaper:
-    """The server's side: as long as this is open, functions are left alone.
+    """The server's side of the watching process, which kills the functions when this is closed.
 
     Args:
-        scratch: the server's own folder, into which functions are unpacked and from which they run.
+        scratch: the server's folder, into which MiniStack unpacks functions and from which they run.
     """
 
     def __init__(self, scratch: Path) -> None:
@@ -28,21 +27,21 @@ class FunctionReaper:
             [sys.executable, "-m", "batch_engine.local.ministack.function_reaper", str(scratch)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            # A Ctrl-C for the server's process group is not for this one.
+            # A Ctrl-C reaches the server's process group, and must not reach this process.
             start_new_session=True,
         )
 
     def close(self) -> None:
-        """End what is left of the functions, and wait until that is done."""
+        """Kill the functions that are left, and wait until they are gone."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.communicate(timeout=_END_TIMEOUT_S)
 
 
 def watch(scratch: Path) -> None:
-    """Wait for the end of standard input, which the death of the server brings; then kill.
+    """Wait for the end of standard input, which is the end of the server, then kill its functions.
 
     Args:
-        scratch: an absolute folder; what runs a program from below it is killed, with its children.
+        scratch: an absolute folder; processes that run a program from it are killed with their children.
     """
     for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signal.SIG_IGN)

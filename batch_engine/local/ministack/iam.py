@@ -1,7 +1,7 @@
-"""Identity on this machine: roles that services take, and what whoever asks is allowed to do.
+"""IAM and STS of the local cloud: AWS services assume roles, and policies decide about requests.
 
-MiniStack evaluates the policies. What it leaves out is added here: the resources and condition keys of AWS
-Batch, and the roles that rules, schedules, state machines and jobs act under.
+MiniStack evaluates the policies. This module adds the resources and condition keys of AWS Batch, and the
+roles that rules, schedules, state machines and jobs act under.
 """
 
 import json
@@ -30,7 +30,7 @@ class Iam:
     Args:
         ministack: the adapter.
         client: calls IAM.
-        account: the 12-digit AWS account that everything belongs to.
+        account: the 12-digit AWS account of all resources.
         region: the AWS Region.
     """
 
@@ -41,13 +41,13 @@ class Iam:
         self._region = region
 
     def enforce(self) -> None:
-        """Complete what MiniStack itself checks on every request, now that it checks at all."""
-        # The loopback stands for the TLS endpoints of AWS: policies that demand TLS are about the wire, and
-        # there is none here. The bootstrap's own bucket denies everything else.
+        """Correct what MiniStack checks on every request when IAM is enforced."""
+        # Treat every request as sent over TLS: nothing leaves this machine, and policies that demand TLS,
+        # such as that of the bucket of `cdk bootstrap`, would deny everything.
         ministack = self._ministack
         pin = ministack.pin_request_origin
         ministack.pin_request_origin = lambda source_ip, _secure: pin(source_ip, True)
-        # AWS Batch is checked by us, with its resources; of these requests it checks the signature alone.
+        # BatchGuard checks the requests to AWS Batch, with their resources; MiniStack checks their signature.
         ministack.namespaces.pop("batch", None)
         resource_arn, iam_action = ministack.extract_resource_arn, ministack.extract_iam_action
 
@@ -64,28 +64,28 @@ class Iam:
         ministack.extract_iam_action = extract_iam_action
 
     def denial(self, headers: Mapping[str, str], query: Query, check: Check) -> str | None:
-        """Why the signer of the current request may not do something; None where it may.
+        """Return why the signer of the current request lacks a permission; None if it has the permission.
 
         Args:
-            headers: the request's, names in lower case.
-            query: the request's.
-            check: what it asks for.
+            headers: the request's headers, with names in lower case.
+            query: the request's query.
+            check: the permission.
         """
         return self._denial(self._ministack.extract_access_key_id(headers, query), check)
 
     async def role_denial(
         self, role_arn: str, checks: Iterable[Check], *, service: str, source_arn: str
     ) -> str | None:
-        """Why a role may not do something on behalf of a service; None where it may do everything.
+        """Return why a role that a service assumes lacks a permission; None if it has all permissions.
 
         Args:
             role_arn: the role.
-            checks: what it is needed for.
-            service: who takes it, such as ``events.amazonaws.com``.
-            source_arn: on behalf of which resource.
+            checks: the permissions.
+            service: the service that assumes the role, such as ``events.amazonaws.com``.
+            source_arn: the resource on whose behalf the service acts.
 
         Raises:
-            ClientError: the service cannot take the role.
+            ClientError: the service cannot assume the role.
         """
         taken = await self.assume(
             role_arn, source_arn.rsplit("/", 1)[-1], service=service, source_arn=source_arn
@@ -110,13 +110,13 @@ class Iam:
         return denial_text(policy.principal_arn, check, explicit=policy.decision == "Deny")
 
     async def assume(self, role_arn: str, session_name: str, *, service: str, source_arn: str) -> Credentials:
-        """Have an AWS service take a role.
+        """Assume a role for an AWS service.
 
         Args:
             role_arn: the role.
-            session_name: tells this session from others of the role.
-            service: who takes it, such as ``ecs-tasks.amazonaws.com``.
-            source_arn: on behalf of which resource; ``aws:SourceArn`` in the role's trust policy.
+            session_name: the name of the session.
+            service: the service that assumes the role, such as ``ecs-tasks.amazonaws.com``.
+            source_arn: the resource on whose behalf it acts: ``aws:SourceArn`` in the role's trust policy.
 
         Raises:
             ClientError: the role does not exist, or does not trust the service.
@@ -136,16 +136,16 @@ class Iam:
             region=self._region,
             service_context={"aws:sourceaccount": self._account, "aws:sourcearn": source_arn},
         )
-        document = naming_service(role.get("AssumeRolePolicyDocument"), service)
+        document = statements_for(role.get("AssumeRolePolicyDocument"), service)
         if not self._ministack.evaluate_trust_policy(document, service, context):
             raise ClientError(f"Role {role_arn} does not trust {service}")
         return self._session(role, session_name)
 
     async def instance_roles(self, profile: str) -> list[str]:
-        """Name the roles in an instance profile; none where there is no such profile.
+        """Return the ARNs of the roles in an instance profile; empty if the profile does not exist.
 
         Args:
-            profile: its name or ARN.
+            profile: the profile's name or ARN.
         """
         name = profile.rsplit("/", 1)[-1]
         try:
@@ -180,7 +180,7 @@ class Iam:
 
 
 def denial_text(principal_arn: str, check: Check, *, explicit: bool) -> str:
-    """Word a denial as AWS does."""
+    """Return the text of a denial as AWS writes it."""
     why = (
         "with an explicit deny in an identity-based policy"
         if explicit
@@ -190,8 +190,10 @@ def denial_text(principal_arn: str, check: Check, *, explicit: bool) -> str:
     return f"User: {principal_arn} is not authorized to perform: {what} {why}"
 
 
-def naming_service(document: object, service: str) -> dict[str, Any]:
-    """Keep of a trust policy what names a service, as being about everybody.
+def statements_for(document: object, service: str) -> dict[str, Any]:
+    """Return a trust policy with the statements for one service only, their principal replaced by ``*``.
+
+    The principals are compared here, so that MiniStack's evaluator decides by effects and conditions alone.
 
     Args:
         document: the policy, as JSON text (percent-encoded or not) or parsed.
@@ -215,7 +217,7 @@ def _names(principal: object, service: str) -> bool:
 
 
 def budget_action(operation: str) -> str:
-    """The permission that an operation of AWS Budgets takes: there are but a few, none named like it.
+    """Return the permission that an operation of AWS Budgets needs; few have the name of the operation.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbudgetservice.html
 
@@ -229,23 +231,23 @@ def budget_action(operation: str) -> str:
 
 
 def listed_resource(service: str, body: bytes, region: str, account: str) -> str:
-    """Find the resource of a request that names it in a list of one, as ``ecr:DescribeRepositories`` does.
+    """Return the resource of a request that names it in a list of one, such as ``ecr:DescribeRepositories``.
 
     Args:
-        service: as in credential scopes.
-        body: the request's.
+        service: the service's name in credential scopes.
+        body: the request's body.
         region: the AWS Region.
         account: the AWS account.
     """
     if service == "budgets":
         return budget_resource(body, account)
-    wording: dict[str, tuple[str, Callable[[str], str]]] = {
+    members: dict[str, tuple[str, Callable[[str], str]]] = {
         "ecr": ("repositoryNames", lambda name: f"repository/{name}"),
         "ssm": ("Names", lambda name: f"parameter/{name.removeprefix('/')}"),
     }
-    if service not in wording:
+    if service not in members:
         return "*"
-    member, resource = wording[service]
+    member, resource = members[service]
     try:
         names = json.loads(body or b"{}").get(member) or []
     except (ValueError, AttributeError):
@@ -254,10 +256,10 @@ def listed_resource(service: str, body: bytes, region: str, account: str) -> str
 
 
 def budget_resource(body: bytes, account: str) -> str:
-    """The ARN of the budget that a request names; ``*`` where it names none.
+    """Return the ARN of the budget that a request names; ``*`` if it names none.
 
     Args:
-        body: the request's.
+        body: the request's body.
         account: the AWS account.
     """
     try:

@@ -1,4 +1,4 @@
-"""When the state of the cloud around AWS Batch is saved; `docs/adr/031` says why so often."""
+"""Saves the state of the services around AWS Batch soon after each change (`docs/adr/031`)."""
 
 import asyncio
 import logging
@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 
 _EVERY_S = 2.0
-# Snapshots hold up requests: at most this share of the time goes into them.
+# Requests wait while a snapshot is written, so it may take at most this share of the time.
 _SHARE_MAX = 0.05
 
 _log = logging.getLogger(__name__)
 
 
 class Snapshots:
-    """Saves soon after every change, and once more after what a request set going.
+    """Saves soon after every change, and once more for changes that a request causes later.
 
     Args:
         save: writes the whole state; called on the event loop.
@@ -24,12 +24,12 @@ class Snapshots:
         self._due = 0
 
     def changed(self) -> None:
-        """Say that something may have changed; from any thread."""
-        # Twice: what a request set going (a deployment, a function) may end after the first snapshot.
+        """Record that something may have changed; from any thread."""
+        # Twice: a request may start work, such as a deployment, that ends after the first snapshot.
         self._due = 2
 
     async def keep(self) -> None:
-        """Save whenever it is due, until cancelled."""
+        """Save whenever a save is due, until cancelled."""
         pause_s = _EVERY_S
         while True:
             await asyncio.sleep(pause_s)
@@ -38,7 +38,7 @@ class Snapshots:
             self._due -= 1
             began = time.perf_counter()
             try:
-                # On the loop, so that nothing changes while the states are copied: they belong together.
+                # On the loop, so that the states of all services are from the same moment.
                 self._save()
             except Exception:
                 _log.exception("the state of the cloud was not saved; trying again")

@@ -11,7 +11,7 @@ import pytest
 from batch_engine.local.aws.batch_permissions import Check
 from batch_engine.local.aws.client import InProcessClient
 from batch_engine.local.base.ports import ClientError
-from batch_engine.local.ministack.iam import Iam, budget_action, denial_text, listed_resource, naming_service
+from batch_engine.local.ministack.iam import Iam, budget_action, denial_text, listed_resource, statements_for
 from batch_engine.local.ministack.internals import MiniStack
 
 ACCOUNT = "000000000001"
@@ -118,9 +118,9 @@ def test_a_role_that_ecs_could_not_assume_is_refused(
 def test_of_a_trust_policy_what_names_the_service_counts() -> None:
     everybody = {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}
     somebody = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::1:root"}, "Action": "sts:AssumeRole"}
-    kept = naming_service({"Statement": [everybody, somebody, trust("x")]}, "x")
+    kept = statements_for({"Statement": [everybody, somebody, trust("x")]}, "x")
     assert kept["Statement"] == [everybody, {**trust("x"), "Principal": "*"}]
-    assert naming_service({"Statement": trust("x")}, "x")["Statement"] == [{**trust("x"), "Principal": "*"}]
+    assert statements_for({"Statement": trust("x")}, "x")["Statement"] == [{**trust("x"), "Principal": "*"}]
 
 
 def test_a_denial_reads_as_on_aws() -> None:
