@@ -1,4 +1,4 @@
-"""Settings to which something is added in Python, checked like those of a file."""
+"""Adds to settings in Python, with the checks of a file."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from batch_stack.settings.triggers import TriggerSettings
 
 
 def with_job(settings: Settings, name: str, job: JobSettings) -> Settings:
-    """The same settings with one job more.
+    """Returns the settings with another job.
 
     Args:
-        settings: the settings, which stay as they are.
+        settings: the settings, which are not changed.
         name: the job's name.
         job: the job.
 
     Raises:
-        SettingsError: there is a job of that name, or this one does not fit the rest.
+        SettingsError: there is a job of that name, or this job does not fit the other settings.
     """
     return _with(settings, "jobs", settings.jobs, name, job)
 
 
 def with_trigger(settings: Settings, name: str, trigger: TriggerSettings) -> Settings:
-    """The same settings with one trigger more.
+    """Returns the settings with another trigger.
 
     Args:
-        settings: the settings, which stay as they are.
+        settings: the settings, which are not changed.
         name: the trigger's name.
         trigger: the trigger.
 
     Raises:
-        SettingsError: there is a trigger of that name, or this one does not fit the rest.
+        SettingsError: there is a trigger of that name, or this trigger does not fit the other settings.
     """
     return _with(settings, "triggers", settings.triggers, name, trigger)
 
 
 def with_schedule(settings: Settings, name: str, schedule: ScheduleSettings) -> Settings:
-    """The same settings with one schedule more.
+    """Returns the settings with another schedule.
 
     Args:
-        settings: the settings, which stay as they are.
+        settings: the settings, which are not changed.
         name: the schedule's name.
         schedule: the schedule.
 
     Raises:
-        SettingsError: there is a schedule of that name, or this one does not fit the rest.
+        SettingsError: there is a schedule of that name, or this schedule does not fit the other settings.
     """
     return _with(settings, "schedules", settings.schedules, name, schedule)
 

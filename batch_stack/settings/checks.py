@@ -1,4 +1,4 @@
-"""What must hold across the sections of the settings; a check raises ValueError with the field's path."""
+"""Checks across the sections of the settings. A problem is a sentence that begins with the field's path."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from batch_stack.settings.triggers import TriggerSettings, check_parameters_fit
 
 
 def check_all(settings: Sections) -> None:
-    """Run all checks, in stages: what one of them finds would only confuse the next.
+    """Runs all checks, in stages: after a problem in one stage, those of the next would confuse.
 
     Raises:
-        MisfitError: something does not hold; it has all of the first stage that found something.
+        MisfitError: there are problems; it has all problems of the first stage that has any.
     """
     for stage in _stages():
         problems = list(dict.fromkeys(problem for check in stage for problem in check(settings)))
@@ -45,7 +45,7 @@ def _stages() -> Iterable[Iterable[Callable[[Sections], Iterable[str]]]]:
 
 
 def _check_names(settings: Sections) -> Iterator[str]:
-    """Names become construct ids, and must still differ then."""
+    """Checks that names can become construct ids, and still differ then."""
     sections: dict[str, Iterable[str]] = {
         "compute": settings.compute,
         "consumable_resources": settings.consumable_resources,
@@ -75,7 +75,7 @@ def _check_names(settings: Sections) -> Iterator[str]:
 
 
 def _check_dead_letters(settings: Sections) -> Iterator[str]:
-    """Names of alarms, whose ids must stay as they are: one of a trigger has the trigger's name alone."""
+    """Checks that the ids of alarms differ. A trigger's alarm has the trigger's name only, for good."""
     owners = {construct_id(f"{name}-schedule"): f"schedules.{name}" for name in settings.schedules}
     for name, tier in settings.tiers.items():
         if tier.budget is not None and tier.budget.on_exceeded == "disable_queue":
@@ -98,7 +98,7 @@ def _check_compute(settings: Sections) -> Iterator[str]:
 
 
 def _check_zones(settings: Sections) -> Iterator[str]:
-    """Of a network that is said here; without one the VPC may be given in Python, and is looked at later."""
+    """Checks the zones of a network in the settings. A VPC that is given in Python is checked later."""
     network = settings.network
     if "network" not in settings.model_fields_set:
         return
@@ -142,7 +142,7 @@ def zone_problems(
 
 
 def _check_priorities(settings: Sections) -> Iterator[str]:
-    """Queues that share a compute environment need an order among them."""
+    """Checks that queues which share a compute environment have different priorities."""
     places: dict[tuple[str, int], str] = {}
     for name, tier in settings.tiers.items():
         for compute in tier.compute:
@@ -156,7 +156,7 @@ def _check_priorities(settings: Sections) -> Iterator[str]:
 
 
 def _check_jobs(settings: Sections) -> Iterator[str]:
-    """A job needs a tier that can run it, and enough of what it uses."""
+    """Checks that each job has a tier that can run it, and enough consumable resources."""
     for name, job in settings.jobs.items():
         for index, tier in enumerate(job.tiers or []):
             yield from _check_tier(settings, name, tier, f"jobs.{name}.tiers[{index}]")
@@ -182,12 +182,12 @@ def _check_tier(settings: Sections, job: str, tier: str, place: str) -> Iterator
 
 def _check_triggers(settings: Sections) -> Iterator[str]:
     for name in settings.triggers:
-        # What one trigger lacks is said at once of all triggers, and not twice of one.
+        # One problem a trigger: a second one would often follow from the first.
         yield from list(_check_trigger(settings, name))[:1]
 
 
 def _check_trigger(settings: Sections, name: str) -> Iterator[str]:
-    """A trigger needs a queue that runs its job, a share where shares are, and room for what it is told."""
+    """Checks the tier, the share and the size of the options of a trigger."""
     trigger = settings.triggers[name]
     yield from _check_submission(settings, f"triggers.{name}", trigger)
     retry = settings.retry_in(trigger.job, trigger.tier)
@@ -234,7 +234,7 @@ def _check_submitters(settings: Sections) -> Iterator[str]:
 
 
 def _check_vcpus(settings: Sections) -> Iterator[str]:
-    """A job larger than every compute environment it may run in would wait until it is cancelled."""
+    """Finds jobs larger than every compute environment of their tiers, which would wait until cancelled."""
     for job in settings.jobs:
         submitted = [
             problem
@@ -257,7 +257,7 @@ def _check_vcpu(settings: Sections, job: str, tiers: Iterable[str], why: str) ->
 
 
 def _check_budgets(settings: Sections) -> Iterator[str]:
-    """A budget counts what instances cost, by their tags: they must be ours, and of one tier only."""
+    """Checks that the instances of a tier with a budget have our tag, and are of that tier only."""
     users: dict[str, list[str]] = {}
     for name, tier in settings.tiers.items():
         for compute in tier.compute:

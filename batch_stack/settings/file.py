@@ -1,4 +1,4 @@
-"""Reads settings from YAML and says what is wrong with them in one message."""
+"""Reads settings from YAML, with all that is wrong in one message."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from batch_stack.settings.root import Settings
 
 
 def load_settings(path: Path | str) -> Settings:
-    """Read and check a settings file.
+    """Reads and checks a settings file.
 
     Args:
         path: the YAML file.
 
     Raises:
-        SettingsError: the file is missing, is not YAML or has no setting at all, or a setting is unknown or
-            out of range. All that is wrong is in the one message, a line each.
+        SettingsError: the file is missing, is not YAML or has no setting, or a setting is unknown or out of
+            range. The message has all problems, a line each.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -38,7 +38,8 @@ def load_settings(path: Path | str) -> Settings:
     finally:
         loader.dispose()
     if content is None:
-        # An editor that was cut off, or a file that is still to be written: not a platform of defaults.
+        # The editor was interrupted, or the file is not written yet: this is no wish for a platform of
+        # defaults.
         raise SettingsError(
             f"{path}: must have at least one setting, got none: for a platform with every default, write {{}}"
         )
@@ -46,11 +47,11 @@ def load_settings(path: Path | str) -> Settings:
 
 
 def parse_settings(content: object, *, source: str) -> Settings:
-    """Check settings that are already in memory.
+    """Checks settings that are in memory.
 
     Args:
-        content: what a settings file holds.
-        source: where it came from; errors begin with it.
+        content: the content of a settings file.
+        source: the name of their source, with which errors begin.
 
     Raises:
         SettingsError: as `load_settings`.
@@ -69,7 +70,7 @@ def _message(problems: Sequence[str], source: str) -> str:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML lets a later key silently win over an earlier one; a settings file with two is a mistake."""
+    """Refuses a key that a mapping has twice. YAML would take the later one without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()

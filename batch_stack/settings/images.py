@@ -1,4 +1,4 @@
-"""How images, their repositories and tags, and the users of containers are written."""
+"""The types of images, their repositories and tags, and the users of containers."""
 
 from __future__ import annotations
 
@@ -61,4 +61,4 @@ ContainerUser = Annotated[
     ),
 ]
 LARGEST_ID = 2**31 - 1
-"""Of users and groups, as container runtimes count them."""
+"""The largest id of users and groups in container runtimes."""

@@ -1,4 +1,4 @@
-"""Settings of jobs: what runs, with which resources, and what it is given."""
+"""Settings of jobs: image, resources, environment and volumes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _any_of(values: range | tuple[int, ...]) -> str:
 
 
 class JobSettings(SettingsModel):
-    """A job definition. Its image is a folder of `containers/`, a registry's, or an ECR repository's."""
+    """A job definition. Its image is built from a folder, or comes from a registry or an ECR repository."""
 
     folder: (
         Annotated[
@@ -68,21 +68,20 @@ class JobSettings(SettingsModel):
         ]
         | None
     ) = None
-    """A folder of containers/ whose Dockerfile the image is built from. One of `folder`, `image` and
-    `ecr_repository` is given."""
+    """A folder of containers/ whose Dockerfile the image is built from. Give one of `folder`, `image` and
+    `ecr_repository`."""
     image: ImageReference | None = None
     """An image of any registry, with its tag or digest: `public.ecr.aws/docker/library/busybox:1.37`."""
     ecr_repository: Repository | None = None
-    """The name of an Amazon ECR repository of this account and Region, or the ARN of any. In Python, for a
-    repository of the app, its `repository_name`: a token of CDK is taken for a name."""
+    """The name of an Amazon ECR repository of this account and Region, or the ARN of any repository. In
+    Python, for a repository of the app, its `repository_name`: tokens of CDK are read as names."""
     tag: ImageTag = "latest"
     """The tag of the ECR repository's image, or its digest (`sha256:...`)."""
 
     platform: JobPlatformCapability = "ec2"
-    """What it runs on: of a tier's compute environments all have the same."""
+    """The platform capability: `ec2`, `fargate` or `managed_instances`. A tier has one only."""
     tiers: Annotated[list[str], Field(min_length=1)] | None = None
-    """The queues it is meant for: who may submit it, may submit it to these. By default all that can run
-    it."""
+    """The tiers whose queues it may be submitted to; by default all that can run it."""
     vcpu: Vcpu = 1
     """vCPUs; on Fargate one of 0.25, 0.5, 1, 2, 4, 8, 16 and 32, elsewhere a whole number.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html"""
@@ -94,57 +93,57 @@ class JobSettings(SettingsModel):
     """GPUs, each for this job alone; not on Fargate.
     https://docs.aws.amazon.com/batch/latest/userguide/gpu-jobs.html"""
     shared_memory_mib: Annotated[int, Field(ge=1)] | None = None
-    """Size in MiB of /dev/shm, which frameworks hand data between processes through; Docker's default is 64.
+    """Size in MiB of /dev/shm, through which processes of some frameworks share data; Docker's default is 64.
     It is part of `memory_mib`. Not on Fargate.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_LinuxParameters.html"""
     ephemeral_storage_gib: Annotated[int, Field(ge=21, le=200)] | None = None
     """Size in GiB of the job's disk, on Fargate only, where it is 20 by default.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_EphemeralStorage.html"""
     timeout_s: Annotated[int, Field(ge=60, le=2**31 - 1)] = 3600
-    """Seconds after which an attempt that still runs is ended. On Fargate it may be ended after 14 days.
+    """Seconds after which a running attempt is ended. Fargate may end it after 14 days.
     https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html"""
     retry: RetrySettings | None = None
-    """How often it is tried again; by default as its tier says, of several the one with the most attempts."""
+    """How often it is retried; by default as its tier says: among several tiers, the most attempts."""
     scheduling_priority: Annotated[int, Field(ge=0, le=9999)] | None = None
-    """In a tier with fair share: among jobs of one share the higher is served first."""
+    """In a tier with fair share, the order among jobs of one share: the highest priority first."""
 
     command: list[NonEmpty] = []
-    """The container's command; `Ref::name` stands for a parameter. By default the image's.
+    """The container's command, in which `Ref::name` is replaced by a parameter; by default the image's.
     https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html"""
     parameters: dict[str, str] = {}
     """Defaults of the command's `Ref::` placeholders, which a submission may replace."""
     environment: dict[str, Variable] = {}
-    """Environment variables. They are shown in the console: secrets belong under `secrets`."""
+    """Environment variables. The console shows them: put secrets under `secrets`."""
     secrets: dict[str, SecretSettings] = {}
-    """Environment variables whose values are fetched when the job starts, by their names."""
+    """Environment variables whose values ECS fetches when the job starts, by their names."""
     uses: list[DataService] = ["input_bucket", "output_bucket"]
-    """The platform's services that it may use, and is told of by environment variables (docs/workers.md). A
-    list given here takes the place of this one: name the buckets, too. What is taken out of it is taken from
-    jobs that run already."""
+    """The platform's services that it may use, with environment variables for each (docs/workers.md). A list
+    in the file replaces the default: name the buckets, too. A service that you remove is closed to running
+    jobs as well."""
     volumes: dict[str, VolumeSettings] = {}
-    """What is mounted, by names of your own. /scratch is always there: an empty volume on disk, which a user
-    other than root may write to if the image has the folder for them (docs/workers.md)."""
+    """The volumes, by names of your own. Every job has /scratch, an empty volume on disk. Users other than
+    root may write to it if the image has the folder for them (docs/workers.md)."""
     user: ContainerUser | None = None
-    """The user, or user and group (`1000:1000`), that runs it, by names of the image or by numbers; by
+    """The user, or user and group (`1000:1000`), of its processes, by names of the image or by numbers; by
     default the image's."""
     read_only_root: bool = True
-    """Nothing but volumes and /scratch can be written to."""
+    """Whether the job can write to volumes and /scratch only."""
     array_size: Annotated[int, Field(ge=2, le=10_000)] | None = None
-    """With how many children triggers and schedules submit it; by default it is no array. Who else submits it
-    says so: `--array-properties size=100`.
+    """The number of children with which triggers and schedules submit it; by default it is no array. Others
+    that submit it pass `--array-properties size=100`.
     https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html"""
     nodes: NodesSettings | None = None
     """Makes it a multi-node parallel job: on EC2, On-Demand only."""
     consumable_resources: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(max_length=5)] = {}
-    """Quantities of what it needs besides, by the names of `consumable_resources` or by ARNs."""
+    """Quantities of consumable resources that it needs, by the names of `consumable_resources` or by ARNs."""
     managed_policy_arns: Annotated[list[PolicyArn], Field(max_length=10)] = []
-    """Managed policies for the job role, besides what the platform grants it."""
+    """Managed policies for the job role, besides the permissions that the platform grants."""
     log_retention_days: LogRetentionDays | None = None
     """Days that CloudWatch Logs keeps its output; by default the platform's."""
 
     @property
     def any_architecture(self) -> bool:
-        """Whether its definition does not say the CPU architecture, and its image may be of several."""
+        """Whether its definition leaves the CPU architecture open, so that its image may have several."""
         return self.folder is None and self.platform == "ec2"
 
     @property
@@ -154,7 +153,7 @@ class JobSettings(SettingsModel):
 
     @property
     def placeholders(self) -> frozenset[str]:
-        """The names of the parameters that its commands have a `Ref::` for."""
+        """The names of the parameters for which its commands have a `Ref::`."""
         groups = self.nodes.groups if self.nodes is not None else []
         commands = [self.command, *(group.command or [] for group in groups)]
         return frozenset(name for command in commands for word in command for name in _REF.findall(word))

@@ -14,7 +14,7 @@ _DOCKER_BRIDGE = ipaddress.IPv4Network("172.17.0.0/16")
 _NO_VPC = tuple(
     ipaddress.IPv4Network(cidr) for cidr in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4")
 )
-"""Which EC2 makes no VPC in: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
+"""Ranges in which EC2 creates no VPC: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
 _MAX_SUBNETS = 16
 _ID = r"-([0-9a-f]{8}|[0-9a-f]{17})$"
 _SubnetId = Annotated[
@@ -33,9 +33,9 @@ _BucketName = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="a bucket's name (not an ARN)")
 ]
 NEEDED_ENDPOINTS = "ecs, ecs-agent, ecs-telemetry, ecr.api, ecr.dkr, logs and, as a gateway, s3"
-"""What every job in isolated subnets needs to start."""
+"""The endpoints that every job in isolated subnets needs to start."""
 EndpointName = Literal["batch", "events", "kms", "monitoring", "secretsmanager", "sns", "sqs", "ssm", "sts"]
-"""An AWS service that jobs may call through an interface endpoint, besides those every job needs to start."""
+"""An AWS service that jobs may call through an interface endpoint, besides those that every job needs."""
 
 
 class _OwnNetwork(SettingsModel):
@@ -46,12 +46,12 @@ class _OwnNetwork(SettingsModel):
             description="an IPv4 range between /16 and /20, such as 10.0.0.0/16",
         ),
     ] = "10.0.0.0/16"
-    """The VPC's IPv4 range. It is cut into 16 subnets: five of each kind, one for each Availability Zone,
-    whose addresses never move."""
+    """The VPC's IPv4 range, which is divided into 16 subnets: five of each kind, one for each Availability
+    Zone, whose addresses never change."""
     max_azs: Annotated[int, Field(ge=1, le=5)] = 2
-    """In how many Availability Zones it is; the Region must have as many."""
+    """The number of Availability Zones; the Region must have as many."""
     flow_logs: bool = False
-    """Flow logs of all traffic, to CloudWatch Logs, which charges for what it takes in.
+    """Adds flow logs of all traffic, to CloudWatch Logs, which charges for them.
     https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html"""
 
     @model_validator(mode="after")
@@ -74,10 +74,10 @@ class _OwnNetwork(SettingsModel):
 
 
 class PublicNetworkSettings(_OwnNetwork):
-    """Public subnets and no ingress: nothing that costs money while idle."""
+    """Public subnets and no ingress, which cost nothing while idle."""
 
     mode: Literal["public"] = "public"
-    """Jobs have public addresses, and nothing can connect to them."""
+    """Jobs have public addresses, and admit no connections."""
 
 
 class PrivateNetworkSettings(_OwnNetwork):
@@ -86,7 +86,7 @@ class PrivateNetworkSettings(_OwnNetwork):
     mode: Literal["private_with_nat"] = "private_with_nat"
     """Jobs have private addresses only."""
     nat_gateways: Annotated[int, Field(ge=1, le=5)] = 1
-    """How many NAT gateways: with as many as Availability Zones, the loss of a zone leaves the others
+    """The number of NAT gateways. With one for each Availability Zone, the loss of a zone leaves the others
     connected.
     https://docs.aws.amazon.com/vpc/latest/userguide/vpc-nat-gateway.html"""
 
@@ -101,26 +101,26 @@ class PrivateNetworkSettings(_OwnNetwork):
 
 
 class IsolatedNetworkSettings(_OwnNetwork):
-    """Subnets without any way to the internet; AWS's services are reached through VPC endpoints.
+    """Subnets without a route to the internet, which reach AWS services through VPC endpoints.
 
-    Interface endpoints cost money by the hour, each in each Availability Zone. Those for ECS, ECR and
-    CloudWatch Logs are always there; the gateway endpoints, for S3 and DynamoDB, are free.
+    Interface endpoints cost money by the hour, for each Availability Zone. Those for ECS, ECR and CloudWatch
+    Logs are always added; the gateway endpoints, for S3 and DynamoDB, are free.
     """
 
     mode: Literal["isolated"] = "isolated"
-    """Jobs reach AWS's services and nothing else: images must be in Amazon ECR."""
+    """Jobs reach AWS services only: images must be in Amazon ECR."""
     endpoints: list[EndpointName] = ["batch", "events", "secretsmanager", "sqs", "ssm", "sts"]
-    """What jobs call besides, by interface endpoints: leave out what none of them uses.
+    """Other AWS services that jobs call, by interface endpoints. Leave out those that no job uses.
     https://docs.aws.amazon.com/batch/latest/userguide/vpc-interface-endpoints.html"""
     readable_buckets: list[_BucketName] = []
     """Names of buckets of other accounts that jobs may read, such as public data sets."""
 
 
 class ExistingNetworkSettings(SettingsModel):
-    """A VPC that exists. What is named here is not looked up: synthesis needs no AWS account."""
+    """An existing VPC. Its ids are not looked up, so that synthesis needs no AWS account."""
 
     mode: Literal["existing"] = "existing"
-    """A VPC that somebody else owns."""
+    """A VPC that the platform does not own."""
     vpc_id: Annotated[
         str, Field(pattern=f"^vpc{_ID}", description="a VPC id: vpc- and 8 or 17 hexadecimal digits")
     ]
@@ -130,8 +130,8 @@ class ExistingNetworkSettings(SettingsModel):
     subnet_ids: Annotated[list[_SubnetId], Field(min_length=1, max_length=_MAX_SUBNETS)]
     """A subnet's id for each Availability Zone, in their order."""
     subnets: Literal["public", "private", "isolated"] = "private"
-    """Where the subnets' default route leads: an internet gateway (`public`), NAT (`private`), nowhere
-    (`isolated`). Public ones must assign public addresses by themselves: instances need them."""
+    """The subnets' default route: to an internet gateway (`public`), to NAT (`private`), or none
+    (`isolated`). Public subnets must assign public addresses, which instances need."""
 
     @model_validator(mode="after")
     def _a_subnet_for_each_zone(self) -> ExistingNetworkSettings:

@@ -18,7 +18,7 @@ class NodeGroupSettings(SettingsModel):
     """Nodes of a multi-node parallel job that differ from the others."""
 
     nodes: _Nodes
-    """Which nodes, counted from 0: one (`0`), a range (`1:3`), or all from one on (`4:`)."""
+    """The nodes, counted from 0: one (`0`), a range (`1:3`), or all from one on (`4:`)."""
     vcpu: Vcpu | None = None
     """vCPUs of each of these nodes; by default the job's."""
     memory_mib: MemoryMib | None = None
@@ -28,25 +28,24 @@ class NodeGroupSettings(SettingsModel):
     command: list[NonEmpty] | None = None
     """Their command; by default the job's."""
     environment: dict[str, Variable] = {}
-    """Environment variables besides the job's, which they replace."""
+    """Environment variables besides the job's; they replace those with the same name."""
 
 
 class NodesSettings(SettingsModel):
-    """The nodes of a multi-node parallel job: all alike, unless groups of them say otherwise.
+    """The nodes of a multi-node parallel job. All are alike, except those in groups.
 
     https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html
     """
 
     count: Annotated[int, Field(ge=2, le=1000)]
-    """How many nodes; all start together, on one instance each."""
+    """The number of nodes. All start together, on one instance each."""
     main: Annotated[int, Field(ge=0, le=999)] = 0
     """The main node, counted from 0: when it ends, the job ends."""
     instance_type: NonEmpty | None = None
-    """One instance type for all nodes, of those that the compute environment has; by default AWS Batch
-    chooses."""
+    """The instance type of all nodes, one that the compute environment has; by default AWS Batch chooses."""
     groups: Annotated[list[NodeGroupSettings], Field(max_length=4)] = []
-    """Nodes that differ from the others. AWS Batch takes five ranges of nodes, and the first is that of
-    all."""
+    """Nodes that differ from the others. AWS Batch takes five ranges of nodes; the first one has all
+    nodes."""
 
     @model_validator(mode="after")
     def _main_node_exists(self) -> NodesSettings:
@@ -76,16 +75,8 @@ class NodesSettings(SettingsModel):
         return self
 
     def bounds(self, group: NodeGroupSettings) -> tuple[int, int]:
-        """The first and the last node of a group, counted from 0."""
+        """Returns the first and the last node of a group, counted from 0."""
         first, colon, last = group.nodes.partition(":")
         if not colon:
             return int(first), int(first)
         return int(first), int(last) if last else self.count - 1
-
-    def group_of(self, node: int) -> NodeGroupSettings | None:
-        """The group that a node is of, counted from 0; None for those like the job says."""
-        for group in self.groups:
-            first, last = self.bounds(group)
-            if first <= node <= last:
-                return group
-        return None

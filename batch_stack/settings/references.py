@@ -1,4 +1,4 @@
-"""Names in the settings that stand for something elsewhere in them: it must be there."""
+"""Checks that each name in the settings which refers to an entry elsewhere has that entry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from batch_stack.settings.services import SETTING_OF
 
 
 def unknown_names(settings: Sections) -> Iterator[str]:
-    """Say of each name that is not there where it stands, and what there is."""
+    """Finds names that refer to no entry. A problem has the path of the name and the known names."""
     for tier, one in settings.tiers.items():
         for index, name in enumerate(one.compute):
             yield from _unknown(f"tiers.{tier}.compute[{index}]", name, settings.compute)

@@ -1,4 +1,4 @@
-"""Retry policies: how often a failed job is tried again, and after which failures."""
+"""Retry policies: how often a failed job is retried, and after which failures."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ _ExitCode = Annotated[
 ]
 
 EX_TEMPFAIL = 75
-"""The exit code with which a worker asks for another attempt; any other failure would only repeat itself."""
+"""The exit code with which a worker asks for another attempt. Other failures would repeat themselves."""
 
 
 class RetryRule(SettingsModel):
-    """One entry of `evaluateOnExit`: all conditions that are given must match, the first rule decides.
+    """An entry of `evaluateOnExit`. All its conditions must match; the first rule that matches decides.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html
     """
 
     action: Literal["retry", "exit"]
-    """What is done when all its conditions match."""
+    """The action when all conditions match."""
     on_reason: _Reason | None = None
-    """What the container's reason is; an asterisk at its end stands for any rest. AWS Batch takes no bracket,
-    slash or the like: end before one, with an asterisk."""
+    """The container's reason; an asterisk at the end matches any rest. AWS Batch takes no brackets, slashes
+    and the like: put the asterisk before one."""
     on_status_reason: _Reason | None = None
-    """What the job's status reason is, such as `Host EC2*`; an asterisk at its end stands for any rest."""
+    """The job's status reason, such as `Host EC2*`; an asterisk at the end matches any rest."""
     on_exit_code: _ExitCode | None = None
-    """What the exit code is: a number from 0 to 255, or its first digits and an asterisk."""
+    """The exit code: a number from 0 to 255, or its first digits and an asterisk."""
 
     @model_validator(mode="after")
     def _has_a_condition(self) -> RetryRule:
@@ -61,19 +61,19 @@ class RetryRule(SettingsModel):
 
 
 class RetrySettings(SettingsModel):
-    """How often a failed job is tried again, and after which failures.
+    """How often a failed job is retried, and after which failures.
 
-    Without rules of its own: what the platform did (a lost host, an image that could not be pulled, a task
-    that failed to start) and the exit code given are retried, whatever else the code did is not.
+    Without `rules`, failures of the platform (a lost host, an image that could not be pulled, a task that
+    failed to start) and the given exit code are retried, all other failures are not.
     """
 
     attempts: Attempts = 3
-    """Attempts in all, the first included.
+    """The number of attempts, the first included.
     https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html"""
     exit_code: Annotated[int, Field(ge=1, le=255)] | None = EX_TEMPFAIL
-    """The exit code with which code asks for another attempt; null for none."""
+    """The exit code with which the job asks for another attempt; null for none."""
     rules: Annotated[list[RetryRule], Field(min_length=1, max_length=5)] | None = None
-    """Instead of all that, `exit_code` included: `evaluateOnExit` as it stands here."""
+    """The whole `evaluateOnExit`, in place of the default rules and `exit_code`."""
 
     @model_validator(mode="after")
     def _rules_stand_alone(self) -> RetrySettings:
@@ -86,15 +86,15 @@ class RetrySettings(SettingsModel):
 
 
 def retry_rules(settings: RetrySettings, capability: PlatformCapability) -> list[RetryRule]:
-    """The rules for another attempt: what the platform did is retried, what the code did is not.
+    """Returns the rules for another attempt: failures of the platform are retried, those of the code are not.
 
     The exception is the exit code by which a worker says that another attempt may succeed. The first rule
-    that matches decides; the last one is there because a failure that no rule matches would be retried.
+    that matches decides. The last rule is needed because AWS Batch retries a failure that no rule matches.
     https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
 
     Args:
-        settings: the policy; rules of its own stand as they are.
-        capability: what the job runs on.
+        settings: the policy; its own rules are returned unchanged.
+        capability: the platform capability of the job.
     """
     if settings.rules is not None:
         return settings.rules
@@ -110,13 +110,13 @@ def retry_rules(settings: RetrySettings, capability: PlatformCapability) -> list
 
 
 def retry_strategy(settings: RetrySettings, capability: PlatformCapability) -> dict[str, Any]:
-    """The policy as SubmitJob takes it, in place of the job definition's.
+    """Returns the policy as SubmitJob takes it, in place of the job definition's.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 
     Args:
         settings: the policy.
-        capability: what the job runs on.
+        capability: the platform capability of the job.
     """
     entries = []
     for rule in retry_rules(settings, capability):
@@ -131,11 +131,11 @@ def retry_strategy(settings: RetrySettings, capability: PlatformCapability) -> d
 
 
 def retry_text(settings: RetrySettings, capability: PlatformCapability) -> str:
-    """What `retry_strategy` says, as JSON with no character too many: a trigger's function is told so.
+    """Returns `retry_strategy` as compact JSON, for the environment of a trigger's function.
 
     Args:
         settings: the policy.
-        capability: what the job runs on.
+        capability: the platform capability of the job.
     """
     return json.dumps(retry_strategy(settings, capability), ensure_ascii=False, separators=(",", ":"))
 
@@ -149,7 +149,7 @@ def policy_of_submission(
         own: the policy of the job itself, which wins over that of a tier; None if it has none.
         definition: the policy of the job definition.
         tier: the policy of the tier that the job is submitted to.
-        capability: what the job runs on.
+        capability: the platform capability of the job.
 
     Returns:
         The tier's policy; None if the job has its own, or the definition's is the same.
@@ -159,12 +159,12 @@ def policy_of_submission(
 
 
 def most_attempts(policies: Iterable[RetrySettings]) -> RetrySettings:
-    """The policy of a job that several tiers may run, for a job definition has one only.
+    """Returns the policy of a job that several tiers may run, because a job definition has one only.
 
     Args:
-        policies: those of its tiers, in their order.
+        policies: the policies of its tiers, in their order.
 
     Returns:
-        The one with the most attempts, of equals the first; the default, where there is none.
+        The first one with the most attempts; the default policy, if there are no policies.
     """
     return max(policies, key=lambda policy: policy.attempts, default=RetrySettings())

@@ -1,4 +1,4 @@
-"""When a schedule is due: what Amazon EventBridge Scheduler takes as an expression."""
+"""The expressions of schedules that Amazon EventBridge Scheduler takes."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """What a field of a cron expression may be, besides `*` and values with `,`, `-` and `/`."""
+    """A field of a cron expression, besides `*` and values with `,`, `-` and `/`."""
 
     low: int
     high: int
     names: tuple[str, ...] = ()
-    """Names that its values have, too."""
+    """Names for its values."""
     special: str | None = None
-    """A pattern of what only this field may be."""
+    """A pattern of texts that only this field takes."""
 
     def takes(self, text: str) -> bool:
-        """Whether this field may be the text."""
+        """Returns whether this field may be the text."""
         if "," in text and re.search("[?#]", text):
             return False
         return all(self._takes_part(part) for part in text.split(","))
@@ -92,12 +92,12 @@ def check_timing(expression: str, time_zone: str | None) -> None:
 
 
 def is_rate(expression: str) -> bool:
-    """Whether an expression is a rate, which counts from its deployment on."""
+    """Returns whether an expression is a rate, which counts from its deployment on."""
     return _RATE.fullmatch(expression) is not None
 
 
 def is_expression(expression: str) -> bool:
-    """Whether EventBridge Scheduler takes an expression: a rate, a cron expression or a single time."""
+    """Returns whether EventBridge Scheduler takes an expression: a rate, a cron expression or a time."""
     at, cron = _AT.fullmatch(expression), _CRON.fullmatch(expression)
     if at is not None:
         return _is_time(at[1])

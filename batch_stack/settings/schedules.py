@@ -1,4 +1,4 @@
-"""Settings of jobs that are submitted by the clock."""
+"""Settings of schedules: times at which jobs are submitted."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from batch_stack.settings.schedule_expressions import check_timing
 
 
 class ScheduleSettings(SettingsModel):
-    """A job that is submitted by the clock, by Amazon EventBridge Scheduler.
+    """A job that Amazon EventBridge Scheduler submits at certain times.
 
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
     """
 
     expression: str
-    """When: `cron(0 3 * * ? *)` is every night at three, `rate(6 hours)` every six hours beginning with the
-    deployment, `at(2030-12-31T23:00:00)` once."""
+    """The times: `cron(0 3 * * ? *)` is every night at three, `rate(6 hours)` every six hours from the
+    deployment on, `at(2030-12-31T23:00:00)` once."""
     time_zone: str = "UTC"
-    """The time zone of a cron or at expression, such as `Europe/Zurich`; its daylight saving time counts."""
+    """The time zone of a cron or at expression, such as `Europe/Zurich`, with its daylight saving time."""
     job: str
     """The job that is submitted."""
     tier: str = "standard"
-    """The tier that it is submitted to, of the job's platform."""
+    """The tier that the job is submitted to, of the job's platform."""
     share: Share | None = None
-    """For a tier with a fair-share policy: whose jobs they are."""
+    """The share identifier of the jobs, for a tier with a fair-share policy."""
     parameters: dict[str, str] = {}
-    """Values of the command's `Ref::` placeholders. `<aws.scheduler.scheduled-time>` in a value stands for
-    the time that the schedule means, in UTC: `2030-12-31T03:00:00Z`.
+    """Values of the command's `Ref::` placeholders. EventBridge Scheduler replaces
+    `<aws.scheduler.scheduled-time>` in a value by the scheduled time in UTC: `2030-12-31T03:00:00Z`.
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"""
     state: State = "enabled"
-    """A disabled schedule submits nothing; what it missed is not made up for."""
+    """A disabled schedule submits nothing, and does not submit later what it missed."""
 
     @property
     def given_time_zone(self) -> str | None:

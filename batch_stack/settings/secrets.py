@@ -1,4 +1,4 @@
-"""Settings of the secrets that jobs are given as environment variables."""
+"""Settings of secrets, which jobs get as environment variables."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _LIKE_A_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$")
 
 
 class SecretSettings(SettingsModel):
-    """The value of an environment variable, kept in Secrets Manager or in the SSM Parameter Store.
+    """The value of an environment variable that is in Secrets Manager or in the SSM Parameter Store.
 
     https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html
     """
 
     secret: NonEmpty | None = None
-    """The name of a secret in Secrets Manager, or its ARN. One of `secret` and `parameter` is given."""
+    """The name of a secret in Secrets Manager, or its ARN. Give either `secret` or `parameter`."""
     field: Annotated[str, Field(pattern=r"^[^:\s]+$", description="a key of a JSON object")] | None = None
     """A key of a secret that is a JSON object; by default the value is the whole secret."""
     parameter: NonEmpty | None = None
     """The name of a parameter in the SSM Parameter Store, or its ARN."""
     kms_key_arn: KeyArn | None = None
-    """The customer's key that encrypts it; none is needed for the keys that AWS's services own or manage."""
+    """The customer managed key that encrypts it; not needed for keys that AWS owns or manages."""
 
     @model_validator(mode="after")
     def _one_source(self) -> SecretSettings:
@@ -72,7 +72,7 @@ class SecretSettings(SettingsModel):
 
 
 def _of_the_other_kind(arn: str, own: str) -> str:
-    """What to write instead for the ARN of the other of the two services."""
+    """Returns what to write for the ARN of the other of the two services."""
     field = {"ssm": "parameter", "secretsmanager": "secret"}
     service = next((part for part in arn.split(":")[2:3] if part in field and part != own), None)
     return f": write `{field[service]}:` for it" if service is not None else ""

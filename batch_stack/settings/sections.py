@@ -1,4 +1,4 @@
-"""All sections of the settings, not yet checked against each other."""
+"""All sections of the settings, each checked by itself."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", description="an e-mai
 
 
 class NotificationSettings(SettingsModel):
-    """Who hears of failed jobs, blocked queues, alarms of tiers and dead-letter queues, and budgets."""
+    """The receivers of messages about failed jobs, blocked queues, alarms, dead-letter queues and budgets."""
 
     emails: list[Email] = []
-    """Addresses that are told by e-mail, once each has confirmed.
+    """Addresses that get e-mails, once each has confirmed.
     https://docs.aws.amazon.com/sns/latest/dg/sns-email-notifications.html"""
     topic_arn: TopicArn | None = None
     """An existing topic of this Region, instead of a new one. Its policy must admit events.amazonaws.com,
-    cloudwatch.amazonaws.com and, with budgets, budgets.amazonaws.com: it cannot be changed from here.
+    cloudwatch.amazonaws.com and, with budgets, budgets.amazonaws.com, because the platform cannot change it.
     https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html"""
 
     @model_validator(mode="after")
@@ -42,24 +42,24 @@ class NotificationSettings(SettingsModel):
 
 
 class ConsumableResourceSettings(SettingsModel):
-    """Something that jobs share and that there is only so much of, such as licences.
+    """A limited quantity that jobs share, such as licences.
 
     https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.html
     """
 
     total: Annotated[int, Field(ge=0)]
-    """How much there is in all."""
+    """The whole quantity."""
     replenishable: bool = True
-    """It comes back when the job has ended, as licences do; otherwise it is used up."""
+    """Jobs give it back when they end, as they do with licences; otherwise they use it up."""
 
 
 class RetiredSettings(SettingsModel):
-    """What may be deleted: tiers that were disabled first, and all else that no job needs any more."""
+    """Tiers, compute environments and consumable resources that a deployment may delete."""
 
     tiers: list[str] = []
-    """Tiers that were disabled, deployed so, and have no job any more."""
+    """Tiers that were deployed with state disabled and have no jobs any more."""
     compute: list[str] = []
-    """Compute environments that no tier uses any more, as deployed."""
+    """Compute environments that no deployed tier uses any more."""
     consumable_resources: list[str] = []
     """Consumable resources that no job waits for any more."""
 
@@ -76,13 +76,13 @@ class Sections(SettingsModel, Workload):
     ] = "batch-stack"
     """The CloudFormation stack's name."""
     network: NetworkSettings = PublicNetworkSettings()
-    """Where jobs run; by default public subnets in a VPC of their own, at no cost while idle."""
+    """The network of the jobs; by default public subnets in a new VPC, at no cost while idle."""
     compute: Annotated[dict[str, ComputeEnvironmentSettings], Field(min_length=1)] = DEFAULT_COMPUTE
     """Compute environments by names of your own, at most 50 in a Region; by default `spot`, `on_demand` and
     `fargate`.
     https://docs.aws.amazon.com/batch/latest/userguide/compute_environments.html"""
     consumable_resources: dict[str, ConsumableResourceSettings] = {}
-    """What jobs share and there is only so much of, such as licences, by names of your own."""
+    """Limited quantities that jobs share, such as licences, by names of your own."""
     tiers: Annotated[dict[str, TierSettings], Field(min_length=1)] = DEFAULT_TIERS
     """Priority tiers, each a job queue, by names of your own, at most 50 in a Region; by default `critical`,
     `standard`, `bulk` and `fargate`.
@@ -93,32 +93,32 @@ class Sections(SettingsModel, Workload):
     triggers: dict[str, TriggerSettings] = {}
     """Objects of the input bucket that become jobs, by names of your own."""
     schedules: dict[str, ScheduleSettings] = {}
-    """Jobs that are submitted by the clock, by names of your own."""
+    """Times at which jobs are submitted, by names of your own."""
     submitters: dict[str, SubmitterSettings] = {}
-    """Who else may submit jobs, by names of your own: teams, services, pipelines."""
+    """Teams, services and pipelines that may submit jobs, by names of your own."""
     storage: StorageSettings = StorageSettings()
     """Buckets and a file system."""
     results: ResultsSettings = ResultsSettings()
-    """Where jobs may put results that are not files."""
+    """A table and a database for results that are not files."""
     messaging: MessagingSettings = MessagingSettings()
-    """How jobs may tell others of what they did."""
+    """An event bus and a queue by which jobs may inform other systems."""
     notifications: NotificationSettings = NotificationSettings()
-    """Who hears of failed jobs, blocked queues, alarms of tiers and dead-letter queues, and budgets."""
+    """The receivers of messages about failed jobs, blocked queues, alarms, dead-letter queues and budgets."""
     log_retention_days: LogRetentionDays = 30
     """Days that CloudWatch Logs keeps what jobs and functions write.
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
     retired: RetiredSettings = RetiredSettings()
-    """What may be deleted although the lock file has it."""
+    """Entries of the lock file that a deployment may delete."""
     acknowledge: list[
         Annotated[
             str,
             Field(
                 pattern=r"^batch-stack:[A-Za-z0-9]+:\S+$",
-                description="the id of a warning, as it stands behind it: batch-stack:<check>:<path>",
+                description="the id with which a warning ends: batch-stack:<check>:<path>",
             ),
         ]
     ] = []
-    """Warnings that you have read and need not see again, by the ids that stand behind them."""
+    """Warnings that you have read and need not see again. A warning ends with its id."""
 
     @property
     def services(self) -> list[DataService]:

@@ -7,7 +7,7 @@ from typing import Literal
 DataService = Literal[
     "input_bucket", "output_bucket", "scratch_bucket", "job_table", "database", "event_bus", "work_queue"
 ]
-"""What a platform keeps data in, or hands it on by."""
+"""A service of the platform that stores data or passes it on."""
 
 SETTING_OF: dict[DataService, str] = {
     "scratch_bucket": "storage.scratch_expiry_days",
@@ -16,4 +16,4 @@ SETTING_OF: dict[DataService, str] = {
     "event_bus": "messaging.event_bus",
     "work_queue": "messaging.work_queue",
 }
-"""The settings that add services; the buckets for input and output are always there."""
+"""The settings that add services. Every platform has the buckets for input and output."""

@@ -1,4 +1,4 @@
-"""Settings of what keeps data: buckets, a file system, results, queues and buses."""
+"""Settings of buckets, a file system, results, queues and buses."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ variadic verbose when where window with
 """
 
 _TAKEN_NAMES = frozenset(_TAKEN.split())
-"""Databases that are on every cluster, or belong to PostgreSQL or RDS."""
+"""Databases of every cluster, and names that belong to PostgreSQL or RDS."""
 _RESERVED_NAMES = _TAKEN_NAMES | frozenset(_KEY_WORDS.split())
-"""All names that are refused: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html"""
+"""All names that RDS refuses: https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBInstance.html"""
 
 
 class AccessPointSettings(SettingsModel):
-    """A folder of the file system, and the user as whom jobs work in it."""
+    """A folder of the file system, and the user that jobs have in it."""
 
     path: _AccessPointPath
-    """The folder, at most four levels deep; it is made when it is first mounted.
+    """The folder, at most four levels deep. EFS creates it at the first mount.
     https://docs.aws.amazon.com/efs/latest/ug/API_RootDirectory.html"""
     uid: _PosixId = 1000
-    """The POSIX user id as which jobs work in it."""
+    """The POSIX user id that jobs have in it."""
     gid: _PosixId = 1000
-    """The POSIX group id as which jobs work in it."""
+    """The POSIX group id that jobs have in it."""
     permissions: Annotated[
         str, Field(pattern=r"^[0-7]{3,4}$", description="POSIX permissions in octal, such as 750")
     ] = "750"
-    """Permissions with which the folder is made, in octal."""
+    """Permissions of the folder when it is created, in octal."""
 
 
 class FileSystemSettings(SettingsModel):
-    """A file system on EFS, encrypted, that jobs mount through access points."""
+    """An encrypted file system on EFS, which jobs mount through access points."""
 
     access_points: Annotated[dict[str, AccessPointSettings], Field(min_length=1, max_length=100)]
     """Folders that jobs can mount, by names of your own.
@@ -68,12 +68,12 @@ class FileSystemSettings(SettingsModel):
     backups: bool = True
     """Daily backups by AWS Backup."""
     infrequent_access_days: Literal[1, 7, 14, 30, 60, 90, 180, 270, 365] | None = 30
-    """Days after which files that nobody reads move to the cheaper class; null keeps them where they are.
+    """Days after which unread files move to the cheaper storage class; null for never.
     https://docs.aws.amazon.com/efs/latest/ug/lifecycle-management-efs.html"""
 
 
 class ExistingBucketSettings(SettingsModel):
-    """A bucket that exists, of the platform's account and Region. Nothing of it is changed."""
+    """An existing bucket of the platform's account and Region, which is not changed."""
 
     name: Annotated[
         str,
@@ -82,63 +82,63 @@ class ExistingBucketSettings(SettingsModel):
             description="a bucket's name (not an ARN)",
         ),
     ]
-    """Its name; in Python also a `bucket_name` of CDK."""
+    """Its name; in Python also the `bucket_name` of a bucket of CDK."""
     kms_key_arn: KeyArn | None = None
-    """The KMS key that it is encrypted with: jobs are allowed to use it through S3. Not needed for a bucket
-    under S3's own keys. The key's policy must leave to IAM who may use it, as KMS's default does."""
+    """The KMS key of the bucket, which jobs may then use through S3. Not needed for a bucket under S3's own
+    keys. The key's policy must let IAM policies grant its use, as KMS's default policy does."""
 
 
 class StorageSettings(SettingsModel):
-    """The buckets for input and output, and, where asked for, scratch space and a file system."""
+    """The buckets for input and output, and optional scratch space and a file system."""
 
     input_bucket: ExistingBucketSettings | None = None
-    """An existing bucket for input, instead of a new one. Triggers need its events: it must send them to
-    Amazon EventBridge, which is not switched on from here.
+    """An existing bucket for input, in place of a new one. Triggers need its events: switch on its events to
+    Amazon EventBridge, which the platform does not change.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-event-notifications-eventbridge.html"""
     output_bucket: ExistingBucketSettings | None = None
-    """An existing bucket for output, instead of a new one."""
+    """An existing bucket for output, in place of a new one."""
     scratch_bucket: ExistingBucketSettings | None = None
-    """An existing bucket for scratch space, whose own life cycle cleans up; by default there is none. It is
-    for jobs whose `uses` has `scratch_bucket`."""
+    """An existing bucket for scratch space, whose own life cycle deletes objects; by default there is none.
+    For jobs whose `uses` has `scratch_bucket`."""
     versioning: bool = True
-    """Replaced and deleted objects of the input and output buckets can be had back."""
+    """Whether replaced and deleted objects of the input and output buckets can be restored."""
     noncurrent_expiry_days: ExpiryDays = 30
     """Days that replaced and deleted versions are kept.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html"""
     input_expiry_days: ExpiryDays | None = None
-    """Days after which objects of the input bucket are deleted; by default they are kept for good."""
+    """Days after which objects of the input bucket are deleted; by default they are kept."""
     output_expiry_days: ExpiryDays | None = None
-    """Days after which objects of the output bucket are deleted; by default they are kept for good."""
+    """Days after which objects of the output bucket are deleted; by default they are kept."""
     scratch_expiry_days: ExpiryDays | None = None
-    """A bucket for what need not outlive a workflow, whose objects are deleted after so many days; by default
-    there is none. It is for jobs whose `uses` has `scratch_bucket`."""
+    """Adds a bucket for temporary data, whose objects are deleted after this number of days; by default there
+    is none. For jobs whose `uses` has `scratch_bucket`."""
     kms: bool = False
-    """A KMS key of the platform's own, instead of the keys that AWS's services own, for all that keeps data
-    or messages: buckets, the file system, the table, the database, queues, topics and log groups. It costs a
-    dollar a month, and its use. Disks of instances, the event bus and access logs keep AWS's keys.
+    """Adds a KMS key of the platform for all data and messages, in place of keys that AWS owns: buckets, the
+    file system, the table, the database, queues, topics and log groups. It costs a dollar a month, plus its
+    use. Disks of instances, the event bus and access logs keep AWS's keys.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html"""
     kms_key_arn: KeyArn | None = None
-    """An existing KMS key of this Region for all that, instead of one of the platform's own. Its policy is
-    its owner's, who must admit the services of AWS that use it; warnings say which.
+    """An existing KMS key of this Region for all data and messages. Its owner must let the AWS services that
+    use it do so in its policy; warnings name them.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html"""
     access_logs: bool = False
-    """S3's server access logs, in a bucket of their own.
+    """Adds S3's server access logs, in a separate bucket.
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html"""
     file_system: FileSystemSettings | None = None
     """A file system on EFS; by default there is none."""
     on_delete: OnDelete = "retain"
-    """What deleting the stack does to all that keeps data: buckets, logs, undelivered messages, the job
-    table, the file system, the database and the KMS key. `destroy` deletes them, the database without a last
-    snapshot; buckets must be emptied first."""
+    """What happens to data when the stack is deleted: buckets, logs, undelivered messages, the job table, the
+    file system, the database and the KMS key. `destroy` deletes them, the database without a final snapshot;
+    empty the buckets first."""
 
     @property
     def has_scratch_bucket(self) -> bool:
-        """Whether there is a bucket for scratch space, new or existing."""
+        """Whether the platform has a bucket for scratch space, new or existing."""
         return self.scratch_expiry_days is not None or self.scratch_bucket is not None
 
     @property
     def has_key(self) -> bool:
-        """Whether data is under a KMS key of the platform's own, or under one that exists."""
+        """Whether data is under a KMS key, new or existing, that no AWS service owns."""
         return self.kms or self.kms_key_arn is not None
 
     @model_validator(mode="after")
@@ -172,7 +172,7 @@ class StorageSettings(SettingsModel):
 
 
 class DatabaseSettings(SettingsModel):
-    """Aurora PostgreSQL, Serverless v2; its secret is handed to the jobs that use it."""
+    """Aurora PostgreSQL, Serverless v2. The jobs that use it get its secret."""
 
     name: Annotated[
         str,
@@ -183,11 +183,11 @@ class DatabaseSettings(SettingsModel):
     ] = "results"
     """The database's name."""
     min_acu: _Acu = 0
-    """Capacity units (2 GiB of memory each, by halves) that are kept; with 0 it pauses when idle, and takes
-    some seconds to come back.
+    """The least capacity in units of 2 GiB of memory, by halves; with 0 it pauses when idle, and takes some
+    seconds to resume.
     https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.html"""
     max_acu: Annotated[float, Field(ge=1, le=256, multiple_of=0.5)] = 2
-    """Capacity units that it grows to at most, by halves."""
+    """The most capacity in units of 2 GiB of memory, by halves."""
     backup_days: Annotated[int, Field(ge=1, le=35)] = 7
     """Days that backups are kept."""
 
@@ -208,20 +208,20 @@ class DatabaseSettings(SettingsModel):
 
 
 class ResultsSettings(SettingsModel):
-    """Where jobs may put results that are not files."""
+    """A table and a database for results that are not files."""
 
     job_table: bool = False
-    """A DynamoDB table of jobs: on demand, with point-in-time recovery; for jobs whose `uses` has
+    """Adds a DynamoDB table of jobs, on demand, with point-in-time recovery, for jobs whose `uses` has
     `job_table`."""
     database: DatabaseSettings | None = None
     """A PostgreSQL database, for jobs whose `uses` has `database`; by default there is none."""
 
 
 class MessagingSettings(SettingsModel):
-    """How jobs may tell others of what they did."""
+    """An event bus and a queue by which jobs may inform other systems."""
 
     event_bus: bool = False
-    """An EventBridge bus of the platform's own, for jobs whose `uses` has `event_bus`.
+    """Adds an EventBridge bus, for jobs whose `uses` has `event_bus`.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-bus.html"""
     work_queue: bool = False
-    """An SQS queue with a dead-letter queue, for jobs whose `uses` has `work_queue`."""
+    """Adds an SQS queue with a dead-letter queue, for jobs whose `uses` has `work_queue`."""

@@ -1,4 +1,4 @@
-"""Settings of those who submit jobs: teams, services, pipelines."""
+"""Settings of submitters: teams, services and pipelines that submit jobs."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ _OF_IDENTITY_CENTER = "AWSReservedSSO_"
 
 
 class SubmitterSettings(SettingsModel):
-    """Who may submit jobs: a managed policy, which anybody can be given.
+    """A managed policy of IAM that allows submitting jobs.
 
-    It allows submitting its jobs, in any revision, to their queues; asking how jobs are doing, of every
-    queue, because AWS knows no narrower permission; and nothing else, but for what `tags` adds.
+    It allows submitting its jobs, in any revision, to their queues, and describing the jobs of every queue,
+    because AWS has no narrower permission. `tags` allows more.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_manage-attach-detach.html
     """
 
     jobs: Annotated[list[str], Field(min_length=1)] | None = None
     """The jobs that may be submitted; by default all."""
     tiers: Annotated[list[str], Field(min_length=1)] | None = None
-    """The queues that they may be submitted to; by default all that the jobs are meant for. IAM authorises
-    job and queue each for itself: each of the jobs may go to all queues of all of them. To keep pairs apart,
-    take two submitters, and give them to different roles."""
+    """The tiers that they may be submitted to; by default all tiers of the jobs. IAM authorises job and queue
+    separately: each job may go to all queues of all the jobs. To keep pairs apart, use two submitters for
+    different roles."""
     shares: list[_Share] = []
-    """The share identifiers that jobs may have in tiers with fair share; one that ends in `*` stands for all
-    that begin so. By default any."""
+    """The share identifiers that jobs may have in tiers with fair share; one that ends in `*` allows all with
+    this prefix. By default any."""
     tags: Annotated[dict[NonEmpty, _TagValue], Field(max_length=50)] = {}
-    """Tags that jobs may be given, with these values only, when they are submitted or later. Jobs that have
-    them all may be cancelled and terminated, too; without tags no job may. A job that has one of them with
-    another value is safe from that, and one that has none is not: give each team a value of its own.
+    """Tags that may be put on jobs, with these values only, at submission or later. Jobs with all these tags
+    may be cancelled and terminated; without `tags` no job may. A job that has one of the keys with another
+    value is protected, a job that has none of them is not: give each team its own value.
     https://docs.aws.amazon.com/batch/latest/userguide/using-tags.html"""
     roles: Annotated[list[_RoleName], Field(max_length=100)] = []
-    """Names of IAM roles of this account that are given the policy at once. Others are given it by its ARN,
-    an output of the stack: users, groups, permission sets of IAM Identity Center, and roles that are managed
-    elsewhere. Roles of other accounts have to take one of this account's."""
+    """Names of IAM roles of this account to which the policy is attached. Attach it to others by its ARN, an
+    output of the stack: users, groups, permission sets of IAM Identity Center, and roles that are managed
+    elsewhere. Roles of other accounts have to assume a role of this account."""
 
     @model_validator(mode="after")
     def _each_once(self) -> SubmitterSettings:

@@ -1,4 +1,4 @@
-"""Settings of priority tiers: a job queue, where it runs, and the rules of its jobs."""
+"""Settings of priority tiers: job queues, their compute environments, and the rules of their jobs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Priority = Annotated[int, Field(ge=0, le=1000)]
 
 
 class TimeLimitSettings(SettingsModel):
-    """Seconds a job stuck at the head of a queue stays RUNNABLE before it is cancelled, by reason."""
+    """Seconds that a stuck job at the head of a queue stays RUNNABLE before it is cancelled, by reason."""
 
     insufficient_instance_capacity_s: TimeLimit = 86_400
-    """Seconds to wait for capacity that AWS does not have at the moment."""
+    """Seconds to wait for capacity that AWS lacks at the moment."""
     compute_environment_max_resource_s: TimeLimit = 600
     """Seconds to wait when a compute environment's `max_vcpus` is too small for the job."""
     job_resource_requirement_s: TimeLimit = 600
@@ -30,12 +30,12 @@ class TimeLimitSettings(SettingsModel):
 
 
 class AlarmSettings(SettingsModel):
-    """When a tier raises an alarm: so many failed jobs within so many minutes."""
+    """An alarm on the number of failed jobs within some minutes."""
 
     failed_jobs: Annotated[int, Field(ge=1, le=100_000)] = 10
-    """How many failed jobs. An array counts as one, however many of its children failed."""
+    """The number of failed jobs. An array counts as one job, with any number of failed children."""
     within_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
-    """Within how many minutes."""
+    """The minutes within which they fail."""
 
 
 class FairShareSettings(SettingsModel):
@@ -45,9 +45,9 @@ class FairShareSettings(SettingsModel):
     """
 
     decay_s: Annotated[int, Field(ge=0, le=604_800)] = 3600
-    """Seconds for which use in the past still counts; 0 for AWS Batch's own 600. It is not switched off."""
+    """Seconds for which past use counts; 0 for AWS Batch's own 600. Past use always counts."""
     compute_reservation_percent: Annotated[int, Field(ge=0, le=99)] = 0
-    """How much is kept for shares that have no job yet, in per cent."""
+    """The part of the vCPUs that is kept for shares without jobs, in per cent."""
     shares: Annotated[
         dict[str, Annotated[float, Field(ge=0.0001, le=999.9999)]],
         Field(
@@ -56,8 +56,8 @@ class FairShareSettings(SettingsModel):
             json_schema_extra={"propertyNames": {"pattern": f"^({SHARE_OR_PREFIX.pattern})$"}},
         ),
     ]
-    """Weights of share identifiers, of letters and digits, or of prefixes of theirs that end in `*`; none
-    may stand for another, too. A lower weight gets more; a share that is not among them has the weight 1."""
+    """Weights of share identifiers (letters and digits) or of prefixes that end in `*`, which must not
+    overlap. A lower weight gets more; a share without an entry has the weight 1."""
 
     @model_validator(mode="after")
     def _shares_that_aws_takes(self) -> FairShareSettings:
@@ -77,11 +77,11 @@ class FairShareSettings(SettingsModel):
 
 
 class BudgetSettings(SettingsModel):
-    """What the EC2 instances of a tier may cost in a month, by AWS Budgets and a tag of the instances.
+    """A monthly limit on the cost of a tier's EC2 instances, by AWS Budgets and a tag of the instances.
 
-    The cost allocation tag ``batch-stack-compute-environment`` must be activated once, in the billing console
-    of the account that pays. Budgets lag behind by hours. All compute environments of the tier must be its
-    own, of type `spot` or `on_demand`. There is no budget for the platform as a whole.
+    Activate the cost allocation tag ``batch-stack-compute-environment`` once, in the billing console of the
+    account that pays. Budgets lag behind by hours. No other tier may use the compute environments of the
+    tier, which must be of type `spot` or `on_demand`. A budget for the whole platform is not possible.
     https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-best-practices.html
     """
 
@@ -93,12 +93,12 @@ class BudgetSettings(SettingsModel):
         80,
         100,
     ]
-    """At which percentages of it the topic is told."""
+    """The percentages of the limit at which the topic gets a message."""
     on_exceeded: Literal["notify", "disable_queue"] = "notify"
-    """`disable_queue`: at 100 % the queue takes no new jobs until somebody enables it; running ones go on.
-    Uploads for triggers are tried for two hours, then kept in the trigger's dead-letter queue until 14 days
-    after the upload: an alarm says so, and docs/constructs/ObjectTrigger.md how to move them back. What
-    schedules submit is tried for a day, then kept in the schedule's dead-letter queue for 14 days."""
+    """`disable_queue`: at 100 % the queue takes no new jobs until you enable it; running jobs go on. Uploads
+    for triggers are tried for two hours, then kept in the trigger's dead-letter queue until 14 days after the
+    upload. An alarm reports them, and docs/constructs/ObjectTrigger.md says how to move them back. Requests
+    of schedules are tried for a day, then kept in the schedule's dead-letter queue for 14 days."""
 
     @model_validator(mode="after")
     def _each_percentage_once(self) -> BudgetSettings:
@@ -111,24 +111,25 @@ class TierSettings(SettingsModel):
     """A priority tier: a job queue over one to three compute environments, tried in their order."""
 
     priority: Priority
-    """Among queues on the same compute environment, the higher priority is served first."""
+    """The order among queues on the same compute environment: the highest priority first."""
     compute: Annotated[list[str], Field(min_length=1, max_length=3)]
-    """Names of `compute`, tried in this order; of one platform and one CPU architecture."""
+    """Names of `compute`, tried in this order. All have the same platform and CPU architecture."""
     retry: RetrySettings = RetrySettings()
-    """How often its jobs are tried again; a job's own setting wins. A job definition has one policy: that of
-    several tiers with the most attempts. Triggers and schedules submit with that of their tier; who
-    else submits to several tiers may pass `--retry-strategy`."""
+    """How often failed jobs are retried, unless the job has its own `retry`. A job definition has one policy:
+    among several tiers, the one with the most attempts. Triggers and schedules submit with the policy of
+    their tier; others that submit to several tiers may pass `--retry-strategy`."""
     time_limits: TimeLimitSettings = TimeLimitSettings()
-    """How long a job that cannot start may hold up the others."""
+    """How long a job that cannot start may block the queue."""
     alarms: AlarmSettings | None = AlarmSettings()
-    """When it raises an alarm; null for never."""
+    """The alarm on failed jobs; null for none."""
     fair_share: FairShareSettings | None = None
-    """How it is shared; by default the first job in is the first out. A queue keeps what it was made with."""
+    """A fair-share policy; by default the first job in is the first out. A deployed queue cannot change
+    it."""
     budget: BudgetSettings | None = None
-    """What it may cost; by default nobody counts."""
+    """A monthly limit on its cost; by default there is none."""
     state: State = "enabled"
-    """A disabled queue finishes what it has and takes no new jobs: uploads for triggers, and what schedules
-    submit, end in their dead-letter queues."""
+    """A disabled queue finishes its jobs and takes no new ones: uploads for triggers, and requests of
+    schedules, end in their dead-letter queues."""
 
     def share_problem(self, share: str | None, tier: str) -> str | None:
         """Returns why jobs cannot be submitted with a share, or without one; None if they can.

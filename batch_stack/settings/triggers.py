@@ -14,7 +14,8 @@ from batch_stack.settings.base.values import Share
 MAX_ENVIRONMENT_BYTES = 4096
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
-# As long as they can be once deployed: ARNs of the longest Region's name, a bucket's and generated names.
+# The longest values that a deployment can give: ARNs of the longest Region's name, a bucket's and generated
+# names.
 _BATCH_ARN = "arn:aws-us-gov:batch:ap-southeast-99:123456789012:"
 _DEPLOYED = {
     "JOB_QUEUE": f"{_BATCH_ARN}job-queue/{'x' * 128}",
@@ -28,15 +29,15 @@ class TriggerSettings(SettingsModel):
     """Objects created under a prefix of the input bucket become jobs."""
 
     prefix: Annotated[str, Field(max_length=1024)] = ""
-    """What the keys of such objects begin with; by default every object counts."""
+    """The prefix of the keys of these objects; by default every object counts."""
     job: str
     """The job that is submitted, once for each object."""
     tier: str = "standard"
-    """The tier that it is submitted to, of the job's platform."""
+    """The tier that the job is submitted to, of the job's platform."""
     share: Share | None = None
-    """For a tier with a fair-share policy: whose jobs they are."""
+    """The share identifier of the jobs, for a tier with a fair-share policy."""
     parameters: dict[str, str] = {}
-    """Values of the command's `Ref::` placeholders; `input` and `output` are the trigger's own."""
+    """Values of the command's `Ref::` placeholders; the trigger sets `input` and `output`."""
     output_prefix: Annotated[
         str,
         Field(
@@ -45,7 +46,7 @@ class TriggerSettings(SettingsModel):
             description="a prefix of keys that ends in /, and begins with none",
         ),
     ] = ""
-    """What the job is told to write below in the output bucket, before the folder of the object's key."""
+    """The prefix in the output bucket below which the job writes, before the folder of the object's key."""
 
     @model_validator(mode="after")
     def _own_parameters(self) -> TriggerSettings:
@@ -64,13 +65,13 @@ def trigger_options(
     output_prefix: str,
     retry: str | None = None,
 ) -> dict[str, str]:
-    """What the function is told beyond the ordinary; its handler.py reads these variables.
+    """Returns the optional environment variables of the function, which its handler.py reads.
 
     Args:
-        array_size: with how many children a job is submitted; None for a job that is no array.
+        array_size: the number of children of an array; None for a job that is no array.
         share: the share identifier of its jobs, if any.
-        parameters: more of the job's parameters, by their names.
-        output_prefix: begins the folder in the output bucket.
+        parameters: more parameters of the job, by their names.
+        output_prefix: the prefix of the folder in the output bucket.
         retry: the `retryStrategy` of its jobs as JSON; by default the job definition's.
     """
     given = {
@@ -86,16 +87,16 @@ def trigger_options(
 def check_parameters_fit(
     share: str | None, parameters: Mapping[str, str], output_prefix: str, retry: str | None = None
 ) -> None:
-    """Make sure that what a trigger is told fits the function's environment.
+    """Checks that the options of a trigger fit into the function's environment.
 
     Args:
         share: the share identifier of its jobs, if any.
-        parameters: more of the job's parameters, by their names.
-        output_prefix: begins the folder in the output bucket.
+        parameters: more parameters of the job, by their names.
+        output_prefix: the prefix of the folder in the output bucket.
         retry: the `retryStrategy` of its jobs as JSON; by default the job definition's.
 
     Raises:
-        ValueError: there are too many parameters, or they are too long, or the retry policy is.
+        ValueError: the parameters or the retry policy are too long.
     """
     bare = _environment_bytes(share, {}, output_prefix, None)
     policy = _environment_bytes(share, {}, output_prefix, retry) - bare
@@ -117,7 +118,7 @@ def check_parameters_fit(
 def _environment_bytes(
     share: str | None, parameters: Mapping[str, str], output_prefix: str, retry: str | None
 ) -> int:
-    """As Lambda measures it: the variables as one JSON object."""
+    """Returns the size as Lambda measures it: the variables as one JSON object."""
     options = trigger_options(
         array_size=None, share=share, parameters=parameters, output_prefix=output_prefix, retry=retry
     )

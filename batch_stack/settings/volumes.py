@@ -10,14 +10,14 @@ from batch_stack.settings.base.model import SettingsModel
 from batch_stack.settings.base.values import AbsolutePath, Arn, NonEmpty
 
 SCRATCH = "/scratch"
-"""Where every job has an empty, writable folder of its own, unless one of its volumes is mounted there."""
+"""The path of an empty, writable folder that every job has, unless one of its volumes is mounted there."""
 
 
 class _Volume(SettingsModel):
     path: AbsolutePath
-    """Where it is mounted in the container."""
+    """The path in the container."""
     read_only: bool = False
-    """Jobs cannot write to it."""
+    """Whether jobs can only read it."""
 
 
 class EfsVolumeSettings(_Volume):
@@ -27,11 +27,11 @@ class EfsVolumeSettings(_Volume):
     """A file system on EFS.
     https://docs.aws.amazon.com/batch/latest/userguide/efs-volumes.html"""
     access_point: NonEmpty
-    """A name of `storage.file_system.access_points`; or, of a file system elsewhere, an access point's id."""
+    """A name of `storage.file_system.access_points`; with `file_system_id`, the id of an access point."""
     file_system_id: (
         Annotated[str, Field(pattern=r"^fs-[0-9a-f]+$", description="a file system id (fs-0a1b...)")] | None
     ) = None
-    """The id of a file system elsewhere (`fs-0a1b...`); by default it is the platform's own."""
+    """The id of another file system (`fs-0a1b...`); by default the platform's own."""
 
     @model_validator(mode="after")
     def _ids_together(self) -> EfsVolumeSettings:
@@ -50,11 +50,11 @@ class S3FilesVolumeSettings(_Volume):
     """A bucket as a file system.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_S3FilesVolumeConfiguration.html"""
     file_system_arn: Arn
-    """The ARN of the file system in S3 Files."""
+    """The ARN of the S3 Files file system."""
     access_point_arn: Arn | None = None
     """The ARN of one of its access points."""
     root_directory: AbsolutePath | None = None
-    """The folder of it that is mounted; by default all."""
+    """The folder that is mounted; by default the whole file system."""
 
     @model_validator(mode="after")
     def _one_root(self) -> S3FilesVolumeSettings:
@@ -72,23 +72,23 @@ class HostVolumeSettings(_Volume):
     type: Literal["host"] = "host"
     """A folder of the container instance."""
     host_path: AbsolutePath
-    """The folder; jobs on the same instance share it."""
+    """The folder, which jobs on the same instance share."""
 
 
 class TmpfsVolumeSettings(SettingsModel):
-    """Room in memory that any user of the container may write to; not on Fargate.
+    """A file system in memory that any user of the container may write to; not on Fargate.
 
-    At /scratch it takes the place of the empty volume on disk, which only root may write to unless the image
-    has that folder for others.
+    At /scratch it replaces the empty volume on disk, to which only root may write unless the image has that
+    folder for other users.
     """
 
     type: Literal["tmpfs"] = "tmpfs"
-    """Room in memory, empty when the job starts.
+    """A file system in memory, empty when the job starts.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_Tmpfs.html"""
     path: AbsolutePath
-    """Where it is mounted in the container."""
+    """The path in the container."""
     size_mib: Annotated[int, Field(ge=1)]
-    """The most that it holds, in MiB; what is in it counts as memory of the job, of `memory_mib`."""
+    """Its size in MiB; its contents count as memory of the job, of `memory_mib`."""
 
 
 VolumeSettings = Annotated[

@@ -104,7 +104,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class PartialWorkload(Workload):
-    """Compute environments, tiers and jobs that no `Settings` hold: constructs that stand alone."""
+    """Compute environments, tiers and jobs of constructs that are used without a platform."""
 
     compute: Mapping[str, ComputeSettings]
     tiers: Mapping[str, TierSettings]

@@ -193,7 +193,8 @@ def examples(cdk: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
         app = _new_app(outdir, **context)
         with pytest.MonkeyPatch.context() as patch:
             # What the CDK command passes in the environment does not reach a jsii process that runs already.
-            patch.setattr(cdk, "App", lambda app=app: app)
+            for module in (cdk, import_module("batch_stack.stack")):
+                patch.setattr(module, "App", lambda app=app: app)
             runpy.run_path(str(script), run_name="__main__")
         assemblies[folder.name] = outdir
     return assemblies

@@ -9,7 +9,8 @@ from pydantic import Field
 
 Architecture = Literal["x86_64", "arm64"]
 PlatformCapability = Literal["ec2", "fargate", "managed_instances", "eks"]
-"""What a compute environment runs jobs on. A job definition is made for one: `platformCapabilities`."""
+"""The resources on which a compute environment runs jobs. A job definition is made for one:
+`platformCapabilities`."""
 OnDelete = Literal["retain", "destroy"]
 State = Literal["enabled", "disabled"]
 LogRetentionDays = Literal[
@@ -26,7 +27,7 @@ ExpiryDays = Annotated[int, Field(ge=1, le=3650)]
 AbsolutePath = Annotated[
     str, Field(pattern=r"^/[^\s:]*$", description="an absolute path without spaces and colons")
 ]
-# In Python an ARN may be one that only the deployment knows: a token of CDK.
+# In Python an ARN may be a token of CDK, whose value only the deployment knows.
 _DEPLOYED = r"^\$\{Token\[.+\]\}$"
 _IN_REGION = r"[a-z0-9-]+:\d{12}"
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -63,5 +64,5 @@ Share = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]{1,255}$", description="a share identifier of letters and digits")
 ]
 SHARE_OR_PREFIX = re.compile(r"[A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*")
-"""What CreateSchedulingPolicy takes as a shareIdentifier."""
+"""The share identifiers and prefixes that CreateSchedulingPolicy takes."""
 NonEmpty = Annotated[str, Field(min_length=1, description="text of at least one character")]

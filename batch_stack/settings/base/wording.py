@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with settings, in the words of one who writes them."""
+"""Turns the errors of pydantic into sentences for those who write settings."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _NO_ENTRY = ("model_type", "model_attributes_type", "dict_type")
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """All that is wrong, each beginning with the path of the field that it is about.
+    """Returns all problems, each beginning with the path of its field.
 
     Args:
-        error: what pydantic says.
-        model: what was to be read.
+        error: the error of pydantic.
+        model: the model of the settings that were read.
     """
     found = error.errors()
     left_out: list[tuple[int | str, ...]] = []
@@ -49,7 +49,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[str]:
 def _misplaced(
     place: tuple[int | str, ...], found: Sequence[ErrorDetails], model: type[BaseModel]
 ) -> Iterator[str]:
-    """What stands beside an entry that has nothing in it, and is the name of one of its fields."""
+    """Returns the names beside an empty entry that are fields of the entry."""
     fields = _fields(_resolve(place, model)[1], model)
     beside = dict.fromkeys(
         one["loc"][len(place) - 1] for one in found if one["loc"][: len(place) - 1] == place[:-1]
@@ -76,7 +76,7 @@ def _sentence(details: ErrorDetails, model: type[BaseModel]) -> str:
     if details["type"] == "missing":
         return f"{path} is required: {_allowed(schema)}"
     if details["type"] == "value_error":
-        # Raised by a check across fields, whose text begins with the field it means.
+        # A check across fields has raised it; its text begins with the field.
         return f"{path}.{details['ctx']['error']}".removeprefix(".")
     if "discriminator" in schema:
         return _wrong_kind(path, schema, given)
@@ -95,7 +95,7 @@ def _must(details: ErrorDetails, schema: Mapping[str, Any]) -> str:
 
 
 def _instead(details: ErrorDetails, schema: Mapping[str, Any]) -> str:
-    """What to write instead, where that can be told."""
+    """Returns what to write instead, if that is known."""
     given = details["input"]
     if details["type"] == "list_type" and isinstance(given, str | int | float):
         return _as_a_list(details)
@@ -143,18 +143,18 @@ def _wrong_kind(path: str, schema: Mapping[str, Any], given: object) -> str:
 
 @cache
 def _schema(model: type[BaseModel]) -> Mapping[str, Any]:
-    """The schema of settings: it takes longer to make than all else that is said of a problem."""
+    """Returns the schema of settings, which takes longer to make than the rest of a message."""
     return model.model_json_schema()
 
 
 def _resolve(place: Sequence[int | str], model: type[BaseModel]) -> tuple[str, Mapping[str, Any]]:
-    """Return the path of a field as a reader of the file writes it, and the field's schema."""
+    """Returns the path of a field as the file has it, and the field's schema."""
     root = _schema(model)
     node: Mapping[str, Any] = root
     path = ""
     for part in place:
         if "discriminator" in node:
-            # pydantic names the member of a union, which is no level of the file.
+            # pydantic names the member of the union, which is no level of the file.
             node = _dereferenced(root, {"$ref": node["discriminator"]["mapping"][part]})
             continue
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -172,7 +172,7 @@ def _dereferenced(root: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[s
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
-    """Say what a field takes, for the end of "must be"."""
+    """Returns what a field takes, for the end of "must be"."""
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     kind = schema.get("type")

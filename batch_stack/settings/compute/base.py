@@ -1,4 +1,4 @@
-"""The base classes of the settings of compute environments: what checks and constructs ask of any kind."""
+"""Base classes of compute environments' settings: the questions that every kind answers."""
 
 from __future__ import annotations
 
@@ -103,23 +103,23 @@ class SwitchableSettings(ComputeSettings):
     """Settings of a compute environment that can be disabled."""
 
     state: State = "enabled"
-    """A disabled one finishes what runs in it and starts nothing more. It begins as an enabled one."""
+    """A disabled compute environment finishes its jobs and starts no more. It has to be created enabled."""
 
 
 class InstanceTypesSettings(SwitchableSettings):
     """Settings of a compute environment on instances of one CPU architecture."""
 
     max_vcpus: MaxVcpus = 64
-    """vCPUs that run at once at most. AWS Batch may go over it by one instance.
+    """The most vCPUs that run at once. AWS Batch may exceed it by one instance.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html"""
     instance_types: list[InstanceType] = Field(default=["default_x86_64"], min_length=1)
-    """Instance families (`m6i`), instance types (`m6i.large`), or `default_x86_64` and `default_arm64`, which
-    stand for current general-purpose families. One CPU architecture throughout.
+    """Instance families (`m6i`), instance types (`m6i.large`), or `default_x86_64` and `default_arm64` for
+    current general-purpose families. All have one CPU architecture.
     https://docs.aws.amazon.com/batch/latest/userguide/instance-type-compute-table.html"""
 
     @property
     def architecture(self) -> Architecture:
-        """The CPU architecture of the instance types; there is one only."""
+        """The CPU architecture of all its instance types."""
         return architecture_of(self.instance_types[0])
 
     @model_validator(mode="after")

@@ -11,9 +11,9 @@ from batch_stack.settings.base.values import MaxVcpus, PlatformCapability
 from batch_stack.settings.compute.base import WITH_EFA, InstanceType, InstanceTypesSettings, without_scratch
 from batch_stack.settings.compute.instance_types import efa_interfaces_of, family_of, has_gpu
 
-# The images of Amazon Linux 2023 leave these out: of GPUs, those with ARM, of AMD, and NVIDIA's old ones.
+# The images of Amazon Linux 2023 do not support these: GPUs with ARM, of AMD, and old ones of NVIDIA.
 _NO_IMAGE = re.compile(r"a1|p[23](dn)?|p6e-.*|g[23]s?|g4ad|g5g|mac.*")
-# Of current types a cluster placement group takes neither burstable nor flexible ones.
+# A cluster placement group takes neither burstable nor flexible instance types.
 _NO_PLACEMENT_GROUP = re.compile(r"t\d.*|.*-flex")
 
 
@@ -21,27 +21,27 @@ class Ec2Settings(InstanceTypesSettings):
     """A compute environment on EC2 instances, Spot or On-Demand."""
 
     min_vcpus: Annotated[int, Field(ge=0, le=100_000)] = 0
-    """vCPUs that are kept running without jobs: more than none is paid for around the clock."""
+    """vCPUs that run even without jobs, and are paid for around the clock."""
     ebs_gib: Annotated[int, Field(ge=30, le=16_384)] = 50
     """Size in GiB of each instance's volume (encrypted gp3), for images and scratch. The AMI's own snapshot
     is 30 GiB: a smaller volume cannot start."""
     nvme_scratch: bool = False
-    """The instances' own NVMe disks as one volume, which /scratch of every job is then on. All instance types
-    need such disks."""
+    """Joins the instances' NVMe disks into one volume for /scratch of every job. All instance types need such
+    disks."""
     placement_group: bool = False
-    """A cluster placement group, for multi-node parallel jobs: instances close together, in one Availability
-    Zone, which must offer the instance types.
+    """Adds a cluster placement group, for multi-node parallel jobs: instances close together, in one
+    Availability Zone, which must offer the instance types.
     https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html"""
     placement_zone: Annotated[int, Field(ge=1, le=6)] = 1
-    """Which of the network's Availability Zones the placement group is in, counted from 1."""
+    """The placement group's Availability Zone among those of the network, counted from 1."""
     efa: bool = False
-    """Elastic Fabric Adapters for the nodes of multi-node parallel jobs, one on each network card. It takes a
-    placement group, and instance types by their full names, all with as many adapters. The jobs' images bring
-    libfabric. It cannot be changed: add another compute environment.
+    """Adds Elastic Fabric Adapters for the nodes of multi-node parallel jobs, one on each network card. It
+    needs a placement group, and instance types by their full names that all have the same number of adapters.
+    The jobs' images bring libfabric. It cannot be changed: add another compute environment.
     https://docs.aws.amazon.com/batch/latest/userguide/efa.html"""
     update_timeout_minutes: Annotated[int, Field(ge=1, le=7200)] = 60
-    """How many minutes jobs on old instances have left when an edit brings new ones (types, disks, subnets).
-    Then they are ended, and tried again from their beginning. With more, old instances stay longer.
+    """The minutes that jobs on old instances have when an edit brings new ones (types, disks, subnets). Then
+    they are ended, and retried from their beginning. With more minutes, old instances stay longer.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html"""
 
     platform_capability: ClassVar[PlatformCapability] = "ec2"
@@ -70,12 +70,12 @@ class Ec2Settings(InstanceTypesSettings):
 
     @property
     def has_gpu(self) -> bool:
-        """Whether some of the instance types have GPUs."""
+        """Whether some of its instance types have GPUs."""
         return any(has_gpu(name) for name in self.instance_types)
 
     @property
     def lacks_gpu(self) -> bool:
-        """Whether some of the instance types have no GPU."""
+        """Whether some of its instance types have no GPU."""
         return not all(has_gpu(name) for name in self.instance_types)
 
     @model_validator(mode="after")
@@ -140,18 +140,17 @@ def _without_placement(name: str) -> str | None:
 
 
 class SpotSettings(Ec2Settings):
-    """A compute environment on Spot instances: many instance types, so that some always have capacity."""
+    """A compute environment on Spot instances, with many instance types, so that some have capacity."""
 
     type: Literal["spot"] = "spot"
-    """Spare EC2 capacity, up to 90 % cheaper, which AWS takes back at two minutes' notice."""
+    """Spare EC2 capacity, up to 90 % cheaper, which AWS may reclaim at two minutes' notice."""
     max_vcpus: MaxVcpus = 128
-    """vCPUs that run at once at most. AWS Batch may go over it by one instance.
+    """The most vCPUs that run at once. AWS Batch may exceed it by one instance.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html"""
     instance_types: list[InstanceType] = Field(
         default=["c5", "c6a", "c6i", "m5", "m6a", "m6i", "r5", "r6i"], min_length=1
     )
-    """Instance families, instance types or bundles, as elsewhere: the more there are, the more rarely Spot
-    runs dry."""
+    """Instance families, instance types or bundles. With more of them, Spot capacity runs out less often."""
 
     @property
     def is_reclaimable(self) -> bool:
@@ -179,10 +178,10 @@ class OnDemandSettings(Ec2Settings):
     runs_multi_node: ClassVar[bool] = True
 
     type: Literal["on_demand"] = "on_demand"
-    """EC2 instances that stay until their jobs have ended."""
+    """EC2 instances that run until their jobs have ended."""
     instance_types: list[InstanceType] = Field(default=["c6i", "m6i", "r6i"], min_length=1)
-    """Instance families (`m6i`), instance types (`m6i.large`), or `default_x86_64` and `default_arm64`. One
-    CPU architecture throughout."""
+    """Instance families (`m6i`), instance types (`m6i.large`), or `default_x86_64` and `default_arm64`. All
+    have one CPU architecture."""
 
     @property
     def fixed_kind(self) -> str:

@@ -1,4 +1,4 @@
-"""What a name in `instance_types` stands for, by the project's table of instance types."""
+"""The instance types behind a name in `instance_types`, by the project's table."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ BUNDLES: dict[str, tuple[str, ...]] = {
     "default_x86_64": ("m6i", "c6i", "r6i", "c7i"),
     "default_arm64": ("m6g", "c6g", "r6g", "c7g"),
 }
-"""Names of AWS Batch that stand for families:
+"""Names of AWS Batch for groups of families:
 https://docs.aws.amazon.com/batch/latest/userguide/instance-type-compute-table.html"""
 
 _ARM_FAMILY = re.compile(r"(a1|[a-z]+\d+g[a-z]*|p6e-.*)")
 # Of an earlier generation, whose disks are not NVMe.
 _OLDER_DISKS = re.compile(r"c[13]|d2|g2|h1|i2|m[123]|r3|x1e?")
-# For types that are newer than the table: AWS names accelerated computing g and p, and nothing else so.
+# For types that are newer than the table: names of accelerated computing begin with g or p, others do not.
 _GPU_FAMILY = re.compile(r"(g|gr|p)\d.*")
 
 
 def family_of(name: str) -> str:
-    """The family of an instance type; a family or a bundle stands for itself."""
+    """Returns the family of an instance type; a family or a bundle is returned unchanged."""
     return name.partition(".")[0]
 
 
 @cache  # each look goes through the whole table, and a synthesis takes hundreds
 def facts_of(name: str) -> tuple[InstanceFacts, ...]:
-    """All types that a type's, a family's or a bundle's name stands for; none if the table has none."""
+    """Returns all types of a type's, a family's or a bundle's name, as far as the table has them."""
     families = BUNDLES.get(name, (name,))
     return tuple(item for item in instance_types() if item.name == name or family_of(item.name) in families)
 
 
 def architecture_of(name: str) -> Architecture:
-    """The CPU architecture that an instance type's or family's name tells."""
+    """Returns the CPU architecture of an instance type or family, by its name."""
     arm = name == "default_arm64" or _ARM_FAMILY.fullmatch(family_of(name))
     return "arm64" if arm else "x86_64"
 
 
 def has_gpu(name: str) -> bool:
-    """Whether the types have NVIDIA GPUs; those that are not in the table are told by their names."""
+    """Returns whether the types have NVIDIA GPUs; for those outside the table, by the name."""
     facts = facts_of(name)
     return any(item.gpus for item in facts) if facts else bool(_GPU_FAMILY.fullmatch(family_of(name)))
 
 
 def without_local_disk(name: str) -> str | None:
-    """A type among those the name stands for that has no NVMe disk of its own; none of unknown types."""
+    """Returns a type behind the name that has no NVMe disk, or None if all known types have one."""
     if _OLDER_DISKS.fullmatch(family_of(name)):
         return name
     return next((item.name for item in facts_of(name) if not item.local_disk_gb), None)
 
 
 def efa_interfaces_of(name: str) -> int:
-    """How many EFA interfaces an instance of this type can have; none of a family, whose sizes differ."""
+    """Returns the number of EFA interfaces of an instance type; 0 for a family, whose sizes differ."""
     return efa_interfaces().get(name, 0)

@@ -1,4 +1,4 @@
-"""Settings of compute environments: where jobs run."""
+"""Settings of all kinds of compute environments."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from batch_stack.settings.compute.instance_types import architecture_of
 
 
 class FargateSettings(SwitchableSettings):
-    """A compute environment on Fargate: no instances, one task per job."""
+    """A compute environment on Fargate, without instances: each job is a task."""
 
     type: Literal["fargate", "fargate_spot"] = "fargate"
-    """`fargate_spot` is cheaper, and AWS may take a job's capacity back at two minutes' notice."""
+    """`fargate_spot` is cheaper, and AWS may reclaim a job's capacity at two minutes' notice."""
     max_vcpus: MaxVcpus = 16
-    """vCPUs that run at once at most."""
+    """The most vCPUs that run at once."""
     architecture: Architecture = "x86_64"
     """The CPU architecture of the jobs' images."""
 
@@ -49,18 +49,18 @@ class FargateSettings(SwitchableSettings):
 
 
 class ManagedInstancesSettings(InstanceTypesSettings):
-    """A compute environment on ECS Managed Instances, which AWS patches; `max_vcpus` counts jobs' vCPUs."""
+    """A compute environment on ECS Managed Instances, which AWS patches. `max_vcpus` counts jobs' vCPUs."""
 
     type: Literal["managed_instances"] = "managed_instances"
     """EC2 instances that Amazon ECS chooses, patches and replaces."""
     instance_types: list[InstanceType] = Field(default=["c6i", "m6i", "r6i"], min_length=1)
-    """Instance families or types that Amazon ECS knows, of one CPU architecture."""
+    """Instance families or types that Amazon ECS takes, of one CPU architecture."""
     spot: bool = False
-    """Spot capacity instead of On-Demand; a change of this would replace the compute environment."""
+    """Spot capacity in place of On-Demand. A change would replace the compute environment."""
     storage_gib: Annotated[int, Field(ge=30, le=16_384)] = 80
     """Size in GiB of each instance's data volume, for images and scratch."""
     nvme_scratch: bool = False
-    """The instances' own NVMe disks hold images and scratch instead. All instance types need such disks."""
+    """Puts images and scratch on the instances' NVMe disks instead. All instance types need such disks."""
 
     platform_capability: ClassVar[PlatformCapability] = "managed_instances"
 
@@ -89,14 +89,14 @@ def _only_for_batch(name: str) -> str | None:
 
 
 class UnmanagedSettings(SwitchableSettings):
-    """A compute environment whose container instances somebody else starts and stops."""
+    """A compute environment whose container instances you start and stop yourself."""
 
     type: Literal["unmanaged"] = "unmanaged"
-    """Your own container instances, registered in the cluster that AWS Batch makes."""
+    """Your own container instances, registered in the cluster that AWS Batch creates."""
     architecture: Architecture = "x86_64"
     """The CPU architecture of the container instances."""
     vcpus: Annotated[int, Field(ge=0, le=100_000)] | None = None
-    """What fair share counts with; without it a compute reservation has nothing to reserve."""
+    """The vCPUs that fair share assumes; a compute reservation needs them."""
 
     platform_capability: ClassVar[PlatformCapability] = "ec2"
 
@@ -119,17 +119,17 @@ class ExistingComputeSettings(ComputeSettings):
     runs_multi_node: ClassVar[bool] = True
 
     type: Literal["existing"] = "existing"
-    """A compute environment that somebody else owns; nothing about it is changed."""
+    """A compute environment that the platform does not own or change."""
     arn: ComputeEnvironmentArn
     """The compute environment's ARN."""
     platform: PlatformCapability = "ec2"
-    """What it runs jobs on; its queue takes job definitions of this platform."""
+    """The platform capability; its queue takes job definitions for this one."""
     architecture: Architecture = "x86_64"
     """The CPU architecture of its instances."""
     max_vcpus: MaxVcpus | None = None
-    """Its vCPU limit, for the checks at synthesis: without it a job that is too large is not noticed."""
+    """Its vCPU limit, with which checks at synthesis find jobs that are too large."""
     instance_types: list[InstanceType] = []
-    """Its instance types, for the checks at synthesis likewise."""
+    """Its instance types, for the same checks."""
 
     @property
     def platform_capability(self) -> PlatformCapability:

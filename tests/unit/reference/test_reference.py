@@ -28,7 +28,7 @@ UNITS = {
     "_gib": "GiB",
     "_days": "Days|days",
     "_minutes": "minutes",
-    "_percent": "per cent|percentage",
+    "_percent": "per cent|[Pp]ercentage",
     "_acu": "units",
     "_usd": "dollar",
 }
