@@ -77,22 +77,19 @@ class ContainerJob(Construct):
             construct_id: this construct's id within it.
             name: the job's name in the settings, with which log streams begin.
             settings: image, platform, vCPUs, memory in MiB, timeout in seconds, command and so on.
-            containers_dir: the build context, which holds the folder with the Dockerfile, if there is one.
+            containers_dir: the build context, which contains the folder with the Dockerfile.
             tiers: the tiers that it is meant for; `grant_submit` allows their queues.
             retry: when a failed attempt is followed by another; by default as its settings say, else as its
                 tiers say: of several policies, the one with the most attempts.
             architecture: the CPU architecture to build for, and to ask of Fargate; by default that of its
                 tiers, or ``x86_64`` without any.
             assign_public_ip: on Fargate, needed in public subnets.
-            resources: the resources that it may use; the settings' own variables and secrets replace theirs.
-                `uses` of the settings names services of a `BatchPlatform` and has no effect without one: take
-                the services' ``for_jobs`` here.
-            file_system: a file system of whose access points a volume may name one.
+            resources: the resources that it may use, such as ``for_jobs`` of data services; `uses` of the
+                settings has no effect here. The settings' own variables and secrets replace theirs.
+            file_system: a file system whose access points volumes may name.
             consumable_resources: the platform's consumable resources by their names in the settings.
-            data_policy: how long its log is kept, unless the settings say otherwise, and which key encrypts
-                the log.
-            is_checked: the checks before deployment have run on these settings, as a `BatchPlatform` has them
-                run on all of its own.
+            data_policy: how long its log is kept, unless its settings say so, and which key encrypts it.
+            is_checked: whether the checks before deployment have run, as a `BatchPlatform` runs them.
 
         Raises:
             SettingsError: a folder has no Dockerfile, or no containers_dir; or the settings name an access
@@ -108,28 +105,19 @@ class ContainerJob(Construct):
         self._own_retry = retry or settings.retry
         self.retry = self._own_retry or most_attempts(tier.retry for tier in self.tiers)
         self._name, self._settings = name, settings.model_copy(update={"retry": self._own_retry})
-        for tier in self.tiers:
-            self.check_tier(tier, at=self.node.path)
-        if not is_checked:
-            self._check()
+        self._check_tiers(is_checked)
         self.job_role, self.execution_role = self._roles(name)
         days = settings.log_retention_days or data_policy.log_retention_days
         self.log_group = log_group(
             self, "LogGroup", data_policy=replace(data_policy, log_retention_days=days)
         )
         given = combined([*resources, self._own_resources(settings)])
-        parts = JobParts(
+        parts = self._parts(
+            given,
             image=self._image(containers_dir),
-            job_role=self.job_role,
-            execution_role=self.execution_role,
-            logging=ecs.LogDriver.aws_logs(stream_prefix=name, log_group=self.log_group),
-            environment=given.environment,
-            secrets=given.secrets,
             volumes=self._volumes(file_system),
             consumables=self._consumables(consumable_resources or {}),
-            architecture=self._architecture,
             assign_public_ip=assign_public_ip,
-            efa_interfaces=_efa_interfaces(settings, self.tiers),
         )
         self.definition = job_definition(self, "Definition", settings=settings, retry=self.retry, parts=parts)
         self.unversioned_arn = self._unversioned_arn()
@@ -216,7 +204,11 @@ class ContainerJob(Construct):
         """
         return policy_of_submission(self._own_retry, self.retry, tier.retry, self.platform_capability)
 
-    def _check(self) -> None:
+    def _check_tiers(self, is_checked: bool) -> None:
+        for tier in self.tiers:
+            self.check_tier(tier, at=self.node.path)
+        if is_checked:
+            return
         names = [tier.name for tier in self.tiers]
         for index, wanted in enumerate(self._settings.tiers or []):
             if wanted not in names:
@@ -265,6 +257,29 @@ class ContainerJob(Construct):
             known[name].arn if name in known else name: quantity
             for name, quantity in self._settings.consumable_resources.items()
         }
+
+    def _parts(
+        self,
+        given: JobResources,
+        *,
+        image: ecs.ContainerImage,
+        volumes: JobVolumes,
+        consumables: Mapping[str, int],
+        assign_public_ip: bool,
+    ) -> JobParts:
+        return JobParts(
+            image=image,
+            job_role=self.job_role,
+            execution_role=self.execution_role,
+            logging=ecs.LogDriver.aws_logs(stream_prefix=self._name, log_group=self.log_group),
+            environment=given.environment,
+            secrets=given.secrets,
+            volumes=volumes,
+            consumables=consumables,
+            architecture=self._architecture,
+            assign_public_ip=assign_public_ip,
+            efa_interfaces=_efa_interfaces(self._settings, self.tiers),
+        )
 
     def _allow(self, given: JobResources, managed_policy_arns: Sequence[str]) -> None:
         for grant in given.grants:

@@ -23,19 +23,19 @@ def multi_node_definition(
     parts: JobParts,
     common: Mapping[str, Any],
 ) -> batch.MultiNodeJobDefinition:
-    """Create a definition for all nodes, and within them the groups that differ.
+    """Creates a definition for all nodes, and in it the groups of nodes that differ.
 
-    A range inside another one overrides it, so the first range is that of all nodes. It has no end: a
-    submission may then ask for another number of nodes.
+    A range inside another range overrides it, so the first range contains all nodes. It has no end, so that a
+    submission may ask for another number of nodes.
     https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeRangeProperty.html
 
     Args:
         scope: the parent construct.
         construct_id: the definition's id within it.
         settings: the job, as all nodes have it.
-        nodes: how many, which is the main one, and what is different on some.
-        parts: what the containers share.
-        common: what definitions of every kind are given.
+        nodes: the number of nodes, the main one, and the groups that differ.
+        parts: the parts that all containers share.
+        common: the arguments that definitions of every kind take.
     """
     ranges = [("0:", ec2_container(scope, "Container", settings=settings, parts=parts))]
     for index, group in enumerate(nodes.groups):
@@ -46,7 +46,7 @@ def multi_node_definition(
         construct_id,
         main_node=nodes.main,
         instance_type=ec2.InstanceType(nodes.instance_type) if nodes.instance_type is not None else None,
-        # The L2 knows ranges beside one another only: the real ones, and their sum, follow.
+        # The L2 supports only ranges that do not overlap: the real ones, and the number of nodes, follow.
         containers=[
             batch.MultiNodeContainer(container=container, start_node=0, end_node=0) for _, container in ranges
         ],
@@ -66,7 +66,7 @@ def multi_node_definition(
 
 
 def consumable_properties(quantities: Mapping[str, int]) -> dict[str, Any]:
-    """What CloudFormation takes as `ConsumableResourceProperties`.
+    """Returns quantities as CloudFormation takes them in `ConsumableResourceProperties`.
 
     Args:
         quantities: how much a job, or each node of one, needs, by the resources' ARNs.

@@ -1,4 +1,4 @@
-"""The volumes of a job: scratch space, file systems of EFS and S3 Files, folders of the host, memory."""
+"""The volumes of a job: scratch space, EFS, S3 Files, folders of the host, and memory."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from batch_stack.settings.volumes import (
     VolumeSettings,
 )
 
-# As /tmp is: without the mode it would have that of the image's folder, if there is one. The L2 knows options
-# without values only.
+# As for /tmp: without a mode it would have that of the image's folder, if there is one. The L2 takes no
+# options with values.
 _TMPFS_OPTIONS = ("rw", "exec", "nosuid", "nodev", "mode=1777")
 
 
 class SharedFileSystem(Protocol):
-    """A file system on EFS and its access points, by the names that volumes of jobs refer to."""
+    """An EFS file system and its access points, by the names to which volumes of jobs refer."""
 
     @property
     def file_system(self) -> efs.IFileSystem:
@@ -50,7 +50,7 @@ class _EfsPlace:
 
 
 class JobVolumes:
-    """What the containers of one job mount.
+    """The volumes that the containers of one job mount.
 
     Attributes:
         volumes: the volumes as aws-cdk-lib knows them; `complete` adds what it does not know.
@@ -64,13 +64,13 @@ class JobVolumes:
         job_role: iam.IRole,
         file_system: SharedFileSystem | None,
     ) -> None:
-        """Create them, and allow the job role to mount those that are file systems.
+        """Creates the volumes, and allows the job role to mount file systems.
 
         Args:
             scope: the parent construct.
             settings: the volumes by their names.
-            job_role: what mounts the file systems.
-            file_system: the platform's own; it has the access points that volumes name.
+            job_role: the role that mounts the file systems.
+            file_system: the platform's file system, whose access points volumes name.
         """
         self._scope = scope
         self._job_role = job_role
@@ -78,7 +78,7 @@ class JobVolumes:
         self._s3_files: dict[int, S3FilesVolumeSettings] = {}
         self.volumes: list[batch.EcsVolume] = []
         if not any(volume.path.rstrip("/") == SCRATCH for volume in settings.values()):
-            # Without a host path it is an empty volume on the instance's disk, gone with the task.
+            # Without a host path: an empty volume on the instance's disk that is deleted with the task.
             self.volumes.append(batch.EcsVolume.host(name="scratch", container_path=SCRATCH, readonly=False))
         self._tmpfs = [volume for volume in settings.values() if isinstance(volume, TmpfsVolumeSettings)]
         for name, volume in settings.items():
@@ -86,7 +86,7 @@ class JobVolumes:
                 self.volumes.append(self._volume(name, volume))
 
     def complete(self, definition: batch.CfnJobDefinition, path: str) -> None:
-        """Put in what the L2 lacks.
+        """Adds to a job definition what the L2 does not support.
 
         Args:
             definition: the job definition.
@@ -102,7 +102,7 @@ class JobVolumes:
             definition.add_property_deletion_override(f"{path}.{index}.Host")
             definition.add_property_override(f"{path}.{index}.S3FilesVolumeConfiguration", given)
         if self._tmpfs:
-            # Volumes belong to a task, these to its container.
+            # Volumes belong to a task, tmpfs mounts to its container.
             task = path.removesuffix(".Volumes")
             container = f"{task}.Containers.0" if task.startswith("EcsProperties") else task
             mounts = [
@@ -119,7 +119,7 @@ class JobVolumes:
         if isinstance(settings, S3FilesVolumeSettings):
             self._s3_files[len(self.volumes)] = settings
             self._allow_s3_files(settings)
-            # In its place until `complete`: the L2 has no volume of this kind.
+            # A placeholder until `complete`: the L2 has no volume of this kind.
             return batch.EcsVolume.host(name=name, container_path=settings.path, readonly=settings.read_only)
         return batch.EcsVolume.host(
             name=name,
@@ -181,7 +181,10 @@ class JobVolumes:
         )
 
     def _allow_s3_files(self, settings: S3FilesVolumeSettings) -> None:
-        """https://docs.aws.amazon.com/service-authorization/latest/reference/list_s3files.html"""
+        """Allows the job role to mount a file system of S3 Files.
+
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_s3files.html
+        """
         actions = ["s3files:ClientMount"]
         if not settings.read_only:
             actions.append("s3files:ClientWrite")

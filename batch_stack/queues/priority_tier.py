@@ -1,4 +1,4 @@
-"""A priority tier: a job queue and the compute environments it may use, in order."""
+"""Priority tiers: job queues and the compute environments that they use, in order."""
 
 from __future__ import annotations
 
@@ -33,29 +33,28 @@ if TYPE_CHECKING:
 class PriorityTier(Construct):
     """A priority tier: a job queue over one to three compute environments, and the rules of its jobs.
 
-    All that its settings say is done here, but for the retry policy, which a queue cannot have: the
-    definitions of jobs that are made for it have it (`ContainerJob`), and triggers and schedules submit with
-    it.
+    A queue has no retry policy: that of the settings goes to the definitions of jobs for this tier
+    (`ContainerJob`), and triggers and schedules submit with it.
 
-    A job at the head of the queue that can never start would block all behind it, so each reason that AWS
-    Batch can detect has a time limit, after which that job is cancelled:
+    A job at the head of the queue that can never start would block all jobs behind it, so each reason that
+    AWS Batch can detect has a time limit, after which AWS Batch cancels that job:
     https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 
     Attributes:
-        name: its name, for people.
-        settings: what it was made from.
-        alone: what checks before deployment need of it: values and paths.
-        queue: the job queue. It has no name of its own, so that it can be replaced.
-        compute_environments: where its jobs run, in the order in which they are tried.
-        platform_capability: ``ec2``, ``fargate`` ...: what a job definition for it must be made for.
+        name: its name, for messages.
+        settings: the settings from which it was created.
+        alone: its settings and those of its compute environments, for the checks before deployment.
+        queue: the job queue. It has no name of its own, so that CloudFormation can replace it.
+        compute_environments: the compute environments, in the order in which AWS Batch tries them.
+        platform_capability: ``ec2``, ``fargate`` ...: the platform capability of its job definitions.
         architecture: the CPU architecture that a job's image must have.
-        retry: how often its jobs are tried again, unless they have a policy of their own.
-        efa_interfaces: how many Elastic Fabric Adapters every instance has, on each compute environment.
-        scheduling_policy: how the queue is shared; None if it is first in, first out.
-        job_failed_rule: the EventBridge rule on jobs that failed; None if nobody is to be told.
-        queue_blocked_rule: the EventBridge rule on a first job that cannot start; None likewise.
-        failed_jobs_alarm: goes off when many jobs fail; None if the settings want none.
-        budget: what its instances may cost in a month; None if the settings set no limit.
+        retry: the retry policy of its jobs, unless they have their own.
+        efa_interfaces: the number of Elastic Fabric Adapters that every instance has.
+        scheduling_policy: the fair-share policy; None if the queue is first in, first out.
+        job_failed_rule: the EventBridge rule for failed jobs; None without a notification.
+        queue_blocked_rule: the EventBridge rule for a first job that cannot start; None likewise.
+        failed_jobs_alarm: the alarm for many failed jobs; None if the settings have none.
+        budget: the monthly budget of its instances; None if the settings have none.
     """
 
     def __init__(
@@ -70,25 +69,24 @@ class PriorityTier(Construct):
         data_policy: DataPolicy = DataPolicy(),
         is_checked: bool = False,
     ) -> None:
-        """Create the queue, what shares it, what watches it, and its budget.
+        """Creates the queue, its fair-share policy, its rules and alarms, and its budget.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            compute_environments: by the names that `compute` of the settings has for them: one to three of
-                these are taken, tried in the order there; of one platform and one CPU architecture.
+            compute_environments: compute environments by the names in `compute` of the settings, which takes
+                one to three of them, of one platform and one CPU architecture.
             settings: priority, compute environments, retry, time limits, alarms, fair share, budget, state.
-            name: its name, for people; by default its construct id.
-            notification: who is told of failed jobs, a blocked queue, alarms and the budget.
+            name: its name, for messages; by default its construct id.
+            notification: sends messages about failed jobs, a blocked queue, alarms and the budget.
             data_policy: how long the log of the function that disables the queue is kept, and which key
                 encrypts its log and its messages; see `TierBudget`.
-            is_checked: the checks before deployment have run on these settings, as a `BatchPlatform` has them
-                run on all of its own.
+            is_checked: whether the checks before deployment have run, as a `BatchPlatform` runs them.
 
         Raises:
             ValueError: the settings name a compute environment that is not given, or a mixture that AWS Batch
-                refuses; or they have alarms or a budget, and there is no notification, or the budget is to
-                disable the queue, and there is no key; or a check before deployment found what cannot work.
+                refuses; or they have alarms or a budget, and there is no notification; or the budget disables
+                the queue, and there is no key; or a check before deployment found something that cannot work.
         """
         super().__init__(scope, construct_id)
         self.name, self.settings = name or construct_id, settings
@@ -98,7 +96,7 @@ class PriorityTier(Construct):
         paths = [one.node.path for one in self.compute_environments]
         self._refuse(compute_problems(paths, by_path))
         if notification is None:
-            _check_told(self, settings)
+            _check_notified(self, settings)
         elif settings.budget is not None:
             self._refuse(budget_problems(paths, by_path))
         if not is_checked:
@@ -133,10 +131,10 @@ class PriorityTier(Construct):
             raise ValueError(f"settings.{problem} at {self.alone.path}")
 
     def check_share(self, share: str | None, *, at: str) -> None:
-        """Make sure that jobs name a share where the queue is shared, and nowhere else, as AWS Batch does.
+        """Checks that jobs name a share exactly if the queue has fair share, as AWS Batch does.
 
         Args:
-            share: the share identifier that jobs are to be submitted with; None for none.
+            share: the share identifier of the jobs; None for none.
             at: the path of the construct that submits them, for the error.
 
         Raises:
@@ -171,7 +169,7 @@ class PriorityTier(Construct):
             detail={
                 "jobQueue": [queue_arn],
                 "status": ["FAILED"],
-                # A child of an array has an index, and a parent that speaks for all of them.
+                # A child of an array has an index; the event of its parent counts for all children.
                 "arrayProperties": {"index": [{"exists": False}]},
             },
             text=job_failed_text(self.platform_capability),
@@ -240,8 +238,8 @@ def _chosen(
     return tuple(given[name] for name in names)
 
 
-def _check_told(scope: Construct, settings: TierSettings) -> None:
-    """Alarms are on by default: only those that were asked for count."""
+def _check_notified(scope: Construct, settings: TierSettings) -> None:
+    """Refuses settings that need a notification; alarms count only if the settings name them."""
     asked = {
         "alarms": settings.alarms is not None and "alarms" in settings.model_fields_set,
         "budget": settings.budget is not None,
