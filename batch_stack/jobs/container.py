@@ -72,7 +72,7 @@ def ec2_container(
         job_role=parts.job_role,
         execution_role=parts.execution_role,
         linux_parameters=_linux_parameters(scope, construct_id, settings, parts.efa_interfaces),
-        ulimits=memory_to_pin() if parts.efa_interfaces else None,
+        ulimits=_ulimits(settings, parts.efa_interfaces) or None,
         logging=parts.logging,
         readonly_root_filesystem=settings.read_only_root,
         privileged=False,
@@ -128,6 +128,16 @@ def _environment(settings: JobSettings, parts: JobParts) -> dict[str, str]:
         # The nodes of a multi-node job may have different values.
         **settings.environment,
     }
+
+
+def _ulimits(settings: JobSettings, efa_interfaces: int) -> list[batch.Ulimit]:
+    own = [
+        batch.Ulimit(name=batch.UlimitName[name.upper()], soft_limit=limit, hard_limit=limit)
+        for name, limit in settings.ulimits.items()
+    ]
+    if efa_interfaces and "memlock" not in settings.ulimits:
+        return [*memory_to_pin(), *own]
+    return own
 
 
 def _linux_parameters(

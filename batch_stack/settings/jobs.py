@@ -35,6 +35,10 @@ from batch_stack.settings.services import DataService
 from batch_stack.settings.volumes import SCRATCH, VolumeSettings
 
 JobPlatformCapability = Literal["ec2", "fargate", "managed_instances"]
+_ULIMITS = (
+    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss",
+    "rtprio", "rttime", "sigpending", "stack",
+)  # fmt: skip
 
 _MEMORY_MIB_BY_FARGATE_VCPU: dict[float, range | tuple[int, ...]] = {
     0.25: (512, 1024, 2048),
@@ -128,6 +132,9 @@ class JobSettings(SettingsModel):
     default the image's."""
     read_only_root: bool = True
     """Whether the job can write to volumes and /scratch only."""
+    ulimits: dict[str, Annotated[int, Field(ge=-1)]] = {}
+    """Limits of the container, such as `nofile: 65536` for open files; -1 is no limit. Not on Fargate.
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_Ulimit.html"""
     array_size: Annotated[int, Field(ge=2, le=10_000)] | None = None
     """The number of children with which triggers and schedules submit it; by default it is no array. Others
     that submit it pass `--array-properties size=100`.
@@ -259,6 +266,15 @@ class JobSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
+    def _ulimits_exist(self) -> JobSettings:
+        for name in self.ulimits:
+            if name not in _ULIMITS:
+                raise ValueError(
+                    f"ulimits must name one of {known(_ULIMITS)}, got {name!r}{did_you_mean(name, _ULIMITS)}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _resources_fit_the_platform(self) -> JobSettings:
         if self.platform == "fargate":
             self._check_fargate()
@@ -307,6 +323,8 @@ class JobSettings(SettingsModel):
             raise ValueError(f"gpus must be 0 on fargate, got {self.gpus}")
         if self.shared_memory_mib is not None:
             raise ValueError(f"shared_memory_mib must not be given on fargate, got {self.shared_memory_mib}")
+        if self.ulimits:
+            raise ValueError(f"ulimits must not be given on fargate, got {self.ulimits}")
         for name, volume in self.volumes.items():
             if volume.type in ("host", "tmpfs"):
                 raise ValueError(

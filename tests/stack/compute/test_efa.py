@@ -238,3 +238,19 @@ def test_one_interface_may_have_a_public_address_and_several_may_not(
         "a sole interface only, and without one they never join their cluster (network.mode private_with_nat "
         "or isolated), got public ones at batch-stack/Default/FabricCompute"
     )
+
+
+def test_a_jobs_own_limits_are_added_and_replace_that_of_efa(synth: Callable[..., dict[str, Any]]) -> None:
+    settings = _settings(["c6in.32xlarge"])
+    settings["jobs"]["solve"]["ulimits"] = {"nofile": 65536}
+    settings["jobs"]["single"]["ulimits"] = {"nofile": 65536}
+    settings["jobs"]["spread"]["ulimits"] = {"memlock": 1024}
+    settings["jobs"]["spread"]["tiers"] = ["fast"]
+    resources = synth(settings)["Resources"]
+
+    nofile = {"Name": "nofile", "SoftLimit": 65536, "HardLimit": 65536}
+    pinned = {"Name": "memlock", "SoftLimit": -1, "HardLimit": -1}
+    assert [one["Ulimits"] for one in _containers(resources, "SolveJob")] == [[pinned, nofile]] * 2
+    assert [one["Ulimits"] for one in _containers(resources, "SingleJob")] == [[nofile]]
+    own = {"Name": "memlock", "SoftLimit": 1024, "HardLimit": 1024}
+    assert [one["Ulimits"] for one in _containers(resources, "SpreadJob")] == [[own]]

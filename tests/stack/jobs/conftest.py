@@ -34,6 +34,7 @@ JOBS = {
         user="1000:1000",
         read_only_root=False,
         shared_memory_mib=512,
+        ulimits={"nofile": 65536, "memlock": -1},
         gpus=2,
         managed_policy_arns=["arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"],
         consumable_resources={"seats": 2, LICENCES: 1},

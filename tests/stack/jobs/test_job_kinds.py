@@ -55,12 +55,16 @@ def test_what_is_asked_for_reaches_the_definition(kinds: dict[str, Any]) -> None
     assert plain["ReadonlyRootFilesystem"] is False
     assert plain["LinuxParameters"] == {"InitProcessEnabled": True, "SharedMemorySize": 512}
     assert requirements(plain) == {"VCPU": "1", "MEMORY": "2048", "GPU": "2"}
+    assert plain["Ulimits"] == [
+        {"Name": "nofile", "SoftLimit": 65536, "HardLimit": 65536},
+        {"Name": "memlock", "SoftLimit": -1, "HardLimit": -1},
+    ]
 
 
 def test_what_is_not_asked_for_is_not_said(kinds: dict[str, Any]) -> None:
     one = definition(kinds, "tagged")
     assert not {"Parameters", "SchedulingPriority", "ConsumableResourceProperties"} & set(one)
-    assert not {"User", "Secrets"} & set(one["ContainerProperties"])
+    assert not {"User", "Secrets", "Ulimits"} & set(one["ContainerProperties"])
     assert "GPU" not in requirements(one["ContainerProperties"])
 
 

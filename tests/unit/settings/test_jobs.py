@@ -243,6 +243,24 @@ def test_a_trigger_keeps_to_its_own_parameters_and_folders(trigger: dict[str, An
 
 
 @pytest.mark.parametrize(
+    ("ulimits", "message"),
+    [
+        ({"nofiles": 1}, "ulimits must name one of core, cpu, "),
+        ({"nofile": -2}, "ulimits.nofile must be a whole number of at least -1, got -2"),
+    ],
+)
+def test_ulimits_are_those_that_aws_batch_knows(ulimits: dict[str, int], message: str) -> None:
+    assert _refusal({"ulimits": ulimits}).startswith(message)
+    assert _settings({"ulimits": {"nofile": 65536}}).jobs["solve"].ulimits == {"nofile": 65536}
+
+
+def test_ulimits_are_refused_on_fargate() -> None:
+    fargate = {"platform": "fargate", "vcpu": 1, "memory_mib": 2048, "ulimits": {"nofile": 65536}}
+
+    assert _refusal(fargate) == "ulimits must not be given on fargate, got {'nofile': 65536}"
+
+
+@pytest.mark.parametrize(
     ("job", "most_mib"),
     [
         ({}, 2048),
