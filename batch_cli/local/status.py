@@ -6,13 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import boto3
 import click
-from botocore.config import Config
-from botocore.session import Session
 
+from batch_cli.local.clients import client
 from batch_cli.local.options import data_dir_option, running_server
-from batch_engine.local.server.state import ServerRecord
 
 _STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 
@@ -31,21 +28,8 @@ def status(data_dir: Path) -> None:
     click.echo(f"pid       {record.pid}, up {uptime}")
     click.echo(f"data      {data_dir.resolve()}")
     click.echo(f"runtime   {record.runtime}")
-    for line in _queue_table(_client(record)):
+    for line in _queue_table(client(record, "batch")):
         click.echo(line)
-
-
-def _client(record: ServerRecord) -> Any:
-    # The profile in the user's shell is for AWS, and it may not exist.
-    session = Session(session_vars={"profile": (None, None, None, None)})
-    return boto3.Session(botocore_session=session).client(
-        "batch",
-        endpoint_url=record.endpoint_url,
-        region_name=record.region,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - the local cloud accepts any pair
-        config=Config(retries={"total_max_attempts": 1}, proxies={}),
-    )
 
 
 def _queue_table(batch: Any) -> list[str]:
