@@ -8,6 +8,7 @@ _COMMANDS = {
     "start": ("batch_cli.local.start:start", "Start it on 127.0.0.1."),
     "stop": ("batch_cli.local.stop:stop", "Stop it. Its data stays."),
     "status": ("batch_cli.local.status:status", "Show its endpoint, queues and jobs."),
+    "logs": ("batch_cli.local.logs:logs", "Print the output of a job."),
     "interrupt": (
         "batch_cli.local.interrupt:interrupt",
         "Interrupt instances with their jobs, as EC2 Spot does.",
