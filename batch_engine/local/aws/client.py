@@ -37,7 +37,8 @@ class InProcessClient:
     """Calls services through their handlers.
 
     Args:
-        handlers: the handlers by service name; each takes method, path, headers, body and query.
+        handlers: the handlers by endpoint prefix (`monitoring` for CloudWatch). Each takes method, path,
+            headers, body and query.
     """
 
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
@@ -56,7 +57,7 @@ class InProcessClient:
         body = sent["body"]
         encoded = urlencode(body).encode() if isinstance(body, dict) else body
         headers = {name.lower(): value for name, value in sent["headers"].items()}
-        handler = self._handlers[service]
+        handler = self._handlers[model.endpoint_prefix]
         status, answer_headers, answer = await handler(sent["method"], sent["url_path"], headers, encoded, {})
         parsed: dict[str, Any] = create_parser(protocol).parse(
             {"status_code": status, "headers": answer_headers, "body": answer}, operation_model.output_shape

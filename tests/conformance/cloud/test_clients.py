@@ -204,3 +204,20 @@ def test_the_sdk_for_javascript_submits_describes_lists_and_terminates(
     assert job_id in seen["listed"]
     assert (seen["ended"]["status"], seen["ended"]["statusReason"]) == ("FAILED", "said by JavaScript")
     assert seen["refused"] == {"name": "ClientException", "status": 400, "fault": "client"}
+
+
+def test_boto3_reads_the_alarms_that_it_makes(cloud: LocalCloud) -> None:
+    cloudwatch = cloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="failed-jobs",
+        Namespace="Jobs",
+        MetricName="Failed",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=2.5,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=["failed-jobs"])["MetricAlarms"]
+    assert (alarm["Threshold"], alarm["MetricName"]) == (2.5, "Failed")
