@@ -24,6 +24,7 @@ from batch_engine.local.aws.client import InProcessClient
 from batch_engine.local.base.ports import ClientError, Credentials
 from batch_engine.local.cloudformation.batch_resources import BatchResources
 from batch_engine.local.cloudformation.budgets import BUDGET, BudgetResources
+from batch_engine.local.cloudformation.composite_alarms import COMPOSITE_ALARM, CompositeAlarmResources
 from batch_engine.local.cloudformation.databases import ClusterSecrets
 from batch_engine.local.cloudformation.kept_revisions import KeptRevisions
 from batch_engine.local.cloudformation.network import NETWORK_TYPES, NetworkResources
@@ -141,6 +142,8 @@ class Cloud:
         resource_types.mount_resource_types(self._ministack, cfn.CREATE_OPERATIONS, batch_resources)
         resource_types.mount_resource_types(self._ministack, NETWORK_TYPES, network)
         resource_types.mount_resource_types(self._ministack, [BUDGET], budgets)
+        composite_alarms = CompositeAlarmResources(partial(self._service, "cloudwatch"))
+        resource_types.mount_resource_types(self._ministack, [COMPOSITE_ALARM], composite_alarms)
         secrets = ClusterSecrets(partial(self._service, "secretsmanager"))
         resource_types.mount_cluster_secrets(self._ministack, secrets)
         resource_types.mount_comparison(self._ministack)
