@@ -148,7 +148,7 @@ def _nodes(context: CallContext, job: Job, request: Wire, body: Wire) -> tuple[J
             timeout_s=None,
             tags={},
             attempts=[],
-            history=[],
+            moves=[],
         )
         kind, word = ("containerProperties", "container") if "container" in entry else ("ecsProperties",) * 2
         node.container, needs, node.ecs_container = _rendered(

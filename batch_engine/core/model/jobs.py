@@ -33,6 +33,21 @@ class JobStatus(StrEnum):
         """Whether a job in this state can never leave it."""
         self.is_placed = value in ("STARTING", "RUNNING")
         """Whether a job in this state holds capacity."""
+        self.place = len(type(self).__members__)
+        """The place in this table: ``STATUSES[status.place]`` is the status."""
+
+
+STATUSES = tuple(JobStatus)
+_PLACE_BITS = 3
+
+
+def move_of(at_ms: int, status: JobStatus) -> int:
+    """Returns a moment in epoch milliseconds and a status as one number.
+
+    A hundred thousand jobs make half a million moves, and the garbage collector would look at every tuple
+    again and again.
+    """
+    return at_ms << _PLACE_BITS | status.place
 
 
 class RetryAction(StrEnum):
@@ -179,7 +194,7 @@ class Job:
     started_at_ms: int | None = None
     stopped_at_ms: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
-    history: list[tuple[int, JobStatus]] = field(default_factory=list)
+    moves: list[int] = field(default_factory=list)
 
     def as_submitted(self) -> "Job":
         """Returns a new job that asks for the same, in the state of its submission and without tags."""
@@ -199,6 +214,20 @@ class Job:
     def is_gang(self) -> bool:
         """Whether this is a multi-node parallel job: its nodes run, and hold what it uses."""
         return self.num_nodes is not None and self.node_index is None
+
+    def moved(self, at_ms: int, status: JobStatus) -> None:
+        """Notes that the job has this state from now on."""
+        self.moves.append(move_of(at_ms, status))
+
+    @property
+    def history(self) -> list[tuple[int, JobStatus]]:
+        """The states of the job and the moments at which it came to them, in epoch milliseconds."""
+        return [(move >> _PLACE_BITS, STATUSES[move & 2**_PLACE_BITS - 1]) for move in self.moves]
+
+    @property
+    def last_moved_ms(self) -> int:
+        """When the job came to the state that it has, in epoch milliseconds."""
+        return self.moves[-1] >> _PLACE_BITS
 
     @property
     def attempt(self) -> Attempt:
@@ -222,7 +251,7 @@ JOB_STATE = frozenset(
         "started_at_ms",
         "stopped_at_ms",
         "attempts",
-        "history",
+        "moves",
     }
 )
 """The members of a job that change after its submission; the others never do."""

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 from collections.abc import Mapping
 
 from batch_engine.core.model.errors import IllegalTransitionError
-from batch_engine.core.model.jobs import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus, move_of
 
 _S = JobStatus
 
@@ -62,7 +62,7 @@ def move(job: Job, status: JobStatus, now_ms: int, reason: str | None = None) ->
         )
     job.status = status
     job.status_reason = reason
-    job.history.append((now_ms, status))
+    job.moves.append(move_of(now_ms, status))
     if status is JobStatus.RUNNING:
         job.started_at_ms = now_ms
     elif status.is_terminal:

@@ -71,7 +71,7 @@ class Lifecycle:
             new.order = order
             self._registry.add(new)
             self._registry.touch(new)
-            new.history.append((self._journal.now_ms, new.status))
+            new.moved(self._journal.now_ms, new.status)
         self._live[job.queue] += 1
         if job.share_identifier is not None:
             self._dispatcher.known(job)

@@ -89,16 +89,16 @@ def _complete_or_take_back(journal: Journal, job: Job) -> None:
         job.status, job.status_reason = recorded, None
         return
     if job.status.is_terminal and job.stopped_at_ms is None:
-        job.stopped_at_ms = job.history[-1][0]
+        job.stopped_at_ms = job.last_moved_ms
     if job.status is JobStatus.RUNNING and job.started_at_ms is None:
-        job.started_at_ms = job.history[-1][0]
+        job.started_at_ms = job.last_moved_ms
     job.wait_reason = None
     told = [
         action.after
         for action in journal.record.actions
         if isinstance(action, JobMoved) and action.job_id == job.id
     ]
-    if told[-1:] != [job.status] and len(job.history) > 1:
+    if told[-1:] != [job.status] and len(job.moves) > 1:
         journal.announce(job, job.history[-2][1])
 
 
@@ -150,7 +150,7 @@ def _force(journal: Journal, job: Job, reason: str) -> None:
     job.status, job.status_reason, job.wait_reason = JobStatus.FAILED, reason, None
     job.stop_cause = job.stop_reason = None
     job.stopped_at_ms = journal.now_ms
-    job.history.append((journal.now_ms, JobStatus.FAILED))
+    job.moved(journal.now_ms, JobStatus.FAILED)
     journal.announce(job, before)
 
 
@@ -164,7 +164,7 @@ def _forget_orphans(registry: Registry) -> None:
 def _save_all(registry: Registry, now_ms: int) -> None:
     """Has everything saved that the event may have changed."""
     for job in registry.jobs.values():
-        if not job.status.is_terminal or job.history[-1][0] == now_ms:
+        if not job.status.is_terminal or job.last_moved_ms == now_ms:
             registry.touch(job)
     for home in (registry.compute_environments, registry.job_queues, registry.consumable_resources):
         for resource in home.values():

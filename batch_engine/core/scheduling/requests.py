@@ -158,4 +158,4 @@ class Requests:
 
 
 def _twin(job: Job) -> Job:
-    return replace(job, attempts=[replace(attempt) for attempt in job.attempts], history=[*job.history])
+    return replace(job, attempts=[replace(attempt) for attempt in job.attempts], moves=[*job.moves])

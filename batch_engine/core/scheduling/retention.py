@@ -53,7 +53,7 @@ class Retention:
         """Remember when jobs ended that were read back from the store."""
         if self._keep_ms is None:
             return
-        ended = [(job.history[-1][0], job.id) for job in jobs if _is_whole(job) and job.status.is_terminal]
+        ended = [(job.last_moved_ms, job.id) for job in jobs if _is_whole(job) and job.status.is_terminal]
         self._ended.extend(sorted(ended))
         self._wake_for_next()
 

@@ -45,14 +45,14 @@ def take_over(registry: Registry) -> None:
     """Rebuild every array's counters from the children that were saved, after a restart."""
     for job in registry.jobs.values():
         if job.is_array:
-            open_run(registry, job, job.history[-1][0])
+            open_run(registry, job, job.last_moved_ms)
     for job in registry.jobs.values():
         if job.parent_id is None or job.array_index is None:
             continue
         share_with(job, registry.jobs[job.parent_id])
         run = registry.arrays[job.parent_id]
         run.adopt(job.array_index, job.status)
-        run.updated_at_ms = max(run.updated_at_ms, job.history[-1][0])
+        run.updated_at_ms = max(run.updated_at_ms, job.last_moved_ms)
 
 
 def share_with(child: Job, parent: Job) -> None:
@@ -109,12 +109,12 @@ def child_id(parent: Job, index: int) -> str:
 
 def _new(registry: Registry, parent: Job, index: int) -> Job:
     status = registry.arrays[parent.id].untouched_status(index)
-    history = [(parent.created_at_ms, JobStatus.PENDING)]
-    if status is JobStatus.RUNNABLE:
-        history.append((parent.history[-1][0], status))
     child = child_of(parent, index)
     child.status, child.status_reason, child.is_terminated = status, None, False
-    child.tags, child.attempts, child.history = {}, [], history
+    child.tags, child.attempts, child.moves = {}, [], []
+    child.moved(parent.created_at_ms, JobStatus.PENDING)
+    if status is JobStatus.RUNNABLE:
+        child.moved(parent.last_moved_ms, status)
     return child
 
 

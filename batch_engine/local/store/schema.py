@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.jobs import Job, JobStatus, move_of
 from batch_engine.local.store.job_rows import key_of, spec_of, state_of
 
 SCHEMA_VERSION = 4
@@ -50,7 +50,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
             _run(connection, _JOBS + _PUT_ASIDE + _OUTBOX + _PUT_BACK)
             _move_jobs(connection)
         if version == 3:
-            _shorten_attempts(connection)
+            _shorten_jobs(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -93,9 +93,9 @@ def _move_jobs(connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM entity WHERE kind = 'Job'")
 
 
-def _shorten_attempts(connection: sqlite3.Connection) -> None:
-    """From 3 to 4: an attempt held the ARN of its task and the name of its log stream."""
-    rows = connection.execute("SELECT key, body FROM job_state WHERE body LIKE '%\"task_arn\"%'").fetchall()
+def _shorten_jobs(connection: sqlite3.Connection) -> None:
+    """From 3 to 4: a move was a pair, and an attempt held the ARN of its task and the name of its stream."""
+    rows = connection.execute("SELECT key, body FROM job_state").fetchall()
     for key, text in rows:
         body = json.loads(text)
         _shorten(body)
@@ -103,6 +103,8 @@ def _shorten_attempts(connection: sqlite3.Connection) -> None:
 
 
 def _shorten(body: dict[str, Any]) -> None:
+    if (history := body.pop("history", None)) is not None:
+        body["moves"] = [move_of(at_ms, JobStatus(status)) for at_ms, status in history]
     for attempt in body.get("attempts") or ():
         if (task_arn := attempt.pop("task_arn", None)) is not None:
             arn, _, attempt["task_id"] = task_arn.rpartition("/")
