@@ -1,13 +1,14 @@
 """The events that ``Scheduler.handle`` takes in. They carry all that changes, and nothing changes them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from batch_engine.core.model.jobs import Job
 from batch_engine.core.model.resources import Resource
+from batch_engine.core.model.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobSubmitted:
     """SubmitJob was accepted. ``job`` is in SUBMITTED and not yet in the registry; neither are its ``nodes``.
 
@@ -26,7 +27,7 @@ class JobSubmitted:
         return JobSubmitted(job, tuple(node.as_submitted() for node in self.nodes), self.tags)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobCancelled:
     """CancelJob was called."""
 
@@ -34,7 +35,7 @@ class JobCancelled:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobTerminated:
     """TerminateJob was called."""
 
@@ -42,7 +43,7 @@ class JobTerminated:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ResourcesChanged:
     """Resources were created, updated or deleted. Empty, it has the scheduler look at all of them again.
 
@@ -55,7 +56,7 @@ class ResourcesChanged:
     removed: tuple[Resource, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class TagsChanged:
     """The tags of a resource or of a job were replaced by ``tags``."""
 
@@ -63,14 +64,14 @@ class TagsChanged:
     tags: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class QueueDeleted:
     """DeleteJobQueue was called for a queue that may still hold jobs."""
 
     queue: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptStarted:
     """The container of an attempt is up."""
 
@@ -78,7 +79,7 @@ class AttemptStarted:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptFinished:
     """An attempt is over: its container ended, or never came up.
 
@@ -92,7 +93,7 @@ class AttemptFinished:
     status_reason: str = "Essential container in task exited"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class HostLost:
     """The machine under an attempt is gone, and the attempt with it: a Spot reclaim, a crash, a power cut."""
 
@@ -100,21 +101,21 @@ class HostLost:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InstanceReady:
     """An instance that a LaunchInstance action asked for has joined its cluster."""
 
     instance_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InstanceLost:
     """An instance is gone, and every attempt on it."""
 
     instance_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class InstanceInterrupted:
     """EC2 takes an instance back ``notice_s`` seconds from now: Spot's two-minute warning."""
 
@@ -122,7 +123,7 @@ class InstanceInterrupted:
     notice_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AttemptInterrupted:
     """The host under one attempt is taken back ``notice_s`` seconds from now, as Fargate Spot does it."""
 
@@ -131,14 +132,14 @@ class AttemptInterrupted:
     notice_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CapacityChanged:
     """Which instance types cannot be had from now on."""
 
     unavailable_types: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class RolesChanged:
     """Which IAM roles (and instance profiles) AWS Batch cannot assume from now on, and which of those that it
     assumes do not allow it what it needs; as compute environments name them."""
@@ -147,7 +148,7 @@ class RolesChanged:
     denied: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Woken:
     """The moment that a WakeAt action asked for has come."""
 

@@ -68,10 +68,14 @@ class Dispatcher:
         self._launching = Launching(journal.registry, self.scaling)
         # Where nothing makes room, the head of a queue need not be refused twice.
         self._refused: dict[str, Job] = {}
+        # Without a new job in a line, there is something to try only in queues whose order changes with time.
+        self._has_joined = False
+        self._tries_again = True
         self._addresses = 0
 
     def enqueue(self, job: Job) -> None:
         """Put a job that has just become RUNNABLE in its queue's line."""
+        self._has_joined = True
         self.lines.join(job)
         if job.share_identifier is not None:
             self.shares.joined(job)
@@ -196,9 +200,13 @@ class Dispatcher:
         refused = self._refused
         if makes_room:
             refused.clear()
+        elif not (self._has_joined or self._tries_again or self.scaling.restrictions.unavailable_types):
+            return
+        self._has_joined = False
         if self._by_priority is None:
             queues = [queue for queue in self._registry.job_queues.values() if queue.is_usable]
             self._by_priority = sorted(queues, key=lambda queue: (-queue.priority, queue.created_order))
+            self._tries_again = any(queue.scheduling_policy_arn is not None for queue in queues)
         for queue in self._by_priority:
             while (job := self.shares.head(queue)) is not None and refused.get(queue.name) is not job:
                 self._journal.at_hand = job

@@ -8,7 +8,7 @@ from collections import Counter
 
 from batch_engine.core.model.actions import StopAttempt, stop_grace_s
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost, JobSubmitted
-from batch_engine.core.model.jobs import Attempt, Job, JobStatus, StopCause
+from batch_engine.core.model.jobs import Attempt, Job, JobStatus, StopCause, move_of
 from batch_engine.core.rules.retry import decide
 from batch_engine.core.scheduling.dependencies import Dependencies
 from batch_engine.core.scheduling.dispatcher import Dispatcher
@@ -66,16 +66,21 @@ class Lifecycle:
 
     def submitted(self, event: JobSubmitted) -> None:
         """Takes in a new job, with its nodes if it has any."""
-        job, order = event.job, self._registry.next_order()
-        for new in (job, *event.nodes):
-            new.order = order
-            self._registry.add(new)
-            self._registry.touch(new)
-            new.moved(self._journal.now_ms, new.status)
+        job = event.job
+        job.order = self._registry.next_order()
+        self._known(job)
+        for node in event.nodes:
+            node.order = job.order
+            self._known(node)
         self._live[job.queue] += 1
         if job.share_identifier is not None:
             self._dispatcher.known(job)
         self.pending.submitted(job)
+
+    def _known(self, job: Job) -> None:
+        self._registry.add(job)
+        self._registry.touch(job)
+        job.moves.append(move_of(self._journal.now_ms, job.status))
 
     def settle(self) -> None:
         """Tell those whom it concerns of every job that has ended, and of those that end with it.

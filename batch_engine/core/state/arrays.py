@@ -142,13 +142,10 @@ def make(journal: Journal, parent: Job, index: int) -> Job:
     child = _new(registry, parent, index)
     registry.arrays[parent.id].adopt(index, child.status)
     if child.status is JobStatus.RUNNABLE:
-        # It was counted when its range was released, and is so again as a job of its own.
-        registry.index.count_waiting(parent, -1)
-    if child.status is JobStatus.RUNNABLE:
         # Before the child is known: after a fault in between it is made again, and announced twice at most.
         journal.announce(child, JobStatus.PENDING)
-    registry.add(child)
-    registry.touch(child)
+    # Its demand was counted when its range was released, and children are not listed.
+    registry.jobs[child.id] = registry.changed[child.id] = child
     return child
 
 
