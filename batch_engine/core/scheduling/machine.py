@@ -144,6 +144,15 @@ class Machine:
         self.dispatcher.instance_ready(event.instance_id)
         self._journal.instance_at_hand = None
 
+    def _instance_lost(self, event: InstanceLost) -> None:
+        self._interruptions.lost(event.instance_id)
+
+    def _instance_interrupted(self, event: InstanceInterrupted) -> None:
+        self._interruptions.interrupted(event.instance_id, event.notice_s)
+
+    def _attempt_interrupted(self, event: AttemptInterrupted) -> None:
+        self._interruptions.attempt_interrupted(event.job_id, event.attempt, event.notice_s)
+
     def _capacity(self, event: CapacityChanged) -> None:
         self._restrictions.unavailable_types = event.unavailable_types
 
@@ -164,13 +173,9 @@ class Machine:
             ResourcesChanged: self._resources,
             QueueDeleted: self._queue_deleted,
             InstanceReady: self._instance_ready,
-            InstanceLost: lambda event: self._interruptions.lost(event.instance_id),
-            InstanceInterrupted: lambda event: self._interruptions.interrupted(
-                event.instance_id, event.notice_s
-            ),
-            AttemptInterrupted: lambda event: self._interruptions.attempt_interrupted(
-                event.job_id, event.attempt, event.notice_s
-            ),
+            InstanceLost: self._instance_lost,
+            InstanceInterrupted: self._instance_interrupted,
+            AttemptInterrupted: self._attempt_interrupted,
             CapacityChanged: self._capacity,
             RolesChanged: self._roles,
         }
