@@ -1,1 +1,1 @@
-"""Helpers that several constructs use: keys, IAM, queues, functions, log groups."""
+"""Helpers that several constructs share: the data policy, keys, grants, queues, functions and log groups."""

@@ -1,4 +1,4 @@
-"""How a job gets access to a resource: environment variables, secrets and permissions."""
+"""Access of jobs to resources: environment variables, secrets and permissions."""
 
 from __future__ import annotations
 

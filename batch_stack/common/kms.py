@@ -18,7 +18,7 @@ READ = ("kms:Decrypt",)
 WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
 """Writing includes reading: S3 decrypts the data key of a multipart upload, SQS and SNS verify that a key
 works. A receiver of a queue needs `READ`; a sender, or a principal that does both, `WRITE`."""
-# What AWS writes as kms:Encrypt*, kms:Decrypt*, kms:ReEncrypt*, kms:GenerateDataKey* and kms:Describe*.
+# AWS documents these as kms:Encrypt*, kms:Decrypt*, kms:ReEncrypt*, kms:GenerateDataKey* and kms:Describe*.
 _LOG = (
     "kms:Decrypt",
     "kms:DescribeKey",

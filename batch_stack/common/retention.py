@@ -1,4 +1,4 @@
-"""How long data is kept, and with which key it is encrypted."""
+"""The policy for data: its retention and its encryption."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from batch_stack.settings.storage import StorageSettings
 
 @dataclass(frozen=True, kw_only=True)
 class DataPolicy:
-    """How long the data of constructs is kept, and with which KMS key it is encrypted.
+    """The retention and the encryption of data, for all constructs that keep any.
 
-    A platform has one policy and gives it to all its constructs. A construct that is used alone takes it as
-    `data_policy`; the default retains everything, without a key of its own.
+    A platform has one policy and passes it to all its constructs. A construct that is used alone takes it as
+    `data_policy`; by default it retains everything, and each AWS service uses its own key.
 
     Attributes:
         removal_policy: what CloudFormation does with buckets, tables, file systems, databases, log groups,

@@ -1,1 +1,1 @@
-"""Where data is: buckets, file systems, tables, databases, queues, buses. It grants, but runs nothing."""
+"""Data services: buckets, file systems, tables, databases, queues and buses. No code of jobs is here."""

@@ -1,1 +1,1 @@
-"""Job definitions and what they consist of. A job knows no queue."""
+"""Job definitions with their images, roles, volumes and secrets. Nothing here submits a job."""

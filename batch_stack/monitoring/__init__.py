@@ -1,1 +1,1 @@
-"""How people learn of what happens: notifications."""
+"""Notifications about jobs, queues and undelivered events, which other rooms create."""

@@ -1,1 +1,1 @@
-"""The VPC that jobs run in: subnets, endpoints, flow log."""
+"""The VPC in which jobs run: subnets, endpoints and flow log."""

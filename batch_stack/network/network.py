@@ -38,7 +38,7 @@ class Network(Construct):
       `VpcEndpoints`.
     - ``existing``: a VPC and subnets by their ids. `from_vpc` takes a VPC that CDK knows.
 
-    In no mode can anything be reached from outside. Traffic to S3 stays inside AWS, through a gateway
+    Nothing can be reached from outside in any mode. Traffic to S3 stays inside AWS, through a gateway
     endpoint, which is free. Each mode has its own addresses for its subnets (see docs/adr/018), so that the
     mode can be changed: CloudFormation first creates new subnets, then moves compute environments, and then
     deletes the old subnets.

@@ -1,1 +1,1 @@
-"""Priority tiers: job queues with their limits, alarms, messages and budgets."""
+"""Priority tiers: job queues with their time limits, alarms, messages and budgets."""

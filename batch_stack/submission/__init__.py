@@ -1,1 +1,1 @@
-"""What starts jobs: triggers, schedules and submitters. It provisions no queue and no job definition."""
+"""Triggers, schedules and submitters. They create neither queues nor job definitions."""

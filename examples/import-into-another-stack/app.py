@@ -93,9 +93,11 @@ class CatalogueService(Stack):
         self.platform.grant_read_jobs(self.api_role)
         self.platform.grant_stop_jobs(self.api_role, tags={"service": "catalogue"})
 
-    def _read_films(self, role: iam.IRole) -> None:
-        role.add_to_principal_policy(
-            iam.PolicyStatement(actions=["s3:GetObject"], resources=[self.films.arn_for_objects("films/*")])
+    def _read_films(self, role: iam.IRole) -> iam.Grant:
+        return iam.Grant.add_to_principal(
+            grantee=role,
+            actions=["s3:GetObject"],
+            resource_arns=[self.films.arn_for_objects("films/*")],
         )
 
     def _nightly_tier(self) -> None:
