@@ -12,6 +12,7 @@ from typing import Any
 from aws_cdk import Annotations, Aws, Stack, Token
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct, IConstruct
 
@@ -76,6 +77,29 @@ def combined_grant(first: iam.Grant, *others: iam.Grant | None) -> iam.Grant:
     """
     return reduce(
         lambda grant, other: grant.combine(other), (one for one in others if one is not None), first
+    )
+
+
+def grant_with_key(
+    grantee: iam.IGrantable,
+    *,
+    actions: Sequence[str],
+    resource: str,
+    key: kms.IKey | None,
+    service: str,
+) -> iam.Grant:
+    """Allows actions on a resource that changes data, and using the key of the data through its service.
+
+    Args:
+        grantee: the principal that may.
+        actions: the actions.
+        resource: the ARN of the resource.
+        key: the key that encrypts the resource; None if CDK knows none.
+        service: the service of the resource, as its endpoint begins: ``sqs``.
+    """
+    return combined_grant(
+        iam.Grant.add_to_principal(grantee=grantee, actions=list(actions), resource_arns=[resource]),
+        grant_key(grantee, key, actions=WRITE, service=service),
     )
 
 
@@ -219,13 +243,12 @@ def grant_write_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> iam.Gran
         grantee: the principal that may write.
         bucket: the bucket.
     """
-    return combined_grant(
-        iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=["s3:AbortMultipartUpload", "s3:PutObject"],
-            resource_arns=[bucket.arn_for_objects("*")],
-        ),
-        grant_key(grantee, bucket.encryption_key, actions=WRITE, service="s3"),
+    return grant_with_key(
+        grantee,
+        actions=["s3:AbortMultipartUpload", "s3:PutObject"],
+        resource=bucket.arn_for_objects("*"),
+        key=bucket.encryption_key,
+        service="s3",
     )
 
 

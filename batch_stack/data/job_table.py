@@ -6,9 +6,8 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from batch_stack.common.iam import combined_grant
+from batch_stack.common.iam import grant_with_key
 from batch_stack.common.job_access import JobResources
-from batch_stack.common.kms import WRITE, grant_key
 from batch_stack.common.retention import DataPolicy
 
 
@@ -64,11 +63,10 @@ class JobTable(Construct):
         Returns:
             The grant, which includes the use of the table's key.
         """
-        return combined_grant(
-            iam.Grant.add_to_principal(
-                grantee=grantee,
-                actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-                resource_arns=[self.table.table_arn],
-            ),
-            grant_key(grantee, self._key, actions=WRITE, service="dynamodb"),
+        return grant_with_key(
+            grantee,
+            actions=["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            resource=self.table.table_arn,
+            key=self._key,
+            service="dynamodb",
         )

@@ -7,9 +7,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from batch_stack.common.iam import combined_grant
+from batch_stack.common.iam import grant_with_key
 from batch_stack.common.job_access import JobResources
-from batch_stack.common.kms import WRITE, grant_key
 from batch_stack.common.retention import DataPolicy
 from batch_stack.common.sqs_queue import message_queue
 
@@ -63,16 +62,15 @@ class WorkQueue(Construct):
         Returns:
             The grant, which includes the use of the queue's key.
         """
-        return combined_grant(
-            iam.Grant.add_to_principal(
-                grantee=grantee,
-                actions=[
-                    "sqs:ChangeMessageVisibility",
-                    "sqs:DeleteMessage",
-                    "sqs:ReceiveMessage",
-                    "sqs:SendMessage",
-                ],
-                resource_arns=[self.queue.queue_arn],
-            ),
-            grant_key(grantee, self._key, actions=WRITE, service="sqs"),
+        return grant_with_key(
+            grantee,
+            actions=[
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:ReceiveMessage",
+                "sqs:SendMessage",
+            ],
+            resource=self.queue.queue_arn,
+            key=self._key,
+            service="sqs",
         )

@@ -17,8 +17,8 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from batch_stack.common.iam import combined_grant
-from batch_stack.common.kms import WRITE, grant_key, grant_service_topics
+from batch_stack.common.iam import grant_with_key
+from batch_stack.common.kms import grant_service_topics
 from batch_stack.common.retention import DataPolicy
 from batch_stack.common.sqs_queue import message_queue
 from batch_stack.settings.base.errors import SettingsError
@@ -186,11 +186,8 @@ class Notification(Construct):
         Returns:
             The grant, which includes the use of the topic's key, if CDK knows the key.
         """
-        grant = combined_grant(
-            iam.Grant.add_to_principal(
-                grantee=grantee, actions=["sns:Publish"], resource_arns=[self.topic.topic_arn]
-            ),
-            grant_key(grantee, self.key, actions=WRITE, service="sns"),
+        grant = grant_with_key(
+            grantee, actions=["sns:Publish"], resource=self.topic.topic_arn, key=self.key, service="sns"
         )
         if not isinstance(self.topic, sns.Topic):
             who = getattr(grantee, "node", self.node).path

@@ -11,7 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from batch_stack.common.kms import WRITE, grant_key
+from batch_stack.common.iam import grant_with_key
 from batch_stack.common.retention import DataPolicy
 from batch_stack.common.sqs_queue import message_queue
 from batch_stack.jobs.container_job import ContainerJob
@@ -87,12 +87,13 @@ class JobSchedule(Construct):
         self.dead_letter_queue = message_queue(self, "DeadLetterQueue", data_policy=data_policy, closed=True)
         self.role = self._role()
         job.grant_submit(self.role, tier, shares=[share] if share is not None else [])
-        iam.Grant.add_to_principal(
-            grantee=self.role,
+        grant_with_key(
+            self.role,
             actions=["sqs:SendMessage"],
-            resource_arns=[self.dead_letter_queue.queue_arn],
+            resource=self.dead_letter_queue.queue_arn,
+            key=data_policy.key,
+            service="sqs",
         )
-        grant_key(self.role, data_policy.key, actions=WRITE, service="sqs")
         self.schedule = self._schedule(
             name,
             expression,
