@@ -13,21 +13,21 @@ from batch_stack.settings.base.values import Architecture, PlatformCapability
 from batch_stack.settings.compute.base import ComputeSettings
 
 COST_TAG = "batch-stack-compute-environment"
-"""The tag of instances, and of volumes of our launch templates, by which costs are told apart; a user-defined
-one."""
+"""The user-defined tag of instances, and of volumes of our launch templates, that separates their costs."""
 
 
 class ComputeEnvironment(Construct):
-    """What a queue has to know of a compute environment.
+    """A compute environment of any kind, as a queue needs it.
 
-    None of ours has a name, so that it can be replaced when it must, and none has tags, because any change
-    of one replaces it: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html
+    Those that are created here have no name, so that CloudFormation can replace them, and no tags, because
+    any change of a tag replaces them:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html
 
     Attributes:
-        settings: what it was made from.
-        resource: the compute environment, of aws-cdk-lib.
-        cost_tag: by which value of `COST_TAG` the costs of its instances are told apart, the stack's name and
-            the path in it; None for those that are not tagged by us.
+        settings: its settings.
+        resource: the compute environment of aws-cdk-lib.
+        cost_tag: the value of `COST_TAG` of its instances: the stack's name and its path in it; None if
+            they do not get the tag here.
     """
 
     settings: ComputeSettings
@@ -54,15 +54,13 @@ class ComputeEnvironment(Construct):
         path = self.node.path.removeprefix(f"{stack.node.path}/").removeprefix("Default/")
         return f"{stack.stack_name}/{path}"
 
-    def _outlived_by(self, network: Network) -> None:
-        """Delete this before its way to AWS's endpoints, without which instances cannot say that they end."""
+    def _delete_before_routes_of(self, network: Network) -> None:
+        """Deletes this before its routes to AWS services, without which instances cannot report that they
+        end."""
         self.resource.node.add_dependency(network.connectivity)
 
     def _never_replace_for_tags(self) -> None:
-        """Leave the tags of CloudFormation's resource out.
-
-        The tags of instances, which come from the launch template, are not among them.
-        """
+        """Leaves out the tags of CloudFormation's resource. Instances get theirs from the launch template."""
         self._cfn.add_property_deletion_override("Tags")
 
     @property

@@ -21,23 +21,23 @@ _ROOT_DEVICE = "/dev/xvda"  # of the ECS-optimized Amazon Linux 2023 AMIs
 
 
 class Ec2ComputeEnvironment(ComputeEnvironment):
-    """A managed compute environment on EC2 instances, scaled by AWS Batch between none and a maximum.
+    """A managed compute environment on EC2 instances, which AWS Batch scales between zero and a maximum.
 
-    Without a service role it uses AWSServiceRoleForBatch, which updates in place require:
+    It has no service role, so that it uses AWSServiceRoleForBatch, which updates in place require:
     https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
 
-    With a placement group it is made for multi-node parallel jobs: all instances close together in one
-    Availability Zone, and a security group that lets them, and nobody else, speak to each other. With EFA
-    the launch template has their network interfaces, and with these the security groups, which AWS Batch
-    takes from one place only: containers are then in the VPC's default group, and so are let connect to each
-    other. The kernel of Amazon Linux 2023 has the driver; a job's image brings libfabric.
+    A placement group is for multi-node parallel jobs: it puts all instances close together in one
+    Availability Zone, and a security group lets them, and no other instances, connect to each other. With EFA
+    the launch template has their network interfaces, and so the security groups, which AWS Batch takes from
+    one place only. Containers are then in the VPC's default group, which may connect to the nodes, and the
+    nodes to it. The kernel of Amazon Linux 2023 has the driver; a job's image brings libfabric.
     https://docs.aws.amazon.com/batch/latest/userguide/efa.html
 
     Attributes:
-        launch_template: its instances' launch template.
+        launch_template: the launch template of its instances.
         instance_role: the role of its instances.
         placement_group: the cluster placement group, if the settings ask for one.
-        node_security_group: what lets its nodes speak to each other; only with a placement group.
+        node_security_group: the security group that connects its nodes; None without a placement group.
         cost_tag: the value of `COST_TAG` of its instances and their volumes: the stack's name, and its path
             in the stack.
     """
@@ -50,16 +50,16 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         network: Network,
         settings: SpotSettings | OnDemandSettings,
     ) -> None:
-        """Create the compute environment.
+        """Creates the compute environment.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            network: where its instances run.
+            network: the network of its instances.
             settings: Spot or On-Demand, instance types, vCPU limits, disks, placement group and EFA.
 
         Raises:
-            SettingsError: instances with several network interfaces are to be in public subnets.
+            SettingsError: instances with several network interfaces would be in public subnets.
             ValueError: the network has no subnet in the placement group's Availability Zone.
         """
         super().__init__(scope, construct_id)
@@ -68,7 +68,7 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         self.instance_role = instance_role(self, "InstanceRole", drains=spot)
         self.launch_template = self._launch_template(settings, spot)
         self.cost_tag = self._own_cost_tag()
-        # Of its instances: a tag of the compute environment itself could not be changed without replacing it.
+        # For its instances: changing a tag of the compute environment itself would replace it.
         Tags.of(self.launch_template).add(COST_TAG, self.cost_tag)
         nodes = settings.placement_group
         self.placement_group = self._placement_group(network) if nodes else None
@@ -104,12 +104,12 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         if self.node_security_group is not None and self.efa_interfaces:
             self._use_efa(network, self.node_security_group)
         self._never_replace_for_tags()
-        self._outlived_by(network)
+        self._delete_before_routes_of(network)
 
     def _override(self, settings: Ec2Settings) -> None:
-        # The L2 takes families only as members of an enum, which knows none that is newer than itself.
+        # The L2 takes families only as members of an enum, which lacks those newer than itself.
         self._cfn.add_property_override("ComputeResources.InstanceTypes", settings.instance_types)
-        # $Default and $Latest never change in the template, so an edit would not reach the instances.
+        # $Default and $Latest never change in the template, so that an edit would not reach the instances.
         self._cfn.add_property_override(
             "ComputeResources.LaunchTemplate.Version", self.launch_template.latest_version_number
         )
@@ -125,12 +125,12 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             Annotations.of(self).add_warning_v2(
                 "batch-stack:nodesInDefaultGroup",
                 "AWS Batch puts nodes with EFA in the default security group of the VPC: it must let its "
-                "members connect to each other and to what they need, as it does unless somebody changed it "
-                "(aws_ec2.Vpc does, unless restrict_default_security_group is False), and what they need in "
-                f"the VPC, endpoints or a database, must admit it. At {self.node.path}",
+                "members connect to each other and to what they need, as its default rules do (aws_ec2.Vpc "
+                "removes them, unless restrict_default_security_group is False), and what they need in the "
+                f"VPC, endpoints or a database, must admit it. At {self.node.path}",
             )
-        # Traffic of EFA is not IP: a rule for all addresses does not let it out. The L2 would take away the
-        # group's only rule of its own, and CloudFormation then leaves it EC2's, which allows everything.
+        # Traffic of EFA is not IP: a rule for all addresses does not let it out. With this rule the L2 would
+        # drop its placeholder, and CloudFormation then leaves EC2's default rule, which allows everything.
         ec2.CfnSecurityGroupEgress(
             self,
             "ToOtherNodes",
@@ -164,8 +164,9 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
             self,
             "LaunchTemplate",
             require_imdsv2=True,
-            # Keeps out containers behind a bridge. Jobs share the host's network, where every process is one
-            # hop away, and nodes of multi-node parallel jobs have interfaces: see instance_user_data.
+            # Keeps out containers behind a bridge. It does not keep out jobs, which share the host's network,
+            # one hop away, nor nodes of multi-node parallel jobs, which have interfaces: see
+            # instance_user_data.
             http_put_response_hop_limit=1,
             block_devices=[ec2.BlockDevice(device_name=_ROOT_DEVICE, volume=volume)],
             user_data=instance_user_data(spot=spot, nvme_scratch=settings.nvme_scratch, efa=settings.efa),
@@ -199,7 +200,7 @@ def _default_class(settings: Ec2Settings) -> batch.DefaultInstanceClass:
 
 
 def _images(settings: Ec2Settings) -> list[batch.EcsMachineImage]:
-    """Amazon Linux 2023 for every kind of instance there is: Batch matches them with the instance types.
+    """Returns Amazon Linux 2023 for instances with and without GPUs. AWS Batch matches the instance types.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_Ec2Configuration.html
     """

@@ -1,4 +1,4 @@
-"""Elastic Fabric Adapters: the interfaces of instances, and the devices of the jobs on them."""
+"""Elastic Fabric Adapters: interfaces of instances, and devices of the jobs on them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _DEVICE = "/dev/infiniband/uverbs"
 def network_interfaces(
     count: int, *, security_groups: Sequence[str], node_security_group: str, public_address: bool
 ) -> list[dict[str, Any]]:
-    """What the launch template of instances with EFA says of their interfaces, one on each network card.
+    """Returns the interfaces in the launch template of instances with EFA, one on each network card.
 
-    The first is one of ENA, too, and has the address. It is alone on its card, where ECS adds an interface
-    for a node's container. The others are for EFA only: with addresses of their own, answers could leave by
-    another interface than questions came by.
+    The first interface is also for ENA, and has the address. It is alone on its card, where ECS adds an
+    interface for a node's container. The others are for EFA only: if they had addresses, responses could
+    leave by another interface than the one where the request came in.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-acc-inst-types.html
 
     Args:
-        count: how many.
-        security_groups: those of the instances.
-        node_security_group: the one among these that admits itself in both directions.
-        public_address: whether the instances get a public address; EC2 gives it to a sole interface only.
+        count: the number of interfaces.
+        security_groups: the security groups of the instances.
+        node_security_group: the one of them that admits its own members in both directions.
+        public_address: whether the instances get a public address, which EC2 gives to a sole interface only.
     """
     first: dict[str, Any] = {
         "NetworkCardIndex": 0,
@@ -49,20 +49,20 @@ def network_interfaces(
 
 
 def devices(count: int) -> list[batch.Device]:
-    """The devices of the host's EFA interfaces, with all permissions, which are AWS Batch's default.
+    """Returns the devices of the host's EFA interfaces, with all permissions, AWS Batch's default.
 
     https://docs.aws.amazon.com/batch/latest/userguide/efa.html
 
     Args:
-        count: how many interfaces there are.
+        count: the number of interfaces.
     """
-    # The L2 writes permissions that are given in lower case, which AWS Batch does not know.
+    # The L2 writes given permissions in lower case, which AWS Batch does not know.
     paths = [f"{_DEVICE}{number}" for number in range(count)]
     return [batch.Device(host_path=path, container_path=path) for path in paths]
 
 
 def memory_to_pin() -> list[batch.Ulimit]:
-    """The limit of a container that EFA writes into: it pins memory, without end.
+    """Returns the unlimited memlock of a container with EFA, which pins its memory.
 
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa-installer-containers.html
     """

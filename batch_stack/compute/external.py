@@ -14,22 +14,23 @@ from batch_stack.settings.compute.kinds import ExistingComputeSettings, Unmanage
 
 
 class UnmanagedComputeEnvironment(ComputeEnvironment):
-    """A compute environment whose container instances somebody else starts and stops.
+    """A compute environment whose container instances you start and stop yourself.
 
-    AWS Batch makes an ECS cluster for it, whose ARN DescribeComputeEnvironments tells; instances that join it
-    run jobs. https://docs.aws.amazon.com/batch/latest/userguide/unmanaged_compute_environments.html
+    AWS Batch creates an ECS cluster for it, whose ARN DescribeComputeEnvironments returns. Instances that
+    join the cluster run jobs.
+    https://docs.aws.amazon.com/batch/latest/userguide/unmanaged_compute_environments.html
 
     Attributes:
-        service_role: with which AWS Batch runs jobs there; nothing in it reaches EC2 or Auto Scaling.
+        service_role: the role with which AWS Batch runs jobs there, without access to EC2 or Auto Scaling.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: UnmanagedSettings) -> None:
-        """Create the compute environment.
+        """Creates the compute environment.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            settings: its CPU architecture, and the vCPUs that fair share counts with.
+            settings: its CPU architecture, and the vCPUs that fair share assumes.
         """
         super().__init__(scope, construct_id)
         self.settings = settings
@@ -41,25 +42,25 @@ class UnmanagedComputeEnvironment(ComputeEnvironment):
             service_role=self.service_role,
             unmanagedv_cpus=settings.vcpus,
         )
-        # Of an unmanaged one little can change, and nothing that would be refused in place.
+        # Little can change about an unmanaged environment, and all of that in place.
         self._cfn.replace_compute_environment = False
         self._never_replace_for_tags()
 
 
 class ExistingComputeEnvironment(ComputeEnvironment):
-    """A compute environment that is somebody else's: of another stack, or on EKS. Nothing is provisioned."""
+    """A reference to a compute environment of another stack, or on EKS. Nothing is provisioned."""
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: ExistingComputeSettings) -> None:
-        """Refer to the compute environment.
+        """Refers to the compute environment.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            settings: its ARN, and what a queue has to know of it.
+            settings: its ARN, and what a queue needs to know about it.
         """
         super().__init__(scope, construct_id)
         self.settings = settings
-        # Of all kinds, those of aws-cdk-lib differ in what can be read of them, which is nothing here.
+        # The kinds of aws-cdk-lib differ in attributes that no code here reads.
         self.resource = batch.UnmanagedComputeEnvironment.from_unmanaged_compute_environment_arn(
             self, "Resource", settings.arn
         )

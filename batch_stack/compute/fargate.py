@@ -11,22 +11,22 @@ from batch_stack.settings.compute.kinds import FargateSettings
 
 
 class FargateComputeEnvironment(ComputeEnvironment):
-    """A managed compute environment on Fargate: no instances, one task per job.
+    """A managed compute environment on Fargate, without instances: each job is a task.
 
-    It runs jobs of either CPU architecture; ``architecture`` says which one its queue is for.
+    It runs jobs of either CPU architecture; ``architecture`` is that of its queue.
     https://docs.aws.amazon.com/batch/latest/userguide/fargate.html
     """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, network: Network, settings: FargateSettings
     ) -> None:
-        """Create the compute environment.
+        """Creates the compute environment.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
             network: where its tasks run.
-            settings: vCPU limit, and whether it is Fargate Spot.
+            settings: vCPU limit, CPU architecture, and whether it is Fargate Spot.
         """
         super().__init__(scope, construct_id)
         self.settings = settings
@@ -41,7 +41,7 @@ class FargateComputeEnvironment(ComputeEnvironment):
             enabled=settings.state == "enabled",
             replace_compute_environment=False,
         )
-        # The L2 writes an empty one, with which AWS Batch refuses every update of one on Fargate.
+        # The L2 writes an empty UpdatePolicy, with which AWS Batch refuses every update on Fargate.
         self._cfn.add_property_deletion_override("UpdatePolicy")
         self._never_replace_for_tags()
-        self._outlived_by(network)
+        self._delete_before_routes_of(network)

@@ -21,25 +21,25 @@ _Cfn = batch.CfnComputeEnvironment
 class ManagedInstancesComputeEnvironment(ComputeEnvironment):
     """A managed compute environment on EC2 instances that Amazon ECS launches, patches and ends.
 
-    There is neither an image nor a launch template to look after; jobs share instances, and need definitions
-    of their own (``platform: managed_instances``). Instances have the tags that `Tags.of` gives this
-    construct, for which whoever deploys needs ``batch:SetCapacityTags``.
+    It has neither an image nor a launch template to maintain. Jobs share instances, and need definitions for
+    it (``platform: managed_instances``). Instances have the tags that `Tags.of` gives this construct; to
+    deploy them takes the permission ``batch:SetCapacityTags``.
     https://docs.aws.amazon.com/batch/latest/userguide/ecs-managed-instances-compute-environments.html
 
     Attributes:
         instance_role: the role of its instances.
-        infrastructure_role: with which Amazon ECS launches them.
+        infrastructure_role: the role with which Amazon ECS launches them.
     """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, network: Network, settings: ManagedInstancesSettings
     ) -> None:
-        """Create the compute environment.
+        """Creates the compute environment.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            network: where its instances run.
+            network: the network of its instances.
             settings: instance types, vCPU limit (of jobs, not of instances), disks, Spot or On-Demand.
         """
         super().__init__(scope, construct_id)
@@ -103,7 +103,8 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
 
 @jsii.implements(IStableAnyProducer)
 class _CapacityTags:
-    """The tags of instances: those of the compute environment, which it must not have itself, and its own.
+    """The tags of instances: those of the construct, which the compute environment must not have, and one
+    more.
 
     https://docs.aws.amazon.com/batch/latest/userguide/capacity-tags-access-policy.html
     """
@@ -113,5 +114,5 @@ class _CapacityTags:
         self._cost_tag = cost_tag
 
     def produce(self) -> Any:
-        """Tell them when the template is written, and all of them are known."""
+        """Returns the tags when the template is written, and all of them are known."""
         return {**self._environment._cfn.tags.tag_values(), COST_TAG: self._cost_tag}

@@ -1,7 +1,7 @@
 """IAM roles of compute environments and of their instances.
 
-Each says what AWS's own policy for the purpose says, cut down to one Region and account, to the clusters of
-AWS Batch, and to what this library asks for.
+Each has the permissions of AWS's own policy for the purpose, reduced to one Region and account, to the
+clusters of AWS Batch, and to what this library uses.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _AGENT_IN_CLUSTERS = (
 
 
 def instance_role(scope: Construct, construct_id: str, *, drains: bool) -> iam.Role:
-    """Create the role of container instances, with what the ECS agent needs and no more.
+    """Creates the role of container instances, with the permissions that the ECS agent needs.
 
-    Jobs on EC2 share the host's network, so a job that runs as root can take this role (see
-    docs/adr/015). It therefore holds nothing of the managed AmazonEC2ContainerServiceforEC2Role that pulls
-    images or writes logs, for every job has an execution role; and it reaches the clusters of AWS Batch only,
-    by both forms of the names that it gives them.
+    Jobs on EC2 share the host's network, so that a job that runs as root can assume this role (see
+    docs/adr/015). It therefore lacks the permissions of the managed AmazonEC2ContainerServiceforEC2Role to
+    pull images and write logs, which are in the jobs' execution roles. It reaches the clusters of AWS Batch
+    only, by both forms of their names.
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
 
     Args:
@@ -64,7 +64,7 @@ def instance_role(scope: Construct, construct_id: str, *, drains: bool) -> iam.R
 
 
 def managed_instance_role(scope: Construct, construct_id: str) -> iam.Role:
-    """Create the role of instances that Amazon ECS manages: what the agent on them needs and no more.
+    """Creates the role of instances that Amazon ECS manages, with the permissions that their agent needs.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-instances-instance-profile.html
 
@@ -92,7 +92,7 @@ def _agent_role(
     more: Sequence[iam.PolicyStatement],
 ) -> iam.Role:
     statements = [
-        # AWS lets this one be bound to no resource: it tells the agent which endpoint to talk to.
+        # AWS binds this action, which returns the agent's endpoint, to no resource.
         _allow(["ecs:DiscoverPollEndpoint"], ["*"]),
         _allow(sorted(in_clusters), _clusters(scope)),
         *more,
@@ -101,8 +101,8 @@ def _agent_role(
         scope,
         construct_id,
         description=description,
-        # EC2 documents no source that it names when it takes this role: nothing can be asked of one. Nor can
-        # it be fooled, for an instance profile holds roles of its own account only (docs/adr/062).
+        # EC2 documents no source with which it assumes this role, so that no condition can name one. None is
+        # needed: an instance profile holds roles of its own account only (docs/adr/062).
         assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"),
         inline_policies={"EcsAgent": iam.PolicyDocument(statements=statements)},
     )
@@ -111,19 +111,19 @@ def _agent_role(
 def infrastructure_role(
     scope: Construct, construct_id: str, *, passes: iam.IRole, network: Network, spot: bool
 ) -> iam.Role:
-    """Create the role with which Amazon ECS launches the instances that it manages.
+    """Creates the role with which Amazon ECS launches the instances that it manages.
 
     It is AmazonECSInfrastructureRolePolicyForManagedInstances without capacity reservations, which are not
-    used here, and passes one role only: AWS's policy passes every role whose name begins with
-    ecsInstanceRole, which would need a physical name. Instances are ended with a role of ECS's own.
+    used here, and may pass one role only: AWS's policy passes every role whose name begins with
+    ecsInstanceRole, which would need a physical name. ECS ends instances with another role.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/infrastructure_IAM_role.html
 
     Args:
         scope: the parent construct.
         construct_id: the role's id within it.
-        passes: the role of the instances.
-        network: where they are put; into no other subnet or security group.
-        spot: whether they are Spot instances, which an account needs a service-linked role for.
+        passes: the role of the instances, which it may pass.
+        network: the network whose subnets and security group it may use.
+        spot: whether they are Spot instances, for which an account needs a service-linked role.
     """
     statements = [
         _allow(["ec2:CreateLaunchTemplate"], [_arn(scope, "ec2", "launch-template", "*")], _OF_ECS),
@@ -143,7 +143,7 @@ def infrastructure_role(
             [passes.role_arn],
             {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
         ),
-        # EC2's describing actions know no resources.
+        # EC2's Describe actions have no resources.
         _allow(
             [
                 "ec2:DescribeAvailabilityZones",
@@ -166,15 +166,15 @@ def infrastructure_role(
         scope,
         construct_id,
         description="Lets Amazon ECS launch the instances of a compute environment",
-        # AWS documents no source that ECS names when it takes this role, so nothing can be asked of one;
-        # only principals of this account can hand it to ECS.
+        # AWS documents no source with which ECS assumes this role, so that no condition can name one. Only
+        # principals of this account can pass it to ECS.
         assumed_by=iam.ServicePrincipal("ecs.amazonaws.com"),
         inline_policies={"ManagedInstances": iam.PolicyDocument(statements=statements)},
     )
 
 
 def _launches(scope: Construct, network: Network) -> list[iam.PolicyStatement]:
-    """What a launch makes must be marked as ECS's; where it is put is known, its image is AWS's own."""
+    """Returns the permissions to launch: what is created must have ECS's tag, subnets and group are known."""
     made = _ec2(scope, "instance", "network-interface", "volume")
     around = [
         *(_arn(scope, "ec2", "subnet", subnet_id) for subnet_id in network.subnet_ids),
@@ -194,10 +194,10 @@ def _launches(scope: Construct, network: Network) -> list[iam.PolicyStatement]:
 
 
 def unmanaged_service_role(scope: Construct, construct_id: str) -> iam.Role:
-    """Create the role with which AWS Batch runs jobs on instances that somebody else starts and stops.
+    """Creates the role with which AWS Batch runs jobs on instances that it does not start and stop.
 
     An unmanaged compute environment cannot use AWSServiceRoleForBatch. This is AWSBatchServiceRole without
-    everything of EC2 and Auto Scaling, which AWS Batch leaves to others there.
+    the permissions of EC2 and Auto Scaling, which AWS Batch does not need there.
     https://docs.aws.amazon.com/batch/latest/userguide/service_IAM_role.html
 
     Args:
@@ -222,14 +222,14 @@ def unmanaged_service_role(scope: Construct, construct_id: str) -> iam.Role:
 
 
 def _running_jobs(scope: Construct) -> list[iam.PolicyStatement]:
-    """What AWS Batch does in its clusters, and for the jobs that run there."""
+    """Returns the permissions for the clusters of AWS Batch, and for the jobs that run there."""
     clusters = _clusters(scope)
     in_clusters = {"ArnLike": {"ecs:cluster": clusters}}
     log_group = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/batch/job"
     instances = _container_instances(scope)
     definitions, tasks = _arn(scope, "ecs", "task-definition", "*"), _arn(scope, "ecs", "task", "*")
     return [
-        # AWS binds none of these to a resource.
+        # AWS binds these actions to no resource.
         _allow(
             [
                 "ecs:DeregisterTaskDefinition",
@@ -267,8 +267,8 @@ def _running_jobs(scope: Construct) -> list[iam.PolicyStatement]:
             ["iam:CreateServiceLinkedRole"],
             [_role("aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS")],
         ),
-        # The roles of jobs are those of their definitions, of which others may be registered at any time: by
-        # whoever may pass those roles, for RegisterJobDefinition asks for that.
+        # The roles of jobs are in their definitions, which may be registered at any time.
+        # RegisterJobDefinition requires permission to pass them.
         _allow(
             ["iam:PassRole"],
             [_role("*")],
@@ -278,7 +278,7 @@ def _running_jobs(scope: Construct) -> list[iam.PolicyStatement]:
 
 
 def _clusters(scope: Construct) -> list[str]:
-    """The clusters of AWS Batch, by both forms of the names that it gives them."""
+    """Returns the ARNs of the clusters of AWS Batch, by both forms of their names."""
     return [_arn(scope, "ecs", "cluster", name) for name in ("AWSBatch*", "*_Batch_*")]
 
 

@@ -1,4 +1,4 @@
-"""What container instances do when they start, before the ECS agent runs."""
+"""User data of container instances, which runs before the ECS agent."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from aws_cdk import aws_ec2 as ec2
 
 DOCKER_VOLUMES = "/var/lib/docker/volumes"
-"""Where the instances' own disks are mounted: the empty folders that jobs are given at /scratch are there."""
+"""The mount point of the instances' NVMe disks. Docker creates the jobs' /scratch folders below it."""
 
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-config.html
 _AGENT = {
-    # The execution role writes logs: the instance's own role may not.
+    # The execution role writes logs; the instance's role may not.
     "ECS_ENABLE_AWSLOGS_EXECUTIONROLE_OVERRIDE": "true",
-    # Nodes of multi-node parallel jobs have interfaces of their own, by which the instance metadata service
-    # answers them directly: neither a hop limit nor a rule of the host's is in between.
+    # Nodes of multi-node parallel jobs have interfaces of their own, on which the instance metadata service
+    # answers directly, without the hop limit or the host's firewall in between.
     "ECS_AWSVPC_BLOCK_IMDS": "true",
-    # An instance runs one job after another, and stays while there are more. Their containers and images
-    # would fill its disk: by default a container goes after three hours, and every half hour five images.
+    # An instance runs one job after another. Their containers and images would fill its disk: by default a
+    # container is removed after three hours, and five images every half hour.
     "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION": "10m",
     "ECS_IMAGE_CLEANUP_INTERVAL": "10m",
     "ECS_IMAGE_MINIMUM_CLEANUP_AGE": "30m",
@@ -28,13 +28,12 @@ _METADATA_FOR_ROOT_ONLY = (
     "iptables --wait --insert OUTPUT --destination 169.254.169.254"
     " --match owner ! --uid-owner 0 --jump REJECT"
 )
-# The kernel of Amazon Linux 2023 brings the driver along; nothing has to be installed on the host.
+# The kernel of Amazon Linux 2023 has the driver; nothing has to be installed on the host.
 _EFA = "modprobe efa || echo 'batch-stack: no EFA driver in this image: jobs that need it will not start' >&2"
-# Amazon Linux has no mdadm until it is asked for, from a repository that is in S3. A second run, or one after
-# a restart, finds the volume by its label or mounted, and leaves what is on it. Without any disk, which a
-# type that the project's table does not know may lack, the folders stay on the root volume. Docker, which may
-# run already, finds volumes by their paths; to stop it would keep the ECS agent, which waits for the end of
-# all this and requires Docker, from ever starting.
+# Amazon Linux installs mdadm from a repository in S3. A second run, or one after a restart, finds the volume
+# by its label or mounted, and keeps its contents. Without any disk, which a type outside the project's table
+# may lack, the folders stay on the root volume. Docker may run already, and finds volumes by their paths. Do
+# not stop it: the ECS agent requires Docker and waits for this script, so that it would never start.
 _SCRATCH = f"""\
 if ! mountpoint --quiet {DOCKER_VOLUMES}; then
   if ! blkid --label scratch > /dev/null; then
@@ -62,17 +61,17 @@ fi"""
 
 
 def instance_user_data(*, spot: bool, nvme_scratch: bool = False, efa: bool = False) -> ec2.MultipartUserData:
-    """Make user data, in the MIME format that AWS Batch requires.
+    """Returns user data, in the MIME format that AWS Batch requires.
 
-    Jobs share the host's network, and could take the instance's role from the instance metadata service:
-    https://docs.aws.amazon.com/batch/latest/userguide/networking-modes-jobs.html. So that service is kept to
-    root. This stops a job whose image names another user, as every worker here does; it does not stop a
+    Jobs share the host's network, and could get the instance's role from the instance metadata service:
+    https://docs.aws.amazon.com/batch/latest/userguide/networking-modes-jobs.html. So only root
+    may use that service. This stops a job whose image names another user, as every worker here does, but no
     container that runs as root. The endpoint of the job role has another address, 169.254.170.2.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-limiting-access.html
 
-    On Spot the agent sets the instance DRAINING on an interruption notice: ECS places no more tasks there. Of
-    running tasks ECS documents that those of a service are stopped. A job's task belongs to none: that
-    SIGTERM reaches it before the host is gone is not promised, and the retry rules serve either way.
+    On Spot the agent sets the instance DRAINING on an interruption notice: ECS places no more tasks there.
+    ECS documents that running tasks of a service are stopped. A job's task belongs to no service: it may not
+    get SIGTERM before the host ends. The retry rules apply in both cases.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-instance-draining.html
 
     Instance store volumes are encrypted by their hardware, with keys that end with the instance:
@@ -90,7 +89,7 @@ def instance_user_data(*, spot: bool, nvme_scratch: bool = False, efa: bool = Fa
     if efa:
         commands.add_commands(_EFA)
     if nvme_scratch:
-        # Last: what fails here leaves an instance that is safe, and jobs with the root volume's room.
+        # Last: if it fails, the instance is still safe, and jobs have the space of the root volume.
         commands.add_commands(_SCRATCH)
     user_data = ec2.MultipartUserData()
     user_data.add_part(ec2.MultipartBody.from_user_data(commands))

@@ -1,7 +1,7 @@
-"""`batch.lock.json`: what is deployed and holds jobs, so that an edit of the settings cannot lose them.
+"""Checks settings against `batch.lock.json`, so that an edit cannot lose jobs or data that are deployed.
 
-CloudFormation deletes a job queue together with the jobs in it, and a template alone does not tell that one
-was there before. The file, kept under version control beside the settings, does: see docs/adr/025.
+CloudFormation deletes a job queue together with its jobs, and a template does not show that a queue existed
+before. The file does, under version control beside the settings: see docs/adr/025.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from batch_stack.settings.root import Settings
 from batch_stack.settings.sections import RetiredSettings
 
 if TYPE_CHECKING:
-    # Only for types: app.py imports this file while Node.js cannot be asked for anything.
+    # Only for types: app.py imports this file while Node.js is busy.
     from constructs import Construct
 
 # https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html
@@ -30,22 +30,22 @@ _CHANGED_IN_PLACE = {"spot", "on_demand"}
 def check_against_lock(
     settings: Settings, path: Path | str, *, create: bool = False, scope: Construct | None = None
 ) -> list[Finding]:
-    """Refuse settings that would lose jobs, and note in the file what the settings add.
+    """Refuses settings that would lose jobs or data, and writes what the settings add to the file.
 
     Args:
         settings: what is to be provisioned.
-        path: the file; without it nothing is checked.
-        create: make the file if there is none.
-        scope: the stack or the platform, which gets what cannot be told here as CDK warnings; by default they
-            are Python's.
+        path: the file; if it does not exist, nothing is checked.
+        create: whether to create the file if it does not exist.
+        scope: the stack or the platform, which gets the warnings as those of CDK; by default they are
+            Python's.
 
     Returns:
-        The warnings: for each tier and compute environment that is to be deleted, what to be sure of first.
+        The warnings: for each tier and compute environment that is to be deleted, what to check first.
 
     Raises:
-        SettingsError: a tier or a compute environment is gone that was not retired first, or has become
-            another; the platform has another name; what is retired was never there; a new compute environment
-            is disabled; or the file cannot be read or written.
+        SettingsError: a tier or a compute environment is missing that was not retired first, or would be
+            replaced; the platform has another name; a retired name was never deployed; a new compute
+            environment is disabled; or the file cannot be read or written.
     """
     path = Path(path)
     if not path.exists() and not create:
@@ -83,7 +83,7 @@ def _show(found: list[Finding], settings: Settings, scope: Construct | None) -> 
 
 
 def _of_settings(settings: Settings, retired: RetiredSettings) -> Lock:
-    """What the file says once these settings are deployed."""
+    """Returns the content of the file once these settings are deployed."""
     return Lock(
         name=settings.name,
         compute={name: one.fixed_kind for name, one in sorted(settings.compute.items())},
@@ -145,7 +145,7 @@ def _lost_tiers(settings: Settings, lock: Lock) -> Iterator[str]:
         if tier.state != "disabled":
             yield (
                 f"tiers must have {name!r}: without it CloudFormation deletes its queue with all jobs in it. "
-                "First point triggers and whoever else submits to another tier, "
+                "First point triggers and all other submitters to another tier, "
                 f"set tiers.{name}.state to disabled and deploy; once the queue has no job of any status, "
                 f"remove the tier and list {name!r} in retired.tiers. A new name is a new tier: add it with "
                 "another priority, submit to it, and retire the old one"

@@ -1,4 +1,4 @@
-"""What `batch.lock.json` looks like, and how it is read and written."""
+"""The format of `batch.lock.json`, its reader and its writer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Model(BaseModel):
 
 
 class LockedTier(_Model):
-    """What the file knows of a tier."""
+    """A tier in the file."""
 
     compute: list[str]
     state: State
@@ -25,7 +25,7 @@ class LockedTier(_Model):
 
 
 class LockedData(_Model):
-    """What the file knows of where data is kept."""
+    """The services that keep data, in the file."""
 
     kms: bool = False
     kms_key_arn: str | None = None
@@ -34,10 +34,10 @@ class LockedData(_Model):
 
 
 class Lock(_Model):
-    """What the file knows of a platform: tiers, kinds of compute environments, and what jobs share.
+    """A platform in the file: tiers, kinds of compute environments, and what jobs share.
 
-    `retired` has what the settings retire and the platform once had: the file remembers it for as long as
-    they say so, because nobody can tell here which synthesis is the one that is deployed.
+    `retired` has the entries that the settings retire and the platform once had. The file keeps them as long
+    as the settings do, because a synthesis does not know whether it will be deployed.
     """
 
     version: int = 1
@@ -50,20 +50,20 @@ class Lock(_Model):
 
 
 def read(path: Path) -> Lock:
-    """Read the file; a SettingsError says why that cannot be."""
+    """Reads the file, or raises a SettingsError with the reason why it cannot."""
     try:
         return Lock.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValidationError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{path}: not a lock file of this version: take it back from version control, or write it anew "
+            f"{path}: not a lock file of this version: take it back from version control, or write it again "
             f"from the settings that are deployed ({str(error).splitlines()[0]})"
         ) from error
 
 
 def write(path: Path, lock: Lock) -> None:
-    """Write the file if it would change, whole or not at all; a SettingsError says why that cannot be."""
+    """Writes the file if it would change, whole or not at all, or raises a SettingsError with the reason."""
     text = json.dumps(lock.model_dump(), indent=2) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return

@@ -1,4 +1,4 @@
-"""What the settings retire: the file has to have known it, and who deploys has to be sure."""
+"""Checks of retired names: the file has to know them, and a deployment must not lose jobs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _STATUSES = "SUBMITTED PENDING RUNNABLE STARTING RUNNING"
 
 
 def unknown(settings: Settings, lock: Lock) -> Iterator[str]:
-    """Say which names are retired that the platform never had.
+    """Finds retired names that the platform never had.
 
     Args:
         settings: what is to be provisioned.
-        lock: what the file knew so far.
+        lock: the content of the file so far.
     """
     known = _known(lock)
     for section, names in _retired(settings).items():
@@ -31,7 +31,7 @@ def unknown(settings: Settings, lock: Lock) -> Iterator[str]:
 
 
 def remembered(settings: Settings) -> RetiredSettings:
-    """What the file has to remember of what is gone, so that it is known for as long as it is retired.
+    """Returns the retired names, which the file keeps as long as the settings do.
 
     Args:
         settings: what is to be provisioned.
@@ -40,10 +40,10 @@ def remembered(settings: Settings) -> RetiredSettings:
 
 
 def deletions(settings: Settings) -> Iterator[Finding]:
-    """Warn of what is deleted with jobs in it if it was not disabled in the account, or is not empty.
+    """Warns of deletions that lose jobs if the queue or the compute environment is not empty.
 
-    Neither can be told offline, nor which synthesis is the one that is deployed: the warning stays until
-    the name is taken out of `retired`.
+    Whether it is empty, and whether this synthesis will be deployed, is not known offline: the warning stays
+    until the name is removed from `retired`.
 
     Args:
         settings: what is to be provisioned.

@@ -79,7 +79,7 @@ def _check_job(workload: Workload, name: str, job: JobSettings) -> Iterator[Find
     if job.platform == "fargate":
         return
     tiers = workload.tiers_of(name)
-    # A tier that is named must do; of those that merely could take the job one is enough.
+    # A named tier must be able to run the job. Of tiers that are not named, one is enough.
     named = {*(job.tiers or []), *workload.submitting_tiers(name).values()}
     for place, request in _requests(job):
         problems = {tier: _problem(workload, tier, request) for tier in tiers}
@@ -103,7 +103,7 @@ _FIELDS = {"vcpu": "vcpus", "memory_mib": "memory_mib", "gpus": "gpus"}
 
 
 def _problem(workload: Workload, tier: str, request: Request) -> tuple[str, str] | None:
-    """Name the field that keeps a request from every instance of a tier, and the range that would do."""
+    """Returns the field for which no instance of a tier is large enough, and the allowed range."""
     types = types_of_tier(workload, tier)
     if not types or any(request.fits(item) for item in types):
         return None
@@ -119,7 +119,7 @@ def _problem(workload: Workload, tier: str, request: Request) -> tuple[str, str]
 
 
 def _other_way(workload: Workload, tier: str, request: Request) -> str:
-    """What could be changed about the tier instead of the job."""
+    """Returns what could be changed about the tier instead of the job."""
     largest: list[tuple[int, str, str]] = []
     gpus = 0
     for name in workload.tiers[tier].compute:

@@ -1,4 +1,4 @@
-"""What a check before deployment has found."""
+"""Findings of the checks before deployment."""
 
 from __future__ import annotations
 

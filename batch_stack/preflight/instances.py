@@ -1,4 +1,4 @@
-"""What the instances of compute environments offer to jobs."""
+"""The instance types of compute environments, and what containers need of them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.workload import Workload
 
 AGENT_MEMORY_MIB = 32
-"""What AWS Batch keeps for the ECS agent:
+"""The memory that AWS Batch keeps for the ECS agent:
 https://docs.aws.amazon.com/batch/latest/userguide/memory-management.html"""
 
 _KERNEL_SHARE = 0.075
-"""About what the hypervisor and the kernel keep of an instance's memory before the agent counts it; it
-differs from type to type."""
+"""The approximate part of an instance's memory that hypervisor and kernel keep. It differs between types."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What one container, or one node, asks of its instance."""
+    """The resources that a container needs on its instance."""
 
     vcpus: float
     memory_mib: int
@@ -43,7 +42,7 @@ class Request:
 
 
 def request_of(job: JobSettings) -> Request:
-    """Returns what the container of a job asks of its instance."""
+    """Returns the resources that the container of a job needs on its instance."""
     return Request(job.vcpu, job.memory_mib, job.gpus)
 
 

@@ -93,7 +93,7 @@ def _check_scratch(name: str, job: JobSettings) -> Iterator[Finding]:
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
     """
     user = (job.user or "root").partition(":")[0]
-    # A Dockerfile here can be mended here, and is written along with the worker.
+    # The Dockerfile of a folder is written together with its worker.
     if user in _ROOT or job.folder is not None or not job.read_only_root:
         return
     if any(volume.path.rstrip("/") == SCRATCH for volume in job.volumes.values()):
@@ -121,7 +121,7 @@ def _check_scheduling_priority(workload: Workload, name: str, job: JobSettings) 
 
 
 def _check_host_volumes(name: str, job: JobSettings) -> Iterator[Finding]:
-    """Volumes with which a job has all that its instance has: other jobs, and the instance's role."""
+    """Finds volumes that give a job its whole instance: other jobs, and the instance's role."""
     for volume_name, volume in job.volumes.items():
         if volume.type != "host":
             continue

@@ -35,7 +35,7 @@ def _check_warm(workload: Workload) -> Iterator[Finding]:
 
 
 def _check_type(workload: Workload, name: str, wanted: str | None) -> Iterator[Finding]:
-    """The instance type of a multi-node job must be one that some compute environment may launch."""
+    """Checks that a compute environment may launch the instance type of the nodes."""
     if wanted is None:
         return
     offered = {tier: types_of_tier(workload, tier) for tier in workload.tiers_of(name)}
@@ -111,7 +111,8 @@ def _started_before_the_last(workload: Workload, compute: str, job: JobSettings)
 
 
 def _check_nodes_meet(workload: Workload, name: str) -> Iterator[Finding]:
-    """Nodes have a security group that admits nobody, and one for each other only with a placement group."""
+    """Checks that nodes can connect: only a placement group brings a security group that admits its
+    members."""
     apart = {
         tier: [one for one in workload.tiers[tier].compute if not workload.compute[one].connects_nodes]
         for tier in workload.tiers_of(name)

@@ -1,4 +1,4 @@
-"""Networks from which jobs could not reach what they need."""
+"""Checks of networks: jobs have to reach the AWS services and registries that they need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from batch_stack.settings.network import (
 from batch_stack.settings.sections import Sections
 from batch_stack.settings.services import DataService
 
-# What only the deployment knows, in Python.
+# A token of CDK, whose value only the deployment knows.
 _DEPLOYED = "${Token["
 _LOCAL_ZONE = re.compile(r"-\d+-")
 
@@ -28,9 +28,9 @@ class GivenNetwork:
     """A VPC that was given in Python, in place of the settings' `network`.
 
     Attributes:
-        subnets: how many subnets jobs run in.
-        zones: in how many Availability Zones those are.
-        isolated: whether they have no way to the internet.
+        subnets: the number of subnets that jobs run in.
+        zones: the number of Availability Zones that they are in.
+        isolated: whether they have no route to the internet.
     """
 
     subnets: int
@@ -39,7 +39,7 @@ class GivenNetwork:
 
 
 def check_network(settings: Sections, given: GivenNetwork | None = None) -> Iterator[Finding]:
-    """Check the way from jobs to AWS's services and to image registries.
+    """Checks the routes from jobs to AWS services and to image registries.
 
     Args:
         settings: what is to be provisioned.
@@ -72,7 +72,7 @@ def check_network(settings: Sections, given: GivenNetwork | None = None) -> Iter
                 "repository of yours",
             )
         elif isolated:
-            # Whoever owns the VPC may have a registry in it.
+            # The owner of the VPC may have a registry in it.
             yield warning(
                 "unreachableRegistry",
                 f"jobs.{name}.image",
@@ -97,7 +97,7 @@ def _check_local_zones(settings: Sections, network: ExistingNetworkSettings) -> 
 
 
 def _check_zones(settings: Sections, given: GivenNetwork | None) -> Iterator[Finding]:
-    """Of a network that the settings do not say, but Python may have: see `settings.checks`."""
+    """Checks a network that is not in the settings; `settings.checks` checks those that are."""
     network = settings.network
     problems: Iterable[tuple[str, str]] = ()
     if given is not None:

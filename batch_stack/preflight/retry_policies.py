@@ -1,4 +1,4 @@
-"""Retry rules that can never match, or never matter.
+"""Checks of retry rules: finds those that never match, or have no effect.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html
 """
@@ -19,11 +19,11 @@ _LOST_ON: dict[str, tuple[PlatformCapability, ...]] = {
     "Host EC2": ("ec2", "managed_instances", "eks"),
     "Your Spot Task was interrupted": ("fargate",),
 }
-"""How the status reason of a job begins whose host was lost, and on which platforms."""
+"""Beginnings of the status reason of a job whose host was lost, and the platform capabilities with them."""
 
 
 def check_retry_policies(workload: Workload) -> Iterator[Finding]:
-    """Check the rules of tiers and jobs."""
+    """Checks the rules of tiers and jobs."""
     for name, tier in workload.tiers.items():
         yield from _check_policy(f"tiers.{name}.retry", tier.retry, workload.platform_capability(name))
     for name, job in workload.jobs.items():
@@ -76,18 +76,17 @@ def _check_exit_code(place: str, rule: RetryRule) -> Iterator[Finding]:
             f"must be a number between 0 and {_MAX_EXIT_CODE}, or the beginning of one "
             f"and an asterisk, got {pattern!r}",
         )
-    # No other code begins with 0.
+    # No other exit code begins with 0.
     elif pattern in ("0", "0*"):
         yield error(
             "retryPattern",
             f"{place}.on_exit_code",
-            f"must not be {pattern!r}: a job with the exit code 0 has succeeded, and is "
-            "not tried again whatever the rules say",
+            f"must not be {pattern!r}: a job with the exit code 0 has succeeded, and is not retried",
         )
 
 
 def _check_platform(place: str, rule: RetryRule, capability: PlatformCapability) -> Iterator[Finding]:
-    """What AWS says of a lost host differs; the other text is never said."""
+    """Finds status reasons of lost hosts that AWS does not give on this platform capability."""
     never = [text for text, capabilities in _LOST_ON.items() if capability not in capabilities]
     for text in never:
         if (rule.on_status_reason or "").startswith(text):
@@ -97,8 +96,8 @@ def _check_platform(place: str, rule: RetryRule, capability: PlatformCapability)
             yield error(
                 "retryPattern",
                 f"{place}.on_status_reason",
-                f"must not begin with {text!r} on {capability}, where a lost host "
-                f"is told of by {instead!r}, got {rule.on_status_reason!r}",
+                f"must not begin with {text!r} on {capability}, where the reason "
+                f"of a lost host is {instead!r}, got {rule.on_status_reason!r}",
             )
 
 
@@ -110,10 +109,10 @@ def _may_be_exit_code(pattern: str) -> bool:
 
 
 def _covers(rule: RetryRule, other: RetryRule, *, has_exit_code: bool = False) -> bool:
-    """Whether everything that the other rule matches is matched by this one.
+    """Returns whether a rule matches all failures that the other rule matches.
 
-    A failed job always has a reason for its status; a reason it may lack, which a bare asterisk matches, too.
-    Whether one matches a missing exit code AWS does not say: not, unless there is sure to be one.
+    A failed job always has a status reason. It may lack a reason, which a bare asterisk matches as well. AWS
+    does not document whether an asterisk matches a missing exit code: here it does not.
     """
     for condition in _CONDITIONS:
         pattern, narrower = getattr(rule, condition), getattr(other, condition)
@@ -153,9 +152,9 @@ def _check_lost_hosts(workload: Workload, name: str) -> Iterator[Finding]:
 
 
 def _check_tiers_agree(workload: Workload, name: str) -> Iterator[Finding]:
-    """A job definition has one policy, and a queue none.
+    """Checks that the tiers of a job have the same retry rules, because a job definition has one policy.
 
-    Tiers may differ in how often they try again, of which all get the most; not in what, or in whether.
+    Tiers may differ in the number of attempts: all get the highest.
     """
     if workload.jobs[name].retry is not None:
         return
@@ -169,12 +168,12 @@ def _check_tiers_agree(workload: Workload, name: str) -> Iterator[Finding]:
             f"jobs.{name}.tiers",
             "should lead to one retry policy, for a job definition has one: that of "
             f"tiers.{taken}, got another for {' and '.join(others)}, with which triggers and schedules "
-            f"submit and nobody else. Give jobs.{name}.retry, or pass --retry-strategy",
+            f"submit, but no others. Give jobs.{name}.retry, or pass --retry-strategy",
         )
 
 
 def _tried_again(workload: Workload, job: str, tier: str) -> list[Any]:
-    """After which failures, so that policies can be compared."""
+    """Returns the rules of a tier's policy, for comparison."""
     policy = workload.tiers[tier].retry
     if policy.attempts == 1:
         return []

@@ -121,8 +121,8 @@ def _missing(settings: Sections, place: str, job: str, given: set[str]) -> Itera
             "missingParameter",
             f"{place}.parameters",
             f"should have {parameter!r}, for which jobs.{job}.command has "
-            f"Ref::{parameter} and jobs.{job}.parameters no default: the job would be given the "
-            "placeholder as it stands",
+            f"Ref::{parameter} and jobs.{job}.parameters no default: the job would get the "
+            "placeholder itself",
         )
 
 
@@ -157,6 +157,6 @@ def _check_arrays(settings: Sections) -> Iterator[Finding]:
                 "arraySize",
                 f"jobs.{name}.array_size",
                 "has no effect, because no trigger and no schedule submits the "
-                f"job, got {job.array_size}: a job definition has no array size, whoever submits it gives "
+                f"job, got {job.array_size}: a job definition has no array size, pass "
                 f"--array-properties size={job.array_size}",
             )

@@ -23,8 +23,8 @@ class Checks:
     Errors are raised before constructs are made. Warnings are about the latest settings, because a job or a
     trigger that is added in Python may mend them: they are shown at the end, with the construct that the
     setting became. A warning goes away by mending what it says, by its id in `acknowledge` of the settings,
-    or by `Annotations.acknowledge_warning` with it: ``batch-stack:<check>:<path>``, where an index stands
-    behind a point: ``instance_types.2``.
+    or by `Annotations.acknowledge_warning` with it: ``batch-stack:<check>:<path>``, where an index follows
+    a point: ``instance_types.2``.
     """
 
     def __init__(self, scope: Construct, given: GivenNetwork | None = None) -> None:

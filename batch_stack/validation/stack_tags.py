@@ -8,10 +8,10 @@ from constructs import Construct, IValidation
 
 
 def warn_of_stack_tags(scope: Construct) -> None:
-    """Warn, once all tags are known, if the stack around a construct has tags of its own.
+    """Warns, when all tags are known, if the stack around a construct has tags of its own.
 
     Args:
-        scope: what has compute environments in it.
+        scope: a construct that contains compute environments.
     """
     stack = Stack.of(scope)
     stack.node.add_validation(_StackTags(stack))
@@ -25,7 +25,7 @@ class _StackTags:
         self._stack = stack
 
     def validate(self) -> list[str]:
-        """Return no error; leave a warning on the stack."""
+        """Returns no error; leaves a warning on the stack."""
         tags = self._stack.tags.tag_values()
         if tags:
             Annotations.of(self._stack).add_warning_v2(

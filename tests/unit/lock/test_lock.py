@@ -80,7 +80,7 @@ def test_a_tier_that_is_removed_or_renamed_is_refused_with_the_way_to_do_it(lock
     message = _refused(_settings({"x": ("a",), "renamed": ("b",)}), lock)
     assert message.startswith(f"{lock}: what is deployed would be lost\n  tiers must have 'y'")
     assert "set tiers.y.state to disabled and deploy" in message
-    assert "point triggers and whoever else submits to another tier" in message
+    assert "point triggers and all other submitters to another tier" in message
     assert "add it with another priority" in message
 
 

@@ -115,7 +115,7 @@ def test_an_array_that_no_trigger_submits_is_warned_of() -> None:
     assert (finding.level, finding.check) == ("warning", "arraySize")
     assert finding.message == (
         "jobs.j.array_size has no effect, because no trigger and no schedule submits the job, got 40: a "
-        "job definition has no array size, whoever submits it gives --array-properties size=40"
+        "job definition has no array size, pass --array-properties size=40"
     )
     triggered = {"array_size": 40, "command": ["run", "Ref::input"]}
     assert _findings(triggered, {"triggers": {"x": {"job": "j", "tier": "t"}}}, t={}) == []

@@ -52,7 +52,7 @@ def test_the_warning_names_the_tier_whose_policy_is_taken() -> None:
     (finding,) = _findings(tiers, {"tiers": ["a", "b", "c"]})
     assert finding.message == (
         "jobs.j.tiers should lead to one retry policy, for a job definition has one: that of tiers.b, got "
-        "another for tiers.a and tiers.c, with which triggers and schedules submit and nobody else. "
+        "another for tiers.a and tiers.c, with which triggers and schedules submit, but no others. "
         "Give jobs.j.retry, or "
         "pass --retry-strategy"
     )
@@ -123,7 +123,7 @@ def test_what_is_never_said_of_a_lost_host_there_is_refused(platform: str, text:
     assert [one.check for one in findings] == (["retryPattern"] if never else [])
     if never:
         instead = {"fargate": "Your Spot Task was interrupted*", "ec2": "Host EC2*"}[platform]
-        assert findings[0].message.endswith(f"told of by {instead!r}, got {text!r}")
+        assert findings[0].message.endswith(f"the reason of a lost host is {instead!r}, got {text!r}")
     # What may be the beginning of either is nobody's mistake.
     assert _of_rules([{"action": "retry", "on_status_reason": text[:3] + "*"}], platform) == []
 

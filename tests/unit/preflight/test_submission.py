@@ -28,7 +28,7 @@ def test_a_placeholder_that_nobody_fills_in_is_warned_of() -> None:
     job = {**JOB, "command": ["work", "Ref::input", "--size=Ref::size", "Ref::output"]}
     assert _warnings(job, t={}) == [
         "triggers.t.parameters should have 'size', for which jobs.j.command has Ref::size and "
-        "jobs.j.parameters no default: the job would be given the placeholder as it stands"
+        "jobs.j.parameters no default: the job would get the placeholder itself"
     ]
     assert _warnings(job, t={"parameters": {"size": "9"}}) == []
     assert _warnings({**job, "parameters": {"size": "9"}}, t={}) == []
