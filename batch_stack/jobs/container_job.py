@@ -26,7 +26,7 @@ from batch_stack.queues.priority_tier import PriorityTier
 from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.base.values import Architecture
 from batch_stack.settings.jobs import JobSettings
-from batch_stack.settings.retry import RetrySettings, most_attempts, policy_of_submission
+from batch_stack.settings.retry import RetrySettings, policy_of_definition, policy_of_submission
 from batch_stack.validation.constructs import refuse, report
 
 
@@ -103,7 +103,7 @@ class ContainerJob(Construct):
         self._architecture = architecture or (self.tiers[0].architecture if self.tiers else "x86_64")
         self.architecture = None if settings.any_architecture else self._architecture
         self._own_retry = retry or settings.retry
-        self.retry = self._own_retry or most_attempts(tier.retry for tier in self.tiers)
+        self.retry = policy_of_definition(self._own_retry, (tier.retry for tier in self.tiers))
         self._name, self._settings = name, settings.model_copy(update={"retry": self._own_retry})
         self._check_tiers(is_checked)
         self.job_role, self.execution_role = self._roles(name)

@@ -158,13 +158,14 @@ def policy_of_submission(
     return None if own is not None or same else tier
 
 
-def most_attempts(policies: Iterable[RetrySettings]) -> RetrySettings:
-    """Returns the policy of a job that several tiers may run, because a job definition has one only.
+def policy_of_definition(own: RetrySettings | None, tiers: Iterable[RetrySettings]) -> RetrySettings:
+    """Returns the policy of a job definition, which has one only.
 
     Args:
-        policies: the policies of its tiers, in their order.
+        own: the policy of the job itself; None if it has none.
+        tiers: the policies of its tiers, in their order.
 
     Returns:
-        The first one with the most attempts; the default policy, if there are no policies.
+        The job's own policy, else the first one with the most attempts; the default, if there are none.
     """
-    return max(policies, key=lambda policy: policy.attempts, default=RetrySettings())
+    return own or max(tiers, key=lambda policy: policy.attempts, default=RetrySettings())

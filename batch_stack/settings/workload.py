@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from batch_stack.settings.base.values import Architecture, PlatformCapability
 from batch_stack.settings.compute.base import ComputeSettings
 from batch_stack.settings.jobs import JobSettings
-from batch_stack.settings.retry import RetrySettings, most_attempts, policy_of_submission
+from batch_stack.settings.retry import RetrySettings, policy_of_definition, policy_of_submission
 from batch_stack.settings.schedules import ScheduleSettings
 from batch_stack.settings.tiers import TierSettings
 from batch_stack.settings.triggers import TriggerSettings
@@ -91,8 +91,8 @@ class Workload:
 
     def retry(self, job: str) -> RetrySettings:
         """Returns the policy of a job's definition: its own, else its tiers' with the most attempts."""
-        own = self.jobs[job].retry
-        return own or most_attempts(self.tiers[tier].retry for tier in self.tiers_of(job))
+        tiers = (self.tiers[tier].retry for tier in self.tiers_of(job))
+        return policy_of_definition(self.jobs[job].retry, tiers)
 
     def retry_in(self, job: str, tier: str) -> RetrySettings | None:
         """Returns the policy that a submission to a tier has to name; None if the definition's will do."""

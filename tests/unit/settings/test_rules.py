@@ -7,7 +7,7 @@ from batch_stack.settings.compute.ec2 import OnDemandSettings, SpotSettings
 from batch_stack.settings.compute.kinds import FargateSettings, UnmanagedSettings
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.nodes import NodeGroupSettings, NodesSettings
-from batch_stack.settings.retry import RetrySettings, policy_of_submission
+from batch_stack.settings.retry import RetrySettings, policy_of_definition, policy_of_submission
 from batch_stack.settings.tiers import (
     FairShareSettings,
     TierSettings,
@@ -100,6 +100,14 @@ def test_a_group_of_nodes_overrides_the_job() -> None:
     assert job.node_vcpus == [2, 8, 8, 2]
     single = JobSettings(image=IMAGE)
     assert single.for_nodes() == [single]
+
+
+def test_a_definition_has_the_jobs_policy_or_the_most_attempts() -> None:
+    default, many = RetrySettings(), RetrySettings(attempts=5)
+    same = RetrySettings(attempts=5, exit_code=None)
+    assert policy_of_definition(default, [many]) is default
+    assert policy_of_definition(None, [default, many, same]) is many
+    assert policy_of_definition(None, []) == default
 
 
 def test_a_submission_names_the_tiers_policy_only_where_it_differs() -> None:
