@@ -165,14 +165,12 @@ class JobSettings(SettingsModel):
         commands = [self.command, *(group.command or [] for group in groups)]
         return frozenset(name for command in commands for word in command for name in _REF.findall(word))
 
-    def for_group(self, group: NodeGroupSettings | None) -> JobSettings:
+    def for_group(self, group: NodeGroupSettings) -> JobSettings:
         """Returns the job as the nodes of a group have it: what the group gives replaces what the job gives.
 
         Args:
-            group: one of `nodes.groups`; None for nodes that are in no group.
+            group: one of `nodes.groups`.
         """
-        if group is None:
-            return self
         own = group.model_dump(exclude={"nodes", "environment"}, exclude_none=True)
         return self.model_copy(update={**own, "environment": {**self.environment, **group.environment}})
 
@@ -288,7 +286,7 @@ class JobSettings(SettingsModel):
                 f"got {self.ephemeral_storage_gib}: its disk is that of the compute environment"
             )
         groups = self.nodes.groups if self.nodes is not None else []
-        least_mib = min([self.memory_mib, *(one.memory_mib for one in groups if one.memory_mib is not None)])
+        least_mib = min(one.memory_mib for one in (self, *map(self.for_group, groups)))
         if self.shared_memory_mib is not None and self.shared_memory_mib > least_mib:
             raise ValueError(
                 f"shared_memory_mib must be at most memory_mib, which is {least_mib} and which it is part "

@@ -95,7 +95,6 @@ def test_a_group_of_nodes_overrides_the_job() -> None:
     own = job.for_group(group)
     assert (own.vcpu, own.memory_mib, own.gpus, own.command) == (8, 512, 0, ["lead"])
     assert own.environment == {"A": "job", "B": "group", "C": "group"}
-    assert job.for_group(None) is job
     assert [node.vcpu for node in job.for_nodes()] == [2, 8, 8, 2]
     assert job.node_vcpus == [2, 8, 8, 2]
     single = JobSettings(image=IMAGE)
