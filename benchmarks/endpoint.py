@@ -1,4 +1,4 @@
-"""An engine in a process of its own, as a benchmark's client meets it."""
+"""`batch-stack local start` in a process of its own, and a lean client of it."""
 
 import contextlib
 import json
@@ -10,43 +10,46 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
 import httptools
+import psutil
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-SERVER = """
-import sys, threading
-from pathlib import Path
-from batch_engine.local.server.bare import build_bare_engine, serve_bare
-port = int(sys.argv[2])
-serve_bare(build_bare_engine(Path(sys.argv[1]), f"http://127.0.0.1:{port}"), port, threading.Event())
-"""
-START_TIMEOUT_S = 30.0
+COMMAND = ("-m", "batch_cli.main", "local", "start")
+START_TIMEOUT_S = 60.0
+# What every AWS client sends: which service the request is for, and who signs it.
+AUTHORIZATION = (
+    "AWS4-HMAC-SHA256 Credential=test/20261201/us-east-1/batch/aws4_request, SignedHeaders=host, Signature=0"
+)
 
 
 @contextlib.contextmanager
-def engine() -> Iterator[Any]:
-    """A boto3 client of a fresh engine with one compute environment ``ce`` and one queue ``q``."""
+def server(*options: str) -> Iterator[tuple[psutil.Process, int]]:
+    """Run `batch-stack local start` on a fresh data folder; yields its process and its port."""
     with contextlib.closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        server = subprocess.Popen([sys.executable, "-c", SERVER, folder, str(port)])
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        command = [sys.executable, *COMMAND, f"--port={port}", f"--data-dir={folder}/data", *options]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
-            batch = client(port)
-            wait_until_it_answers(batch)
-            set_up(batch)
-            yield batch
+            wait_until_it_answers(client(port))
+            yield psutil.Process(process.pid), port
         finally:
-            server.terminate()
-            server.wait()
-            for path in Path(folder).glob("*"):
-                if path.is_file():
-                    path.unlink()
+            process.terminate()
+            process.wait()
+
+
+@contextlib.contextmanager
+def engine(*options: str) -> Iterator[Any]:
+    """A boto3 client of a fresh server with one compute environment ``ce`` and one queue ``q``."""
+    with server(*options) as (_, port):
+        batch = client(port)
+        set_up(batch)
+        yield batch
 
 
 def client(port: int) -> Any:
@@ -107,6 +110,7 @@ def _message(operation: str, request: dict[str, Any]) -> bytes:
     body = json.dumps(request).encode()
     head = (
         f"POST /v1/{operation.lower()} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: {AUTHORIZATION}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

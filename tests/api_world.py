@@ -165,10 +165,12 @@ class ApiWorld:
             self.tell(AttemptStarted(job_id, attempt))
             self.tell(AttemptFinished(job_id, attempt, exit_code))
 
-    def send(
-        self, operation: str, request: Any, headers: dict[str, str] | None = None
-    ) -> tuple[int, dict[str, str], bytes]:
+    def send(self, operation: str, request: Any) -> tuple[int, dict[str, str], bytes]:
         """One request as it travels; ``request`` may be anything that JSON can say, or bytes."""
+        return self.api.handle(*self.on_the_wire(operation, request))
+
+    def on_the_wire(self, operation: str, request: Any) -> tuple[str, str, bytes, dict[str, list[str]]]:
+        """Method, path, body and query of a request."""
         method, path = self._paths[operation]
         query: dict[str, list[str]] = {}
         if "{resourceArn}" in path and isinstance(request, dict):
@@ -178,7 +180,7 @@ class ApiWorld:
                 query["tagKeys"] = [str(key) for key in keys]
                 del request["tagKeys"]
         body = request if isinstance(request, bytes) else json.dumps(request).encode()
-        return self.api.handle(method, path, headers or {}, body, query)
+        return method, path, body, query
 
     def ask(self, operation: str, /, **request: Any) -> dict[str, Any]:
         """One request and its answer, checked against the model and read by botocore's own parser."""

@@ -1,5 +1,6 @@
-"""A bare AWS Batch endpoint, and what tests do with it."""
+"""An AWS Batch endpoint without the rest of AWS, and what tests do with it."""
 
+import asyncio
 import contextlib
 import socket
 import threading
@@ -14,7 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
 from batch_engine.local.engine.engine import Engine
-from batch_engine.local.server.bare import build_bare_engine, serve_bare
+from batch_engine.local.server.batch_only import batch_only, build_batch_engine
+from batch_engine.local.server.http import listening_socket, serve
 
 DEADLINE_S = 30.0
 
@@ -49,7 +51,7 @@ def batch_client(endpoint_url: str) -> Any:
 
 @dataclass
 class Endpoint:
-    """A running bare endpoint, and what every test does with it."""
+    """A running endpoint, and what every test does with it."""
 
     batch: Any
     engine: Engine
@@ -105,14 +107,34 @@ class Endpoint:
         return path.read_text().splitlines()
 
 
+class ServedEngine:
+    """An engine that a thread of this process serves as `local start --batch-only` does."""
+
+    def __init__(self, engine: Engine, data_dir: Path, port: int) -> None:
+        self._app = batch_only(engine, data_dir)
+        self._bound = listening_socket(port)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+        self._thread.start()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await serve(self._app, self._bound, self._stop)
+
+    def end(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(DEADLINE_S)
+        assert not self._thread.is_alive(), "the endpoint did not stop"
+
+
 @contextlib.contextmanager
 def running_endpoint(data_dir: Path, **options: Any) -> Iterator[Endpoint]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    engine = build_bare_engine(data_dir, url, **options)
-    stopping = threading.Event()
-    server = threading.Thread(target=serve_bare, args=(engine, port, stopping), daemon=True)
-    server.start()
+    engine = build_batch_engine(data_dir, url, **options)
+    served = ServedEngine(engine, data_dir, port)
     batch = batch_client(url)
 
     def answers() -> bool:
@@ -125,6 +147,4 @@ def running_endpoint(data_dir: Path, **options: Any) -> Iterator[Endpoint]:
         wait_for(answers, "the endpoint answering")
         yield Endpoint(batch, engine, data_dir)
     finally:
-        stopping.set()
-        server.join(DEADLINE_S)
-    assert not server.is_alive(), "the endpoint did not stop"
+        served.end()

@@ -108,6 +108,12 @@ def _a_number(context: click.Context, parameter: click.Parameter, value: float |
     help="How long ended jobs are kept in memory and on disk, such as 30m, 12h or 7d.",
 )
 @click.option(
+    "--batch-only",
+    is_flag=True,
+    help="Start AWS Batch without the rest of AWS: no events, roles or stacks; job logs are files in "
+    "<data-dir>/logs.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
     default="WARNING",
@@ -126,6 +132,7 @@ def start(
     container_cli: str | None,
     enforce_iam: bool,
     keep_jobs_s: float,
+    batch_only: bool,
     detach: bool,
     log_level: str,
 ) -> None:
@@ -138,6 +145,8 @@ def start(
             f"a local cloud is already running on {data_dir} (pid {pid}): "
             "stop it with `batch-stack local stop`, or choose another --data-dir"
         )
+    if batch_only and enforce_iam:
+        raise click.UsageError("--enforce-iam needs IAM, which --batch-only leaves out: give one of the two")
     options = ServerOptions(
         data_dir=data_dir,
         port=port,
@@ -150,6 +159,7 @@ def start(
         log_level=log_level.upper(),
         enforce_iam=enforce_iam,
         keep_jobs_s=keep_jobs_s,
+        batch_only=batch_only,
     )
     if detach:
         _start_detached(data_dir, _as_arguments(options))
@@ -172,9 +182,8 @@ def _as_arguments(options: ServerOptions) -> list[str]:
 
 def _run(options: ServerOptions) -> None:
     # Imported here, so that --detach and --help do not wait for the import of MiniStack.
-    from batch_engine.local.ministack.front import PortInUseError  # noqa: PLC0415
     from batch_engine.local.ministack.internals import MiniStackMovedError  # noqa: PLC0415
-    from batch_engine.local.server.server import RuntimeUnavailableError, run_server  # noqa: PLC0415
+    from batch_engine.local.server.server import PortInUseError, RuntimeUnavailableError, run_server  # noqa: PLC0415
     from batch_engine.local.store.store import StoreError  # noqa: PLC0415
 
     refusals = (

@@ -10,8 +10,12 @@ import click
 
 from batch_cli.local.clients import client
 from batch_cli.local.options import data_dir_option, running_server
+from batch_cli.local.own_api import post
+from batch_engine.local.engine import event_outbox
+from batch_engine.local.server.state import ServerRecord
 
 _STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
+_PARKED_SHOWN = 5
 
 
 @click.command()
@@ -28,8 +32,22 @@ def status(data_dir: Path) -> None:
     click.echo(f"pid       {record.pid}, up {uptime}")
     click.echo(f"data      {data_dir.resolve()}")
     click.echo(f"runtime   {record.runtime}")
+    for line in _parked_events(record):
+        click.echo(line)
     for line in _queue_table(client(record, "batch")):
         click.echo(line)
+
+
+def _parked_events(record: ServerRecord) -> list[str]:
+    """Returns a line for each state-change event that the server has given up to deliver."""
+    events = post(record, event_outbox.PATH, {})["events"]
+    if not events:
+        return []
+    lines = [f"parked    {len(events)} events could not be delivered to EventBridge:"]
+    for event in events[-_PARKED_SHOWN:]:
+        tried = f"{event['tries']} tries, last error {event['error']}"
+        lines.append(f"          {event['detailType']} of {event['resource']}: {tried}")
+    return lines
 
 
 def _queue_table(batch: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""A bare AWS Batch endpoint for the tests that talk to it with boto3."""
+"""An AWS Batch endpoint without the rest of AWS, for the tests that talk to it with boto3."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from batch_engine.local.base.ports import Credentials
-from batch_engine.local.server import bare
+from batch_engine.local.engine.runtime_choice import choose
+from batch_engine.local.server import batch_only
 from tests.conformance.podman import BASE_IMAGE
 from tests.support import free_port, running_endpoint, wait_for
 
@@ -89,7 +90,7 @@ class Containers:
 @pytest.fixture(scope="module")
 def containers(podman, assembly, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
-    options = {"runtime": "container", "container_cli": podman.cli, "assembly": assembly}
+    options = {"runtime": choose("container", podman.cli), "assembly": assembly}
     with running_endpoint(folder, host_vcpus=HOST_VCPUS, **options) as endpoint:
         yield Containers(endpoint)
     assert podman.containers() == []
@@ -235,7 +236,7 @@ def test_credentials_and_endpoint_are_within_reach(containers, monkeypatch):
     def assume_role(self: Any, role_arn: str, session_name: str) -> Credentials:
         return Credentials("AKIA", "secret", "token", "2030-01-01T00:00:00Z")
 
-    monkeypatch.setattr(bare.NoCredentials, "assume_role", assume_role)
+    monkeypatch.setattr(batch_only.NoCredentials, "assume_role", assume_role)
     job = containers.run(
         "wget -qO- $AWS_CONTAINER_CREDENTIALS_FULL_URI; echo;"
         "wget -qO- --post-data '{}' $AWS_ENDPOINT_URL/v1/describejobqueues",

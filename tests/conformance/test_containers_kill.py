@@ -10,26 +10,13 @@ import psutil
 import pytest
 from botocore.exceptions import BotoCoreError
 
+from batch_engine.local.engine.runtime_choice import choose
 from tests.conformance.podman import BASE_IMAGE
 from tests.support import Endpoint, batch_client, free_port, running_endpoint, wait_for
 
 pytestmark = pytest.mark.cloud
 
-SERVER = """
-import sys, threading
-from pathlib import Path
-from batch_engine.local.server.bare import build_bare_engine, serve_bare
-port = int(sys.argv[2])
-engine = build_bare_engine(
-    Path(sys.argv[1]),
-    f"http://127.0.0.1:{port}",
-    host_vcpus=2,
-    runtime="container",
-    container_cli=sys.argv[3],
-)
-print("up", flush=True)
-serve_bare(engine, port, threading.Event())
-"""
+SERVER = ["-m", "batch_cli.main", "local", "start", "--batch-only", "--host-vcpus", "2"]
 HOST_LOST = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
 
 
@@ -37,11 +24,19 @@ HOST_LOST = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*
 def test_kill_9_leaves_no_container(podman, tmp_path: Path, watch_dies_too: bool) -> None:
     data_dir, port = tmp_path / "data", free_port()
     server = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(data_dir), str(port), podman.cli], stdout=subprocess.PIPE
+        [
+            sys.executable,
+            *SERVER,
+            "--runtime=container",
+            f"--container-cli={podman.cli}",
+            f"--data-dir={data_dir}",
+            f"--port={port}",
+        ],
+        stdout=subprocess.PIPE,
     )
     try:
         assert server.stdout is not None
-        assert server.stdout.readline() == b"up\n"
+        assert b"ready at" in server.stdout.readline()
         endpoint = Endpoint(batch_client(f"http://127.0.0.1:{port}"), None, data_dir)  # type: ignore[arg-type]
         wait_for(lambda: answers(endpoint), "the server answering")
         queue = endpoint.queue("q", endpoint.environment())
@@ -65,7 +60,7 @@ def test_kill_9_leaves_no_container(podman, tmp_path: Path, watch_dies_too: bool
     else:
         wait_for(lambda: podman.containers() == [], "the end of the container")
         wait_for(lambda: not any(child.is_running() for child in children), "the end of the clients")
-    with running_endpoint(data_dir, runtime="container", container_cli=podman.cli) as again:
+    with running_endpoint(data_dir, runtime=choose("container", podman.cli)) as again:
         job = again.wait(job_id)
         assert job["status"] == "SUCCEEDED"
         assert [attempt["statusReason"][:8] for attempt in job["attempts"][:1]] == ["Host EC2"]

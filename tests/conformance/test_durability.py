@@ -15,21 +15,16 @@ from tests.support import Endpoint, batch_client, free_port, wait_for
 
 pytestmark = pytest.mark.cloud
 
-SERVER = """
-import sys, threading
-from pathlib import Path
-from batch_engine.local.server.bare import build_bare_engine, serve_bare
-port = int(sys.argv[2])
-engine = build_bare_engine(Path(sys.argv[1]), f"http://127.0.0.1:{port}", host_vcpus=2)
-serve_bare(engine, port, threading.Event())
-"""
+SERVER = ["-m", "batch_cli.main", "local", "start", "--batch-only", "--host-vcpus", "2"]
 HOST_LOST = [{"onStatusReason": "Host EC2*", "action": "RETRY"}, {"onReason": "*", "action": "EXIT"}]
 
 
 class Server:
     def __init__(self, data_dir: Path) -> None:
         port = free_port()
-        self.process = subprocess.Popen([sys.executable, "-c", SERVER, str(data_dir), str(port)])
+        self.process = subprocess.Popen(
+            [sys.executable, *SERVER, "--data-dir", str(data_dir), "--port", str(port)]
+        )
         self.endpoint = Endpoint(batch_client(f"http://127.0.0.1:{port}"), None, data_dir)  # type: ignore[arg-type]
         wait_for(self.answers, "the server answering")
 
@@ -97,7 +92,7 @@ def test_a_later_version_of_the_state_is_refused(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     result = subprocess.run(
-        [sys.executable, "-c", SERVER, str(tmp_path), "1"],
+        [sys.executable, *SERVER, "--data-dir", str(tmp_path), "--port", "0"],
         capture_output=True,
         text=True,
         check=False,

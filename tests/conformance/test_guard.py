@@ -6,13 +6,17 @@ import random
 from typing import Any
 
 from batch_engine.core.model.ids import Arns
+from batch_engine.local.api.endpoint import BatchEndpoint
 from batch_engine.local.aws.batch_permissions import Check
-from batch_engine.local.ministack.batch import ApiService
 from batch_engine.local.ministack.guard import BatchGuard, Permissions
 from tests.api_world import ACCOUNT, REGION, ApiWorld, sagemaker_queue
 from tests.conformance.test_fuzz import OPERATIONS, WEIGHTS, Fuzzer
 
 REQUESTS = 800
+
+
+async def saved() -> bool:
+    return True
 
 
 class Guarded:
@@ -21,8 +25,8 @@ class Guarded:
     def __init__(self, world: ApiWorld) -> None:
         self.denied: dict[str, str] = {}
         self.checked: list[Check] = []
-        permissions = Permissions(ApiService(world.api), Arns(ACCOUNT, REGION), lambda _: ["role"])
-        self._guard = BatchGuard(world.api, permissions, self._denial)
+        permissions = Permissions(world.api, Arns(ACCOUNT, REGION), lambda _: ["role"])
+        self._guard = BatchGuard(BatchEndpoint(world.api, saved), permissions, self._denial)
         self._world = world
 
     def _denial(self, headers: Any, query: Any, check: Check) -> str | None:
@@ -31,20 +35,8 @@ class Guarded:
 
     def send(self, operation: str, request: Any) -> tuple[int, dict[str, str], bytes]:
         """As `ApiWorld.send`, through the guard."""
-        unguarded = self._world.api.handle
-        caught: list[tuple[Any, ...]] = []
-
-        def handle(*request_: Any) -> tuple[int, dict[str, str], bytes]:
-            caught.append(request_)
-            return 200, {}, b"{}"
-
-        self._world.api.handle = handle  # type: ignore[method-assign]
-        try:
-            self._world.send(operation, request)
-        finally:
-            self._world.api.handle = unguarded  # type: ignore[method-assign]
-        method, path, headers, body, query = caught[0]
-        return asyncio.run(self._guard.handle(method, path, headers, body, query))
+        method, path, body, query = self._world.on_the_wire(operation, request)
+        return asyncio.run(self._guard.handle(method, path, {}, body, query))
 
     def ask(self, operation: str, **request: Any) -> dict[str, Any]:
         status, _, body = self.send(operation, request)

@@ -216,7 +216,7 @@ def test_requests_are_checked_by_the_service_model(endpoint: Any) -> None:
         (b"{nope", "is not JSON"),
         (b'{"jobQueueName": "q", "priority": "high"}', "Invalid type for parameter priority"),
     ):
-        status, headers, content = api.handle("POST", "/v1/createjobqueue", {}, body, {})
+        status, headers, content = api.handle("POST", "/v1/createjobqueue", body, {})
         assert (status, headers["x-amzn-ErrorType"]) == (400, "ClientException")
         assert words in content.decode()
-    assert api.handle("POST", "/v1/no-such-operation", {}, b"{}", {})[0] == 400
+    assert api.handle("POST", "/v1/no-such-operation", b"{}", {})[0] == 400

@@ -34,7 +34,7 @@ class _Operation:
 
 
 @cache
-def _load_operations() -> dict[tuple[str, str], _Operation]:
+def _operations() -> dict[tuple[str, str], _Operation]:
     model = botocore.session.get_session().get_service_model("batch")
     operations = {}
     for name in model.operation_names:
@@ -45,65 +45,51 @@ def _load_operations() -> dict[tuple[str, str], _Operation]:
     return operations
 
 
+@cache
+def _by_name() -> dict[str, _Operation]:
+    return {operation.name: operation for operation in _operations().values()}
+
+
 class BatchApi:
-    """Turns HTTP requests into calls of the service, and answers into HTTP responses.
+    """Checks requests by AWS's service model, then has them carried out; it implements ``BatchService``.
 
     Args:
-        service: carries the calls out.
+        service: carries out requests that are known to be well-formed.
     """
 
     def __init__(self, service: BatchService) -> None:
         self._service = service
-        self._operations = _load_operations()
 
-    def handle(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, list[str]]
-    ) -> Response:
-        """Answer one request. Never raises.
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Check a request that did not come over HTTP, and carry it out.
 
         Args:
-            method: GET, POST or DELETE.
-            path: the URL's path, still percent-encoded.
-            headers: not used: whoever serves this has authenticated the caller, and what it may do.
-            body: the request's body.
-            query: the URL's query, decoded.
+            operation: the API's name for it, such as ``SubmitJob``.
+            request: the members as on the wire.
+
+        Raises:
+            ClientError: AWS Batch would refuse the request.
         """
-        del headers
-        request_id = str(uuid.uuid4())
-        try:
-            operation, request = self._parse(method, path, body, query)
-            response = self._service.call(operation.name, request)
-        except ClientError as error:
-            return _error(400, "ClientException", on_the_wire(error.message, request_id), request_id)
-        except Exception:
-            logger.exception("%s %s failed", method, path)
-            return _error(
-                500, "ServerException", "Internal error of the local engine; see its log", request_id
-            )
-        return _reply(200, response, request_id)
+        if operation in MAX_BODY_BYTES:
+            _check_size(operation, len(json.dumps(request)))
+        return self._service.call(operation, _checked(_by_name()[operation], request))
 
     def read(
         self, method: str, path: str, body: bytes, query: Mapping[str, list[str]]
     ) -> tuple[str, dict[str, Any]]:
-        """Name the operation that a request is for, and give what it asks.
+        """Return the operation and the checked request that an HTTP request asks for.
 
         Args:
-            method: as for ``handle``; likewise the others.
-            path: the URL's path.
+            method: GET, POST or DELETE.
+            path: the URL's path, still percent-encoded.
             body: the request's body.
-            query: the URL's query.
+            query: the URL's query, decoded.
 
         Raises:
-            ClientError: there is no such operation, or the request is not one of it.
+            ClientError: there is no such operation, or the request does not fit it.
         """
-        operation, request = self._parse(method, path, body, query)
-        return operation.name, request
-
-    def _parse(
-        self, method: str, path: str, body: bytes, query: Mapping[str, list[str]]
-    ) -> tuple[_Operation, dict[str, Any]]:
         on_tags = path.lower().startswith(TAGS_PATH)
-        operation = self._operations.get((method, TAGS_PATH if on_tags else path.rstrip("/").lower()))
+        operation = _operations().get((method, TAGS_PATH if on_tags else path.rstrip("/").lower()))
         if operation is None:
             raise ClientError(f"AWS Batch has no operation {method} {path}")
         request = _json_object(body)
@@ -111,14 +97,52 @@ class BatchApi:
             request["resourceArn"] = unquote(path[len(TAGS_PATH) :])
             if "tagKeys" in query:
                 request["tagKeys"] = query["tagKeys"]
-        limit = MAX_BODY_BYTES.get(operation.name)
-        if limit is not None and len(body) > limit:
-            raise ClientError(f"{operation.name} requests must not exceed {limit} bytes, got {len(body)}")
-        errors: Errors = []
-        request = operation.read(request, "", errors)
-        if errors:
-            raise ClientError("Parameter validation failed:\n" + "\n".join(errors[:MAX_ERRORS]))
-        return operation, request
+        _check_size(operation.name, len(body))
+        return operation.name, _checked(operation, request)
+
+    def answer(self, operation: str, request: dict[str, Any]) -> Response:
+        """Carry out a request that ``read`` has returned, and return its HTTP response. Never raises."""
+        request_id = str(uuid.uuid4())
+        try:
+            return _reply(200, self._service.call(operation, request), request_id)
+        except ClientError as error:
+            return refused(error, request_id)
+        except Exception:
+            logger.exception("%s failed", operation)
+            return failed("Internal error of the local engine; see its log", request_id)
+
+    def handle(self, method: str, path: str, body: bytes, query: Mapping[str, list[str]]) -> Response:
+        """Answer one HTTP request; parameters as for ``read``. Never raises."""
+        try:
+            operation, request = self.read(method, path, body, query)
+        except ClientError as error:
+            return refused(error)
+        return self.answer(operation, request)
+
+
+def refused(error: ClientError, request_id: str = "") -> Response:
+    """Return the response to a request that AWS Batch refuses."""
+    request_id = request_id or str(uuid.uuid4())
+    return _error(400, "ClientException", on_the_wire(error.message, request_id), request_id)
+
+
+def failed(message: str, request_id: str = "") -> Response:
+    """Return the response to a request that the engine could not carry out."""
+    return _error(500, "ServerException", message, request_id or str(uuid.uuid4()))
+
+
+def _checked(operation: _Operation, request: dict[str, Any]) -> dict[str, Any]:
+    errors: Errors = []
+    checked: dict[str, Any] = operation.read(request, "", errors)
+    if errors:
+        raise ClientError("Parameter validation failed:\n" + "\n".join(errors[:MAX_ERRORS]))
+    return checked
+
+
+def _check_size(operation: str, size_bytes: int) -> None:
+    limit = MAX_BODY_BYTES.get(operation)
+    if limit is not None and size_bytes > limit:
+        raise ClientError(f"{operation} requests must not exceed {limit} bytes, got {size_bytes}")
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ __all__ = [
     "Credentials",
     "EventSink",
     "LogSink",
+    "Publication",
     "SecretSource",
 ]
 
@@ -35,13 +36,32 @@ class BatchService(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One event of source ``aws.batch``.
+
+    Args:
+        detail_type: its ``detail-type``.
+        resources: the ARNs it is about.
+        detail: its ``detail``.
+        time_ms: when it happened, in epoch milliseconds.
+    """
+
+    detail_type: str
+    resources: list[str]
+    detail: dict[str, Any]
+    time_ms: int
+
+
 class EventSink(Protocol):
     """Where events of source ``aws.batch`` go: EventBridge's default bus."""
 
-    def publish(
-        self, *, detail_type: str, resources: list[str], detail: dict[str, Any], time_ms: int
-    ) -> None:
-        """Publish one event. Delivery is at least once."""
+    def publish(self, events: list[Publication]) -> tuple[int, Exception | None]:
+        """Publish events in order, until one fails. Delivery is at least once.
+
+        Returns:
+            How many were published, and why the next one was not; None if all were.
+        """
         ...
 
 

@@ -5,20 +5,18 @@ https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
 https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html
 """
 
-import heapq
 import json
 import logging
 import random
 import re
 import sqlite3
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from batch_engine import translation as cfn
+from batch_engine.local.base.delay_queue import Worker, epoch_ms
 from batch_engine.local.base.ports import BatchService, ClientError
 from batch_engine.local.delivery.deliveries import Deliveries, Delivery
 from batch_engine.local.delivery.requests import (
@@ -66,17 +64,14 @@ class BatchTargets:
         deliveries: Deliveries,
         dead_letter: DeadLetter,
         authorize: Authorize,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], int] = epoch_ms,
     ) -> None:
         self._service = service
         self._deliveries = deliveries
         self._dead_letter = dead_letter
         self._authorize = authorize
         self._clock = clock
-        self._due: list[tuple[int, int, Delivery]] = []
-        self._changed = threading.Condition()
-        self._closing = False
-        self._worker = threading.Thread(target=self._run, name="batch-targets", daemon=True)
+        self._worker: Worker[Delivery] = Worker("batch-targets", self._work, limit=1, clock=clock)
 
     @staticmethod
     def takes(arn: str) -> bool:
@@ -115,11 +110,7 @@ class BatchTargets:
 
         So does what is taken over from now on: it is written down until ``close``.
         """
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        if self._worker.is_alive():
-            self._worker.join()
+        self._worker.stop(drain_ms=0)
 
     def close(self) -> None:
         """End, and take nothing over any more."""
@@ -127,22 +118,10 @@ class BatchTargets:
         self._deliveries.close()
 
     def _push(self, delivery: Delivery) -> None:
-        with self._changed:
-            heapq.heappush(self._due, (delivery.due_ms, delivery.id, delivery))
-            self._changed.notify()
+        self._worker.queue.put(delivery, delivery.due_ms)
 
-    def _next(self) -> Delivery | None:
-        with self._changed:
-            while True:
-                wait_s = (self._due[0][0] - self._clock()) / 1000 if self._due else None
-                if wait_s is not None and wait_s <= 0:
-                    return heapq.heappop(self._due)[2]
-                if self._closing:
-                    return None
-                self._changed.wait(wait_s)
-
-    def _run(self) -> None:
-        while (delivery := self._next()) is not None:
+    def _work(self, due: list[Delivery]) -> None:
+        for delivery in due:
             try:
                 self._attempt(delivery)
             except Exception:

@@ -33,20 +33,21 @@ from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
 from batch_engine.local.api.api import BatchApi
 from batch_engine.local.base.assembly_images import AssemblyImages
+from batch_engine.local.base.delay_queue import Worker
 from batch_engine.local.base.job_environment import Surroundings, jobs_path
 from batch_engine.local.base.launch import SHARED_FOLDER, NoSecrets
 from batch_engine.local.base.ports import BatchService, CredentialSource, EventSink, LogSink, SecretSource
 from batch_engine.local.base.private_files import make_private_folder
-from batch_engine.local.engine import instance_capacity, interrupt
+from batch_engine.local.engine import event_outbox, instance_capacity, interrupt
 from batch_engine.local.engine.attempts import AttemptRunner
 from batch_engine.local.engine.event_outbox import Outbox, announcement
-from batch_engine.local.engine.group_commit import Told, Turns
+from batch_engine.local.engine.group_commit import Turns
 from batch_engine.local.engine.interrupt import events_for, placed_jobs
 from batch_engine.local.engine.log_shipper import LogShipper
 from batch_engine.local.engine.role_credentials import RoleCredentials
-from batch_engine.local.engine.runtime_choice import RuntimeChoice, build_runtime
-from batch_engine.local.engine.timers import Timers
-from batch_engine.local.store.store import Announcement, Store
+from batch_engine.local.engine.runtime_choice import PROCESSES, RuntimeChoice, build_runtime
+from batch_engine.local.store.outbox_table import Announcement
+from batch_engine.local.store.store import Store
 
 STATE_FILE = "batch.sqlite"
 SAVE_AGAIN_MS = 1000
@@ -123,7 +124,7 @@ class Engine:
         self._outbox = outbox
         self._logs = logs
         self._clock = clock
-        self._timers = Timers(clock)
+        self._timers: Worker[Callable[[], None]] = Worker("batch-timers", _call, limit=1, clock=clock)
         self._tries_again = False
         self._lock = threading.RLock()
         self._unsaved: list[Action] = []
@@ -152,7 +153,7 @@ class Engine:
 
         Args:
             loop: the event loop that serves this engine, if what one turn of it brings is to be saved in one
-                go; call this on it, and answer requests with ``when_saved``.
+                go; call this on it, and answer requests after ``saved``.
         """
         if loop is not None:
             self._turns = Turns(loop, self._save_turn)
@@ -175,7 +176,10 @@ class Engine:
         if self._outbox is not None:
             self._outbox.stop()
         with self._lock:
-            self._store.close()
+            try:
+                self._commit()
+            finally:
+                self._store.close()
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out one operation of the API; see ``BatchService.call``."""
@@ -190,15 +194,14 @@ class Engine:
             self._settle(actions)
         return response
 
-    def when_saved(self, told: Told) -> None:
-        """Tell somebody once all that has happened so far is saved, or could not be.
+    async def saved(self) -> bool:
+        """Wait until all changes so far are saved; return False if that failed.
 
-        Only who calls on the loop that ``start`` was given needs it: elsewhere all is saved already.
+        Only a coroutine on the loop that ``start`` was given has to wait: elsewhere all is saved already.
         """
-        if self._turns is not None and self._turns.is_now():
-            self._turns.tell(told)
-        else:
-            told(True)
+        if self._turns is None or not self._turns.is_now():
+            return True
+        return await self._turns.saved()
 
     def interrupt(self, target: str, name: str, notice_s: float) -> list[str]:
         """Take an instance away as EC2 Spot does: its jobs get SIGTERM now and are lost with it later.
@@ -243,6 +246,7 @@ class Engine:
     def own_routes(self) -> dict[str, Callable[[bytes], tuple[int, dict[str, Any]]]]:
         """What is asked for beside AWS's own API, by path: each takes a request's body."""
         return {
+            event_outbox.PATH: lambda _: event_outbox.answer(self._outbox),
             interrupt.PATH: lambda body: interrupt.answer(self.interrupt, body),
             instance_capacity.PATH: lambda body: instance_capacity.answer(self.change_capacity, body),
         }
@@ -296,7 +300,7 @@ class Engine:
                 # Nothing else may happen that would save, and jobs wait for what this would have started.
                 if not self._tries_again:
                     self._tries_again = True
-                    self._timers.at(self._clock() + SAVE_AGAIN_MS, self._try_again)
+                    self._timers.queue.put(self._try_again, self._clock() + SAVE_AGAIN_MS)
                 raise
             self._registry.changed.clear()
             if self._outbox is not None:
@@ -325,12 +329,14 @@ class Engine:
                 if self._runner is not None:
                     self._runner.stop(job_id, attempt, grace_s)
             case WakeAt(at_ms):
-                self._timers.at(at_ms, lambda: self.tell(Woken()))
+                self._timers.queue.put(lambda: self.tell(Woken()), at_ms)
             case _:
                 pass  # started already, or saved with the change itself and delivered by the outbox
 
 
-PROCESSES = RuntimeChoice()
+def _call(due: list[Callable[[], None]]) -> None:
+    for callback in due:
+        callback()
 
 
 def build_engine(

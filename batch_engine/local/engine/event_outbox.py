@@ -1,23 +1,30 @@
-"""Delivers state-change events, in order and at least once."""
+"""Delivers state-change events at least once, and those of one job or queue in order."""
 
 import logging
-import threading
-from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from batch_engine.core.model.actions import Action, PublishJobState, PublishQueueBlocked
-from batch_engine.local.base.ports import EventSink
-from batch_engine.local.store.store import Announcement, PendingEvent, Store
+from batch_engine.local.base.delay_queue import Worker, epoch_ms
+from batch_engine.local.base.ports import EventSink, Publication
+from batch_engine.local.store.outbox_table import Announcement, ParkedEvent, PendingEvent
+from batch_engine.local.store.store import Store
 
 logger = logging.getLogger(__name__)
 
-RETRY_DELAY_S = 1.0
-GATHER_S = 0.05
+PATH = "/_batch-stack/parked-events"
+# A busy engine makes events by the hundred: together they cost a fraction.
+GATHER_MS = 50
+TRIES_MAX = 8
+RETRY_MS = 500
+RETRY_MAX_MS = 60_000
 JOB_STATE_CHANGE = "Batch Job State Change"
 QUEUE_BLOCKED = "Batch Job Queue Blocked"
 
 
 def announcement(action: Action) -> Announcement | None:
-    """The event that an action asks for; None for any other action."""
+    """Return the event that an action asks for; None for any other action."""
     match action:
         case PublishJobState(_, detail):
             return Announcement(JOB_STATE_CHANGE, detail["jobArn"], detail)
@@ -29,83 +36,111 @@ def announcement(action: Action) -> Announcement | None:
 class Outbox:
     """Takes events from the store to EventBridge, on a thread of its own: no job waits for a delivery.
 
+    An event that cannot be delivered is tried again, with growing pauses; later events of the same job or
+    queue wait for it, and all others go on. After `TRIES_MAX` tries it is parked in the store with its error,
+    and what waited behind it is delivered.
+
     Args:
         store: holds each event until it is delivered.
         sink: EventBridge.
+        clock: the time in epoch milliseconds.
     """
 
-    def __init__(self, store: Store, sink: EventSink) -> None:
+    def __init__(self, store: Store, sink: EventSink, clock: Callable[[], int] = epoch_ms) -> None:
         self._store = store
         self._sink = sink
-        self._queue: deque[PendingEvent] = deque(store.pending_events())
-        self._changed = threading.Condition()
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="batch-outbox", daemon=True)
+        self._clock = clock
+        self._held: dict[str, list[PendingEvent]] = {}
+        """By resource: the event that is tried again, and those behind it."""
+        self._worker: Worker[PendingEvent] = Worker("batch-outbox", self._work, clock=clock)
 
     def start(self) -> None:
         """Start delivering, first what an earlier run left behind."""
-        self._thread.start()
+        self.put(self._store.outbox.pending())
+        self._worker.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Deliver what is there, then end; what cannot be delivered in time stays in the store."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
+        """Deliver what waits for its first try, then end; everything else stays in the store."""
+        self._worker.stop(GATHER_MS, timeout_s)
 
     def put(self, events: list[PendingEvent]) -> None:
-        """Deliver these next."""
-        with self._changed:
-            was_idle = not self._queue
-            self._queue.extend(events)
-            if was_idle:
-                self._changed.notify()
+        """Deliver these soon."""
+        due_ms = self._clock() + GATHER_MS
+        for event in events:
+            self._worker.queue.put(event, due_ms)
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._queue and not self._stopping:
-                    self._changed.wait()
-                if not self._queue:
-                    return
-                batch = list(self._queue)
-            delivered = self._deliver(batch)
-            with self._changed:
-                for _ in range(delivered):
-                    self._queue.popleft()
-                if self._stopping and not delivered:
-                    return
-                if not self._stopping:
-                    # A busy engine makes events by the hundred: together they cost a fraction.
-                    self._changed.wait_for(lambda: self._stopping, GATHER_S)
+    def parked(self) -> list[ParkedEvent]:
+        """Return the events that could not be delivered, oldest first."""
+        return self._store.outbox.parked()
 
-    def _deliver(self, batch: list[PendingEvent]) -> int:
-        """Deliver events until one fails; answer how many were, and have the store forget them."""
-        count = 0
-        for event in batch:
-            try:
-                self._sink.publish(
-                    detail_type=event.what.detail_type,
-                    resources=_resources(event.what),
-                    detail=event.what.detail,
-                    time_ms=event.time_ms,
-                )
-            except Exception:
-                logger.exception("event %s was not delivered; trying again in %s s", event.id, RETRY_DELAY_S)
-                break
-            count += 1
+    def _work(self, due: list[PendingEvent]) -> None:
+        ready: list[PendingEvent] = []
+        for event in due:
+            held = self._held.get(event.what.resource)
+            if held is None:
+                ready.append(event)
+            elif held[0] is event:
+                ready += held
+                del self._held[event.what.resource]
+            else:
+                held.append(event)
+        while ready:
+            ready = self._deliver(ready)
+
+    def _deliver(self, events: list[PendingEvent]) -> list[PendingEvent]:
+        """Publish events until one fails; return those that can go on without it."""
+        try:
+            count, error = self._sink.publish([publication(event) for event in events])
+        except Exception as failure:
+            # It is not this event that fails: nothing gets through.
+            logger.exception("EventBridge does not answer")
+            while events:
+                events = self._failed(events[0], failure, events[1:])
+            return events
         if count:
-            self._store.delivered(batch[count - 1].id)
-        if count < len(batch):
-            with self._changed:
-                if not self._stopping:
-                    self._changed.wait(RETRY_DELAY_S)
-        return count
+            self._store.outbox.delivered([event.id for event in events[:count]])
+        return events[count:] if error is None else self._failed(events[count], error, events[count + 1 :])
+
+    def _failed(
+        self, event: PendingEvent, error: Exception, others: list[PendingEvent]
+    ) -> list[PendingEvent]:
+        """Try an event again later, or park it; return the others that need not wait for it."""
+        text = f"{type(error).__name__}: {error}"
+        event = replace(event, tries=event.tries + 1)
+        if event.tries >= TRIES_MAX:
+            self._store.outbox.failed(event, text, self._clock())
+            logger.error("event %s was not delivered and is parked: %s", event.id, text)
+            return others
+        self._store.outbox.failed(event, text, None)
+        pause_ms = min(RETRY_MS << (event.tries - 1), RETRY_MAX_MS)
+        logger.warning("event %s was not delivered, next try in %s ms: %s", event.id, pause_ms, text)
+        resource = event.what.resource
+        self._held[resource] = [event, *(other for other in others if other.what.resource == resource)]
+        self._worker.queue.put(event, self._clock() + pause_ms)
+        return [other for other in others if other.what.resource != resource]
 
 
-def _resources(what: Announcement) -> list[str]:
-    """A blocked queue is told of with its head's ARN and its own."""
-    if what.detail_type == QUEUE_BLOCKED:
-        return [what.detail["jobArn"], what.resource]
-    return [what.resource]
+def publication(event: PendingEvent) -> Publication:
+    """Return an event as EventBridge takes it."""
+    what = event.what
+    # A blocked queue is announced with the ARN of its first job and its own.
+    is_blocked_queue = what.detail_type == QUEUE_BLOCKED
+    resources = [what.detail["jobArn"], what.resource] if is_blocked_queue else [what.resource]
+    return Publication(what.detail_type, resources, what.detail, event.time_ms)
+
+
+def answer(outbox: Outbox | None) -> tuple[int, dict[str, Any]]:
+    """Answer a request for the parked events: the HTTP status and the JSON body."""
+    parked = [] if outbox is None else outbox.parked()
+    return 200, {
+        "events": [
+            {
+                "detailType": one.event.what.detail_type,
+                "resource": one.event.what.resource,
+                "tries": one.event.tries,
+                "error": one.error,
+                "parkedAt": one.parked_at_ms,
+            }
+            for one in parked
+        ]
+    }

@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-Told = Callable[[bool], None]
-
 
 class Turns:
     """Made on the loop's own thread, and used there only, but for ``is_now``.
@@ -23,7 +21,7 @@ class Turns:
         self._save = save
         self._thread = threading.get_ident()
         self._is_due = False
-        self._waiting: list[Told] = []
+        self._waiting: list[asyncio.Future[bool]] = []
 
     def is_now(self) -> bool:
         """Whether the caller is part of a turn, and so may leave the saving to its end."""
@@ -35,12 +33,13 @@ class Turns:
             self._is_due = True
             self._loop.call_soon(self._end)
 
-    def tell(self, told: Told) -> None:
-        """Tell somebody at the end of this turn whether all could be saved; at once if nothing has to be."""
-        if self._is_due:
-            self._waiting.append(told)
-        else:
-            told(True)
+    async def saved(self) -> bool:
+        """Wait for the end of this turn; return False if not all could be saved."""
+        if not self._is_due:
+            return True
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._waiting.append(waiter)
+        return await waiter
 
     def _end(self) -> None:
         self._is_due = False
@@ -52,5 +51,6 @@ class Turns:
             is_saved = False
         else:
             is_saved = True
-        for told in waiting:
-            told(is_saved)
+        for waiter in waiting:
+            if not waiter.done():  # its client may have gone away
+                waiter.set_result(is_saved)

@@ -2,15 +2,15 @@
 
 import logging
 import threading
-import time
 from dataclasses import dataclass, field
 
 from batch_engine.core.model.log_destination import LogDestination
+from batch_engine.local.base.delay_queue import Worker, epoch_ms
 from batch_engine.local.base.ports import LogSink
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.3
+POLL_MS = 300
 CHUNK_BYTES = 1 << 20
 MAX_LINE_BYTES = 256 * 1024
 
@@ -36,23 +36,22 @@ class LogShipper:
         self._sink = sink
         self._tails: dict[str, _Tail] = {}
         self._lock = threading.Lock()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="batch-logs", daemon=True)
+        self._worker: Worker[_Tail] = Worker("batch-logs", self._look)
 
     def start(self) -> None:
         """Start following."""
-        self._thread.start()
+        self._worker.start()
 
     def stop(self) -> None:
-        """Send what is there, then end."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        """Send the lines that were printed so far, then end."""
+        self._worker.stop(POLL_MS)
 
     def follow(self, path: str, destination: LogDestination) -> None:
         """Follow a file from its beginning."""
+        tail = _Tail(path, destination)
         with self._lock:
-            self._tails[path] = _Tail(path, destination)
+            self._tails[path] = tail
+        self._look_later(tail)
 
     def forget(self, path: str) -> None:
         """Stop following a file that has stayed empty."""
@@ -71,19 +70,19 @@ class LogShipper:
                 self._ship(tail, last=True)
                 tail.is_finished = True
 
-    def _run(self) -> None:
-        while not self._stopping.wait(POLL_S):
-            self._ship_all()
-        self._ship_all()
+    def _look_later(self, tail: _Tail) -> None:
+        self._worker.queue.put(tail, epoch_ms() + POLL_MS)
 
-    def _ship_all(self) -> None:
-        with self._lock:
-            tails = list(self._tails.values())
+    def _look(self, tails: list[_Tail]) -> None:
         for tail in tails:
+            with self._lock:
+                if self._tails.get(tail.path) is not tail:
+                    continue
             # A slow delivery holds up its own stream only.
             with tail.lock:
                 if not tail.is_finished:
                     self._ship(tail, last=False)
+            self._look_later(tail)
 
     def _ship(self, tail: _Tail, *, last: bool) -> None:
         """Send the lines that are complete; at the end, and past the longest line, also what is not."""
@@ -104,7 +103,7 @@ class LogShipper:
                 return
 
     def _send(self, destination: LogDestination, lines: list[bytes]) -> None:
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = epoch_ms()
         # CloudWatch Logs takes no empty event; the awslogs driver leaves blank lines out as well.
         events = [(now_ms, line.decode(errors="replace").rstrip("\r")) for line in lines if line.strip()]
         if not events:

@@ -44,6 +44,9 @@ class RuntimeChoice:
         return f"container ({self.cli.version})" + (f"; {self.cli.warning}" if self.cli.warning else "")
 
 
+PROCESSES = RuntimeChoice()
+
+
 def choose(asked: str, container_cli: str | None = None) -> RuntimeChoice:
     """Settle what jobs run as, before anything is started.
 

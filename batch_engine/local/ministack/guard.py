@@ -3,30 +3,19 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from batch_engine.core.model.ids import Arns
+from batch_engine.local.api import api
+from batch_engine.local.api.api import Response
+from batch_engine.local.api.endpoint import BatchEndpoint, Query
 from batch_engine.local.aws.batch_permissions import Check, checks
 from batch_engine.local.base.ports import BatchService, ClientError
-from batch_engine.local.ministack.batch import Api
+from batch_engine.local.delivery.requests import TargetError
 
-Query = dict[str, list[str]]
-Response = tuple[int, dict[str, str], bytes]
 # They answer 200, whatever comes of the single jobs.
 _BULK = ("CancelJobs", "TerminateJobs", "TerminateServiceJobs")
-
-
-class ReadableApi(Api, Protocol):
-    """An API that can tell what a request asks for."""
-
-    def read(self, method: str, path: str, body: bytes, query: Query) -> tuple[str, dict[str, Any]]:
-        """Name the operation, and give its request.
-
-        Raises:
-            ClientError: there is no such operation, or the request is not one of it.
-        """
-        ...
 
 
 Denial = Callable[[Mapping[str, str], Query, Check], str | None]
@@ -65,16 +54,16 @@ class Permissions:
 
 
 class BatchGuard:
-    """What MiniStack takes for the API where policies count.
+    """Answers requests for AWS Batch of which policies allow all, or in part.
 
     Args:
-        api: the AWS Batch HTTP API.
+        endpoint: carries out what is allowed.
         permissions: knows what requests need.
-        denial: why the signer of the current request may not do something; called on the event loop.
+        denial: returns why the signer of the current request may not do something; runs on the event loop.
     """
 
-    def __init__(self, api: ReadableApi, permissions: Permissions, denial: Denial) -> None:
-        self._api = api
+    def __init__(self, endpoint: BatchEndpoint, permissions: Permissions, denial: Denial) -> None:
+        self._endpoint = endpoint
         self._permissions = permissions
         self._denial = denial
 
@@ -83,16 +72,23 @@ class BatchGuard:
     ) -> Response:
         """Answer one request."""
         try:
-            operation, request = self._api.read(method, path, body, query)
-        except ClientError:
-            return await self._answer(method, path, headers, body, query)
+            operation, request = self._endpoint.api.read(method, path, body, query)
+        except ClientError as error:
+            return api.refused(error)
+        # Off the loop: instance profiles are looked up in IAM, which the loop serves.
         needed = await asyncio.to_thread(self._permissions.needed, operation, request)
         texts = [(check, self._denial(headers, query, check)) for check in needed]
         denied = [(check, text) for check, text in texts if text is not None]
         if not denied:
-            return await self._answer(method, path, headers, body, query)
+            return await self._endpoint.answer(operation, request)
         if operation not in _BULK:
             return refused(denied[0][1])
+        return await self._answer_in_part(operation, request, denied)
+
+    async def _answer_in_part(
+        self, operation: str, request: dict[str, Any], denied: list[tuple[Check, str]]
+    ) -> Response:
+        """Carry out a bulk request for the jobs that are not denied."""
         by_job = {check.resource.rpartition("/")[2]: text for check, text in denied}
         errors = [
             {"job": job, "code": "AccessDenied", "message": by_job[job.rpartition("/")[2]]}
@@ -102,17 +98,46 @@ class BatchGuard:
         left = [job for job in request["jobs"] if job.rpartition("/")[2] not in by_job]
         if not left:
             return 200, {"Content-Type": "application/json"}, _json({"successful": [], "errors": errors})
-        rest = _json({**request, "jobs": left})
-        status, answer_headers, answer = await self._answer(method, path, headers, rest, query)
+        status, headers, answer = await self._endpoint.answer(operation, {**request, "jobs": left})
         if status == 200:
             document = json.loads(answer)
             answer = _json({**document, "errors": [*document["errors"], *errors]})
-        return status, answer_headers, answer
+        return status, headers, answer
 
-    async def _answer(
-        self, method: str, path: str, headers: dict[str, str], body: bytes, query: Query
-    ) -> Response:
-        return await asyncio.to_thread(self._api.handle, method, path, headers, body, query)
+
+class RoleGuard:
+    """Checks that the role of a target or a state machine allows what it asks of AWS Batch.
+
+    Args:
+        permissions: knows what requests need.
+        denial: returns why a role may not do something on behalf of a service and its resource, or None.
+    """
+
+    def __init__(
+        self, permissions: Permissions, denial: Callable[[str, list[Check], str, str], str | None]
+    ) -> None:
+        self._permissions = permissions
+        self._denial = denial
+
+    def __call__(
+        self, role_arn: str, service: str, source_arn: str, operation: str, request: dict[str, Any]
+    ) -> None:
+        """Check one request; not on the event loop.
+
+        Raises:
+            TargetError: the role cannot be assumed, or does not allow it.
+        """
+        needed = self._permissions.needed(operation, request)
+        try:
+            denial = self._denial(role_arn, needed, service, source_arn)
+        except ClientError as error:
+            raise TargetError(error.message, "FAILED_TO_ASSUME_ROLE") from error
+        if denial is not None:
+            raise TargetError(denial, "NO_PERMISSIONS")
+
+
+def allow(role_arn: str, service: str, source_arn: str, operation: str, request: dict[str, Any]) -> None:
+    """Allow everything: policies are not enforced; parameters as for ``RoleGuard``."""
 
 
 def refused(text: str) -> Response:

@@ -11,10 +11,10 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any, Generic, NotRequired, Protocol, TypedDict, TypeVar, overload
 
+from batch_engine.local.api.asgi import AsgiApp
 from batch_engine.local.aws.client import Handler
 from batch_engine.local.delivery.executions import Execution
 from batch_engine.local.delivery.requests import Target
-from batch_engine.local.ministack.front import AsgiApp
 
 _T = TypeVar("_T")
 

@@ -3,15 +3,19 @@
 import asyncio
 import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
-from batch_engine.local.engine.engine import build_engine
-from batch_engine.local.engine.runtime_choice import choose
-from batch_engine.local.ministack.cloud import Cloud, CloudOptions
+from batch_engine.local.api.asgi import AsgiApp
+from batch_engine.local.engine.runtime_choice import RuntimeChoice, choose
 from batch_engine.local.runtimes.protocol import RuntimeUnavailableError
+from batch_engine.local.server.batch_only import batch_only, build_batch_engine
+from batch_engine.local.server.http import PortInUseError, listening_socket, serve
 from batch_engine.local.server.port import remember_port, settle_port
 from batch_engine.local.server.state import (
+    Owner,
     ServerOptions,
     ServerRecord,
     exclusive,
@@ -20,7 +24,11 @@ from batch_engine.local.server.state import (
     write_record,
 )
 
-__all__ = ["RuntimeUnavailableError", "ServerOptions", "run_server"]
+__all__ = ["PortInUseError", "RuntimeUnavailableError", "ServerOptions", "run_server"]
+
+_READY_POLL_S = 0.01
+
+_log = logging.getLogger(__name__)
 
 
 def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] = lambda _: None) -> None:
@@ -51,56 +59,93 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
         # What is left of a server that was killed says nothing about this one.
         remove_record(data_dir)
         owner = settle_owner(data_dir, options.account, options.region)
-        cloud = Cloud(
-            CloudOptions(
-                data_dir=data_dir,
-                port=settle_port(data_dir, options.port),
-                account=owner.account,
-                region=owner.region,
-                log_level=options.log_level,
-                enforce_iam=options.enforce_iam,
-            )
-        )
-        engine = build_engine(
-            data_dir=data_dir,
-            account=owner.account,
-            region=owner.region,
-            host_vcpus=options.host_vcpus,
-            keep_jobs_s=options.keep_jobs_s,
-            assembly=options.assembly.resolve() if options.assembly else None,
-            events=cloud,
-            logs=cloud,
-            credentials=cloud,
-            secrets=cloud,
-            runtime=runtime,
-            endpoint_url=cloud.endpoint_url,
-        )
-        cloud.mount(
-            api=engine.api,
-            credentials_route=engine.credentials_response,
-            own_routes=engine.own_routes,
-        )
+        bound = listening_socket(settle_port(data_dir, options.port))
+        port: int = bound.getsockname()[1]
+        app = _application(options, data_dir, owner, port, runtime)
 
         def ready() -> None:
             record = ServerRecord.of_this_process(
-                cloud.endpoint_url, cloud.port, owner.region, owner.account, str(runtime)
+                endpoint_url(port), port, owner.region, owner.account, str(runtime)
             )
             write_record(data_dir, record)
-            remember_port(data_dir, cloud.port)
+            remember_port(data_dir, port)
             on_ready(record)
 
         try:
-            asyncio.run(_serve(cloud, on_start=engine.start, on_ready=ready, on_stop=engine.stop))
+            asyncio.run(_serve(app, bound, port, ready))
         finally:
             remove_record(data_dir)
 
 
-async def _serve(
-    cloud: Cloud, *, on_start: Callable[[], None], on_ready: Callable[[], None], on_stop: Callable[[], None]
-) -> None:
+def _application(
+    options: ServerOptions, data_dir: Path, owner: Owner, port: int, runtime: RuntimeChoice
+) -> AsgiApp:
+    assembly = options.assembly.resolve() if options.assembly else None
+    if options.batch_only:
+        engine = build_batch_engine(
+            data_dir,
+            endpoint_url(port),
+            owner=owner,
+            host_vcpus=options.host_vcpus,
+            keep_jobs_s=options.keep_jobs_s,
+            assembly=assembly,
+            runtime=runtime,
+        )
+        return batch_only(engine, data_dir)
+    # Here, not at the top: MiniStack takes a second to import.
+    from batch_engine.local.ministack.assemble import assemble  # noqa: PLC0415
+    from batch_engine.local.ministack.cloud import CloudOptions  # noqa: PLC0415
+
+    cloud = CloudOptions(
+        data_dir=data_dir,
+        port=port,
+        account=owner.account,
+        region=owner.region,
+        log_level=options.log_level,
+        enforce_iam=options.enforce_iam,
+    )
+    return assemble(
+        cloud,
+        host_vcpus=options.host_vcpus,
+        keep_jobs_s=options.keep_jobs_s,
+        assembly=assembly,
+        runtime=runtime,
+    )
+
+
+def endpoint_url(port: int) -> str:
+    """Return the URL of the server on a port."""
+    return f"http://127.0.0.1:{port}"
+
+
+async def _serve(app: AsgiApp, bound: socket.socket, port: int, on_ready: Callable[[], None]) -> None:
     stop = asyncio.Event()
     if threading.current_thread() is threading.main_thread():
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(signal_number, stop.set)
-    await cloud.serve(stop=stop, on_start=on_start, on_ready=on_ready, on_stop=on_stop)
+    announcing = asyncio.create_task(_announce(port, on_ready, stop))
+    try:
+        await serve(app, bound, stop)
+    finally:
+        announcing.cancel()
+
+
+async def _announce(port: int, on_ready: Callable[[], None], stop: asyncio.Event) -> None:
+    """Call ``on_ready`` when the port answers; end the server if that fails."""
+    try:
+        while not await _answers(port):
+            await asyncio.sleep(_READY_POLL_S)
+        await asyncio.to_thread(on_ready)
+    except Exception:
+        _log.exception("the server cannot tell where it listens")
+        stop.set()
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return False
+    writer.close()
+    return True

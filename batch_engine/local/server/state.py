@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.error import URLError
 
+from batch_engine.local.api.front import HEALTH_PATH
 from batch_engine.local.base.private_files import make_private_folder
-from batch_engine.local.ministack.front import HEALTH_PATH
 
 RECORD_FILE = "server.json"
 LOCK_FILE = "server.lock"
@@ -58,6 +58,7 @@ class ServerOptions:
         log_level: a level of Python's `logging`.
         enforce_iam: whether requests are held to the IAM policies of who signs them.
         keep_jobs_s: how long ended jobs are remembered, in seconds.
+        batch_only: whether AWS Batch runs without the rest of AWS.
     """
 
     data_dir: Path
@@ -71,6 +72,7 @@ class ServerOptions:
     log_level: str = "WARNING"
     enforce_iam: bool = False
     keep_jobs_s: float = 7 * 24 * 3600
+    batch_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

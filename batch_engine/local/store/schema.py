@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from batch_engine.core.model.jobs import Job, JobStatus, move_of
 from batch_engine.local.store.job_rows import key_of, spec_of, state_of
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _ENTITIES = """
 CREATE TABLE entity (arn TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -17,11 +17,16 @@ _JOBS = """
 CREATE TABLE job_spec (key INTEGER PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE job_state (key INTEGER PRIMARY KEY, body TEXT NOT NULL);
 """
-_OUTBOX = """
+_OUTBOX_3 = """
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, detail TEXT NOT NULL,
     detail_type TEXT NOT NULL, resource TEXT NOT NULL
 );
+"""
+_FROM_4_TO_5 = """
+ALTER TABLE outbox ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN error TEXT;
+ALTER TABLE outbox ADD COLUMN parked_at_ms INTEGER;
 """
 
 _FROM_1_TO_2 = """
@@ -43,14 +48,16 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
-            _run(connection, _ENTITIES + _JOBS + _OUTBOX)
+            _run(connection, _ENTITIES + _JOBS + _OUTBOX_3)
         if version == 1:
             _run(connection, _FROM_1_TO_2)
         if version in (1, 2):
-            _run(connection, _JOBS + _PUT_ASIDE + _OUTBOX + _PUT_BACK)
+            _run(connection, _JOBS + _PUT_ASIDE + _OUTBOX_3 + _PUT_BACK)
             _move_jobs(connection)
         if version == 3:
             _shorten_jobs(connection)
+        if version < SCHEMA_VERSION:
+            _run(connection, _FROM_4_TO_5)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:

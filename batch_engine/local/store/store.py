@@ -4,16 +4,13 @@ Write-ahead logging with ``synchronous=NORMAL`` keeps each committed transaction
 process; only a power cut may cost the last few.
 """
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic_core import to_json
 
 from batch_engine.core.model.jobs import Job
 from batch_engine.core.model.resources import (
@@ -28,6 +25,7 @@ from batch_engine.core.model.resources import (
 from batch_engine.core.state.registry import Entity, ForgottenJob
 from batch_engine.local.base.private_files import make_private_file
 from batch_engine.local.store import job_rows
+from batch_engine.local.store.outbox_table import Announcement, OutboxTable, PendingEvent
 from batch_engine.local.store.schema import SCHEMA_VERSION, bring_up_to_date
 
 CHECKPOINT_PAGES = 10_000
@@ -53,24 +51,6 @@ _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 
 class StoreError(Exception):
     """The state file cannot be used."""
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """What EventBridge is to be told."""
-
-    detail_type: str
-    resource: str
-    detail: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PendingEvent:
-    """An announcement that EventBridge has yet to be told of."""
-
-    id: int
-    time_ms: int
-    what: Announcement
 
 
 class Store:
@@ -108,7 +88,7 @@ class Store:
                 f"{path} has version {version}; this program reads versions up to {SCHEMA_VERSION}"
             )
         bring_up_to_date(connection)
-        self._last_event_id: int = connection.execute("SELECT max(id) FROM outbox").fetchone()[0] or 0
+        self.outbox = OutboxTable(connection, self._lock)
 
     def load(self) -> Iterable[Entity]:
         """Every entity that was saved; resources before the jobs that name them.
@@ -132,17 +112,6 @@ class Store:
         for kind, body in sorted(rows, key=lambda row: rank.index(row[0])):
             yield _ADAPTERS[kind].validate_json(body)
         yield from job_rows.read(jobs)
-
-    def pending_events(self) -> list[PendingEvent]:
-        """The events that were saved and not yet delivered, oldest first."""
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT id, time_ms, detail_type, resource, detail FROM outbox ORDER BY id"
-            ).fetchall()
-        return [
-            PendingEvent(event_id, time_ms, Announcement(detail_type, resource, json.loads(detail)))
-            for event_id, time_ms, detail_type, resource, detail in rows
-        ]
 
     def save(
         self,
@@ -172,8 +141,7 @@ class Store:
                 kind = type(entity).__name__
                 upserts.append((arn, kind, _ADAPTERS[kind].dump_json(entity).decode()))
         with self._lock:
-            first = self._last_event_id + 1
-            events = [PendingEvent(number, now_ms, what) for number, what in enumerate(announcements, first)]
+            events = self.outbox.number(announcements, now_ms)
             connection = self._connection
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -186,14 +154,14 @@ class Store:
                 if deletes:
                     connection.executemany("DELETE FROM entity WHERE arn = ?", deletes)
                 if events:
-                    connection.executemany("INSERT INTO outbox VALUES (?, ?, ?, ?, ?)", map(_row, events))
+                    self.outbox.insert(events)
                 connection.execute("COMMIT")
             except BaseException:
                 # A full disk has SQLite roll back by itself.
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-            self._last_event_id += len(events)
+            self.outbox.inserted(events)
         return events
 
     def _write_jobs(self, jobs: list[tuple[Job, str, int]]) -> None:
@@ -203,11 +171,6 @@ class Store:
                 self._connection.execute("INSERT INTO job_state (body, key) VALUES (?, ?)", values)
                 if (spec := job_rows.spec_of(job)) is not None:
                     self._connection.execute("INSERT INTO job_spec VALUES (?, ?)", (key, spec))
-
-    def delivered(self, last_id: int) -> None:
-        """Forget the events up to and including this one."""
-        with self._lock:
-            self._connection.execute("DELETE FROM outbox WHERE id <= ?", (last_id,))
 
     def close(self) -> None:
         """Close the file; what was saved is safe already."""
@@ -219,8 +182,3 @@ def _unreadable(path: Path, error: Exception) -> StoreError:
     # A KeyError says no more than a name.
     detail = str(error) if isinstance(error, sqlite3.Error) else f"{type(error).__name__}: {error}"
     return StoreError(f"{path} is not a readable state file: {detail}")
-
-
-def _row(event: PendingEvent) -> tuple[int, int, str, str, str]:
-    what = event.what
-    return event.id, event.time_ms, to_json(what.detail).decode(), what.detail_type, what.resource

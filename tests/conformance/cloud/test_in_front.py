@@ -2,16 +2,17 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from batch_engine.local.api.front import Front
 from batch_engine.local.aws import logs
 from batch_engine.local.aws.client import CallError, InProcessClient
 from batch_engine.local.ministack.environment import environment
-from batch_engine.local.ministack.front import Front
 from batch_engine.local.server import client_environment
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -99,25 +100,33 @@ class Asgi:
         self.changes = 0
         self.fail_start = False
         self.front = Front(
-            app=self.app,
-            health=lambda: (200, {"status": "running"}),
+            batch=self.batch,
+            rest=self.app,
+            data_dir=Path("/data"),
             credentials=lambda token: (200, {"token": token}),
             own_routes={"/_batch-stack/interrupt": lambda body: (200, {"body": body.decode()})},
             changed=self.changed,
-            started=self.hook("started"),
-            stopping=self.hook("stopping"),
+            saved=self.saved,
+            lifespan=self,
         )
+        self.can_save = True
 
     def changed(self) -> None:
         self.changes += 1
 
-    def hook(self, name: str) -> Callable[[], Awaitable[None]]:
-        async def called() -> None:
-            self.seen.append(name)
-            if self.fail_start:
-                raise OSError("the state file cannot be read")
+    async def started(self) -> None:
+        self.seen.append("started")
+        if self.fail_start:
+            raise OSError("the state file cannot be read")
 
-        return called
+    async def stopping(self) -> None:
+        self.seen.append("stopping")
+
+    async def saved(self) -> bool:
+        return self.can_save
+
+    async def batch(self, scope: Any, receive: Any, send: Any) -> None:
+        self.seen.append(f"AWS Batch: {scope['path']}")
 
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -129,10 +138,15 @@ class Asgi:
             return
         self.seen.append(scope["path"])
 
-    def request(self, path: str, method: str = "GET", body: bytes | None = None) -> dict[str, Any]:
+    def request(
+        self, path: str, method: str = "GET", body: bytes | None = None, signed_for: str = "s3"
+    ) -> dict[str, Any]:
         self.sent.clear()
-        scope = {"type": "http", "path": path, "method": method, "headers": []}
-        asyncio.run(self.front(scope, self.nothing if body is None else self.one(body), self.send))
+        scope = f"test/20261201/us-east-1/{signed_for}/aws4_request"
+        signature = f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0"
+        headers = [(b"authorization", signature.encode())]
+        asked = {"type": "http", "path": path, "method": method, "headers": headers}
+        asyncio.run(self.front(asked, self.nothing if body is None else self.one(body), self.send))
         return dict(json.loads(self.sent[-1]["body"])) if self.sent else {}
 
     def lifespan(self) -> None:
@@ -159,12 +173,31 @@ class Asgi:
 
 def test_our_own_paths_are_answered_in_front() -> None:
     asgi = Asgi()
-    assert asgi.request("/_batch-stack/health") == {"status": "running"}
+    health = asgi.request("/_batch-stack/health")
+    assert (health["status"], health["pid"], health["data_dir"]) == ("running", os.getpid(), "/data")
     assert asgi.request("/_batch-stack/credentials/abc") == {"token": "abc"}
     assert asgi.request("/_batch-stack/interrupt", "POST", b"{}") == {"body": "{}"}
     assert "--data-dir" in asgi.request("/_ministack/reset", "POST")["message"]
     assert asgi.sent[0]["status"] == 403
     assert asgi.seen == []
+
+
+def test_a_change_by_an_own_path_that_is_not_saved_is_not_acknowledged() -> None:
+    asgi = Asgi()
+    asgi.can_save = False
+    assert "could not be saved" in asgi.request("/_batch-stack/interrupt", "POST", b"{}")["message"]
+    assert asgi.sent[0]["status"] == 500
+
+
+def test_what_is_signed_for_aws_batch_does_not_go_through_the_rest() -> None:
+    asgi = Asgi()
+    asgi.request("/v1/submitjob", "POST", signed_for="batch")
+    asgi.request("/v1/submitjob", "POST", signed_for="apigateway")
+    assert asgi.seen == ["AWS Batch: /v1/submitjob", "/v1/submitjob"]
+    assert asgi.changes == 1
+    asgi.front.batch = None  # as where policies are enforced
+    asgi.request("/v1/submitjob", "POST", signed_for="batch")
+    assert asgi.seen[2:] == ["/v1/submitjob"]
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,14 @@ pytestmark = pytest.mark.cloud
 SERVER = """
 import sys
 from pathlib import Path
+from batch_engine.local.base.ports import Publication
 from batch_engine.local.engine.engine import Engine
 from batch_engine.local.server.server import ServerOptions, run_server
 
 stop = Engine.stop
 
 def stop_with_a_last_event(engine):
-    engine._outbox._sink.publish(detail_type="late", resources=[], detail={}, time_ms=1_700_000_000_000)
+    engine._outbox._sink.publish([Publication("late", [], {}, 1_700_000_000_000)])
     stop(engine)
 
 Engine.stop = stop_with_a_last_event

@@ -10,8 +10,8 @@ from batch_engine.local.base import process_image
 from batch_engine.local.base.dockerfile import ImageConfig
 from batch_engine.local.base.launch import NoSecrets, Places, StartError, launch_message, resolve_secrets
 from batch_engine.local.base.ports import ClientError
+from batch_engine.local.engine.runtime_choice import choose
 from batch_engine.local.runtimes.protocol import RuntimeUnavailableError
-from batch_engine.local.server.bare import build_bare_engine
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may change users")
 
@@ -157,11 +157,11 @@ def test_secret_that_cannot_be_read(source):
         resolve_secrets(job(secrets=[{"name": "T", "valueFrom": "gone"}]), source)
 
 
-def test_runtime_that_does_not_exist_is_refused(tmp_path):
+def test_runtime_that_does_not_exist_is_refused():
     with pytest.raises(
         RuntimeUnavailableError, match="runtime must be one of process, container, auto, got vm"
     ):
-        build_bare_engine(tmp_path, "http://127.0.0.1:1", runtime="vm")
+        choose("vm")
 
 
 def test_the_working_directory_is_the_images(tmp_path):

@@ -9,7 +9,7 @@ from batch_cli.demo.folders import fresh_folder
 from batch_engine.local.base import private_files
 from batch_engine.local.base.private_files import make_private_file, make_private_folder
 from batch_engine.local.delivery.deliveries import Deliveries
-from batch_engine.local.server.bare import build_bare_engine
+from batch_engine.local.server.batch_only import build_batch_engine
 from batch_engine.local.server.state import exclusive
 
 
@@ -44,7 +44,7 @@ def test_the_demos_folder_and_the_one_around_it(tmp_path):
 
 
 def test_the_engines_folder_and_its_state_file(tmp_path):
-    engine = build_bare_engine(tmp_path / "data", "http://127.0.0.1:1")
+    engine = build_batch_engine(tmp_path / "data", "http://127.0.0.1:1")
     queue = {"name": "p", "fairsharePolicy": {"shareDecaySeconds": 1}}
     engine.call("CreateSchedulingPolicy", queue)
     assert mode(tmp_path / "data") & 0o066 == 0

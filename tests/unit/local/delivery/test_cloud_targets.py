@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from batch_engine.local.base.ports import ClientError
 from batch_engine.local.delivery.executions import Execution, Resumption, Wait, Waits, steps_of
 from batch_engine.local.delivery.requests import TargetError, submit_request, universal_request
 from batch_engine.local.delivery.step_functions import BatchTasks, TaskFailedError
 from batch_engine.local.delivery.targets import BatchTargets
-from batch_engine.local.ministack.batch import ApiService, ServerError
 from batch_engine.translation import PropertyError
 from tests.support import wait_for
 
@@ -224,38 +222,6 @@ def test_steps_of_a_history_leave_out_what_is_inside_others() -> None:
     ]
     states = {"First": {}, "Map": {}, "Task": {}}
     assert steps_of(events, states) == [("First", {"a": 1}, "Map"), ("Map", [7], "Task")]
-
-
-class Api:
-    """Answers everything alike, and remembers the last request."""
-
-    def __init__(self, status: int, answer: dict[str, Any]) -> None:
-        self.status, self.answer = status, answer
-        self.asked: tuple[Any, ...] = ()
-
-    def handle(
-        self, method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
-    ) -> tuple[int, dict[str, str], bytes]:
-        self.asked = (method, path, body, query)
-        return self.status, headers, json.dumps(self.answer).encode()
-
-
-def test_what_stacks_and_targets_ask_for_goes_through_the_api_itself() -> None:
-    api = Api(200, {"jobId": "1"})
-    assert ApiService(api).call("SubmitJob", {"jobName": "ü"}) == {"jobId": "1"}
-    method, path, body, _ = api.asked
-    assert (method, path, json.loads(body)) == ("POST", "/v1/submitjob", {"jobName": "ü"})
-    ApiService(api).call("UntagResource", {"resourceArn": QUEUE, "tagKeys": ["a", "b"]})
-    assert api.asked[0] == "DELETE"
-    assert api.asked[3] == {"tagKeys": ["a", "b"]}
-
-
-def test_a_refusal_of_the_api_is_a_client_error() -> None:
-    with pytest.raises(ClientError) as caught:
-        ApiService(Api(400, {"message": "no"})).call("SubmitJob", {})
-    assert caught.value.message == "no"
-    with pytest.raises(ServerError, match="broken"):
-        ApiService(Api(500, {"message": "broken"})).call("SubmitJob", {})
 
 
 def test_a_state_machines_role_must_allow_what_its_task_does(tmp_path: Path) -> None:

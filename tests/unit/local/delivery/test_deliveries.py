@@ -13,7 +13,6 @@ from batch_engine.local.base.ports import ClientError
 from batch_engine.local.delivery.deliveries import Deliveries
 from batch_engine.local.delivery.requests import TargetError
 from batch_engine.local.delivery.targets import BatchTargets
-from batch_engine.local.ministack.batch import ServerError
 from tests.support import wait_for
 
 QUEUE = "arn:aws:batch:us-east-1:000000000000:job-queue/q"
@@ -91,7 +90,7 @@ def world(tmp_path: Path) -> Callable[..., World]:
 
 
 def test_a_failure_of_the_service_is_tried_again_until_it_succeeds(world: Callable[..., World]) -> None:
-    made = world(ServerError("a"), ServerError("b"))
+    made = world(RuntimeError("a"), RuntimeError("b"))
     made.targets.deliver(target(), EVENT, RULE, None)
     made.settle()
     assert (len(made.calls), made.dead) == (3, [])
@@ -110,7 +109,7 @@ def test_a_failure_of_the_service_is_tried_again_until_it_succeeds(world: Callab
 def test_retry_policy(
     world: Callable[..., World], policy: dict[str, int], calls: int, exhausted: str
 ) -> None:
-    made = world(*[ServerError("no")] * 200)
+    made = world(*[RuntimeError("no")] * 200)
     made.targets.deliver(target(RetryPolicy=policy), EVENT, RULE, None)
     made.settle()
     assert len(made.calls) == calls
@@ -176,7 +175,7 @@ def test_what_cannot_be_a_request_is_a_dead_letter(
 
 
 def test_a_dead_letter_of_a_schedule_is_its_payload(world: Callable[..., World]) -> None:
-    made = world(ServerError("no"), ClientError("refused"))
+    made = world(RuntimeError("no"), ClientError("refused"))
     made.targets.deliver(UNIVERSAL, EVENT, SCHEDULE, None)
     made.settle()
     assert [call["jobName"] for call in made.calls] == ["1", "2"], "the number of the attempt"
@@ -208,7 +207,7 @@ def test_without_a_dead_letter_queue_the_event_is_dropped(
 def test_a_full_disk_does_not_end_deliveries(
     world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = world(ServerError("no"))
+    made = world(RuntimeError("no"))
 
     def full(*_: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
@@ -248,7 +247,7 @@ def test_what_is_taken_over_at_the_very_end_is_left_for_the_next_run(tmp_path: P
 
 
 def test_an_attempt_that_is_not_due_yet_waits_for_the_next_run(tmp_path: Path) -> None:
-    first = World(tmp_path / "d.sqlite", [ServerError("no")])
+    first = World(tmp_path / "d.sqlite", [RuntimeError("no")])
     first.step_ms = 0
     first.targets.start()
     first.targets.deliver(target(), EVENT, RULE, None)

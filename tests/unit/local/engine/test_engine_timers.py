@@ -3,7 +3,7 @@
 import pytest
 
 from batch_engine.core.model.events import AttemptFinished, AttemptStarted
-from batch_engine.local.server.bare import build_bare_engine
+from batch_engine.local.server.batch_only import build_batch_engine
 from tests.support import wait_for
 
 CONTAINER = {
@@ -28,7 +28,7 @@ class Nobody:
 
 @pytest.fixture
 def engine(tmp_path):
-    made = build_bare_engine(tmp_path, "http://127.0.0.1:1", host_vcpus=1000)
+    made = build_batch_engine(tmp_path, "http://127.0.0.1:1", host_vcpus=1000)
     made.attach(Nobody(), None)
     resources = {"type": "EC2", "minvCpus": 0, "maxvCpus": 1000, "instanceTypes": ["m6g"]}
     made.call(
@@ -64,7 +64,7 @@ def test_timeouts_of_many_ended_attempts_do_not_add_up(engine):
         job_id = submit(engine)
         engine.tell(AttemptStarted(job_id, 1))
         engine.tell(AttemptFinished(job_id, 1, 0))
-    assert len(engine._timers) < 150
+    assert len(engine._timers.queue) < 150
 
 
 def test_however_many_saves_fail_it_is_tried_again_once_at_a_time(engine, monkeypatch):
@@ -75,14 +75,14 @@ def test_however_many_saves_fail_it_is_tried_again_once_at_a_time(engine, monkey
         raise OSError("the disk is full")
 
     monkeypatch.setattr(engine._store, "save", fail)
-    before = len(engine._timers)
+    before = len(engine._timers.queue)
     for _ in range(20):
         with pytest.raises(OSError, match="full"):
             submit(engine)
-    assert len(engine._timers) == before + 1
+    assert len(engine._timers.queue) == before + 1
     engine._timers.start()
     wait_for(lambda: len(tried) > 20, "another try")
-    assert len(engine._timers) <= before + 1
+    assert len(engine._timers.queue) <= before + 1
     monkeypatch.setattr(engine._store, "save", save)
     wait_for(lambda: not engine._registry.changed, "the save that succeeds")
 

@@ -17,7 +17,8 @@ from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.arrays import SHARED_WITH_CHILDREN
 from batch_engine.core.state.registry import Registry
 from batch_engine.local.engine.engine import RandomIds
-from batch_engine.local.store.store import SCHEMA_VERSION, Announcement, Store, StoreError
+from batch_engine.local.store.outbox_table import Announcement
+from batch_engine.local.store.store import SCHEMA_VERSION, Store, StoreError
 
 NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "8"}]
 CONTAINER = {"image": "i", "command": ["c"], "resourceRequirements": NEEDS}
@@ -171,7 +172,7 @@ def test_a_file_of_an_earlier_version_is_taken_over(saving, tmp_path, version):
             job.serial = 0  # version 1 had none, so that they were given out anew
     assert back.jobs == saving.registry.jobs
     store = Store(tmp_path / "earlier")
-    (pending,) = store.pending_events()
+    (pending,) = store.outbox.pending()
     what = Announcement("Batch Job State Change", "arn:job", {"jobArn": "arn:job", "n": 1})
     assert (pending.id, pending.time_ms, pending.what) == (7, 5, what)
     assert store.save({}, [what], 6)[0].id == 8

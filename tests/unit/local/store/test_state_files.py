@@ -24,7 +24,7 @@ TASKS = "arn:aws:ecs:us-east-1:000000000000:task/ce_Batch_00000000-0000-4000-800
 LAST_DIGITS = 5
 STATUSES = {"j0": "SUCCEEDED", "j1": "STARTING", "j2": "RUNNING", "j3": "RUNNABLE", "j4": "RUNNABLE"}
 WITH_ARRAY = {**STATUSES, "array": "PENDING", "after": "PENDING"}
-HELD = {1: STATUSES, 2: WITH_ARRAY, 3: WITH_ARRAY}
+HELD = {1: STATUSES, 2: WITH_ARRAY, 3: WITH_ARRAY, 4: WITH_ARRAY}
 
 
 def read(path, version):
@@ -59,7 +59,7 @@ def test_jobs_resources_and_events_of_an_earlier_version_are_read(tmp_path, vers
     assert list(registry.job_queues["q"].compute_environments) == ["ce"]
     assert registry.job_definitions["d"][1].body["retryStrategy"] == {"attempts": 2}
     assert violations(scheduler_of(registry)) == []
-    waiting = store.pending_events()
+    waiting = store.outbox.pending()
     assert [event.id for event in waiting] == [2, 3]
     for event in waiting:
         assert event.what.detail_type == "Batch Job State Change"

@@ -15,8 +15,9 @@ from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
 from batch_engine.local.engine.engine import RandomIds
+from batch_engine.local.store.outbox_table import Announcement
 from batch_engine.local.store.schema import bring_up_to_date
-from batch_engine.local.store.store import SCHEMA_VERSION, Announcement, Store, StoreError
+from batch_engine.local.store.store import SCHEMA_VERSION, Store, StoreError
 
 
 def core(registry):
@@ -83,9 +84,9 @@ def test_deleted_entities_stay_away(tmp_path):
 def test_events_wait_until_they_are_delivered(tmp_path):
     store = Store(tmp_path / "state")
     first, second = store.save({}, [Announcement("t", "r", {"n": 1}), Announcement("t", "r", {"n": 2})], 7)
-    store.delivered(first.id)
+    store.outbox.delivered([first.id])
     store.close()
-    (pending,) = Store(tmp_path / "state").pending_events()
+    (pending,) = Store(tmp_path / "state").outbox.pending()
     assert (pending.id, pending.time_ms, pending.what) == (second.id, 7, Announcement("t", "r", {"n": 2}))
 
 

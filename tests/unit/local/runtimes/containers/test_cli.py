@@ -13,7 +13,7 @@ from batch_engine.local.runtimes.containers import watch
 from batch_engine.local.runtimes.containers.cli import CLIS, dialect_of, find_cli, last_line, reach
 from batch_engine.local.runtimes.containers.state import ContainerState, ran_out_of_memory, read_state
 from batch_engine.local.runtimes.protocol import RuntimeUnavailableError
-from batch_engine.local.server.bare import build_bare_engine
+from batch_engine.local.server.batch_only import build_batch_engine
 
 HERE = {"KernelVersion": platform.release(), "OperatingSystem": "Debian", "SecurityOptions": ["name=seccomp"]}
 
@@ -119,7 +119,7 @@ def test_what_an_earlier_run_left_and_nobody_can_remove_is_an_error_of_the_start
         (tmp_path / "podman").read_text() + '[ "$1" != ps ] || { echo storage is broken >&2; exit 125; }\n'
     )
     with pytest.raises(RuntimeUnavailableError, match="cannot be removed: storage is broken"):
-        build_bare_engine(tmp_path / "data", "http://127.0.0.1:1", runtime="container")
+        build_batch_engine(tmp_path / "data", "http://127.0.0.1:1", runtime=choose("container"))
 
 
 def test_what_somebody_else_is_removing_is_gone_a_moment_later(tmp_path, monkeypatch):

@@ -1,14 +1,14 @@
-"""The bare engine over HTTP as any client may speak it, and what it says when nothing can be saved."""
+"""AWS Batch alone, over HTTP as any client may speak it, and its answer when nothing can be saved."""
 
 import contextlib
 import json
+import os
 import socket
 import sqlite3
 
 import pytest
 
 from batch_engine.core.model.jobs import Job
-from batch_engine.local.server.bare_http import MAX_REQUEST_BYTES
 from tests.support import running_endpoint
 
 QUEUES = b'{"jobQueues": []}'
@@ -73,7 +73,7 @@ def test_who_waits_to_be_told_to_go_on_is_told(say):
         b"\r\n\r\n"
     )
     answers = say(head + b"\r\n\r\n")
-    assert answers.readline() == b"HTTP/1.1 100 Continue\r\n"
+    assert answers.readline().startswith(b"HTTP/1.1 100 ")
     assert body == QUEUES
 
 
@@ -85,8 +85,8 @@ def test_head_has_no_body(say):
 
 def test_connection_is_closed_where_the_client_says_so(say):
     text = say(request(b"POST", b"/v1/describejobqueues", QUEUES, b"Connection: close"), until_closed=True)
-    assert text.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert b"\r\nconnection: close\r\n" in text
+    assert text.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nconnection: close\r\n" in text.lower()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_connection_is_closed_where_the_client_says_so(say):
     [
         (b"this is no HTTP\r\n\r\n", b"400"),
         (b"POST /v1/submitjob HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (MAX_REQUEST_BYTES + 1), b"413"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (1 << 20), b"431"),
     ],
     ids=["nonsense", "length", "size"],
 )
@@ -104,9 +104,10 @@ def test_what_is_no_request_ends_the_connection(say, text, status):
     assert answer(say(request()))[0] == 200, "and nobody else's"
 
 
-@pytest.mark.parametrize("header", [b"Host: example.org", b"Origin: https://example.org"])
+@pytest.mark.parametrize("header", [b"Host: example.org", b"Host: 127.0.0.1\r\nOrigin: https://example.org"])
 def test_web_pages_are_kept_out(say, header):
-    status, _, body = answer(say(request(b"POST", b"/v1/describejobqueues", QUEUES, header)))
+    text = request().replace(b"Host: 127.0.0.1", header)
+    status, _, body = answer(say(text))
     assert status == 403
     assert "example.org" in body["message"]
 
@@ -163,13 +164,11 @@ def test_another_protocol_that_is_offered_is_not_taken_up(say, parts):
         assert "upgrade" not in headers
 
 
-def test_an_offer_without_a_body_is_answered(say):
-    head = b"\r\n".join((b"GET /v1/tags/x HTTP/1.1", b"Host: localhost", *UPGRADE, b"", b""))
-    answers = say(head + request())
-    assert answer(answers)[0] == 400, "of AWS Batch: x is no ARN"
-    assert answer(answers)[2] == {"jobQueues": []}
-
-
 def test_this_is_no_proxy(say):
-    head = b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n"
-    assert say(head, until_closed=True).startswith(b"HTTP/1.1 400 ")
+    answers = say(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n")
+    assert answer(answers, without_body=True)[0] == 403
+
+
+def test_the_server_says_which_one_it_is(say):
+    status, _, body = answer(say(request(b"GET", b"/_batch-stack/health", b"")))
+    assert (status, body["status"], body["pid"]) == (200, "running", os.getpid())

@@ -1,0 +1,59 @@
+"""The HTTP server: one port on 127.0.0.1, one event loop."""
+
+import asyncio
+import gc
+import logging
+import socket
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+
+from batch_engine.local.api.asgi import AsgiApp
+
+GARBAGE_THRESHOLD = 20_000
+
+
+class PortInUseError(RuntimeError):
+    """The endpoint's port cannot be opened."""
+
+
+def listening_socket(port: int) -> socket.socket:
+    """Bind a socket on 127.0.0.1.
+
+    Args:
+        port: 0 takes a free one.
+
+    Raises:
+        PortInUseError: the port cannot be opened.
+    """
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(("127.0.0.1", port))
+    except OSError as error:
+        bound.close()
+        raise PortInUseError(
+            f"port {port} on 127.0.0.1 cannot be opened ({error.strerror}): "
+            "stop what uses it, or choose another with --port (0 takes a free one)"
+        ) from error
+    return bound
+
+
+async def serve(app: AsgiApp, bound: socket.socket, stop: asyncio.Event) -> None:
+    """Serve an application until ``stop`` is set and its last request is answered.
+
+    Args:
+        app: started on this loop before the first request.
+        bound: where to listen; bound before, so that no other program can take the port.
+        stop: set on this loop.
+    """
+    config = Config()
+    config.bind = [f"fd://{bound.detach()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    config.loglevel = "WARNING"
+    config.errorlog = logging.getLogger("hypercorn.error")
+    # What was loaded stays, and a hundred thousand jobs need not be looked through after every few new ones.
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    await hypercorn_serve(app, config, shutdown_trigger=stop.wait)

@@ -1,0 +1,163 @@
+"""Events of a job are delivered in order; one that cannot be delivered is parked and holds up no other."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from batch_engine.local.engine import event_outbox
+from batch_engine.local.engine.event_outbox import TRIES_MAX, Outbox, answer
+from batch_engine.local.store.outbox_table import Announcement
+from batch_engine.local.store.store import Store
+from tests.support import wait_for
+
+
+class Sink:
+    """EventBridge that refuses what a test says."""
+
+    def __init__(self):
+        self.refused = {}
+        """By ``n`` of an event's detail: how often it is refused."""
+        self.is_down = False
+        self.seen = []
+        self.tries = 0
+
+    def publish(self, events):
+        if self.is_down:
+            raise ConnectionError("down")
+        for count, event in enumerate(events):
+            number = event.detail["n"]
+            if self.refused.get(number, 0):
+                self.refused[number] -= 1
+                self.tries += 1
+                return count, ValueError(f"not {number}")
+            self.seen.append(number)
+        return len(events), None
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(event_outbox, "RETRY_MS", 1)
+    monkeypatch.setattr(event_outbox, "RETRY_MAX_MS", 4)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "s")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sink():
+    return Sink()
+
+
+@pytest.fixture
+def outbox(store, sink):
+    made = Outbox(store, sink)
+    made.start()
+    yield made
+    made.stop()
+
+
+def announced(*resources, first=0):
+    return [
+        Announcement("Batch Job State Change", resource, {"n": number})
+        for number, resource in enumerate(resources, first)
+    ]
+
+
+def test_events_arrive_in_order(store, sink, outbox):
+    outbox.put(store.save({}, announced(*[f"arn:{number}" for number in range(20)]), 5))
+    wait_for(lambda: len(sink.seen) == 20, "the delivery")
+    outbox.stop()
+    assert sink.seen == list(range(20))
+    assert store.outbox.pending() == []
+
+
+def test_an_event_that_fails_holds_up_those_of_its_own_job_only(store, sink, outbox):
+    sink.refused = {0: 3}
+    outbox.put(store.save({}, announced("a", "b", "a", "b"), 5))
+    wait_for(lambda: len(sink.seen) == 4, "the delivery")
+    assert [number for number in sink.seen if number in (0, 2)] == [0, 2]
+    assert [number for number in sink.seen if number in (1, 3)] == [1, 3]
+    assert sink.seen[:2] == [1, 3]
+    outbox.put(store.save({}, announced("a", first=4), 5))
+    wait_for(lambda: sink.seen[-1] == 4, "the next event of the job")
+
+
+def test_an_event_that_never_gets_through_is_parked_and_the_others_go_on(store, sink, outbox):
+    sink.refused = {1: 1000}
+    outbox.put(store.save({}, announced("a", "a", "a", "b"), 5))
+    wait_for(lambda: sorted(sink.seen) == [0, 2, 3], "the delivery of the others")
+    assert sink.tries == TRIES_MAX
+    (parked,) = outbox.parked()
+    assert (parked.event.what.detail, parked.error) == ({"n": 1}, "ValueError: not 1")
+    status, document = answer(outbox)
+    assert status == 200
+    assert document["events"] == [
+        {
+            "detailType": "Batch Job State Change",
+            "resource": "a",
+            "tries": TRIES_MAX,
+            "error": "ValueError: not 1",
+            "parkedAt": parked.parked_at_ms,
+        }
+    ]
+
+
+def test_a_parked_event_stays_parked_in_the_next_run(store, sink, outbox, tmp_path):
+    sink.refused = {0: 1000}
+    outbox.put(store.save({}, announced("a"), 5))
+    wait_for(outbox.parked, "the event being parked")
+    outbox.stop()
+    again = Store(tmp_path / "s")
+    following, seen = Outbox(again, sink), len(sink.seen)
+    following.start()
+    following.put(again.save({}, announced("b", first=7), 6))
+    wait_for(lambda: len(sink.seen) > seen, "the delivery of another")
+    following.stop()
+    assert sink.seen == [7]
+    assert [one.event.what.detail for one in following.parked()] == [{"n": 0}]
+    again.close()
+
+
+def test_tries_of_an_earlier_run_count(store, sink, tmp_path):
+    (event,) = store.save({}, announced("a"), 5)
+    store.outbox.failed(replace(event, tries=TRIES_MAX - 1), "no", None)
+    sink.refused = {0: 1000}
+    outbox = Outbox(store, sink)
+    outbox.start()
+    wait_for(outbox.parked, "the event being parked")
+    outbox.stop()
+    assert sink.tries == 1
+
+
+def test_nothing_is_lost_while_eventbridge_does_not_answer(store, sink, outbox):
+    sink.is_down = True
+    outbox.put(store.save({}, announced("a", "b", "a"), 5))
+    wait_for(lambda: any(event.tries for event in store.outbox.pending()), "a try")
+    sink.is_down = False
+    wait_for(lambda: len(sink.seen) == 3, "the delivery")
+    assert [number for number in sink.seen if number != 1] == [0, 2]
+    assert store.outbox.pending() == []
+
+
+def test_undelivered_events_are_delivered_by_the_next_run(store, sink):
+    store.save({}, announced("a", "a", "b"), 5)
+    outbox = Outbox(store, sink)
+    outbox.start()
+    wait_for(lambda: sink.seen == [0, 1, 2], "the delivery")
+    outbox.stop()
+
+
+def test_the_end_of_the_server_waits_for_the_first_try_and_no_longer(store, sink, outbox, monkeypatch):
+    sink.refused = {0: 1000}
+    monkeypatch.setattr(event_outbox, "RETRY_MS", 3_600_000)
+    monkeypatch.setattr(event_outbox, "RETRY_MAX_MS", 3_600_000)
+    outbox.put(store.save({}, announced("a", "a", "b"), 5))
+    outbox.stop()
+    assert sink.seen == [2]
+    assert [event.what.detail["n"] for event in store.outbox.pending()] == [0, 1]
+    assert not any(thread.name == "batch-outbox" for thread in threading.enumerate())
