@@ -44,7 +44,7 @@ lock: $(VENV)/.run $(VENV)/.npm ## Notes what SETTINGS deploy in batch.lock.json
 	@cdk synth --quiet --output cdk.out -c lock=create $(CONTEXT)
 	@echo "$(basename $(SETTINGS)).lock.json: keep it under version control"
 
-bench: setup ## Runs the benchmarks; prints ratios and writes JSON
+bench: setup $(VENV)/.moto ## Runs the benchmarks; prints ratios and writes JSON
 	@$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.dev ## Writes the reference in docs/ from docstrings and settings
@@ -58,6 +58,8 @@ requirements: $(VENV)/.dev ## Recompiles requirements*.txt from pyproject.toml
 		--extra local --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate \
 		--group pyproject.toml:checkov -o requirements-checkov.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate \
+		--group pyproject.toml:moto -o requirements-moto.txt
 
 clean: ## Stops the local cloud and removes what the targets made
 	@if [ -x $(BIN)/batch-stack ] && [ -d .batch-stack ]; then $(BIN)/batch-stack local stop || true; fi
@@ -85,6 +87,12 @@ $(VENV)/.checkov: $(VENV)/bin/python requirements-checkov.txt
 	@echo "setup: checkov (requirements-checkov.txt)"
 	@$(BIN)/python -m venv --clear $(VENV)/checkov
 	@$(VENV)/checkov/bin/python -m pip install -q -r requirements-checkov.txt
+	@touch $@
+
+$(VENV)/.moto: $(VENV)/bin/python requirements-moto.txt
+	@echo "setup: moto (requirements-moto.txt)"
+	@$(BIN)/python -m venv --clear $(VENV)/moto
+	@$(VENV)/moto/bin/python -m pip install -q -r requirements-moto.txt
 	@touch $@
 
 $(VENV)/.npm: $(VENV)/.run package.json package-lock.json

@@ -12,7 +12,7 @@ import platform
 import time
 from pathlib import Path
 
-NAMES = ("core", "throughput", "array_job", "waiting_jobs", "memory", "synth")
+NAMES = ("core", "throughput", "array_job", "submit_rate", "waiting_jobs", "memory", "idle", "synth")
 RESULTS = Path(__file__).with_name("results")
 
 

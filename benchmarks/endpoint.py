@@ -26,12 +26,16 @@ AUTHORIZATION = (
 )
 
 
+def free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextlib.contextmanager
 def server(*options: str) -> Iterator[tuple[psutil.Process, int]]:
     """Run `batch-stack local start` on a fresh data folder; yields its process and its port."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         command = [sys.executable, *COMMAND, f"--port={port}", f"--data-dir={folder}/data", *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
