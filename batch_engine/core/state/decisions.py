@@ -12,8 +12,8 @@ from batch_engine.core.model.wire import Wire
 from batch_engine.core.state.log import Record
 from batch_engine.core.state.registry import Registry
 
-Render = Callable[[Job, Registry], Wire]
-"""Returns a job as DescribeJobs shows it."""
+Render = Callable[[Job, Registry], Wire | None]
+"""Returns a job as DescribeJobs shows it; None if no event is to be published."""
 
 
 def nodes_of(registry: Registry, job: Job) -> list[Job]:
@@ -93,10 +93,13 @@ class Journal:
             self._publish(job, self._render)
 
     def _publish(self, job: Job, render: Render) -> None:
-        self._actions.append(PublishJobState(job.id, render(job, self.registry), self.record.seq))
+        detail = render(job, self.registry)
+        if detail is not None:
+            self._actions.append(PublishJobState(job.id, detail, self.record.seq))
 
     def announce_blocked(self, job: Job, queue: JobQueue) -> None:
         """Says that the head of a queue cannot run."""
         if self._render is not None:
             detail = self._render(job, self.registry)
-            self._actions.append(PublishQueueBlocked(job.id, queue.arn, detail, self.record.seq))
+            if detail is not None:
+                self._actions.append(PublishQueueBlocked(job.id, queue.arn, detail, self.record.seq))

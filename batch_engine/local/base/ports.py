@@ -56,6 +56,10 @@ class Publication:
 class EventSink(Protocol):
     """Where events of source ``aws.batch`` go: EventBridge's default bus."""
 
+    def is_heard(self) -> bool:
+        """Return whether any rule or archive may take an event; others need not be made."""
+        ...
+
     def publish(self, events: list[Publication]) -> tuple[int, Exception | None]:
         """Publish events in order, until one fails. Delivery is at least once.
 

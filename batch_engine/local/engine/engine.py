@@ -16,7 +16,6 @@ import psutil
 from batch_engine.catalogue.instances import instance_types
 from batch_engine.core.api.control_plane import ControlPlane
 from batch_engine.core.api.errors import ServerError
-from batch_engine.core.api.wire import job_detail
 from batch_engine.core.capacity.usage import HostLimits
 from batch_engine.core.model.actions import Action, StartAttempt, StopAttempt, WakeAt
 from batch_engine.core.model.events import (
@@ -116,7 +115,7 @@ class Engine:
             ids,
             host,
             self._catalogue,
-            render=None if outbox is None else job_detail,
+            render=None if outbox is None else outbox.detail,
             keep_ended_ms=keep_ended_ms,
         )
         self._plane = ControlPlane(registry, self._scheduler, arns, ids)

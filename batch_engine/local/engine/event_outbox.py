@@ -5,7 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from batch_engine.core.api.wire import job_detail
 from batch_engine.core.model.actions import Action, PublishJobState, PublishQueueBlocked
+from batch_engine.core.model.jobs import Job
+from batch_engine.core.model.wire import Wire
+from batch_engine.core.state.registry import Registry
 from batch_engine.local.base.delay_queue import Worker, epoch_ms
 from batch_engine.local.base.ports import EventSink, Publication
 from batch_engine.local.store.outbox_table import Announcement, ParkedEvent, PendingEvent
@@ -62,6 +66,10 @@ class Outbox:
     def stop(self, timeout_s: float = 5.0) -> None:
         """Deliver what waits for its first try, then end; everything else stays in the store."""
         self._worker.stop(GATHER_MS, timeout_s)
+
+    def detail(self, job: Job, registry: Registry) -> Wire | None:
+        """Return the detail of an event about a job; None while no rule can take events."""
+        return job_detail(job, registry) if self._sink.is_heard() else None
 
     def put(self, events: list[PendingEvent]) -> None:
         """Deliver these soon."""

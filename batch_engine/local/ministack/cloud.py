@@ -136,6 +136,11 @@ class Cloud:
         url = f"{self.endpoint_url}/{account}/{name}"
         self.wait_for(lambda: self._client.send_message(url, body, attributes))
 
+    def is_heard(self) -> bool:
+        """Return whether a rule that is enabled, or an archive, may take an event; from any thread."""
+        with self.scope():
+            return self.ministack.has_listeners()
+
     def publish(self, events: list[Publication]) -> tuple[int, Exception | None]:
         """Publish events on the default event bus, until one fails; returns when they were matched.
 

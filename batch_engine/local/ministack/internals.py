@@ -166,6 +166,8 @@ class MiniStack:
         "ministack.services.eventbridge", "_dispatch_event"
     )
     archive_event = Name[Callable[[dict[str, Any]], None]]("ministack.services.eventbridge", "_archive_event")
+    rules = Name[Mapping[str, dict[str, Any]]]("ministack.services.eventbridge", "_rules")
+    archives = Name[Mapping[str, dict[str, Any]]]("ministack.services.eventbridge", "_archives")
     invoke_target = Name[Callable[[Target, Any, dict[str, Any], EventView | None], None]](
         "ministack.services.eventbridge", "_invoke_target"
     )
@@ -203,6 +205,10 @@ class MiniStack:
     def __init__(self) -> None:
         for _, name in declared_names(type(self)):
             name.check()
+
+    def has_listeners(self) -> bool:
+        """Return whether the account has an archive, or a rule that is enabled."""
+        return bool(self.archives) or any(rule.get("State") == "ENABLED" for rule in self.rules.values())
 
     def publish(self, event: dict[str, Any]) -> None:
         """Match an event against the rules and the archives of its bus."""

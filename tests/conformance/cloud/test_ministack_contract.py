@@ -280,6 +280,23 @@ def archive_event(ministack: MiniStack) -> None:
 
 
 @contract
+def rules(ministack: MiniStack) -> None:
+    source = source_of("ministack.services.eventbridge")
+    assert "for key, rule in _rules.items():" in source
+    assert 'if rule.get("State") != "ENABLED":' in source
+    with ministack.request_scope(ACCOUNT, REGION):
+        assert list(ministack.rules.values()) == []
+        assert not ministack.has_listeners()
+
+
+@contract
+def archives(ministack: MiniStack) -> None:
+    assert "for archive in _archives.values():" in source_of("ministack.services.eventbridge")
+    with ministack.request_scope(ACCOUNT, REGION):
+        assert not ministack.archives
+
+
+@contract
 def invoke_target(ministack: MiniStack) -> None:
     assert parameters(ministack.invoke_target) == ["target", "event", "rule", "view"]
     for module in ("eventbridge", "scheduler"):

@@ -9,6 +9,7 @@ from batch_engine.local.engine import event_outbox
 from batch_engine.local.engine.event_outbox import TRIES_MAX, Outbox, answer
 from batch_engine.local.store.outbox_table import Announcement
 from batch_engine.local.store.store import Store
+from tests.api_world import ApiWorld
 from tests.support import wait_for
 
 
@@ -19,8 +20,12 @@ class Sink:
         self.refused = {}
         """By ``n`` of an event's detail: how often it is refused."""
         self.is_down = False
+        self.has_rules = True
         self.seen = []
         self.tries = 0
+
+    def is_heard(self):
+        return self.has_rules
 
     def publish(self, events):
         if self.is_down:
@@ -150,6 +155,19 @@ def test_undelivered_events_are_delivered_by_the_next_run(store, sink):
     outbox.start()
     wait_for(lambda: sink.seen == [0, 1, 2], "the delivery")
     outbox.stop()
+
+
+def test_no_event_is_made_while_no_rule_can_take_it(sink, outbox):
+    world = ApiWorld()
+    world.environment("ce")
+    world.queue("q", "ce")
+    world.definition("d")
+    job = world.registry.jobs[world.submit("j")]
+    detail = outbox.detail(job, world.registry)
+    assert detail is not None
+    assert detail["jobId"] == job.id
+    sink.has_rules = False
+    assert outbox.detail(job, world.registry) is None
 
 
 def test_the_end_of_the_server_waits_for_the_first_try_and_no_longer(store, sink, outbox, monkeypatch):
