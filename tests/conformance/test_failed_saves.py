@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from batch_engine.local.engine.engine import STATE_FILE
+from batch_engine.local.engine.build import STATE_FILE
 from batch_engine.local.store.store import Store
 from tests.support import Endpoint, running_endpoint, wait_for
 

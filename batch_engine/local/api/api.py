@@ -61,7 +61,7 @@ class BatchApi:
         self._service = service
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Check a request that did not come over HTTP, and carry it out.
+        """Checks a request that did not come over HTTP, and carries it out.
 
         Args:
             operation: the API's name for it, such as ``SubmitJob``.
@@ -77,7 +77,7 @@ class BatchApi:
     def read(
         self, method: str, path: str, body: bytes, query: Mapping[str, list[str]]
     ) -> tuple[str, dict[str, Any]]:
-        """Return the operation and the checked request that an HTTP request asks for.
+        """Returns the operation and the checked request that an HTTP request asks for.
 
         Args:
             method: GET, POST or DELETE.
@@ -101,7 +101,7 @@ class BatchApi:
         return operation.name, _checked(operation, request)
 
     def answer(self, operation: str, request: dict[str, Any]) -> Response:
-        """Carry out a request that ``read`` has returned, and return its HTTP response. Never raises."""
+        """Carries out a request that ``read`` has returned, and returns its HTTP response. Never raises."""
         request_id = str(uuid.uuid4())
         try:
             return _reply(200, self._service.call(operation, request), request_id)
@@ -112,7 +112,7 @@ class BatchApi:
             return failed("Internal error of the local engine; see its log", request_id)
 
     def handle(self, method: str, path: str, body: bytes, query: Mapping[str, list[str]]) -> Response:
-        """Answer one HTTP request; parameters as for ``read``. Never raises."""
+        """Answers one HTTP request; parameters as for ``read``. Never raises."""
         try:
             operation, request = self.read(method, path, body, query)
         except ClientError as error:
@@ -121,13 +121,13 @@ class BatchApi:
 
 
 def refused(error: ClientError, request_id: str = "") -> Response:
-    """Return the response to a request that AWS Batch refuses."""
+    """Returns the response to a request that AWS Batch refuses."""
     request_id = request_id or str(uuid.uuid4())
     return _error(400, "ClientException", on_the_wire(error.message, request_id), request_id)
 
 
 def failed(message: str, request_id: str = "") -> Response:
-    """Return the response to a request that the engine could not carry out."""
+    """Returns the response to a request that the engine could not carry out."""
     return _error(500, "ServerException", message, request_id or str(uuid.uuid4()))
 
 

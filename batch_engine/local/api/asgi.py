@@ -12,7 +12,7 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 async def read_body(receive: Receive) -> bytes:
-    """Return the whole body of a request."""
+    """Returns the whole body of a request."""
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body"):
@@ -22,7 +22,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def send_response(send: Send, status: int, headers: Mapping[str, str], body: bytes) -> None:
-    """Send a whole response."""
+    """Sends a whole response."""
     lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
     lines.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": lines})
@@ -30,6 +30,6 @@ async def send_response(send: Send, status: int, headers: Mapping[str, str], bod
 
 
 async def send_json(send: Send, status: int, document: Mapping[str, Any]) -> None:
-    """Send a JSON document as a response."""
+    """Sends a JSON document as a response."""
     headers = {"content-type": "application/json"}
     await send_response(send, status, headers, json.dumps(document).encode())

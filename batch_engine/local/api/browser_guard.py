@@ -1,4 +1,4 @@
-"""Keeps web pages out: a browser on this machine reaches 127.0.0.1, whoever wrote the page that it shows.
+"""Keeps web pages out: a browser on this machine can reach 127.0.0.1 from every page that it shows.
 
 Only browsers send ``Origin`` and ``Sec-Fetch-Site``. A page under a foreign name, or under a name that was
 made to resolve to this machine, must not create a function or a job here and so run code. Pages served from
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 
 def refusal(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Why a request is not served; None where it is.
+    """Returns the reason why a request is refused, or None.
 
     Args:
         headers: names and values, as ASGI gives them.

@@ -26,7 +26,7 @@ class BatchEndpoint:
         self._saved = saved
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serves one request."""
         body = await read_body(receive)
         path: bytes = scope.get("raw_path") or scope["path"].encode()
         query = scope.get("query_string") or b""
@@ -35,11 +35,11 @@ class BatchEndpoint:
         await send_response(send, *response)
 
     async def handle(self, method: str, path: str, body: bytes, query: Query) -> Response:
-        """Answer one request; parameters as for ``BatchApi.read``."""
+        """Answers one request; parameters as for ``BatchApi.read``."""
         return await self._when_saved(self.api.handle(method, path, body, query))
 
     async def answer(self, operation: str, request: dict[str, Any]) -> Response:
-        """Carry out a request that ``BatchApi.read`` has returned, and return its response."""
+        """Carries out a request that ``BatchApi.read`` has returned, and returns its response."""
         return await self._when_saved(self.api.answer(operation, request))
 
     async def _when_saved(self, response: Response) -> Response:

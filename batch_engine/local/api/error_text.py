@@ -1,4 +1,4 @@
-"""How AWS Batch words a refusal on the wire.
+"""The text of a refusal, as AWS Batch sends it.
 
 Real accounts answer many of them as ``Error executing request, Exception : <text>, RequestId: <uuid>`` and
 others bare. Only texts that were seen in the long shape get it here; the core knows the bare text alone.
@@ -51,10 +51,10 @@ _LONG = re.compile("|".join(_SEEN_LONG), re.DOTALL)
 
 
 def on_the_wire(text: str, request_id: str) -> str:
-    """A refusal as AWS Batch sends it.
+    """Returns the message of a refusal as AWS Batch sends it.
 
     Args:
-        text: why, in the core's words.
+        text: the core's message.
         request_id: the id of the request, as in the response's header.
     """
     if _LONG.fullmatch(text):

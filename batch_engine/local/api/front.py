@@ -57,7 +57,7 @@ class Front:
     lifespan: Lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the server's lifespan."""
+        """Serves one request, or the server's lifespan."""
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
             return
@@ -122,7 +122,7 @@ class Front:
 
 
 def is_for_batch(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Return whether a request is signed for AWS Batch: its ``Authorization`` names the service.
+    """Returns whether a request is signed for AWS Batch: its ``Authorization`` names the service.
 
     Args:
         headers: names in lower case and values, as ASGI gives them.

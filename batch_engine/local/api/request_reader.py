@@ -17,10 +17,10 @@ _SHOWN = 100
 
 
 def reader_of(shape: Shape) -> Reader:
-    """A function that reads values of a shape.
+    """Returns a function that reads values of a shape.
 
-    It takes a value, its path for messages, and a list that it adds what is wrong to; it returns the value as
-    the core sees it.
+    The function takes a value, its path for messages, and a list to which it adds errors. It returns the
+    value for the core.
     """
     return _Compiler().of(shape)
 

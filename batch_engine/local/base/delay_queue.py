@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def epoch_ms() -> int:
-    """Return the time in epoch milliseconds."""
+    """Returns the time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 
@@ -37,7 +37,7 @@ class DelayQueue(Generic[T]):
         self._drain_ms: int | None = None
 
     def put(self, item: T, due_ms: int) -> None:
-        """Add an item.
+        """Adds an item.
 
         Args:
             item: what is due.
@@ -50,7 +50,7 @@ class DelayQueue(Generic[T]):
                 self._changed.notify()
 
     def take(self, limit: int | None = None) -> list[T]:
-        """Wait until an item is due, and take out all that are; returns none once the queue is closed.
+        """Waits until an item is due, and takes out all that are; returns none once the queue is closed.
 
         Args:
             limit: how many at most.
@@ -74,7 +74,7 @@ class DelayQueue(Generic[T]):
         return items
 
     def close(self, drain_ms: int | None = None) -> None:
-        """Have ``take`` wait no more.
+        """Has ``take`` wait no more.
 
         Args:
             drain_ms: what is due within this time is still taken out, at once; None leaves everything.
@@ -85,7 +85,7 @@ class DelayQueue(Generic[T]):
             self._changed.notify_all()
 
     def __len__(self) -> int:
-        """Return how many items wait."""
+        """Returns how many items wait."""
         return len(self._due)
 
 
@@ -114,11 +114,11 @@ class Worker(Generic[T]):
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Starts the thread."""
         self._thread.start()
 
     def stop(self, drain_ms: int | None = None, timeout_s: float | None = None) -> None:
-        """End the thread after the work at hand, and wait for it; does nothing where it has not started.
+        """Ends the thread after the work at hand, and waits for it; does nothing where it has not started.
 
         Args:
             drain_ms: work that is due within this time is still done, at once; None leaves everything.

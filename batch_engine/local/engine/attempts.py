@@ -39,7 +39,7 @@ KILLED_EXIT_CODE = 137
 
 @dataclass(slots=True)
 class _Attempt:
-    """One attempt; ``runner`` is the one that it was sent to, and dies with."""
+    """One attempt; ``runner`` is the runner that it was sent to."""
 
     scratch: str
     log: str
@@ -91,7 +91,7 @@ class AttemptRunner:
         self._helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="batch-attempt")
 
     def open(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Start the runner, and clear away what an earlier run left in the scratch folder.
+        """Starts the runner, and clear away what an earlier run left in the scratch folder.
 
         Args:
             loop: where it may report; see ``Runtime.open``.
@@ -102,9 +102,9 @@ class AttemptRunner:
         self._runner = self._runtime.open(self._reported, self._lost, self._loop)
 
     def close(self) -> None:
-        """End every attempt and report none of it: the next start counts them as lost with their host.
+        """Ends every attempt without a report: the next start counts them as lost with their host.
 
-        Each is told with SIGTERM first, as a machine that shuts down would.
+        Each gets SIGTERM first, as from a machine that shuts down.
         """
         with self._lock:
             self._closing.set()
@@ -115,7 +115,7 @@ class AttemptRunner:
             runner.close(SHUTDOWN_GRACE_S)
 
     def start(self, jobs: list[Job]) -> None:
-        """Start each job's latest attempt; what becomes of them is told as events. Returns at once."""
+        """Starts each job's latest attempt; the runner reports the rest as events. Returns at once."""
         launches: list[Message] = []
         handed_over: list[_Attempt] = []
         for job in jobs:
@@ -129,13 +129,13 @@ class AttemptRunner:
             try:
                 attempt.destination = log_destination(job)
                 if job.container.get("secrets") or not self._runtime.is_quick(job):
-                    # It may take a while, and the caller holds the engine.
+                    # This may take a while, and the caller holds the engine's lock.
                     self._help(self._start_later, job, key, attempt)
                 else:
                     launches.append(("start", self._prepare(job, attempt)))
                     handed_over.append(attempt)
             except Exception as error:
-                # Whatever is wrong with this one: the others, and all else that the caller has to do, go on.
+                # An error of one attempt must not stop the others or the caller.
                 self._help(self._not_started, key, error)
         with self._lock:
             runner = self._runner
@@ -145,7 +145,7 @@ class AttemptRunner:
             runner.send(launches)
 
     def stop(self, job_id: str, attempt: int, grace_s: float) -> None:
-        """Stop an attempt, also one that is only about to start."""
+        """Stops an attempt, also one that is only about to start."""
         key = (job_id, attempt)
         with self._lock:
             found = self._running.get(key)
@@ -158,7 +158,7 @@ class AttemptRunner:
         runner.send([("stop", key, grace_s)])
 
     def _help(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Have something done that takes a while, unless all is about to end."""
+        """Does slow work on a helper thread, unless the server is about to end."""
         with contextlib.suppress(RuntimeError):  # the helpers were told to end this very moment
             self._helpers.submit(work, *arguments)
 
@@ -187,7 +187,7 @@ class AttemptRunner:
             if attempt.stop_early_s is not None:
                 messages.append(("stop", key, attempt.stop_early_s))
             if attempt.runner is not None:
-                attempt.runner.send(messages)  # before anybody else can have it stopped
+                attempt.runner.send(messages)  # before any other thread can stop it
 
     def _not_started(self, key: Key, error: Exception) -> None:
         text = str(error)
@@ -198,7 +198,7 @@ class AttemptRunner:
         self._finish([(key, AttemptFinished(key[0], key[1], None, text[:255], START_FAILED))])
 
     def _reported(self, messages: list[Message]) -> None:
-        """Tell the engine in one go; only an attempt that has printed something waits for its lines."""
+        """Passes reports to the engine in one call; only attempts with output wait for their log lines."""
         events: list[Event] = []
         over: list[Key] = []
         left: list[_Attempt] = []
@@ -230,7 +230,7 @@ class AttemptRunner:
             try:
                 self._tell(events)
             finally:
-                # Whatever became of these, the others have ended, too.
+                # The other attempts have ended too, also if the engine has failed to handle these.
                 for key, log, finished in waiting:
                     self._help(self._ship_and_finish, key, log, finished)
                 if left:
@@ -252,7 +252,7 @@ class AttemptRunner:
         Path(log).unlink(missing_ok=True)
 
     def _put_away(self, attempts: list[_Attempt]) -> None:
-        """What attempts leave that no runner has cleared away: their last lines, and their files."""
+        """Ships the last lines of attempts and removes their files, which no runner has removed."""
         for attempt in attempts:
             self._ship(attempt.log)
             shutil.rmtree(attempt.scratch, ignore_errors=True)
@@ -272,7 +272,7 @@ class AttemptRunner:
                 self._credentials.revoke(attempt.token)
 
     def _lost(self) -> None:
-        """The runner has died, and with it every attempt that it was sent: a new one takes its place."""
+        """Replaces a runner that has died, and reports its attempts as lost."""
         logger.error("the process that runs jobs has died; its attempts count as lost with their host")
         with self._replacing:
             dead = self._runner
@@ -281,7 +281,7 @@ class AttemptRunner:
             if opened is None:
                 return
             with self._lock:
-                # From here on nobody sends the dead one anything: whoever did is known to have.
+                # From here on no thread sends to the dead runner: all attempts that it received are known.
                 self._runner = opened
                 lost = {
                     key: attempt
@@ -295,18 +295,18 @@ class AttemptRunner:
             self._help(self._put_away, list(lost.values()))
 
     def _replacement(self) -> Runner | None:
-        """A new runner, as soon as there can be one; None once nothing is to run any more."""
+        """Opens a new runner, with retries; returns None if the server ends first."""
         while not self._closing.is_set():
             try:
                 return self._runtime.open(self._reported, self._lost, self._loop)
             except OSError:
-                # No memory or no process to be had: without a runner every job would wait for ever.
+                # Out of memory or processes: without a runner every job would wait for ever.
                 logger.exception("jobs cannot be run; trying again in %s s", REPLACE_AGAIN_S)
                 self._closing.wait(REPLACE_AGAIN_S)
         return None
 
     def _clear_spares(self) -> None:
-        """The folders and log files that the dead runner kept for attempts to come."""
+        """Removes the folders and log files that the dead runner kept for later attempts."""
         with contextlib.suppress(OSError):
             for path in self._scratch_root.glob(f"{SPARE_PREFIX}*"):
                 if path.is_dir():
@@ -322,7 +322,7 @@ def _end_of(key: Key, exit_code: int, *, out_of_memory: bool) -> AttemptFinished
 
 
 def _failure_of(key: Key, reason: list[str]) -> Event:
-    """Who has a reason never started; of who has none nobody knows how it ended."""
+    """Returns the event of an attempt that failed to start (with a reason) or was lost (without)."""
     if reason:
         return AttemptFinished(key[0], key[1], None, reason[0], START_FAILED)
     return HostLost(key[0], key[1])

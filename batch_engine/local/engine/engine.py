@@ -1,17 +1,10 @@
-"""The engine of one machine: one lock around the core, and what its decisions set in motion."""
+"""The engine of one machine: one lock around the core, and the threads that carry out its decisions."""
 
 import asyncio
 import logging
-import os
-import secrets
-import sys
 import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-import psutil
 
 from batch_engine.catalogue.instances import instance_types
 from batch_engine.core.api.control_plane import ControlPlane
@@ -31,67 +24,31 @@ from batch_engine.core.scheduling.retention import KEEP_ENDED_MS
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
 from batch_engine.local.api.api import BatchApi
-from batch_engine.local.base.assembly_images import AssemblyImages
 from batch_engine.local.base.delay_queue import Worker
-from batch_engine.local.base.job_environment import Surroundings, jobs_path
-from batch_engine.local.base.launch import SHARED_FOLDER, NoSecrets
-from batch_engine.local.base.ports import BatchService, CredentialSource, EventSink, LogSink, SecretSource
-from batch_engine.local.base.private_files import make_private_folder
+from batch_engine.local.base.ports import BatchService
 from batch_engine.local.engine import event_outbox, instance_capacity, interrupt
 from batch_engine.local.engine.attempts import AttemptRunner
 from batch_engine.local.engine.event_outbox import Outbox, announcement
 from batch_engine.local.engine.group_commit import Turns
 from batch_engine.local.engine.interrupt import events_for, placed_jobs
 from batch_engine.local.engine.log_shipper import LogShipper
+from batch_engine.local.engine.random_ids import RandomIds
 from batch_engine.local.engine.role_credentials import RoleCredentials
-from batch_engine.local.engine.runtime_choice import PROCESSES, RuntimeChoice, build_runtime
 from batch_engine.local.store.outbox_table import Announcement
 from batch_engine.local.store.store import Store
 
-STATE_FILE = "batch.sqlite"
 SAVE_AGAIN_MS = 1000
-SCRATCH_FOLDER = "batch-stack-scratch"  # emptied at each start: a name that nobody else uses
 
 logger = logging.getLogger(__name__)
-
-RANDOM_BYTES = 2048
 
 Clock = Callable[[], int]
 
 
-def wall_clock() -> int:
-    """Now, in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
-class RandomIds:
-    """Ids that no two runs share. Not safe for threads: the engine's lock guards it."""
-
-    def __init__(self) -> None:
-        self._digits, self._used = "", 0
-
-    def uuid(self) -> str:
-        """A new UUID."""
-        x = self.hex(31)
-        return f"{x[:8]}-{x[8:12]}-4{x[12:15]}-{_VARIANTS[x[15]]}{x[16:19]}-{x[19:]}"
-
-    def hex(self, length: int) -> str:
-        """New lower-case hexadecimal digits."""
-        if self._used + length > len(self._digits):
-            # The system is asked for many at once: a job needs three, and asking costs more than they do.
-            self._digits, self._used = secrets.token_hex(max(length, RANDOM_BYTES)), 0
-        start, self._used = self._used, self._used + length
-        return self._digits[start : self._used]
-
-
-_VARIANTS = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
-
-
 class Engine:
-    """AWS Batch on this machine. It implements ``BatchService``; ``build_engine`` makes one.
+    """AWS Batch on this machine; it implements ``BatchService``, and ``build_engine`` makes one.
 
-    Every request and every report changes the core under one lock, is saved, and only then answered or acted
-    upon: what a caller was told survives a ``kill -9``.
+    Every request and every report changes the core under one lock. The engine saves the change, and only then
+    answers the request and acts on the decisions: each answer survives a ``kill -9``.
     """
 
     def __init__(
@@ -134,25 +91,25 @@ class Engine:
 
     @property
     def service(self) -> BatchService:
-        """The operations of AWS Batch."""
+        """The operations of AWS Batch, for requests that are known to be well-formed."""
         return self
 
     def attach(self, runner: AttemptRunner, credentials: RoleCredentials) -> None:
-        """Give the engine what carries out its decisions; it tells the engine what came of them."""
+        """Gives the engine the parts that run attempts and that answer requests for credentials."""
         self._runner, self._credentials = runner, credentials
 
     def credentials_response(self, token: str) -> tuple[int, dict[str, Any]]:
-        """Answer a job that fetches its role's credentials."""
+        """Answers a job that fetches its role's credentials."""
         if self._credentials is None:
             return 404, {"code": "NotFound", "message": "the engine is not running"}
         return self._credentials.respond(token)
 
     def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Take up where the last run ended: what ran then is lost with its host, what waited goes on.
+        """Starts. Jobs that ran when the last server ended are lost with their host; jobs that waited go on.
 
         Args:
-            loop: the event loop that serves this engine, if what one turn of it brings is to be saved in one
-                go; call this on it, and answer requests after ``saved``.
+            loop: the event loop that serves requests. All changes of one turn of this loop are saved in one
+                transaction. Call ``start`` on it, and answer requests after ``saved``.
         """
         if loop is not None:
             self._turns = Turns(loop, self._save_turn)
@@ -167,7 +124,7 @@ class Engine:
         self.tell(ResourcesChanged())
 
     def stop(self) -> None:
-        """Kill what runs, deliver what can be delivered, and close the state file."""
+        """Kills the attempts, deliver events and log lines if possible, and closes the state file."""
         if self._runner is not None:
             self._runner.close()
         self._timers.stop()
@@ -181,7 +138,7 @@ class Engine:
                 self._store.close()
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one operation of the API; see ``BatchService.call``."""
+        """Carries out one operation of the API; see ``BatchService.call``."""
         with self._lock:
             now_ms = self._clock()
             try:
@@ -194,7 +151,7 @@ class Engine:
         return response
 
     async def saved(self) -> bool:
-        """Wait until all changes so far are saved; return False if that failed.
+        """Waits until all changes so far are saved; returns False if that failed.
 
         Only a coroutine on the loop that ``start`` was given has to wait: elsewhere all is saved already.
         """
@@ -203,15 +160,15 @@ class Engine:
         return await self._turns.saved()
 
     def interrupt(self, target: str, name: str, notice_s: float) -> list[str]:
-        """Take an instance away as EC2 Spot does: its jobs get SIGTERM now and are lost with it later.
+        """Takes an instance away as EC2 Spot does: its jobs get SIGTERM now and are lost with it later.
 
         Args:
             target: ``job``, ``instance`` or ``computeEnvironment``.
-            name: which one.
+            name: its id, name or ARN.
             notice_s: seconds until the instance is gone.
 
         Returns:
-            The ids of the jobs that were told.
+            The ids of the interrupted jobs.
 
         Raises:
             InterruptError: no job is placed there.
@@ -222,14 +179,14 @@ class Engine:
         return [job.id for job in jobs]
 
     def change_capacity(self, names: list[str], available: bool) -> list[str]:
-        """Have EC2 run out of instance types, or get them back.
+        """Makes instance types unavailable, as when EC2 has none left, or available again.
 
         Args:
-            names: types and families; none changes nothing.
+            names: instance types and families; an empty list changes nothing.
             available: whether they can be launched from now on.
 
         Returns:
-            Every type that cannot be launched now.
+            All types that cannot be launched now.
 
         Raises:
             CapacityError: the catalogue has no such type or family.
@@ -243,7 +200,7 @@ class Engine:
 
     @property
     def own_routes(self) -> dict[str, Callable[[bytes], tuple[int, dict[str, Any]]]]:
-        """What is asked for beside AWS's own API, by path: each takes a request's body."""
+        """The handlers of the engine's own paths, beside AWS's API; each takes the body of a request."""
         return {
             event_outbox.PATH: lambda _: event_outbox.answer(self._outbox),
             interrupt.PATH: lambda body: interrupt.answer(self.interrupt, body),
@@ -251,11 +208,11 @@ class Engine:
         }
 
     def tell(self, event: Event) -> None:
-        """Take in what happened to an attempt or a timer."""
+        """Handles one event of an attempt or a timer."""
         self.tell_all([event])
 
     def tell_all(self, events: list[Event]) -> None:
-        """Take in what happened, in order; all of it is saved in one transaction."""
+        """Handles events in order, and saves all their changes in one transaction."""
         with self._lock:
             now_ms = self._clock()
             actions: list[Action] = []
@@ -276,7 +233,7 @@ class Engine:
             logger.error("event %s (%s) met an internal error\n%s", record.seq, record.event, fault.trace)
 
     def _settle(self, actions: list[Action]) -> None:
-        """Save and act: now, or at the end of the loop's turn together with all else that it brings."""
+        """Saves and act now; on the event loop, at the end of its turn together with all other changes."""
         self._unsaved += actions
         if self._turns is not None and self._turns.is_now():
             self._turns.save_later()
@@ -288,7 +245,7 @@ class Engine:
             self._commit()
 
     def _commit(self) -> None:
-        """Save, then act. What cannot be saved is not acted upon either: the next commit tries again."""
+        """Saves, then acts. If saving fails, the engine does not act: the next commit tries both again."""
         announcements: list[Announcement] = []
         if self._outbox is not None:
             announcements = [found for action in self._unsaved if (found := announcement(action)) is not None]
@@ -296,7 +253,7 @@ class Engine:
             try:
                 events = self._store.save(self._registry.changed, announcements, self._clock())
             except Exception:
-                # Nothing else may happen that would save, and jobs wait for what this would have started.
+                # Without this timer, jobs would wait for the next request to save and start them.
                 if not self._tries_again:
                     self._tries_again = True
                     self._timers.queue.put(self._try_again, self._clock() + SAVE_AGAIN_MS)
@@ -314,7 +271,7 @@ class Engine:
             try:
                 self._carry_out(action)
             except Exception:
-                # It was taken out of what is to be done: nobody else would do the others.
+                # No list holds the actions any more: the remaining ones must still be carried out.
                 logger.exception("%s could not be carried out", action)
 
     def _try_again(self) -> None:
@@ -330,84 +287,9 @@ class Engine:
             case WakeAt(at_ms):
                 self._timers.queue.put(lambda: self.tell(Woken()), at_ms)
             case _:
-                pass  # started already, or saved with the change itself and delivered by the outbox
+                pass  # attempts are started above; the outbox delivers events
 
 
 def _call(due: list[Callable[[], None]]) -> None:
     for callback in due:
         callback()
-
-
-def build_engine(
-    *,
-    data_dir: Path,
-    account: str,
-    region: str,
-    host_vcpus: float | None,
-    assembly: Path | None,
-    events: EventSink | None,
-    logs: LogSink,
-    credentials: CredentialSource,
-    endpoint_url: str,
-    secrets: SecretSource | None = None,
-    runtime: RuntimeChoice = PROCESSES,
-    clock: Clock = wall_clock,
-    keep_jobs_s: float = KEEP_ENDED_MS / 1000,
-) -> Engine:
-    """Put an engine together.
-
-    Args:
-        data_dir: holds the state file and the jobs' scratch folders.
-        account: the account id in ARNs.
-        region: the Region in ARNs.
-        host_vcpus: how many vCPUs jobs may use at once; None for every core of this machine.
-        assembly: the cloud assembly whose images jobs run; None where there is none.
-        events: EventBridge; None where nobody is told of anything.
-        logs: CloudWatch Logs.
-        credentials: STS.
-        endpoint_url: where jobs reach the local cloud.
-        secrets: Secrets Manager and Parameter Store; None where there is neither.
-        runtime: what jobs run as.
-        clock: the time in epoch milliseconds.
-        keep_jobs_s: how long ended jobs are remembered, in seconds.
-
-    Raises:
-        RuntimeUnavailableError: containers of an earlier run cannot be removed.
-        StoreError: the state file cannot be used.
-    """
-    make_private_folder(data_dir)
-    store = Store(data_dir / STATE_FILE)
-    registry = Registry()
-    for entity in store.load():
-        registry.add(entity)
-    vcpus = host_vcpus or os.cpu_count() or 1
-    shipper = LogShipper(logs)
-    engine = Engine(
-        registry=registry,
-        arns=Arns(account, region),
-        host=HostLimits(round(vcpus * 1000), psutil.virtual_memory().total // (1024 * 1024)),
-        store=store,
-        outbox=None if events is None else Outbox(store, events),
-        logs=shipper,
-        clock=clock,
-        keep_ended_ms=round(keep_jobs_s * 1000),
-    )
-    roles = RoleCredentials(credentials, endpoint_url)
-    path = jobs_path(sys.executable, os.environ.get("PATH", os.defpath))
-    runner = AttemptRunner(
-        scratch_root=data_dir.resolve() / SCRATCH_FOLDER,
-        shared=data_dir.resolve() / SHARED_FOLDER,
-        runtime=build_runtime(
-            runtime,
-            AssemblyImages(assembly),
-            Surroundings(endpoint_url, region, path),
-            data_dir=data_dir,
-            host_vcpus=vcpus,
-        ),
-        credentials=roles,
-        secrets=secrets or NoSecrets(),
-        logs=shipper,
-        tell=engine.tell_all,
-    )
-    engine.attach(runner, roles)
-    return engine

@@ -28,7 +28,7 @@ QUEUE_BLOCKED = "Batch Job Queue Blocked"
 
 
 def announcement(action: Action) -> Announcement | None:
-    """Return the event that an action asks for; None for any other action."""
+    """Returns the event that an action asks for; None for any other action."""
     match action:
         case PublishJobState(_, detail):
             return Announcement(JOB_STATE_CHANGE, detail["jobArn"], detail)
@@ -59,26 +59,26 @@ class Outbox:
         self._worker: Worker[PendingEvent] = Worker("batch-outbox", self._work, clock=clock)
 
     def start(self) -> None:
-        """Start delivering, first what an earlier run left behind."""
+        """Starts delivering, first what an earlier run left behind."""
         self.put(self._store.outbox.pending())
         self._worker.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Deliver what waits for its first try, then end; everything else stays in the store."""
+        """Delivers what waits for its first try, then ends; everything else stays in the store."""
         self._worker.stop(GATHER_MS, timeout_s)
 
     def detail(self, job: Job, registry: Registry) -> Wire | None:
-        """Return the detail of an event about a job; None while no rule can take events."""
+        """Returns the detail of an event about a job; None while no rule can take events."""
         return job_detail(job, registry) if self._sink.is_heard() else None
 
     def put(self, events: list[PendingEvent]) -> None:
-        """Deliver these soon."""
+        """Delivers these soon."""
         due_ms = self._clock() + GATHER_MS
         for event in events:
             self._worker.queue.put(event, due_ms)
 
     def parked(self) -> list[ParkedEvent]:
-        """Return the events that could not be delivered, oldest first."""
+        """Returns the events that could not be delivered, oldest first."""
         return self._store.outbox.parked()
 
     def _work(self, due: list[PendingEvent]) -> None:
@@ -96,7 +96,7 @@ class Outbox:
             ready = self._deliver(ready)
 
     def _deliver(self, events: list[PendingEvent]) -> list[PendingEvent]:
-        """Publish events until one fails; return those that can go on without it."""
+        """Publishes events until one fails; returns those that can go on without it."""
         try:
             count, error = self._sink.publish([publication(event) for event in events])
         except Exception as failure:
@@ -112,7 +112,7 @@ class Outbox:
     def _failed(
         self, event: PendingEvent, error: Exception, others: list[PendingEvent]
     ) -> list[PendingEvent]:
-        """Try an event again later, or park it; return the others that need not wait for it."""
+        """Tries an event again later, or park it; returns the others that need not wait for it."""
         text = f"{type(error).__name__}: {error}"
         event = replace(event, tries=event.tries + 1)
         if event.tries >= TRIES_MAX:
@@ -129,7 +129,7 @@ class Outbox:
 
 
 def publication(event: PendingEvent) -> Publication:
-    """Return an event as EventBridge takes it."""
+    """Returns an event as EventBridge takes it."""
     what = event.what
     # A blocked queue is announced with the ARN of its first job and its own.
     is_blocked_queue = what.detail_type == QUEUE_BLOCKED
@@ -138,7 +138,7 @@ def publication(event: PendingEvent) -> Publication:
 
 
 def answer(outbox: Outbox | None) -> tuple[int, dict[str, Any]]:
-    """Answer a request for the parked events: the HTTP status and the JSON body."""
+    """Answers a request for the parked events: the HTTP status and the JSON body."""
     parked = [] if outbox is None else outbox.parked()
     return 200, {
         "events": [

@@ -1,4 +1,4 @@
-"""Saves once for all that one turn of an event loop brings: requests and reports that come together."""
+"""Group commit: all changes of one turn of an event loop are saved in one transaction."""
 
 import asyncio
 import logging
@@ -9,11 +9,11 @@ logger = logging.getLogger(__name__)
 
 
 class Turns:
-    """Made on the loop's own thread, and used there only, but for ``is_now``.
+    """The turns of an event loop. All methods but ``is_now`` run on the loop's thread.
 
     Args:
-        loop: whose turns.
-        save: saves what has happened; raises where that fails.
+        loop: the running event loop.
+        save: saves all changes; raises if that fails.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, save: Callable[[], None]) -> None:
@@ -24,17 +24,17 @@ class Turns:
         self._waiting: list[asyncio.Future[bool]] = []
 
     def is_now(self) -> bool:
-        """Whether the caller is part of a turn, and so may leave the saving to its end."""
+        """Returns whether the caller runs on the loop: its changes are then saved at the end of the turn."""
         return threading.get_ident() == self._thread and not self._loop.is_closed()
 
     def save_later(self) -> None:
-        """Save at the end of this turn."""
+        """Saves at the end of this turn."""
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._end)
 
     async def saved(self) -> bool:
-        """Wait for the end of this turn; return False if not all could be saved."""
+        """Waits for the end of this turn; returns False if not all could be saved."""
         if not self._is_due:
             return True
         waiter: asyncio.Future[bool] = self._loop.create_future()
@@ -47,7 +47,7 @@ class Turns:
         try:
             self._save()
         except Exception:
-            logger.exception("what has happened could not be saved")
+            logger.exception("the changes of this turn could not be saved")
             is_saved = False
         else:
             is_saved = True

@@ -1,8 +1,8 @@
-"""Makes instance types unavailable, as when EC2 has none left: an API of ours, to test what follows.
+"""Makes instance types unavailable, as when EC2 has none left: an API of ours for tests.
 
 ``POST /_batch-stack/capacity`` with ``{"instanceTypes": ["c7i.large", "m6i"], "available": false}`` answers
-``{"unavailable": [...]}``, every type that cannot be had from now on; without a body it only answers.
-Instances that are there stay, and a server that starts has every type.
+``{"unavailable": [...]}``, every type that cannot be launched from now on. Without a body it changes nothing.
+Instances that run stay. After a restart of the server every type is available.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,11 +16,11 @@ Change = Callable[[list[str], bool], list[str]]
 
 
 class CapacityError(Exception):
-    """There is no such instance type, or the request does not say what it wants."""
+    """The catalogue has no such instance type, or the request is not valid."""
 
 
 def types_named(catalogue: Catalogue, names: Iterable[str]) -> set[str]:
-    """The instance types that names stand for: types, families, and words such as ``optimal``.
+    """Returns the instance types that names stand for: types, families, and words such as ``optimal``.
 
     Raises:
         CapacityError: the catalogue has no such type or family.
@@ -35,7 +35,7 @@ def types_named(catalogue: Catalogue, names: Iterable[str]) -> set[str]:
 
 
 def answer(change: Change, body: bytes) -> Answer:
-    """Answer one request.
+    """Answers one request.
 
     Args:
         change: ``Engine.change_capacity``.

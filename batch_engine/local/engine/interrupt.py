@@ -1,7 +1,7 @@
-"""Takes instances away from jobs, as Spot does: an API of ours, to test what follows.
+"""Takes instances away from jobs, as Spot does: an API of ours for tests.
 
 ``POST /_batch-stack/interrupt`` with ``{"job": id, "noticeSeconds": 120}`` (or ``instance``, or
-``computeEnvironment``) answers ``{"jobs": [...]}``, the ids of the jobs that were told.
+``computeEnvironment``) answers ``{"jobs": [...]}``, the ids of the interrupted jobs.
 """
 
 import json
@@ -20,11 +20,11 @@ Answer = tuple[int, dict[str, Any]]
 
 
 class InterruptError(Exception):
-    """There is nothing to interrupt, or the request does not say what."""
+    """No job can be interrupted there, or the request is not valid."""
 
 
 def placed_jobs(registry: Registry, target: str, name: str) -> list[Job]:
-    """The placed jobs that an interruption concerns.
+    """Returns the placed jobs that an interruption concerns.
 
     Args:
         registry: knows the jobs.
@@ -65,22 +65,22 @@ def _why_none(registry: Registry, target: str, name: str) -> str:
 
 
 def _is_untouched_child(registry: Registry, name: str) -> bool:
-    """Children of an array have no entry of their own before something happens to them."""
+    """Returns whether a name is that of an array child without an entry of its own yet."""
     parent, _, index = name.rpartition(":")
     array = registry.arrays.get(parent)
     return array is not None and index.isdecimal() and int(index) < array.size
 
 
 def events_for(jobs: list[Job], notice_s: float) -> list[Event]:
-    """What the core is told; it takes the whole instance, where there is one."""
+    """Returns the events for the core, which takes the whole instance if there is one."""
     return [AttemptInterrupted(job.id, job.attempt.number, notice_s) for job in jobs]
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """Read the body of a request to one of our own paths.
+    """Reads the body of a request to one of our own paths.
 
     Raises:
-        ValueError: it is no JSON object.
+        ValueError: it is not a JSON object.
     """
     request = json.loads(body or b"{}")
     if not isinstance(request, dict):
@@ -89,7 +89,7 @@ def json_object(body: bytes) -> dict[str, Any]:
 
 
 def answer(interrupt: Callable[[str, str, float], list[str]], body: bytes) -> Answer:
-    """Answer one request.
+    """Answers one request.
 
     Args:
         interrupt: ``Engine.interrupt``.

@@ -39,27 +39,27 @@ class LogShipper:
         self._worker: Worker[_Tail] = Worker("batch-logs", self._look)
 
     def start(self) -> None:
-        """Start following."""
+        """Starts following."""
         self._worker.start()
 
     def stop(self) -> None:
-        """Send the lines that were printed so far, then end."""
+        """Sends the lines that were printed so far, then ends."""
         self._worker.stop(POLL_MS)
 
     def follow(self, path: str, destination: LogDestination) -> None:
-        """Follow a file from its beginning."""
+        """Follows a file from its beginning."""
         tail = _Tail(path, destination)
         with self._lock:
             self._tails[path] = tail
         self._look_later(tail)
 
     def forget(self, path: str) -> None:
-        """Stop following a file that has stayed empty."""
+        """Stops following a file that has stayed empty."""
         with self._lock:
             self._tails.pop(path, None)
 
     def finish(self, path: str) -> None:
-        """Send the rest of a file whose writer has ended, and stop following it.
+        """Sends the rest of a file whose writer has ended, and stops following it.
 
         When this returns the lines are in CloudWatch Logs.
         """
@@ -85,7 +85,7 @@ class LogShipper:
             self._look_later(tail)
 
     def _ship(self, tail: _Tail, *, last: bool) -> None:
-        """Send the lines that are complete; at the end, and past the longest line, also what is not."""
+        """Sends complete lines; an incomplete line only at the end, or if it is too long."""
         while True:
             try:
                 with open(tail.path, "rb") as file:

@@ -15,7 +15,7 @@ ROUTE = "/_batch-stack/credentials/"
 
 
 class RoleCredentials:
-    """Knows which token stands for which role.
+    """The tokens of running attempts, and the role of each.
 
     Args:
         source: STS.
@@ -29,7 +29,7 @@ class RoleCredentials:
         self._lock = threading.Lock()
 
     def grant(self, role_arn: str, session_name: str) -> tuple[str, str]:
-        """Open a URL for one attempt.
+        """Opens a URL for one attempt.
 
         Returns:
             The URL, and the token to revoke it by.
@@ -40,12 +40,12 @@ class RoleCredentials:
         return f"{self._endpoint_url}{ROUTE}{token}", token
 
     def revoke(self, token: str) -> None:
-        """Close it again."""
+        """Closes it again."""
         with self._lock:
             self._roles.pop(token, None)
 
     def respond(self, token: str) -> tuple[int, dict[str, Any]]:
-        """Answer a GET for a token: the HTTP status and the JSON body."""
+        """Answers a GET for a token: the HTTP status and the JSON body."""
         with self._lock:
             role = self._roles.get(token)
         if role is None:

@@ -1,4 +1,4 @@
-"""Which runtime jobs get: the choice on the command line, and what it comes to on this machine."""
+"""The runtime of jobs: the choice on the command line, and the runtime that this machine has for it."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ RUN_LABEL = "batch-stack.run"
 
 @dataclass(frozen=True, slots=True)
 class RuntimeChoice:
-    """What jobs run as.
+    """The kind of runtime.
 
     Args:
         cli: what runs their containers; None where they are processes.
@@ -38,7 +38,7 @@ class RuntimeChoice:
     cli: ContainerCli | None = None
 
     def __str__(self) -> str:
-        """What it is, to a person."""
+        """Returns the runtime in words for people."""
         if self.cli is None:
             return "process"
         return f"container ({self.cli.version})" + (f"; {self.cli.warning}" if self.cli.warning else "")
@@ -48,7 +48,7 @@ PROCESSES = RuntimeChoice()
 
 
 def choose(asked: str, container_cli: str | None = None) -> RuntimeChoice:
-    """Settle what jobs run as, before anything is started.
+    """Chooses the runtime, before anything is started.
 
     Args:
         asked: ``process``, ``container``, or ``auto``: containers where a command line for them works.
@@ -103,7 +103,7 @@ class ContainerRuntime:
         self._data_label = f"{DATA_LABEL}={digest[:32]}"
 
     def clear(self) -> None:
-        """Remove what an earlier server of this data folder left.
+        """Removes what an earlier server of this data folder left.
 
         Raises:
             RuntimeUnavailableError: something of it may still run.
@@ -113,11 +113,11 @@ class ContainerRuntime:
             raise RuntimeUnavailableError(f"containers of an earlier run cannot be removed: {problem}")
 
     def is_quick(self, job: Job) -> bool:  # noqa: ARG002 - the protocol's
-        """Manifests are read for every job: never on the engine's time."""
+        """Returns False: preparing a job reads manifests, which is too slow for the engine's lock."""
         return False
 
     def prepare(self, job: Job, given: Given) -> ContainerLaunch:
-        """What the runner is told; see ``Runtime``."""
+        """Returns the launch for the runner; see ``Runtime``."""
         asset = self._images.asset(job.container["image"])
         variables = container_environment(job, self._around, given.credentials_url) | dict(given.secrets)
         return container_launch(
@@ -135,7 +135,7 @@ class ContainerRuntime:
         lost: Callable[[], None],  # noqa: ARG002 - it lives in this process, and dies with it only
         loop: asyncio.AbstractEventLoop | None,  # noqa: ARG002 - its clients have threads anyway
     ) -> ContainerRunner:
-        """Have a runner; see ``Runtime``."""
+        """Opens a runner; see ``Runtime``."""
         run_label = f"{RUN_LABEL}={uuid.uuid4().hex}"
         clients = Clients(self._cli, run_label)
         return ContainerRunner(clients, (self._data_label, run_label), reported)
@@ -149,7 +149,7 @@ def build_runtime(
     data_dir: Path,
     host_vcpus: float,
 ) -> Runtime:
-    """The runtime of one engine, whose data folder nobody else uses; parameters as for ``ContainerRuntime``.
+    """Builds the runtime of one engine; parameters as for ``ContainerRuntime``.
 
     Raises:
         RuntimeUnavailableError: containers of an earlier run cannot be removed.

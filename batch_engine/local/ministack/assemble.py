@@ -20,7 +20,8 @@ from batch_engine.local.delivery.deliveries import Deliveries
 from batch_engine.local.delivery.executions import Waits
 from batch_engine.local.delivery.step_functions import BatchTasks
 from batch_engine.local.delivery.targets import Authorize, BatchTargets
-from batch_engine.local.engine.engine import Engine, build_engine
+from batch_engine.local.engine.build import build_engine
+from batch_engine.local.engine.engine import Engine
 from batch_engine.local.engine.runtime_choice import RuntimeChoice
 from batch_engine.local.ministack import mounts, resource_types
 from batch_engine.local.ministack.batch import BatchModule, unguarded
@@ -45,7 +46,7 @@ class CloudLife:
         self._tasks = tasks
 
     async def started(self) -> None:
-        """Start the engine, then what leads jobs to it."""
+        """Starts the engine, then what leads jobs to it."""
         self._cloud.open()
         self._engine.start(asyncio.get_running_loop())
         self._targets.start()
@@ -53,7 +54,7 @@ class CloudLife:
             mounts.resume_executions(self._cloud.ministack, self._tasks)
 
     async def stopping(self) -> None:
-        """Stop what leads jobs to the engine, then the engine; its events and logs still get through."""
+        """Stops what leads jobs to the engine, then the engine; its events and logs still get through."""
         try:
             # First the tasks: their threads would go on asking an engine that has ended.
             steps: tuple[Callable[[], None], ...] = (self._tasks.close, self._targets.end, self._engine.stop)
@@ -73,7 +74,7 @@ def assemble(
     assembly: Path | None,
     runtime: RuntimeChoice,
 ) -> AsgiApp:
-    """Build the application that serves the local cloud; parameters as for ``build_engine``.
+    """Builds the application that serves the local cloud; parameters as for ``build_engine``.
 
     Raises:
         MiniStackMovedError: the installed MiniStack is not the pinned one.
@@ -121,7 +122,7 @@ def assemble(
 
 
 def _connect(cloud: Cloud, engine: Engine, authorize: Authorize) -> tuple[BatchTargets, BatchTasks]:
-    """Have stacks, rules, schedules and state machines reach the engine."""
+    """Has stacks, rules, schedules and state machines reach the engine."""
     data_dir = cloud.options.data_dir
     kept_revisions = KeptRevisions(data_dir / "kept_revisions.json")
     batch_resources = BatchResources(engine.api, kept_revisions=kept_revisions)

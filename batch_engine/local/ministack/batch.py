@@ -9,7 +9,7 @@ Handler = Callable[[str, str, dict[str, str], bytes, Query], Awaitable[Response]
 
 
 def unguarded(endpoint: BatchEndpoint) -> Handler:
-    """Return a handler that answers every request, also one whose headers say nothing of its signer."""
+    """Returns a handler that answers every request, also one whose headers say nothing of its signer."""
 
     async def handle(method: str, path: str, _: dict[str, str], body: bytes, query: Query) -> Response:
         return await endpoint.handle(method, path, body, query)
@@ -30,11 +30,11 @@ class BatchModule:
     async def handle_request(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: Query
     ) -> Response:
-        """Answer one request."""
+        """Answers one request."""
         return await self._handle(method, path, headers, body, query)
 
     def get_state(self) -> None:
-        """Save nothing: the engine keeps its own state."""
+        """Saves nothing: the engine keeps its own state."""
 
     def load_persisted_state(self, data: object) -> None:
         """Restore nothing."""

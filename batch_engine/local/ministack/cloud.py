@@ -92,7 +92,7 @@ class Cloud:
 
     @property
     def changed(self) -> Callable[[], None]:
-        """Call this after a request that may have changed MiniStack's state, to have it saved soon."""
+        """Calls this after a request that may have changed MiniStack's state, to have it saved soon."""
         return self._snapshots.changed
 
     def open(self) -> None:
@@ -104,7 +104,7 @@ class Cloud:
         self._saving = asyncio.create_task(self._snapshots.keep())
 
     async def close(self) -> None:
-        """End the functions that still run, and stop saving."""
+        """Ends the functions that still run, and stops saving."""
         # First: MiniStack ends a function's process, but not what that one has started.
         if self._reaper is not None:
             await asyncio.to_thread(self._reaper.close)
@@ -113,7 +113,7 @@ class Cloud:
             self._saving.cancel()
 
     def call(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one operation of another AWS service.
+        """Carries out one operation of another AWS service.
 
         Raises:
             CallError: the service refused.
@@ -121,28 +121,28 @@ class Cloud:
         return self.wait_for(lambda: self._client.call(service, operation, **request))
 
     def instance_roles(self, profile: str) -> list[str]:
-        """Return the ARNs of the roles in an instance profile, given by its name or ARN."""
+        """Returns the ARNs of the roles in an instance profile, given by its name or ARN."""
         return self.wait_for(lambda: self.iam.instance_roles(profile))
 
     def role_denial(self, role_arn: str, needed: list[Check], service: str, source_arn: str) -> str | None:
-        """Return why a role may not do something on behalf of a service, or None; see ``Iam.role_denial``."""
+        """Returns why a role may not act on behalf of a service, or None; see ``Iam.role_denial``."""
         return self.wait_for(
             lambda: self.iam.role_denial(role_arn, needed, service=service, source_arn=source_arn)
         )
 
     def send_dead_letter(self, queue_arn: str, body: str, attributes: dict[str, str]) -> None:
-        """Send a message with string attributes to the SQS queue of an ARN."""
+        """Sends a message with string attributes to the SQS queue of an ARN."""
         account, name = queue_arn.split(":")[4:6]
         url = f"{self.endpoint_url}/{account}/{name}"
         self.wait_for(lambda: self._client.send_message(url, body, attributes))
 
     def is_heard(self) -> bool:
-        """Return whether a rule that is enabled, or an archive, may take an event; from any thread."""
+        """Returns whether a rule that is enabled, or an archive, may take an event; from any thread."""
         with self.scope():
             return self.ministack.has_listeners()
 
     def publish(self, events: list[Publication]) -> tuple[int, Exception | None]:
-        """Publish events on the default event bus, until one fails; returns when they were matched.
+        """Publishes events on the default event bus, until one fails; returns when they were matched.
 
         Returns:
             How many were published, and why the next one was not; None if all were.
@@ -173,7 +173,7 @@ class Cloud:
         return len(events), None
 
     def put(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
-        """Append lines to a log stream; makes the group and the stream where they are absent."""
+        """Appends lines to a log stream; makes the group and the stream where they are absent."""
         self.wait_for(lambda: self._client.put_log_lines(group, stream, lines))
 
     def assume_role(self, role_arn: str, session_name: str) -> Credentials:
@@ -186,7 +186,7 @@ class Cloud:
         return self.wait_for(lambda: self.iam.assume(role_arn, session_name, service=_TASKS, source_arn=task))
 
     def resolve(self, value_from: str, execution_role: str | None) -> str:
-        """Read the secret or the parameter that a container's ``valueFrom`` names.
+        """Reads the secret or the parameter that a container's ``valueFrom`` names.
 
         Raises:
             ClientError: there is no such secret, parameter or key, or the role may not read it.
@@ -207,7 +207,7 @@ class Cloud:
         return f"arn:aws:ecs:{self.options.region}:{self.options.account}:task/{name}"
 
     def wait_for(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Have the loop do some work, and wait for it; MiniStack's state belongs to the loop's thread."""
+        """Has the loop do some work, and waits for it; MiniStack's state belongs to the loop's thread."""
         if self._loop is None or self._loop.is_closed():
             raise RuntimeError("the local cloud is not running")
         if threading.get_ident() == self._loop_thread:
@@ -223,7 +223,7 @@ class Cloud:
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """Make this thread ask for the account and Region that everything belongs to."""
+        """Makes this thread ask for the account and Region that everything belongs to."""
         with self.ministack.request_scope(self.options.account, self.options.region):
             yield
 

@@ -36,7 +36,7 @@ class Permissions:
         self._instance_roles = instance_roles
 
     def needed(self, operation: str, request: Mapping[str, Any]) -> list[Check]:
-        """List what a request needs to be allowed; not on the event loop, for it asks the engine."""
+        """Lists what a request needs to be allowed; not on the event loop, for it asks the engine."""
         return [*checks(operation, request, self._arns, self._tags, self._instance_roles)]
 
     def _tags(self, arn: str) -> Mapping[str, str]:
@@ -70,7 +70,7 @@ class BatchGuard:
     async def handle(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: Query
     ) -> Response:
-        """Answer one request."""
+        """Answers one request."""
         try:
             operation, request = self._endpoint.api.read(method, path, body, query)
         except ClientError as error:
@@ -88,7 +88,7 @@ class BatchGuard:
     async def _answer_in_part(
         self, operation: str, request: dict[str, Any], denied: list[tuple[Check, str]]
     ) -> Response:
-        """Carry out a bulk request for the jobs that are not denied."""
+        """Carries out a bulk request for the jobs that are not denied."""
         by_job = {check.resource.rpartition("/")[2]: text for check, text in denied}
         errors = [
             {"job": job, "code": "AccessDenied", "message": by_job[job.rpartition("/")[2]]}
@@ -122,7 +122,7 @@ class RoleGuard:
     def __call__(
         self, role_arn: str, service: str, source_arn: str, operation: str, request: dict[str, Any]
     ) -> None:
-        """Check one request; not on the event loop.
+        """Checks one request; not on the event loop.
 
         Raises:
             TargetError: the role cannot be assumed, or does not allow it.
@@ -141,7 +141,7 @@ def allow(role_arn: str, service: str, source_arn: str, operation: str, request:
 
 
 def refused(text: str) -> Response:
-    """Answer a request that is denied, as AWS does."""
+    """Answers a request that is denied, as AWS does."""
     headers = {
         "Content-Type": "application/json",
         "x-amzn-RequestId": str(uuid4()),

@@ -1,1 +1,1 @@
-"""The server process: start, port, state on disk, what clients need. It decides nothing about jobs."""
+"""The server process: its start, port, record on disk, and the environment of clients. Nothing about jobs."""

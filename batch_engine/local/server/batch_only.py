@@ -11,7 +11,8 @@ from batch_engine.local.api.asgi import AsgiApp, Receive, Scope, Send
 from batch_engine.local.api.endpoint import BatchEndpoint
 from batch_engine.local.api.front import Front
 from batch_engine.local.base.ports import ClientError, Credentials
-from batch_engine.local.engine.engine import Engine, build_engine
+from batch_engine.local.engine.build import build_engine
+from batch_engine.local.engine.engine import Engine
 from batch_engine.local.engine.runtime_choice import PROCESSES, RuntimeChoice
 from batch_engine.local.server.state import Owner
 
@@ -27,7 +28,7 @@ class FileLogs:
         self._folder = folder
 
     def put(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
-        """Append lines.
+        """Appends lines.
 
         Raises:
             ValueError: the names lead out of the folder.
@@ -44,7 +45,7 @@ class NoCredentials:
     """Refuses every role; it implements ``CredentialSource``."""
 
     def assume_role(self, role_arn: str, session_name: str) -> Credentials:
-        """Refuse."""
+        """Refuses."""
         raise ClientError(f"{role_arn} cannot be assumed for {session_name}: only AWS Batch runs here")
 
 
@@ -59,11 +60,11 @@ class EngineLife:
         self._engine = engine
 
     async def started(self) -> None:
-        """Start the engine on this loop."""
+        """Starts the engine on this loop."""
         self._engine.start(asyncio.get_running_loop())
 
     async def stopping(self) -> None:
-        """Stop the engine."""
+        """Stops the engine."""
         await asyncio.to_thread(self._engine.stop)
 
 
@@ -77,7 +78,7 @@ def build_batch_engine(
     assembly: Path | None = None,
     runtime: RuntimeChoice = PROCESSES,
 ) -> Engine:
-    """Build an engine that stands alone; parameters as for ``build_engine``."""
+    """Builds an engine that stands alone; parameters as for ``build_engine``."""
     owner = owner or Owner()
     return build_engine(
         data_dir=data_dir,
@@ -95,7 +96,7 @@ def build_batch_engine(
 
 
 def batch_only(engine: Engine, data_dir: Path) -> AsgiApp:
-    """Build the application that serves an engine and nothing else.
+    """Builds the application that serves an engine and nothing else.
 
     Args:
         engine: started and stopped with the server.
@@ -104,7 +105,7 @@ def batch_only(engine: Engine, data_dir: Path) -> AsgiApp:
     endpoint = BatchEndpoint(engine.api, engine.saved)
 
     async def rest(scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve requests that are not signed for AWS Batch, and the lifespan of this application."""
+        """Serves requests that are not signed for AWS Batch, and the lifespan of this application."""
         if scope["type"] == "http":
             await endpoint(scope, receive, send)
         elif scope["type"] == "lifespan":

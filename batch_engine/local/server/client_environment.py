@@ -17,7 +17,7 @@ _IN_THE_WAY = (
 
 
 def to_set(endpoint_url: str, region: str) -> dict[str, str]:
-    """List the variables to set.
+    """Lists the variables to set.
 
     Args:
         endpoint_url: the local cloud's.
@@ -34,12 +34,12 @@ def to_set(endpoint_url: str, region: str) -> dict[str, str]:
 
 
 def to_unset(inherited: Mapping[str, str]) -> list[str]:
-    """List the variables that would lead a client elsewhere, of those that are set."""
+    """Lists the variables that would lead a client elsewhere, of those that are set."""
     return sorted(name for name in inherited if name in _IN_THE_WAY or name.startswith("AWS_ENDPOINT_URL_"))
 
 
 def client_environment(endpoint_url: str, region: str, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Compose the whole environment for a client's process.
+    """Composes the whole environment for a client's process.
 
     Args:
         endpoint_url: the local cloud's.

@@ -18,7 +18,7 @@ class PortInUseError(RuntimeError):
 
 
 def listening_socket(port: int) -> socket.socket:
-    """Bind a socket on 127.0.0.1.
+    """Binds a socket on 127.0.0.1.
 
     Args:
         port: 0 takes a free one.
@@ -40,7 +40,7 @@ def listening_socket(port: int) -> socket.socket:
 
 
 async def serve(app: AsgiApp, bound: socket.socket, stop: asyncio.Event) -> None:
-    """Serve an application until ``stop`` is set and its last request is answered.
+    """Serves an application until ``stop`` is set and its last request is answered.
 
     Args:
         app: started on this loop before the first request.

@@ -1,4 +1,4 @@
-"""The port of a data folder: URLs of SQS queues have it in them, so it cannot change once there are any."""
+"""The port of a data folder: the URLs of SQS queues contain it, so it cannot change once there are queues."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ _QUEUES = Path("state") / "sqs.json"
 
 
 class OtherPortError(RuntimeError):
-    """What is stored in this data folder can only be reached on another port."""
+    """The queues of this data folder are reachable on another port only."""
 
 
 def settle_port(data_dir: Path, port: int) -> int:
-    """Say on which port a data folder is served.
+    """Returns the port on which to serve a data folder.
 
     On another port than theirs, queues would look alive and hand out no message.
 
@@ -34,7 +34,7 @@ def settle_port(data_dir: Path, port: int) -> int:
 
 
 def remember_port(data_dir: Path, port: int) -> None:
-    """Note on which port a data folder is served now."""
+    """Writes the port on which a data folder is served."""
     partial = data_dir / f"{PORT_FILE}.partial"
     partial.write_text(f"{port}\n", encoding="ascii")
     partial.replace(data_dir / PORT_FILE)

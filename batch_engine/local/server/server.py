@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] = lambda _: None) -> None:
-    """Run the server until SIGTERM or SIGINT.
+    """Runs the server until SIGTERM or SIGINT.
 
     Takes over the process: its environment variables, its temporary folder, its signals and its logging.
 
@@ -56,7 +56,7 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
     # Here, because the container command line runs in the user's environment, not in the server's.
     runtime = choose(options.runtime, options.container_cli)
     with exclusive(data_dir):
-        # What is left of a server that was killed says nothing about this one.
+        # The record of a server that was killed is not about this one.
         remove_record(data_dir)
         owner = settle_owner(data_dir, options.account, options.region)
         bound = listening_socket(settle_port(data_dir, options.port))
@@ -114,7 +114,7 @@ def _application(
 
 
 def endpoint_url(port: int) -> str:
-    """Return the URL of the server on a port."""
+    """Returns the URL of the server on a port."""
     return f"http://127.0.0.1:{port}"
 
 
@@ -132,7 +132,7 @@ async def _serve(app: AsgiApp, bound: socket.socket, port: int, on_ready: Callab
 
 
 async def _announce(port: int, on_ready: Callable[[], None], stop: asyncio.Event) -> None:
-    """Call ``on_ready`` when the port answers; end the server if that fails."""
+    """Calls ``on_ready`` when the port answers; end the server if that fails."""
     try:
         while not await _answers(port):
             await asyncio.sleep(_READY_POLL_S)

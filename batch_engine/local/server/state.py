@@ -1,4 +1,4 @@
-"""How a server is started and found: its options, its lock and its record in the data folder."""
+"""The options of a server, and its lock and its record in the data folder."""
 
 import contextlib
 import fcntl
@@ -26,12 +26,12 @@ class AlreadyRunningError(RuntimeError):
 
 
 class OtherOwnerError(RuntimeError):
-    """What is stored in this data folder belongs to another account or Region."""
+    """This data folder belongs to another account or Region."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose everything in a data folder is: its ARNs say so, so it cannot change.
+    """The account and the Region of a data folder. They cannot change, because its ARNs contain them.
 
     Args:
         account: the 12-digit AWS account.
@@ -44,7 +44,7 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How to run the server.
+    """The options of a server.
 
     Args:
         data_dir: everything is stored below it; made if absent.
@@ -56,7 +56,7 @@ class ServerOptions:
         runtime: what jobs run as: ``process``, ``container``, or ``auto``.
         container_cli: what runs containers, a name, a path or a command line; None for what is found.
         log_level: a level of Python's `logging`.
-        enforce_iam: whether requests are held to the IAM policies of who signs them.
+        enforce_iam: whether requests are held to the IAM policies of their signers.
         keep_jobs_s: how long ended jobs are remembered, in seconds.
         batch_only: whether AWS Batch runs without the rest of AWS.
     """
@@ -77,7 +77,7 @@ class ServerOptions:
 
 @dataclass(frozen=True, slots=True)
 class ServerRecord:
-    """Where a server listens.
+    """A running server, as other commands find it.
 
     Args:
         pid: its process.
@@ -101,11 +101,11 @@ class ServerRecord:
     def of_this_process(
         cls, endpoint_url: str, port: int, region: str, account: str, runtime: str = "process"
     ) -> "ServerRecord":
-        """Describe a server that runs in this process and has just started."""
+        """Describes a server that runs in this process and has just started."""
         return cls(os.getpid(), port, endpoint_url, region, account, time.time(), runtime)
 
     def answers(self, timeout_s: float = 2.0) -> bool:
-        """Ask the endpoint itself whether it is this server."""
+        """Asks the endpoint itself whether it is this server."""
         try:
             # A proxy from the user's environment has no part in this.
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -117,7 +117,7 @@ class ServerRecord:
 
 @contextlib.contextmanager
 def exclusive(data_dir: Path) -> Iterator[None]:
-    """Hold a data folder's lock; the system releases it when the process ends, however that happens.
+    """Holds the lock of a data folder; the system releases it when the process ends in any way.
 
     Raises:
         AlreadyRunningError: another process holds it.
@@ -140,7 +140,7 @@ def exclusive(data_dir: Path) -> Iterator[None]:
 
 
 def settle_owner(data_dir: Path, account: str | None, region: str | None) -> Owner:
-    """Give a new data folder its owner, or check that it is still the same one.
+    """Returns the owner of a data folder; writes it in a new one, and checks it in others.
 
     Args:
         data_dir: the folder; its lock is held.
@@ -164,12 +164,12 @@ def settle_owner(data_dir: Path, account: str | None, region: str | None) -> Own
 
 
 def is_locked(data_dir: Path) -> bool:
-    """Say whether a server, ready or not, uses this data folder."""
+    """Returns whether a server, ready or not, uses this data folder."""
     return holder_pid(data_dir) is not None
 
 
 def holder_pid(data_dir: Path) -> int | None:
-    """Find the process that holds a data folder's lock; None when nobody does."""
+    """Returns the id of the process that holds the lock of a data folder, or None."""
     try:
         lock = (data_dir / LOCK_FILE).open("r")
     except FileNotFoundError:
@@ -184,7 +184,7 @@ def holder_pid(data_dir: Path) -> int | None:
 
 
 def read_record(data_dir: Path) -> ServerRecord | None:
-    """Read where the server of a data folder listens; None when none runs, or it is not ready yet."""
+    """Returns the record of a data folder's server; None if no server is ready."""
     if not is_locked(data_dir):
         return None
     try:
@@ -194,12 +194,12 @@ def read_record(data_dir: Path) -> ServerRecord | None:
 
 
 def write_record(data_dir: Path, record: ServerRecord) -> None:
-    """Write the record; whoever reads it sees all of it or nothing."""
+    """Writes the record in one step: readers see all of it or nothing."""
     _write_whole(data_dir / RECORD_FILE, asdict(record))
 
 
 def remove_record(data_dir: Path) -> None:
-    """Remove the record, if there is one."""
+    """Removes the record, if there is one."""
     (data_dir / RECORD_FILE).unlink(missing_ok=True)
 
 

@@ -1,1 +1,1 @@
-"""The state file: what was accepted is there after a crash. It interprets nothing."""
+"""The state file: all accepted requests survive a crash. No rules of AWS Batch."""

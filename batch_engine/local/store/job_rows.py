@@ -1,6 +1,6 @@
-"""Jobs as rows of the state file: what was asked for is written once, where a job stands at each move.
+"""Jobs as rows of the state file: the request is written once, the state at each move.
 
-The child of an array has no text of its own for what was asked for: it is its parent's.
+The child of an array has no request of its own: it uses its parent's.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,7 +30,7 @@ _BLANK = {
 
 
 def key_of(job: Job) -> int:
-    """Where a job stands in the file: neighbours in a queue are neighbours there, and so are children."""
+    """Returns the key of a job's row. Neighbours in a queue have neighbouring rows, and so have children."""
     index = -1 if job.array_index is None else job.array_index
     return job.serial << _INDEX_BITS | (index + 1)
 
@@ -41,19 +41,19 @@ def keys_of(serial: int) -> tuple[int, int]:
 
 
 def spec_of(job: Job) -> str | None:
-    """What was asked for; None for the child of an array."""
+    """Returns the members that never change, as JSON; None for the child of an array."""
     if job.array_index is not None:
         return None
     return _JOB.dump_json(job, exclude=_STATE, exclude_defaults=True).decode()
 
 
 def state_of(job: Job) -> str:
-    """Where a job stands; what is as in a new job is left out."""
+    """Returns the members that change, as JSON, without those that have the value of a new job."""
     return _JOB.dump_json(job, include=_STATE, exclude_defaults=True).decode()
 
 
 def read(rows: Iterable[Row]) -> Iterator[Job]:
-    """Jobs from rows in the order of their keys, in which a parent stands before its children.
+    """Yields jobs from rows in the order of their keys: a parent comes before its children.
 
     Raises:
         ValueError: a child without its parent.

@@ -74,29 +74,29 @@ class OutboxTable:
         self._last_id: int = connection.execute("SELECT max(id) FROM outbox").fetchone()[0] or 0
 
     def number(self, announcements: Iterable[Announcement], now_ms: int) -> list[PendingEvent]:
-        """Return events with the next ids; those count as given out once ``insert`` is committed."""
+        """Returns events with the next ids; ``inserted`` confirms the ids."""
         return [
             PendingEvent(number, now_ms, what) for number, what in enumerate(announcements, self._last_id + 1)
         ]
 
     def insert(self, events: list[PendingEvent]) -> None:
-        """Write new events, inside the transaction of whoever holds the lock."""
+        """Writes new events, inside a transaction; the caller holds the lock."""
         statement = "INSERT INTO outbox (id, time_ms, detail, detail_type, resource) VALUES (?, ?, ?, ?, ?)"
         self._connection.executemany(statement, map(_row, events))
 
     def inserted(self, events: list[PendingEvent]) -> None:
-        """Note that the transaction which wrote these is committed."""
+        """Notes that the transaction which wrote these is committed."""
         self._last_id += len(events)
 
     def pending(self) -> list[PendingEvent]:
-        """Return the events that are still to be delivered, oldest first."""
+        """Returns the events that are still to be delivered, oldest first."""
         query = f"SELECT {_COLUMNS} FROM outbox WHERE parked_at_ms IS NULL ORDER BY id"  # noqa: S608 - ours
         with self._lock:
             rows = self._connection.execute(query).fetchall()
         return [_event(row) for row in rows]
 
     def parked(self) -> list[ParkedEvent]:
-        """Return the parked events, oldest first."""
+        """Returns the parked events, oldest first."""
         query = (
             f"SELECT {_COLUMNS}, error, parked_at_ms FROM outbox "  # noqa: S608 - ours
             "WHERE parked_at_ms IS NOT NULL ORDER BY id"
@@ -106,14 +106,14 @@ class OutboxTable:
         return [ParkedEvent(_event(row[:-2]), row[-2], row[-1]) for row in rows]
 
     def delivered(self, ids: list[int]) -> None:
-        """Delete events that were delivered."""
+        """Deletes events that were delivered."""
         with self._lock:
             self._connection.execute(
                 "DELETE FROM outbox WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
             )
 
     def failed(self, event: PendingEvent, error: str, parked_at_ms: int | None) -> None:
-        """Note that the delivery of an event has failed.
+        """Notes that the delivery of an event has failed.
 
         Args:
             event: with its tries, this one among them.

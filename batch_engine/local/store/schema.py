@@ -1,4 +1,4 @@
-"""The tables of the state file, and how a file of an earlier version becomes one of this."""
+"""The tables of the state file, and the upgrade of files of earlier versions."""
 
 import json
 import sqlite3
@@ -43,7 +43,7 @@ DROP TABLE outbox_2;
 
 
 def bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Give a file of this or an earlier version the tables of this one, all or nothing."""
+    """Upgrades a file of an earlier version, or creates the tables, all or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -68,7 +68,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:
-    """As ``executescript``, which would commit first."""
+    """Runs statements without the commit that ``executescript`` begins with."""
     for statement in script.split(";"):
         if statement.strip():
             connection.execute(statement)

@@ -1,4 +1,4 @@
-"""What survives a ``kill -9``: one SQLite file that holds every entity and every event not yet delivered.
+"""The state file: one SQLite file with every entity and every event that is not delivered yet.
 
 Write-ahead logging with ``synchronous=NORMAL`` keeps each committed transaction through the death of the
 process; only a power cut may cost the last few.
@@ -46,7 +46,7 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind
 
 
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
-"""What reading a row raises that is not as this program writes it."""
+"""The exceptions of reading a row that this program did not write."""
 
 
 class StoreError(Exception):
@@ -79,7 +79,7 @@ class Store:
         connection = self._connection
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        # A checkpoint waits for the disk, and a request waits for it: seldom is better than often.
+        # Requests wait for a checkpoint, which waits for the disk: few large checkpoints cost less.
         connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
@@ -91,7 +91,7 @@ class Store:
         self.outbox = OutboxTable(connection, self._lock)
 
     def load(self) -> Iterable[Entity]:
-        """Every entity that was saved; resources before the jobs that name them.
+        """Yields every entity that was saved; resources before the jobs that name them.
 
         Raises:
             StoreError: a row is not as this program writes it.
@@ -119,7 +119,7 @@ class Store:
         announcements: Iterable[Announcement],
         now_ms: int,
     ) -> list[PendingEvent]:
-        """Save changes and the events that tell of them, all or nothing.
+        """Saves changes and their events, all or nothing.
 
         Args:
             changed: entities by ARN; None for a resource that is gone, ``ForgottenJob`` for a job.
@@ -173,7 +173,7 @@ class Store:
                     self._connection.execute("INSERT INTO job_spec VALUES (?, ?)", (key, spec))
 
     def close(self) -> None:
-        """Close the file; what was saved is safe already."""
+        """Closes the file."""
         with self._lock:
             self._connection.close()
 

@@ -22,7 +22,8 @@ from batch_engine.core.audit.invariants import violations
 from batch_engine.core.model.ids import Arns
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
-from batch_engine.local.engine.engine import STATE_FILE, RandomIds
+from batch_engine.local.engine.build import STATE_FILE
+from batch_engine.local.engine.random_ids import RandomIds
 from batch_engine.local.server.state import read_record
 from batch_engine.local.store.store import Store
 from tests.support import free_port, wait_for

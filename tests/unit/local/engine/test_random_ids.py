@@ -2,7 +2,7 @@
 
 import uuid
 
-from batch_engine.local.engine.engine import RANDOM_BYTES, RandomIds
+from batch_engine.local.engine.random_ids import RANDOM_BYTES, RandomIds
 
 
 def test_uuids_are_random_ones_and_all_different():

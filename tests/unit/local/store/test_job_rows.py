@@ -16,7 +16,7 @@ from batch_engine.core.model.jobs import Job
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.arrays import SHARED_WITH_CHILDREN
 from batch_engine.core.state.registry import Registry
-from batch_engine.local.engine.engine import RandomIds
+from batch_engine.local.engine.random_ids import RandomIds
 from batch_engine.local.store.outbox_table import Announcement
 from batch_engine.local.store.store import SCHEMA_VERSION, Store, StoreError
 

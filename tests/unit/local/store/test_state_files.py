@@ -15,7 +15,7 @@ from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.core.model.jobs import JobStatus
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
-from batch_engine.local.engine.engine import RandomIds
+from batch_engine.local.engine.random_ids import RandomIds
 from batch_engine.local.store.schema import SCHEMA_VERSION
 from batch_engine.local.store.store import Store
 

@@ -14,7 +14,7 @@ from batch_engine.core.model.ids import Arns
 from batch_engine.core.model.instance_types import Catalogue
 from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
-from batch_engine.local.engine.engine import RandomIds
+from batch_engine.local.engine.random_ids import RandomIds
 from batch_engine.local.store.outbox_table import Announcement
 from batch_engine.local.store.schema import bring_up_to_date
 from batch_engine.local.store.store import SCHEMA_VERSION, Store, StoreError
