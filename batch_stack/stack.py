@@ -89,14 +89,14 @@ class BatchStack(Stack):
             output_bucket=output_bucket,
             topic=topic,
         )
-        _write_outputs(self, _of_platform(self.platform))
+        _write_outputs(self, _platform_outputs(self.platform))
 
 
 class _PlatformWithOutputs(BatchPlatform):
     """A platform that adds outputs to its stack for jobs and triggers that are added to it."""
 
     def _on_added(self) -> None:
-        _write_outputs(Stack.of(self), _of_jobs(self))
+        _write_outputs(Stack.of(self), _job_outputs(self))
 
 
 def _write_outputs(stack: Stack, values: Mapping[str, str]) -> None:
@@ -105,19 +105,19 @@ def _write_outputs(stack: Stack, values: Mapping[str, str]) -> None:
             CfnOutput(stack, name, value=value)
 
 
-def _of_platform(platform: BatchPlatform) -> dict[str, str]:
+def _platform_outputs(platform: BatchPlatform) -> dict[str, str]:
     values = {
         "InputBucketName": platform.storage.input_bucket.bucket_name,
         "OutputBucketName": platform.storage.output_bucket.bucket_name,
         "NotificationTopicArn": platform.notification.topic.topic_arn,
     }
-    values |= _of_data(platform)
+    values |= _data_outputs(platform)
     for name, tier in platform.tiers.items():
         values[f"{pascal(name)}QueueArn"] = tier.queue.job_queue_arn
-    return values | _of_jobs(platform)
+    return values | _job_outputs(platform)
 
 
-def _of_jobs(platform: BatchPlatform) -> dict[str, str]:
+def _job_outputs(platform: BatchPlatform) -> dict[str, str]:
     """Returns the outputs of jobs, triggers and submitters, to which `add_job` and `add_trigger` can add."""
     jobs = {
         f"{pascal(name)}JobDefinitionArn": job.definition.job_definition_arn
@@ -139,7 +139,7 @@ def _of_jobs(platform: BatchPlatform) -> dict[str, str]:
     return jobs | functions | policies
 
 
-def _of_data(platform: BatchPlatform) -> dict[str, str]:
+def _data_outputs(platform: BatchPlatform) -> dict[str, str]:
     """Returns the outputs of the services that only some platforms have."""
     values = {}
     if platform.storage.scratch_bucket is not None:

@@ -136,7 +136,7 @@ def grant_submit_job(
             grantee=grantee,
             actions=["batch:SubmitJob"],
             resource_arns=[*(queue.job_queue_arn for queue in some), *definitions],
-            conditions=_of_share(shares, at=some[0].node.path) if some is shared_queues else None,
+            conditions=_share_condition(shares, at=some[0].node.path) if some is shared_queues else None,
         )
         for some in (queues, shared_queues)
         if some
@@ -150,7 +150,7 @@ def _grant_tag_jobs(grantee: iam.IGrantable, scope: IConstruct, tags: Mapping[st
     return iam.Grant.add_to_principal(
         grantee=grantee,
         actions=["batch:TagResource"],
-        resource_arns=[_any_job(scope)],
+        resource_arns=[_any_job_arn(scope)],
         conditions={
             "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()},
             "ForAllValues:StringEquals": {"aws:TagKeys": list(tags)},
@@ -161,7 +161,7 @@ def _grant_tag_jobs(grantee: iam.IGrantable, scope: IConstruct, tags: Mapping[st
     )
 
 
-def _of_share(shares: Sequence[str], *, at: str) -> dict[str, dict[str, list[str]]]:
+def _share_condition(shares: Sequence[str], *, at: str) -> dict[str, dict[str, list[str]]]:
     for share in shares:
         if not Token.is_unresolved(share) and not SHARE_OR_PREFIX.fullmatch(share):
             raise ValueError(
@@ -204,12 +204,12 @@ def grant_stop_jobs(grantee: iam.IGrantable, scope: Construct, *, tags: Mapping[
     return iam.Grant.add_to_principal(
         grantee=grantee,
         actions=["batch:CancelJob", "batch:TerminateJob"],
-        resource_arns=[_any_job(scope)],
+        resource_arns=[_any_job_arn(scope)],
         conditions={"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}},
     )
 
 
-def _any_job(scope: IConstruct) -> str:
+def _any_job_arn(scope: IConstruct) -> str:
     return Stack.of(scope).format_arn(service="batch", resource="job", resource_name="*")
 
 

@@ -121,8 +121,8 @@ def grant_service_topics(
         names: the topics' names, with wildcards; by default those that CloudFormation gives in this stack.
         conditions: more conditions, on the source.
     """
-    topics = Stack.of(scope).format_arn(service="sns", resource=names or _of_stack(scope, key))
-    what = _part_of_sid("Topics" if names is None else "NamedTopics", scope, key)
+    topics = Stack.of(scope).format_arn(service="sns", resource=names or _own_names(scope, key))
+    what = _sid_of("Topics" if names is None else "NamedTopics", scope, key)
     context = {"aws:sns:topicArn": topics}
     _grant_service(key, service, WRITE, what=what, context=context, conditions=conditions)
 
@@ -139,9 +139,7 @@ def grant_service_queues(scope: Construct, key: kms.IKey, service: str) -> None:
     """
     # A queue's name has 80 characters at most: CloudFormation leaves less than a stack's name of a long one.
     queues = Stack.of(scope).format_arn(service="sqs", resource="*")
-    _grant_service(
-        key, service, WRITE, what=_part_of_sid("Queues", scope, key), context={"aws:sqs:arn": queues}
-    )
+    _grant_service(key, service, WRITE, what=_sid_of("Queues", scope, key), context={"aws:sqs:arn": queues})
 
 
 def grant_service_logs(scope: Construct, key: kms.IKey, *, names: str | None = None) -> None:
@@ -155,14 +153,14 @@ def grant_service_logs(scope: Construct, key: kms.IKey, *, names: str | None = N
         names: the log groups' names, with wildcards; by default those that CloudFormation gives in this
             stack.
     """
-    names_or_own = names or _of_stack(scope, key)
+    names_or_own = names or _own_names(scope, key)
     groups = Stack.of(scope).format_arn(service="logs", resource=f"log-group:{names_or_own}")
-    what = _part_of_sid("LogGroups" if names is None else "NamedLogGroups", scope, key)
+    what = _sid_of("LogGroups" if names is None else "NamedLogGroups", scope, key)
     service = f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}"
     _grant_service(key, service, _LOG, what=what, context={"aws:logs:arn": groups})
 
 
-def _of_stack(scope: Construct, key: kms.IKey) -> str:
+def _own_names(scope: Construct, key: kms.IKey) -> str:
     """Returns a pattern for the names that CloudFormation gives in the stack of a construct.
 
     A key's policy cannot refer to resources that refer to the key, so a pattern has to do.
@@ -174,7 +172,7 @@ def _of_stack(scope: Construct, key: kms.IKey) -> str:
     return "*" if Token.is_unresolved(name) else f"{name}-*"
 
 
-def _part_of_sid(what: str, scope: Construct, key: kms.IKey) -> str:
+def _sid_of(what: str, scope: Construct, key: kms.IKey) -> str:
     """Returns a part of a Sid that differs between two stacks, because a policy has each Sid once."""
     if _is_of_same_stack(scope, key):
         return what

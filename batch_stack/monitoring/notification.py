@@ -173,7 +173,7 @@ class Notification(Construct):
         """
         if not self._serves_budgets:
             self._serves_budgets = True
-            self._grant_service(publishing_budgets(self.topic), BUDGETS, of_own_budgets())
+            self._grant_service(publish_budgets_statement(self.topic), BUDGETS, own_budgets_conditions())
 
     def grant_publish(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allows publishing messages here.
@@ -322,7 +322,7 @@ def notification_of(
     )
 
 
-def of_own_budgets() -> dict[str, dict[str, str]]:
+def own_budgets_conditions() -> dict[str, dict[str, str]]:
     """Returns the conditions of a statement under which AWS Budgets acts for a budget of this account."""
     # A budget's own ARN contains its name, which only CloudFormation knows, after it has created the topic.
     account = Aws.ACCOUNT_ID
@@ -332,7 +332,7 @@ def of_own_budgets() -> dict[str, dict[str, str]]:
     }
 
 
-def publishing_budgets(topic: sns.ITopic) -> iam.PolicyStatement:
+def publish_budgets_statement(topic: sns.ITopic) -> iam.PolicyStatement:
     """Returns the statement of a topic's policy that lets budgets of this account publish to it.
 
     Args:
@@ -343,7 +343,7 @@ def publishing_budgets(topic: sns.ITopic) -> iam.PolicyStatement:
         principals=[iam.ServicePrincipal(BUDGETS)],
         actions=["sns:Publish"],
         resources=[topic.topic_arn],
-        conditions=of_own_budgets(),
+        conditions=own_budgets_conditions(),
     )
 
 

@@ -21,7 +21,12 @@ from batch_stack.common.log_group import log_group
 from batch_stack.common.retention import DataPolicy
 from batch_stack.common.sqs_queue import message_queue
 from batch_stack.compute.base import COST_TAG
-from batch_stack.monitoring.notification import BUDGETS, Notification, of_own_budgets, publishing_budgets
+from batch_stack.monitoring.notification import (
+    BUDGETS,
+    Notification,
+    own_budgets_conditions,
+    publish_budgets_statement,
+)
 from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.tiers import BudgetSettings
 
@@ -137,9 +142,9 @@ class TierBudget(Construct):
             raise ValueError(
                 f"data_policy.key must be given for on_exceeded disable_queue, got none at {self.node.path}"
             )
-        grant_service_topics(self, key, BUDGETS, conditions=of_own_budgets())
+        grant_service_topics(self, key, BUDGETS, conditions=own_budgets_conditions())
         topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
-        topic.add_to_resource_policy(publishing_budgets(topic))
+        topic.add_to_resource_policy(publish_budgets_statement(topic))
         return topic
 
     def _disable_queue(self, name: str, queue: batch.IJobQueue) -> lambda_.Function:
