@@ -107,7 +107,7 @@ class JobSettings(SettingsModel):
     """Seconds after which a running attempt is ended. Fargate may end it after 14 days.
     https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html"""
     retry: RetrySettings | None = None
-    """How often it is retried; by default as its tier says: among several tiers, the most attempts."""
+    """How often it is retried; by default as its tier says; of several tiers, the most attempts."""
     scheduling_priority: Annotated[int, Field(ge=0, le=9999)] | None = None
     """In a tier with fair share, the order among jobs of one share: the highest priority first."""
 

@@ -50,7 +50,7 @@ class ConsumableResourceSettings(SettingsModel):
     total: Annotated[int, Field(ge=0)]
     """The whole quantity."""
     replenishable: bool = True
-    """Jobs give it back when they end, as they do with licences; otherwise they use it up."""
+    """Whether jobs give it back when they end, as with licences; otherwise they use it up."""
 
 
 class RetiredSettings(SettingsModel):

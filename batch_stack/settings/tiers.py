@@ -45,7 +45,7 @@ class FairShareSettings(SettingsModel):
     """
 
     decay_s: Annotated[int, Field(ge=0, le=604_800)] = 3600
-    """Seconds for which past use counts; 0 for AWS Batch's own 600. Past use always counts."""
+    """Seconds for which past use counts. 0 does not switch it off: AWS Batch then takes 600."""
     compute_reservation_percent: Annotated[int, Field(ge=0, le=99)] = 0
     """The part of the vCPUs that is kept for shares without jobs, in per cent."""
     shares: Annotated[
@@ -123,8 +123,8 @@ class TierSettings(SettingsModel):
     alarms: AlarmSettings | None = AlarmSettings()
     """The alarm on failed jobs; null for none."""
     fair_share: FairShareSettings | None = None
-    """A fair-share policy; by default the first job in is the first out. A deployed queue cannot change
-    it."""
+    """A fair-share policy; by default the first job in is the first out. A deployed queue can neither get
+    nor lose one."""
     budget: BudgetSettings | None = None
     """A monthly limit on its cost; by default there is none."""
     state: State = "enabled"
