@@ -32,6 +32,7 @@ from batch_stack.queues.priority_tier import PriorityTier
 from batch_stack.settings.additions import with_buckets, with_job, with_schedule, with_trigger
 from batch_stack.settings.base.errors import SettingsError
 from batch_stack.settings.base.names import construct_id as pascal
+from batch_stack.settings.base.names import id_of_entry
 from batch_stack.settings.jobs import JobSettings
 from batch_stack.settings.root import Settings
 from batch_stack.settings.schedules import ScheduleSettings
@@ -144,7 +145,7 @@ class BatchPlatform(Construct):
         tiers = {
             name: PriorityTier(
                 self,
-                f"{pascal(name)}Tier",
+                id_of_entry("tiers", name),
                 compute_environments=self.compute,
                 settings=tier,
                 name=name,
@@ -322,7 +323,7 @@ class BatchPlatform(Construct):
 
     def _compute(self) -> dict[str, ComputeEnvironment]:
         return {
-            name: compute_environment(self, f"{pascal(name)}Compute", network=self.network, settings=one)
+            name: compute_environment(self, id_of_entry("compute", name), network=self.network, settings=one)
             for name, one in self.settings.compute.items()
         }
 
@@ -335,7 +336,7 @@ class BatchPlatform(Construct):
     ) -> ContainerJob:
         return ContainerJob(
             self,
-            f"{pascal(name)}Job",
+            id_of_entry("jobs", name),
             name=name,
             settings=settings,
             containers_dir=containers_dir or self._containers_dir,
@@ -363,7 +364,7 @@ class BatchPlatform(Construct):
     def _trigger(self, name: str, settings: TriggerSettings) -> ObjectTrigger:
         trigger = ObjectTrigger(
             self,
-            f"{pascal(name)}Trigger",
+            id_of_entry("triggers", name),
             bucket=self.storage.input_bucket,
             output_bucket=self.storage.output_bucket,
             job=self.jobs[settings.job],
@@ -383,7 +384,7 @@ class BatchPlatform(Construct):
 
         schedule = JobSchedule(
             self,
-            f"{pascal(name)}Schedule",
+            id_of_entry("schedules", name),
             name=name,
             expression=settings.expression,
             job=self.jobs[settings.job],

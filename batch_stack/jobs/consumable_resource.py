@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from aws_cdk import aws_batch as batch
 from constructs import Construct
 
-from batch_stack.settings.base.names import construct_id as pascal
+from batch_stack.settings.base.names import id_of_entry
 from batch_stack.settings.sections import ConsumableResourceSettings
 
 
@@ -52,6 +52,6 @@ def consumable_resources_of(
         settings: the resources by their names in the settings.
     """
     return {
-        name: ConsumableResource(scope, f"{pascal(name)}Consumable", settings=one)
+        name: ConsumableResource(scope, id_of_entry("consumable_resources", name), settings=one)
         for name, one in settings.items()
     }

@@ -12,6 +12,7 @@ from batch_stack.common.iam import grant_read_jobs, grant_stop_jobs
 from batch_stack.jobs.container_job import ContainerJob
 from batch_stack.queues.priority_tier import PriorityTier
 from batch_stack.settings.base.names import construct_id as pascal
+from batch_stack.settings.base.names import id_of_entry
 from batch_stack.settings.submitters import SubmitterSettings
 
 # IAM takes policies of 6,144 characters. A job is named twice, with and without a revision, and twice more if
@@ -119,7 +120,7 @@ def submitters_of(scope: Construct, settings: Mapping[str, SubmitterSettings]) -
     return {
         name: Submitter(
             scope,
-            f"{pascal(name)}Submitter",
+            id_of_entry("submitters", name),
             shares=one.shares,
             tags=one.tags,
             # By name: CDK would leave out a role of another account, given by its ARN, without a warning.
