@@ -1,4 +1,4 @@
-"""A team's own stack, with a batch platform in it beside what was there before."""
+"""The stack of a team that adds a batch platform to its existing resources."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from batch_stack import (
     load_settings,
 )
 
-# After batch_stack: jsii then runs on the Node.js that is installed with it.
+# Import aws_cdk after batch_stack, so that jsii runs on the Node.js that is installed with batch_stack.
 from aws_cdk import Stack  # isort: skip
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 
 
 class CatalogueService(Stack):
-    """A catalogue of films: an API that others wrote, and the batch jobs that index what it holds."""
+    """A catalogue of films: an existing API, and batch jobs that index its films."""
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings) -> None:
         super().__init__(scope, construct_id)
@@ -38,13 +38,13 @@ class CatalogueService(Stack):
         )
         self._jobs()
         self._nightly_tier()
-        # Their incidents go where this team's incidents go.
+        # The team's queue of incidents receives the platform's messages.
         self.platform.notification.topic.add_subscription(
             subscriptions.SqsSubscription(self.incidents, raw_message_delivery=True)
         )
 
     def _existing(self) -> None:
-        """What the team has already: of other stacks by name or id, of this one as it was."""
+        """Refers to resources of other stacks, and creates the team's own resources of this stack."""
         self.vpc = ec2.Vpc.from_vpc_attributes(
             self,
             "CompanyVpc",
@@ -75,7 +75,7 @@ class CatalogueService(Stack):
         )
 
     def _jobs(self) -> None:
-        """A job that reads the team's own bucket, and that the API may submit, ask about and stop."""
+        """Adds a job that reads the team's bucket. The API may submit, describe and stop it."""
         job = self.platform.add_job(
             "index",
             JobSettings(
@@ -101,7 +101,7 @@ class CatalogueService(Stack):
         )
 
     def _nightly_tier(self) -> None:
-        """A queue of one's own making, on the platform's network and with its topic."""
+        """Adds a queue made from single constructs, on the platform's network and with its topic."""
         compute = Ec2ComputeEnvironment(
             self,
             "NightlyCompute",
@@ -119,7 +119,7 @@ class CatalogueService(Stack):
 
 
 def main() -> None:
-    """Synthesise the stack into the folder that the CDK command asks for."""
+    """Synthesizes the stack into the folder that the CDK command names."""
     app = App()
     CatalogueService(app, "catalogue-service", settings=load_settings(HERE / "batch.yaml"))
     app.synth()

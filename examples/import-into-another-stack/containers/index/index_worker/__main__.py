@@ -1,4 +1,4 @@
-"""Writes what the catalogue needs to know of a film: its size and SHA-256."""
+"""Writes the size and the SHA-256 of a film for the catalogue."""
 
 import argparse
 import hashlib
@@ -11,11 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 EX_NOINPUT = 66
 EX_TEMPFAIL = 75
-"""The exit code that the platform's retry rules try again."""
+"""The exit code that the platform's retry rules retry."""
 
 
 def main() -> int:
-    """Index one film; returns the exit code."""
+    """Indexes a film and returns the exit code."""
     parser = argparse.ArgumentParser(prog="index")
     parser.add_argument("--film", required=True, help="a key below films/ of the bucket $FILMS_BUCKET")
     parser.add_argument("--output", required=True, help="the key of the index in the bucket $OUTPUT_BUCKET")
