@@ -1,7 +1,7 @@
-"""Runs every benchmark, prints its ratios and writes them to ``benchmarks/results/<name>.json``.
+"""Runs the benchmarks, prints their ratios and writes them to ``benchmarks/results/<name>.json``.
 
-``python -m benchmarks [name ...]`` runs the named ones. Each measures against something real in the same run;
-the ratio is what carries over from one machine to another, the seconds do not.
+``python -m benchmarks [name ...]`` runs the named ones. Each one measures against a real program in the same
+run: ratios can be compared between machines, seconds cannot.
 """
 
 import argparse

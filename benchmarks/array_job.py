@@ -1,4 +1,4 @@
-"""One array job from SubmitJob to its end, against ``xargs -P`` on the same command."""
+"""Measures an array job from SubmitJob to its end, against ``xargs -P`` on the same command."""
 
 import time
 from typing import Any
@@ -21,7 +21,7 @@ def run() -> dict[str, Any]:
         engine_s = time.monotonic() - start
         summary = job["arrayProperties"]["statusSummary"]
         if summary["SUCCEEDED"] != CHILDREN:
-            raise RuntimeError(f"not every child succeeded: {summary}")
+            raise RuntimeError(f"some children did not succeed: {summary}")
     baseline_s = (before_s + xargs_s(CHILDREN)) / 2
     ratio = baseline_s / engine_s
     return {

@@ -1,8 +1,8 @@
-"""The core alone, in one process: what a job costs against SimPy, and what it costs when many wait.
+"""Measures the cost of a job in the core alone, against SimPy, and the cost while many jobs wait.
 
-SimPy is what one would write a model of a batch queue with. It knows neither states nor retries, and a job in
-it is one process; see ``core_workload`` for the two sides. Nothing is rendered, saved or published. CPU time
-is measured, in turns, and of each round the ratio is taken: what else the machine does weighs on both.
+SimPy is a usual library for models of a queue. It has neither states nor retries, and each job is one of its
+processes; ``core_workload`` has both sides. Nothing is rendered, saved or published. The sides run in turns,
+and the ratio of their CPU times is taken for each round, so that other load on the machine affects both.
 """
 
 import gc
@@ -85,7 +85,7 @@ def _ratio(rounds: list[dict[str, float]], one: str, other: str) -> float:
 
 
 def _us(work: Callable[[], None], count: int) -> float:
-    """CPU time a piece, in microseconds."""
+    """Returns the CPU time for each, in microseconds."""
     gc.collect()
     start = time.process_time()
     work()
@@ -103,14 +103,14 @@ def _submits(core: Core) -> Callable[[], None]:
 
 
 def _validation_us() -> float:
-    """SubmitJob without the scheduler: the request is read, checked and becomes a job, and nothing more."""
+    """Measures SubmitJob without the scheduler: the request is checked and becomes a job."""
     core = Core()
     core.scheduler.handle = lambda *_: []  # type: ignore[method-assign]
     return _us(_submits(core), STEADY_JOBS)
 
 
 def _cycle_us(waiting: int, shares: int | None = None) -> float:
-    """A job ends, the next one starts and another one is submitted, while so many wait."""
+    """Measures the end of a job, the start of the next and a submission, while other jobs wait."""
     requests = [REQUEST]
     policy: dict[str, Any] | None = None
     if shares is not None:
@@ -126,5 +126,5 @@ def _cycle_us(waiting: int, shares: int | None = None) -> float:
         for number in range(CYCLES):
             drive.submit(requests[number % len(requests)], drive.finish_next())
 
-    cycles()  # the first ones find everything new
+    cycles()  # the first ones fill caches
     return _us(cycles, CYCLES)

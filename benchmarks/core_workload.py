@@ -1,8 +1,8 @@
-"""The same workload twice: as processes of SimPy, and as requests and reports to the core.
+"""Runs one workload as processes of SimPy, and as requests and reports to the core.
 
-Jobs arrive, wait for one of ``SERVERS`` servers in the order in which they came, hold it for as long as they
-run, and leave. Both sides get the same times of arrival and the same durations, in milliseconds of virtual
-time, and each keeps a heap of what happens next: SimPy in its environment, the core's in ``Drive``.
+Jobs arrive, wait for one of ``SERVERS`` servers in the order of their arrival, hold it while they run, and
+leave. Both sides have the same times of arrival and the same durations, in milliseconds of virtual time. Each
+keeps a heap of coming events: SimPy in its environment, the core's in ``Drive``.
 """
 
 import heapq
@@ -29,11 +29,11 @@ LOAD = 0.9
 LARGEST_ARRAY = 10_000
 
 Workload = list[tuple[int, int]]
-"""When each job arrives, and how long it runs."""
+"""The times of arrival and the run times of the jobs."""
 
 
 def steady(jobs: int) -> Workload:
-    """Jobs arrive at random, on average nine in the time in which the servers could run ten."""
+    """Returns jobs that arrive at random and keep the servers 90 % busy on average."""
     dice = random.Random(jobs)
     at_ms, found = 0, []
     for _ in range(jobs):
@@ -43,12 +43,12 @@ def steady(jobs: int) -> Workload:
 
 
 def backlog(jobs: int) -> Workload:
-    """All jobs arrive at once and wait."""
+    """Returns jobs that all arrive at once."""
     return [(0, run_ms) for _, run_ms in steady(jobs)]
 
 
 def run_simpy(workload: Workload) -> None:
-    """An arrival process starts a process for each job: request a server, hold it, release it."""
+    """Runs an arrival process, which starts a process for each job. That holds a server for its time."""
     environment = simpy.Environment()
     servers = simpy.Resource(environment, capacity=SERVERS)
     ended = count()
@@ -72,7 +72,7 @@ def run_simpy(workload: Workload) -> None:
 
 
 class CountedIds:
-    """Ids of the usual form that cost little: what is measured is the core."""
+    """Ids of the usual form that cost little time, so that the core is measured."""
 
     def __init__(self) -> None:
         self._next = count(1)
@@ -124,11 +124,11 @@ REQUEST = {"jobName": "j", "jobQueue": "q", "jobDefinition": "d"}
 
 
 class Drive:
-    """Does what the core asks: containers come up at once and end after their time.
+    """Carries out the core's actions: containers start at once and end after their time.
 
     Args:
         core: the core.
-        durations: how long the next job to start runs, in milliseconds.
+        durations: the run times of the jobs in the order of their start, in milliseconds.
     """
 
     def __init__(self, core: Core, durations: Iterator[int]) -> None:
@@ -148,10 +148,10 @@ class Drive:
                 self._handle(AttemptStarted(action.job_id, action.attempt), now_ms)
                 end = AttemptFinished(action.job_id, action.attempt, 0)
                 heapq.heappush(self._due, (now_ms + next(self._durations), next(self._number), end))
-        self._changed.clear()  # the store's part
+        self._changed.clear()  # otherwise done by the store
 
     def finish_next(self) -> int:
-        """The next container ends; returns when, in milliseconds."""
+        """Ends the next container and returns its time in milliseconds."""
         now_ms, _, event = heapq.heappop(self._due)
         self.ended += 1
         self._act(self._handle(event, now_ms), now_ms)
@@ -163,7 +163,7 @@ class Drive:
 
 
 def run_jobs(workload: Workload) -> Callable[[], None]:
-    """Every job is submitted by itself. Returns what is to be measured."""
+    """Returns a function that submits each job by itself and runs them all."""
     drive = Drive(Core(), iter([run_ms for _, run_ms in workload]))
 
     def run() -> None:
@@ -178,7 +178,7 @@ def run_jobs(workload: Workload) -> Callable[[], None]:
 
 
 def run_arrays(workload: Workload) -> Callable[[], None]:
-    """The jobs are children of arrays that are submitted at once. Returns what is to be measured."""
+    """Returns a function that submits the jobs as children of arrays, all at once, and runs them all."""
     drive = Drive(Core(), iter([run_ms for _, run_ms in workload]))
 
     def run() -> None:

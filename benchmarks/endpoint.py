@@ -1,4 +1,4 @@
-"""`batch-stack local start` in a process of its own, and a lean client of it."""
+"""Starts `batch-stack local start`, and calls it with a client that does as little as possible."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError
 
 COMMAND = ("-m", "batch_cli.main", "local", "start")
 START_TIMEOUT_S = 60.0
-# What every AWS client sends: which service the request is for, and who signs it.
+# Each AWS client sends the service and the signer of a request.
 AUTHORIZATION = (
     "AWS4-HMAC-SHA256 Credential=test/20261201/us-east-1/batch/aws4_request, SignedHeaders=host, Signature=0"
 )
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def server(*options: str) -> Iterator[tuple[psutil.Process, int]]:
-    """Run `batch-stack local start` on a fresh data folder; yields its process and its port."""
+    """Runs `batch-stack local start` on a new data folder. Yields its process and its port."""
     port = free_port()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         command = [sys.executable, *COMMAND, f"--port={port}", f"--data-dir={folder}/data", *options]
@@ -49,7 +49,7 @@ def server(*options: str) -> Iterator[tuple[psutil.Process, int]]:
 
 @contextlib.contextmanager
 def engine(*options: str) -> Iterator[Any]:
-    """A boto3 client of a fresh server with one compute environment ``ce`` and one queue ``q``."""
+    """Yields a boto3 client of a new server with one compute environment ``ce`` and one queue ``q``."""
     with server(*options) as (_, port):
         batch = client(port)
         set_up(batch)
@@ -68,11 +68,10 @@ def client(port: int) -> Any:
 
 
 class RawClient:
-    """Calls operations over a few kept-alive connections, with nothing around them.
+    """Calls operations over a few persistent connections.
 
-    The engine is what is measured: boto3 spends more time on a request than the engine does, and a client in
-    another language would not. Several connections, because whoever has thousands of jobs does not wait for
-    one to be accepted before the next one is sent.
+    It takes little time itself, so that the engine is measured: boto3 spends more time on a request than the
+    engine. It uses several connections, as clients with thousands of jobs do not wait for each answer.
     """
 
     def __init__(self, port: int) -> None:
@@ -85,7 +84,7 @@ class RawClient:
     def call_all(
         self, operation: str, requests: list[dict[str, Any]], connections: int = 8
     ) -> list[dict[str, Any]]:
-        """The answers, in the order of the requests."""
+        """Sends the requests and returns the answers in the same order."""
         answers: list[dict[str, Any]] = [{}] * len(requests)
         left = enumerate(requests)
         with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
@@ -121,7 +120,7 @@ def _message(operation: str, request: dict[str, Any]) -> bytes:
 
 
 class _Answer:
-    """One response, as far as it has come."""
+    """A response, as far as it was received."""
 
     def __init__(self, place: int) -> None:
         self.place = place

@@ -1,4 +1,4 @@
-"""The share of a core that an idle server takes, with its children."""
+"""Measures the share of a core that an idle server and its child processes use."""
 
 import time
 from typing import Any
@@ -26,6 +26,6 @@ def run() -> dict[str, Any]:
 
 
 def cpu_s(process: psutil.Process) -> float:
-    """The processor time of a process and its children."""
+    """Returns the processor time of a process and its children."""
     times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
     return float(sum(time.user + time.system for time in times))

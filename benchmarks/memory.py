@@ -1,6 +1,6 @@
-"""The memory of a server that knows many jobs: of the whole process, with MiniStack, and what the jobs add.
+"""Measures the memory of a server with many jobs: of the whole process, and the part that the jobs add.
 
-A tenth of the jobs has run and ended, the others wait.
+A tenth of the jobs has ended, the others wait.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""SubmitJob from eight threads: latencies and throughput, against moto's server with the same client."""
+"""Measures latency and throughput of SubmitJob from eight threads, against moto's server."""
 
 import contextlib
 import http.client
@@ -34,7 +34,7 @@ def run() -> dict[str, Any]:
         batch = client(port)
         set_up(batch)
         define(batch, "holds", ["/bin/sleep", "3600"])
-        # In turns, so that what else the machine does at a time weighs on both.
+        # In turns, so that other load on the machine affects both.
         ours, theirs = [], []
         for _ in range(2):
             ours.append(submit(port, "q", "holds"))
@@ -58,7 +58,7 @@ def run() -> dict[str, Any]:
 
 
 def submit(port: int, queue: str, definition: str) -> tuple[float, list[float]]:
-    """Submit jobs; return how long all took, and the latency of each."""
+    """Submits jobs. Returns the time of all, and the latency of each."""
     start = time.perf_counter()
     with ThreadPoolExecutor(THREADS) as pool:
         found = pool.map(lambda _: submit_some(port, queue, definition), range(THREADS))
@@ -85,7 +85,7 @@ def submit_some(port: int, queue: str, definition: str) -> list[float]:
 
 @contextlib.contextmanager
 def moto() -> Iterator[int]:
-    """Run moto's server with a job queue; its jobs end at once, without Docker."""
+    """Runs moto's server with a job queue. Its jobs end at once, without Docker."""
     port = free_port()
     process = subprocess.Popen([MOTO, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

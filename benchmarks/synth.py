@@ -1,8 +1,8 @@
-"""`cdk synth` of the default app, against the same resources synthesised in Node.js alone.
+"""Measures `cdk synth` of the default app, against a Node.js app with the same resources.
 
-The yardstick is a small Node.js app that includes our own finished template (``CfnInclude``). It gets the
-library from the archives that the Python packages carry, and runs on the same Node.js with the same feature
-flags: what is left of the difference is Python, jsii, the constructs and their assets.
+The Node.js app includes our finished template (``CfnInclude``). It uses the library in the archives of the
+Python packages, the same Node.js and the same feature flags. So the difference is the time of Python, jsii,
+the constructs and their assets.
 """
 
 import json
@@ -24,7 +24,7 @@ from batch_stack.jsii_node.packaged_node import packaged_node
 
 ROOT = Path(__file__).resolve().parents[1]
 YARDSTICK = Path(__file__).with_name("synth_yardstick") / "app.js"
-# What a Node.js app needs of the library; the rest carries tools for custom resources.
+# The parts of the library that the app needs. The others are tools for custom resources.
 PACKAGES = ("aws_cdk", "aws_cdk/cloud_assembly_schema", "constructs")
 ROUNDS = 7
 NODE = packaged_node() or Path(os.environ["JSII_NODE"])
@@ -38,10 +38,10 @@ def run() -> dict[str, Any]:
         yardstick = _yardstick(folder, folder / "first")
         _alone(yardstick, folder / "second")
         if _resources(folder / "first") != _resources(folder / "second"):
-            raise RuntimeError("the yardstick does not make the resources that the app makes")
+            raise RuntimeError("the Node.js app does not make the same resources as the app")
         seconds: dict[str, list[float]] = {"app": [], "yardstick": [], "app_alone": [], "yardstick_alone": []}
         for _ in range(ROUNDS):
-            # In turns, so that what else the machine does at a time weighs on both.
+            # In turns, so that other load on the machine affects both.
             for who, command in (("app", app), ("yardstick", yardstick)):
                 seconds[who].append(_synthesise(command, folder / who))
                 seconds[f"{who}_alone"].append(_alone(command, folder / f"{who}_alone"))
@@ -94,7 +94,7 @@ def _timed(command: list[str], environment: Mapping[str, str]) -> float:
 
 
 def _yardstick(folder: Path, assembly: Path) -> list[str]:
-    """Lay out a Node.js app in the folder, with the template of a cloud assembly, and return what runs it."""
+    """Writes a Node.js app with the template of a cloud assembly into the folder. Returns its command."""
     (template,) = assembly.glob("*.template.json")
     spec = find_spec("constructs")
     if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""No-op jobs from SubmitJob to SUCCEEDED, against ``xargs -P`` on the same command."""
+"""Measures no-op jobs from SubmitJob to SUCCEEDED, against ``xargs -P`` on the same command."""
 
 import os
 import subprocess
@@ -20,13 +20,13 @@ def run() -> dict[str, Any]:
         requests = [{"jobName": f"j{n}", "jobQueue": "q", "jobDefinition": "noop"} for n in range(JOBS)]
         last = client.call_all("SubmitJob", requests)[-1]["jobId"]
         submitted_s = time.monotonic() - start
-        # The queue is first in, first out: nothing is far behind the last job.
+        # The queue is first in, first out, so all jobs end soon after the last one.
         wait_until_over(client, last)
         while count(client, "SUCCEEDED") < JOBS:
             if count(client, "FAILED"):
                 raise RuntimeError("a no-op job failed")
         engine_s = time.monotonic() - start
-    # Other work on the machine comes and goes: once before and once after is fairer than once.
+    # Other load on the machine varies, so xargs runs once before and once after.
     baseline_s = (before_s + xargs_s(JOBS)) / 2
     ratio = baseline_s / engine_s
     return {
@@ -41,7 +41,7 @@ def run() -> dict[str, Any]:
 
 
 def xargs_s(jobs: int) -> float:
-    """How long ``xargs`` takes for that many, one process each, as many at once as there are cores."""
+    """Returns the time of ``xargs`` for as many processes, one per core at a time."""
     numbers = "".join(f"{number}\n" for number in range(jobs))
     start = time.monotonic()
     subprocess.run(["xargs", f"-P{os.cpu_count()}", "-n1", COMMAND], input=numbers, text=True, check=True)

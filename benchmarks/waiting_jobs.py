@@ -1,4 +1,4 @@
-"""What a SubmitJob costs when many jobs wait already, against the same call when none does."""
+"""Measures SubmitJob while many jobs wait, against the same call while none waits."""
 
 import time
 from statistics import median
