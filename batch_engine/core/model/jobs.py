@@ -215,10 +215,6 @@ class Job:
         """Whether this is a multi-node parallel job: its nodes run, and hold what it uses."""
         return self.num_nodes is not None and self.node_index is None
 
-    def moved(self, at_ms: int, status: JobStatus) -> None:
-        """Notes that the job has this state from now on."""
-        self.moves.append(move_of(at_ms, status))
-
     @property
     def history(self) -> list[tuple[int, JobStatus]]:
         """The states of the job and the moments at which it came to them, in epoch milliseconds."""

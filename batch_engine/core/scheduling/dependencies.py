@@ -140,7 +140,8 @@ class Dependencies:
 
     def pairs(self, parent_id: str) -> list[Job]:
         """The arrays whose children wait, each for its own, for the children of this one."""
-        return [self._registry.jobs[job_id] for job_id in self._pairs.get(parent_id, ())]
+        waiting = self._pairs.get(parent_id)
+        return [] if waiting is None else [self._registry.jobs[job_id] for job_id in waiting]
 
     def is_awaited(self, job: Job) -> bool:
         """Whether an array that has not ended waits for the children of this one."""

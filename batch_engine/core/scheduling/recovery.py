@@ -24,7 +24,7 @@ from batch_engine.core.model.events import (
     InstanceReady,
     JobSubmitted,
 )
-from batch_engine.core.model.jobs import Job, JobStatus, StopCause
+from batch_engine.core.model.jobs import Job, JobStatus, StopCause, move_of
 from batch_engine.core.state.decisions import Journal, nodes_of
 from batch_engine.core.state.registry import Registry
 
@@ -150,7 +150,7 @@ def _force(journal: Journal, job: Job, reason: str) -> None:
     job.status, job.status_reason, job.wait_reason = JobStatus.FAILED, reason, None
     job.stop_cause = job.stop_reason = None
     job.stopped_at_ms = journal.now_ms
-    job.moved(journal.now_ms, JobStatus.FAILED)
+    job.moves.append(move_of(journal.now_ms, JobStatus.FAILED))
     journal.announce(job, before)
 
 

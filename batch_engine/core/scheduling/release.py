@@ -71,7 +71,7 @@ class Pending:
         parent = self._registry.jobs[job.parent_id]
         for other in self._dependencies.pairs(parent.id):
             self._follow_child(other, job.array_index)
-        if is_sequential(parent) and job.array_index + 1 < (parent.array_size or 0):
+        if parent.depends_on and is_sequential(parent) and job.array_index + 1 < (parent.array_size or 0):
             self._follow_child(parent, job.array_index + 1)
         self._end_array(parent)
 

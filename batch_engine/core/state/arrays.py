@@ -8,7 +8,7 @@ from dataclasses import fields
 from operator import attrgetter
 
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.jobs import Job, JobStatus
+from batch_engine.core.model.jobs import Job, JobStatus, move_of
 from batch_engine.core.model.wire import Wire
 from batch_engine.core.state.array_progress import ArrayRun
 from batch_engine.core.state.decisions import Journal
@@ -111,10 +111,9 @@ def _new(registry: Registry, parent: Job, index: int) -> Job:
     status = registry.arrays[parent.id].untouched_status(index)
     child = child_of(parent, index)
     child.status, child.status_reason, child.is_terminated = status, None, False
-    child.tags, child.attempts, child.moves = {}, [], []
-    child.moved(parent.created_at_ms, JobStatus.PENDING)
+    child.tags, child.attempts, child.moves = {}, [], [move_of(parent.created_at_ms, JobStatus.PENDING)]
     if status is JobStatus.RUNNABLE:
-        child.moved(parent.last_moved_ms, status)
+        child.moves.append(move_of(parent.last_moved_ms, status))
     return child
 
 
