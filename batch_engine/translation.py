@@ -70,7 +70,7 @@ class PropertyError(ValueError):
 def create_request(
     resource_type: str, properties: Mapping[str, Any], *, name: str
 ) -> tuple[str, dict[str, Any]]:
-    """Translate a resource into the request that creates it.
+    """Translates a resource into the request that creates it.
 
     Args:
         resource_type: one of `CREATE_OPERATIONS`.
@@ -97,7 +97,7 @@ def create_request(
 def to_request(
     resource_type: str, operation: str, properties: Mapping[str, Any], *, root: str = "Properties"
 ) -> dict[str, Any]:
-    """Translate properties into the members of one operation's request.
+    """Translates properties into the members of one operation's request.
 
     Args:
         resource_type: the type of the resource, for errors.
@@ -113,12 +113,12 @@ def to_request(
 
 
 def has_operation(operation: str) -> bool:
-    """Return whether the AWS Batch API has an operation of this name."""
+    """Returns whether the AWS Batch API has an operation of this name."""
     return operation in _service_model().operation_names
 
 
 def to_pascal_case(operation: str, response: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a response with its members in PascalCase, as in Step Functions; keys of maps stay as they are.
+    """Returns a response with its members in PascalCase, as in Step Functions; keys of maps stay as they are.
 
     Args:
         operation: an operation of the AWS Batch API, such as ``DescribeJobs``.
@@ -141,7 +141,7 @@ def _pascal(shape: Shape, value: Any) -> Any:
 
 
 def is_true(value: object) -> bool:
-    """Return the value of a boolean property, which may be text in a template."""
+    """Returns the value of a boolean property, which may be text in a template."""
     return str(value).lower() == "true"
 
 
@@ -170,7 +170,7 @@ class _Translation:
         return PropertyError(self._type, path, value, problem)
 
     def value(self, shape: Shape, value: object, path: str) -> object:
-        """Translate a value of any shape."""
+        """Translates a value of any shape."""
         readers: Mapping[str, Callable[[Shape, object, str], object]] = {
             "structure": self.structure,
             "list": self._list,
@@ -187,7 +187,7 @@ class _Translation:
         return readers[shape.type_name](shape, value, path)
 
     def structure(self, shape: Shape, value: object, path: str) -> dict[str, Any]:
-        """Translate the members of an object."""
+        """Translates the members of an object."""
         if not isinstance(value, Mapping):
             raise self._error(path, value, "must be an object")
         names = {member.lower(): member for member in shape.members}

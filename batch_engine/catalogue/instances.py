@@ -35,13 +35,13 @@ class InstanceFacts:
 
 @cache
 def instance_types() -> tuple[InstanceFacts, ...]:
-    """Return every instance type of the table."""
+    """Returns every instance type of the table."""
     return tuple(_read(row) for row in _rows("instances.csv"))
 
 
 @cache
 def efa_interfaces() -> Mapping[str, int]:
-    """Return the number of EFA interfaces by instance type, at one interface a network card.
+    """Returns the number of EFA interfaces by instance type, at one interface a network card.
 
     Types without EFA are absent, and so are types whose first network card cannot have an EFA interface.
     https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/efa.html#efa-instance-types

@@ -53,7 +53,7 @@ _OF_SERVICE_JOBS: Mapping[str, str] = {
 
 
 def values_at(document: object, path: str) -> Iterator[Any]:
-    """Yield every value at a path, in order; ``[]`` means each item of a list."""
+    """Yields every value at a path, in order; ``[]`` means each item of a list."""
     name, _, rest = path.partition(".")
     value = document.get(name.removesuffix("[]")) if isinstance(document, Mapping) else None
     found: Iterable[Any] = (value or ()) if name.endswith("[]") else () if value is None else (value,)
@@ -65,7 +65,7 @@ def values_at(document: object, path: str) -> Iterator[Any]:
 
 
 def of(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the condition keys of a request, without those of its tags.
+    """Returns the condition keys of a request, without those of its tags.
 
     Args:
         operation: the operation's name in the API.
@@ -81,7 +81,7 @@ def of(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def task_roles(request: Mapping[str, Any]) -> list[str]:
-    """Return the roles that a job definition gives to its containers and to the agent that starts them."""
+    """Returns the roles that a job definition gives to its containers and to the agent that starts them."""
     tasks = [task for path in _TASKS for task in values_at(request, path)]
     members = ("jobRoleArn", "taskRoleArn", "executionRoleArn")
     return [task[member] for task in tasks for member in members if task.get(member)]

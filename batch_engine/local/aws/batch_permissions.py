@@ -97,7 +97,7 @@ def checks(
     tags_of: TagsOf,
     instance_roles: InstanceRoles,
 ) -> Iterator[Check]:
-    """Yield the permissions that a request needs.
+    """Yields the permissions that a request needs.
 
     A resource is checked under the name in the request: a job definition without a revision as
     ``job-definition/media``, with a revision as ``job-definition/media:3``. AWS Batch does the same, so a
@@ -122,7 +122,7 @@ def checks(
 
 
 def request_tags(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the condition keys of the tags that a request sets or removes."""
+    """Returns the condition keys of the tags that a request sets or removes."""
     tags: Mapping[str, str] = request.get("tags") or {}
     keys = [*tags, *(request.get("tagKeys") or ())]
     found: dict[str, Any] = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
@@ -143,7 +143,7 @@ def _arn(kind: str, reference: str, arns: Arns) -> str:
 
 
 def _tagged(operation: str, named: list[str], arns: Arns) -> str:
-    """Return the ARN of the resource that the tags are for; a pattern if its id is not known yet."""
+    """Returns the ARN of the resource that the tags are for; a pattern if its id is not known yet."""
     if operation == "SubmitJob":
         return arns.batch("job", "*")
     return f"{named[0]}:*" if operation == "RegisterJobDefinition" else named[0] if named else "*"

@@ -45,7 +45,7 @@ class InProcessClient:
         self._handlers = handlers
 
     async def call(self, service: str, operation: str, **request: Any) -> dict[str, Any]:
-        """Carry out an operation; takes and returns the members that boto3 has for it.
+        """Carries out an operation; takes and returns the members that boto3 has for it.
 
         Raises:
             CallError: the service refused.
@@ -69,7 +69,7 @@ class InProcessClient:
         return parsed
 
     async def put_log_lines(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
-        """Append ``(epoch ms, text)`` lines; creates the group and the stream if they do not exist.
+        """Appends ``(epoch ms, text)`` lines; creates the group and the stream if they do not exist.
 
         Raises:
             CallError: CloudWatch Logs refused.
@@ -86,7 +86,7 @@ class InProcessClient:
                 await self.call("logs", "PutLogEvents", **where, logEvents=batch)
 
     async def send_message(self, queue_url: str, body: str, attributes: Mapping[str, str]) -> None:
-        """Send a message with string attributes to an SQS queue.
+        """Sends a message with string attributes to an SQS queue.
 
         Raises:
             CallError: SQS refused.
@@ -95,7 +95,7 @@ class InProcessClient:
         await self.call("sqs", "SendMessage", QueueUrl=queue_url, MessageBody=body, MessageAttributes=typed)
 
     async def secret_value(self, value_from: str) -> tuple[str, Check]:
-        """Read the secret or parameter that a container's ``valueFrom`` names.
+        """Reads the secret or parameter that a container's ``valueFrom`` names.
 
         Returns:
             The value, and the permission that its reader needs.

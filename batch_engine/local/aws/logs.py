@@ -13,7 +13,7 @@ _EVENT_BYTES_MAX = 262_144 - _EVENT_OVERHEAD_BYTES
 
 
 def batches(lines: list[tuple[int, str]]) -> Iterator[list[dict[str, Any]]]:
-    """Cut lines into batches that PutLogEvents accepts.
+    """Cuts lines into batches that PutLogEvents accepts.
 
     Lines are sorted by time; lines of the same time keep their order. A line that is too long for an event is
     split. An empty line is dropped, since an event must have at least one character.

@@ -32,7 +32,7 @@ class SecretReference:
 
 
 def parse(value_from: str) -> SecretReference:
-    """Return the request for a ``valueFrom``.
+    """Returns the request for a ``valueFrom``.
 
     Args:
         value_from: ``arn:aws:secretsmanager:region:account:secret:name:json-key:version-stage:version-id``,
@@ -52,7 +52,7 @@ def parse(value_from: str) -> SecretReference:
 
 
 def permission(reference: SecretReference, answer: dict[str, Any]) -> Check:
-    """Return the permission that the execution role needs to read the value.
+    """Returns the permission that the execution role needs to read the value.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html#task-execution-secrets
     """
@@ -62,7 +62,7 @@ def permission(reference: SecretReference, answer: dict[str, Any]) -> Check:
 
 
 def failure(reference: SecretReference, why: str) -> str:
-    """Return ECS's error for a value that cannot be read; it names the secret, unlike the service's own text.
+    """Returns ECS's error for a value that cannot be read; it names the secret, which the service does not.
 
     https://repost.aws/knowledge-center/ecs-unable-to-pull-secrets
     """
@@ -74,7 +74,7 @@ def failure(reference: SecretReference, why: str) -> str:
 
 
 def value(reference: SecretReference, answer: dict[str, Any]) -> str:
-    """Return the value from the service's answer.
+    """Returns the value from the service's answer.
 
     Raises:
         ClientError: the secret is not a JSON object, or does not have the key.

@@ -1,1 +1,1 @@
-"""What every other folder uses: ports, files, images and the environment of jobs."""
+"""The modules that every other folder uses: ports, files, images and the environment of jobs."""

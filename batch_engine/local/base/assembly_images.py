@@ -47,11 +47,11 @@ class AssemblyImages:
         self._known: dict[str, ImageConfig] = {}
 
     def is_at_hand(self, image: str) -> bool:
-        """Return whether ``find`` answers without reading files."""
+        """Returns whether ``find`` answers without reading files."""
         return self._assembly is None or image.rpartition(":")[2] in self._known
 
     def find(self, image: str) -> ImageConfig | None:
-        """Return the configuration of an asset's image, or None for any other, such as a public one.
+        """Returns the configuration of an asset's image, or None for any other, such as a public one.
 
         Raises:
             ImageError: the Dockerfile of the asset cannot be read.
@@ -67,7 +67,7 @@ class AssemblyImages:
         return self._known[tag]
 
     def asset(self, image: str) -> ImageAsset | None:
-        """Return the asset of an image, or None for an image that is none, such as a public one."""
+        """Returns the asset of an image, or None for an image that is none, such as a public one."""
         tag = _tag(image)
         if self._assembly is None or not tag:
             return None

@@ -57,7 +57,7 @@ class _Stage:
     has_own_command: bool = False
 
     def apply(self, keyword: str, rest: str) -> None:
-        """Apply an instruction to the configuration; ignores those that a process does not need."""
+        """Applies an instruction to the configuration; ignores those that a process does not need."""
         config = self.config
         scope = {**self.arguments, **config.environment}
         match keyword:
@@ -82,7 +82,7 @@ class _Stage:
 def read_dockerfile(
     path: Path, build_arguments: Mapping[str, str] | None = None, target: str | None = None
 ) -> ImageConfig:
-    """Return the configuration of a Dockerfile's last stage, or of the stage that is asked for.
+    """Returns the configuration of a Dockerfile's last stage, or of the stage that is asked for.
 
     Args:
         path: the Dockerfile.
@@ -118,7 +118,7 @@ def read_dockerfile(
 
 
 def _new_stage(rest: str, stages: Mapping[str, _Stage]) -> _Stage:
-    """Return the stage of a FROM, which starts with the configuration of an earlier stage if it names one."""
+    """Returns the stage of a FROM; if it names an earlier stage, it starts with that one's configuration."""
     base, *more = [word for word in rest.split() if not word.startswith("--")]
     name = more[1].lower() if len(more) == 2 and more[0].upper() == "AS" else ""
     inherited = stages.get(base.lower(), _Stage())
@@ -126,7 +126,7 @@ def _new_stage(rest: str, stages: Mapping[str, _Stage]) -> _Stage:
 
 
 def _instructions(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the keyword and the rest of each instruction, without comments, line breaks and heredocs."""
+    """Yields the keyword and the rest of each instruction, without comments, line breaks and heredocs."""
     lines = iter(text.splitlines())
     escape = _escape_character(text)
     begun = ""
@@ -147,7 +147,7 @@ def _instructions(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _escape_character(text: str) -> str:
-    """Return the character that continues a line: a backslash, or the one that a directive names."""
+    """Returns the character that continues a line: a backslash, or the one that a directive names."""
     for line in text.splitlines():
         directive = _DIRECTIVE.fullmatch(line.strip())
         if directive is None:
@@ -164,7 +164,7 @@ def _skip_heredoc(lines: Iterator[str], end: str, *, with_tabs: bool) -> None:
 
 
 def _words_of(rest: str, shell: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the words of the exec form, ``["a", "b"]``, or the command of the shell form."""
+    """Returns the words of the exec form, ``["a", "b"]``, or the command of the shell form."""
     if not rest.startswith("["):
         return (*shell, rest)
     try:
@@ -175,7 +175,7 @@ def _words_of(rest: str, shell: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _assignments(rest: str, scope: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of an ENV, ``NAME=value ...`` or the older ``NAME value``."""
+    """Returns the variables of an ENV, ``NAME=value ...`` or the older ``NAME value``."""
     if "=" not in rest.split(None, 1)[0]:
         name, _, value = rest.partition(" ")
         return {name: _expanded(value.strip(), scope)}
@@ -184,18 +184,18 @@ def _assignments(rest: str, scope: Mapping[str, str]) -> dict[str, str]:
 
 
 def _arguments(rest: str, scope: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the names of an ARG with their defaults; None for a name without one."""
+    """Returns the names of an ARG with their defaults; None for a name without one."""
     words = (word.partition("=") for word in _words(rest, scope))
     return {name: value if equals else None for name, equals, value in words}
 
 
 def _expanded(text: str, scope: Mapping[str, str]) -> str:
-    """Return a text with its variables expanded and its quotes removed."""
+    """Returns a text with its variables expanded and its quotes removed."""
     return "".join(piece for piece, _ in _pieces(text, scope))
 
 
 def _words(text: str, scope: Mapping[str, str]) -> list[str]:
-    """Split a text at its spaces, except quoted ones, and expand its variables."""
+    """Splits a text at its spaces, except quoted ones, and expands its variables."""
     words: list[str] = []
     is_between = True
     for piece, is_space in _pieces(text, scope):
@@ -208,7 +208,7 @@ def _words(text: str, scope: Mapping[str, str]) -> list[str]:
 
 
 def _pieces(text: str, scope: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
-    """Yield the tokens of a text, expanded, and whether each is an unquoted space."""
+    """Yields the tokens of a text, expanded, and whether each is an unquoted space."""
     for token in _TOKEN.finditer(text):
         if token["double"] is not None:
             yield "".join(_value(inner, scope) for inner in _IN_DOUBLE.finditer(token["double"])), False
@@ -220,7 +220,7 @@ def _pieces(text: str, scope: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
 
 
 def _value(token: re.Match[str], scope: Mapping[str, str]) -> str:
-    """Return the text that a token stands for: an escaped character, a variable's value, or itself."""
+    """Returns the text that a token stands for: an escaped character, a variable's value, or itself."""
     if token["escaped"]:
         return token["escaped"]
     name = token["braced"] or token["bare"]

@@ -22,7 +22,7 @@ class Surroundings:
 
 
 def jobs_path(executable: str, inherited: str) -> str:
-    """Return the PATH of jobs that are processes.
+    """Returns the PATH of jobs that are processes.
 
     The user's own order counts: after the activation of another environment, such as a workflow manager's,
     jobs find the ``python`` of that environment. The folder of the server's Python comes first only if PATH
@@ -40,10 +40,10 @@ def job_environment(
     job: Job,
     image_environment: Mapping[str, str],
     scratch: str,
-    around: Surroundings,
+    host: Surroundings,
     credentials_url: str | None,
 ) -> dict[str, str]:
-    """Return the whole environment of a job that is a process. It has none of the server's variables.
+    """Returns the whole environment of a job that is a process. It has none of the server's variables.
 
     The job's variables override the image's, and those that Batch and ECS set override both.
 
@@ -52,22 +52,22 @@ def job_environment(
         image_environment: the variables of the image's ENV. Its PATH, HOME and TMPDIR name places inside the
             container and are left out.
         scratch: the job's own folder; HOME and TMPDIR point into it.
-        around: the facts about this machine.
+        host: the facts about this machine.
         credentials_url: the URL of the job role's credentials; None for a job without a role.
     """
     inside_container = ("PATH", "HOME", "TMPDIR")
     return {
-        "PATH": around.path,
+        "PATH": host.path,
         "HOME": scratch,
         "TMPDIR": os.path.join(scratch, "tmp"),
         "LANG": "C.UTF-8",
         **{name: value for name, value in image_environment.items() if name not in inside_container},
-        **container_environment(job, around, credentials_url),
+        **container_environment(job, host, credentials_url),
     }
 
 
-def container_environment(job: Job, around: Surroundings, credentials_url: str | None) -> dict[str, str]:
-    """Return the variables of a container beside those of its image.
+def container_environment(job: Job, host: Surroundings, credentials_url: str | None) -> dict[str, str]:
+    """Returns the variables of a container beside those of its image.
 
     The variables that Batch and ECS set override the job's. Region variables are set on Fargate only, as on
     AWS: a job that needs a Region and does not set it must fail here, too.
@@ -79,7 +79,7 @@ def container_environment(job: Job, around: Surroundings, credentials_url: str |
         "AWS_BATCH_CE_NAME": job.attempt.compute_environment,
         "AWS_BATCH_JQ_NAME": job.queue,
         "AWS_EXECUTION_ENV": f"AWS_ECS_{job.platform}",
-        "AWS_ENDPOINT_URL": around.endpoint_url,
+        "AWS_ENDPOINT_URL": host.endpoint_url,
         # The job runs on no EC2 instance, so the SDKs need not wait for a metadata service.
         "AWS_EC2_METADATA_DISABLED": "true",
     }
@@ -94,7 +94,7 @@ def container_environment(job: Job, around: Surroundings, credentials_url: str |
             address = job.attempt.main_private_ipv4 or ""
             variables["AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS"] = address
     if job.platform is Platform.FARGATE:
-        variables |= {"AWS_REGION": around.region, "AWS_DEFAULT_REGION": around.region}
+        variables |= {"AWS_REGION": host.region, "AWS_DEFAULT_REGION": host.region}
     if credentials_url is not None:
         variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = credentials_url
     return variables

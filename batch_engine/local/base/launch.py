@@ -25,7 +25,7 @@ class NoSecrets:
     """The source of secrets if only AWS Batch runs: jobs that name secrets do not start."""
 
     def resolve(self, value_from: str, execution_role: str | None) -> str:
-        """Raise ClientError."""
+        """Raises ClientError."""
         raise ClientError(f"{execution_role} cannot read {value_from}: only AWS Batch runs here")
 
 
@@ -47,7 +47,7 @@ class Places:
 def launch_message(
     job: Job, image: ImageConfig | None, environment: Mapping[str, str], places: Places
 ) -> Launch:
-    """Return the message that makes the runner start an attempt.
+    """Returns the message that makes the runner start an attempt.
 
     Raises:
         StartError: this machine cannot provide what the job asks for.
@@ -67,7 +67,7 @@ def launch_message(
 
 
 def refuse_unusable(container: Mapping[str, Any], variables: Mapping[str, str]) -> None:
-    """Raise StartError for a text that no program can receive: it would end the runner and all its attempts.
+    """Raises StartError for a text that no program can receive: it would end the runner and all its attempts.
 
     Args:
         container: the job's container properties.
@@ -110,7 +110,7 @@ CDK_ASSETS = "-container-assets-"
 
 
 def command_of(job: Job, image: ImageConfig | None) -> list[str]:
-    """Return the ENTRYPOINT and the job's command, or the image's CMD if the job gives no command."""
+    """Returns the ENTRYPOINT and the job's command, or the image's CMD if the job gives no command."""
     name = job.container["image"]
     known = image or ImageConfig()
     command = [*known.entrypoint, *(job.container["command"] or known.command)]
@@ -126,7 +126,7 @@ def command_of(job: Job, image: ImageConfig | None) -> list[str]:
 
 
 def missing_asset(job: Job) -> str | None:
-    """Return why an image that the assembly does not have cannot be used; None if it may be in a registry."""
+    """Returns why an image that is not in the assembly cannot be used; None if it may be in a registry."""
     if CDK_ASSETS not in job.container["image"]:
         return None
     return (
@@ -136,7 +136,7 @@ def missing_asset(job: Job) -> str | None:
 
 
 def resolve_secrets(job: Job, source: SecretSource) -> dict[str, str]:
-    """Return the variables that a container's ``secrets`` become.
+    """Returns the variables that a container's ``secrets`` become.
 
     Raises:
         StartError: one of them cannot be read.
@@ -168,7 +168,7 @@ def _setup(container: Mapping[str, Any], image: ImageConfig | None, places: Plac
 
 
 def _mounts(container: Mapping[str, Any], places: Places, folders: list[str]) -> list[Mount]:
-    """Return the mounts of a container; adds the folders of its empty volumes to ``folders``."""
+    """Returns the mounts of a container; adds the folders of its empty volumes to ``folders``."""
     volumes = {volume["name"]: volume for volume in container.get("volumes") or []}
     mounts: list[Mount] = []
     for mount in container.get("mountPoints") or []:
@@ -190,7 +190,7 @@ def _mounts(container: Mapping[str, Any], places: Places, folders: list[str]) ->
 
 
 def volume_source(volume: Mapping[str, Any], shared: Path) -> str | None:
-    """Return the folder of a volume's files; None for a volume that starts empty.
+    """Returns the folder of a volume's files; None for a volume that starts empty.
 
     A file system is a folder of this machine that outlives its jobs. An access point is a folder inside it.
 
@@ -223,7 +223,7 @@ def _shared_folder(shared: Path, file_system: str, root: str | None, access_poin
 
 
 def _user(container: Mapping[str, Any], image: ImageConfig | None, scratch: str) -> tuple[int, int] | None:
-    """Return the user and group ids that the job runs under; None for those of the server.
+    """Returns the user and group ids that the job runs under; None for those of the server.
 
     The job's own ``user`` comes first, then the image's USER. Only root may choose other ids than its own.
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def make_private_folder(folder: Path) -> None:
-    """Create a data folder that only this user can list; an existing folder stays as it is.
+    """Creates a data folder that only this user can list; an existing folder stays as it is.
 
     If root runs the engine, jobs may run as other users, who must be able to reach their folders in it.
     """
@@ -13,7 +13,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(path: Path) -> None:
-    """Create an empty file that only this user can read and write; an existing file stays as it is.
+    """Creates an empty file that only this user can read and write; an existing file stays as it is.
 
     SQLite gives its journal files the mode of their database.
     """

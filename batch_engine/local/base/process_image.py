@@ -14,7 +14,7 @@ from batch_engine.local.base.dockerfile import ImageConfig
 
 
 def ids_of(user: str) -> tuple[int, int] | None:
-    """Return the ids of a user on this machine.
+    """Returns the ids of a user on this machine.
 
     Args:
         user: a name or a number, also with ``:group`` behind it.
@@ -45,7 +45,7 @@ def _primary_group(user_id: int) -> int:
 
 
 def user_of(image: ImageConfig, scratch: str) -> tuple[int, int] | None:
-    """Return the ids of an image's USER; None for root, and for a user whose processes could not run here.
+    """Returns the ids of an image's USER; None for root, and for a user whose processes could not run here.
 
     Args:
         image: the image's configuration.
@@ -58,7 +58,7 @@ def user_of(image: ImageConfig, scratch: str) -> tuple[int, int] | None:
 
 
 def unusable(image: ImageConfig, container: Mapping[str, Any], scratch: str) -> Iterator[str]:
-    """Yield one sentence for each setting of an image that a process cannot have.
+    """Yields one sentence for each setting of an image that a process cannot have.
 
     Args:
         image: the image's configuration.
@@ -80,7 +80,7 @@ def _is_mounted(container: Mapping[str, Any], folder: str) -> bool:
 
 
 def _unusable_user(user: str, scratch: str) -> str | None:
-    """Return why a process cannot run as a user, or None."""
+    """Returns why a process cannot run as a user, or None."""
     if (ids := ids_of(user)) is None:
         return "is not a user of this machine (a number is understood everywhere)"
     # The programs of jobs are beside the server's Python, which may be a link to one elsewhere.
@@ -93,7 +93,7 @@ def _unusable_user(user: str, scratch: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _closed_to(ids: tuple[int, int], folder: str) -> str | None:
-    """Return the first folder on the way to another one that a user may not enter, or None."""
+    """Returns the first folder on the way to another one that a user may not enter, or None."""
     user_id, group_id = ids
     if user_id == 0:
         return None

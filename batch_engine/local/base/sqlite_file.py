@@ -7,7 +7,7 @@ from batch_engine.local.base.private_files import make_private_file
 
 
 def open_file(path: Path, schema: str) -> sqlite3.Connection:
-    """Open a file; each statement is a transaction of its own. The caller serialises access by threads.
+    """Opens a file; each statement is a transaction of its own. The caller serialises access by threads.
 
     Args:
         path: the file; it is created if it does not exist.

@@ -45,7 +45,7 @@ class BatchResources:
     kept_revisions: KeptRevisions = field(default_factory=KeptRevisions)
 
     def create(self, resource_type: str, logical_id: str, properties: Mapping[str, Any]) -> Resource:
-        """Create a resource and wait until it is ``VALID``; see ``ResourceHandler``."""
+        """Creates a resource and waits until it is ``VALID``; see ``ResourceHandler``."""
         return self._create(resource_type, properties, generated_name(logical_id))
 
     def update(
@@ -56,7 +56,7 @@ class BatchResources:
         old: Mapping[str, Any],
         new: Mapping[str, Any],
     ) -> Resource:
-        """Update a resource in place, or create its replacement; see ``ResourceHandler``.
+        """Updates a resource in place, or creates its replacement; see ``ResourceHandler``.
 
         Raises:
             ResourceError: also if a resource with a custom name would have to be replaced.
@@ -72,7 +72,7 @@ class BatchResources:
         return self._resource(resource_type, physical_id)
 
     def delete(self, resource_type: str, physical_id: str) -> None:
-        """Delete a resource and wait until it is gone; see ``ResourceHandler``."""
+        """Deletes a resource and waits until it is gone; see ``ResourceHandler``."""
         kind = RESOURCE_TYPES[resource_type]
         if resource_type == cfn.JOB_DEFINITION:
             self._deregister(physical_id)
@@ -178,7 +178,7 @@ class BatchResources:
         return now
 
     def _modify(self, operation: str, request: dict[str, Any]) -> None:
-        """Carry out a change, after an earlier one that is still under way."""
+        """Carries out a change, after an earlier one that is still under way."""
         deadline = self.clock() + _STABILISE_TIMEOUT_S
         pause = _POLL_S
         while True:
@@ -209,7 +209,7 @@ class BatchResources:
 
 
 def _name_of(arn: str) -> str:
-    """Return ``media`` for ``arn:aws:batch:...:job-definition/media:3``."""
+    """Returns ``media`` for ``arn:aws:batch:...:job-definition/media:3``."""
     return arn.rsplit("/", 1)[-1].split(":", 1)[0]
 
 

@@ -34,17 +34,17 @@ class ResourceType:
 
     @property
     def arn_member(self) -> str:
-        """Return the member with the ARN in the answer of the creating operation."""
+        """Returns the member with the ARN in the answer of the creating operation."""
         return self.arn[0].lower() + self.arn[1:]
 
     @property
     def update(self) -> str:
-        """Return the name of the updating operation."""
+        """Returns the name of the updating operation."""
         return f"Update{self.noun}"
 
     @property
     def delete(self) -> str:
-        """Return the name of the deleting operation."""
+        """Returns the name of the deleting operation."""
         return f"Delete{self.noun}"
 
 

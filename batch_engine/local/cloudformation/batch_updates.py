@@ -63,7 +63,7 @@ Request = tuple[str, dict[str, Any]]
 
 
 def requires_replacement(resource_type: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Return whether CloudFormation replaces the resource for this change.
+    """Returns whether CloudFormation replaces the resource for this change.
 
     Args:
         resource_type: a type of AWS Batch other than the job definition, which always gets a new revision.
@@ -79,7 +79,7 @@ def requires_replacement(resource_type: str, old: Mapping[str, Any], new: Mappin
 def requests(
     resource_type: str, physical_id: str, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> list[Request]:
-    """Return the requests that update a resource in place.
+    """Returns the requests that update a resource in place.
 
     Raises:
         PropertyError: a property is unknown or its value has the wrong type.

@@ -34,7 +34,7 @@ class BudgetResources:
         self._account = account
 
     def create(self, resource_type: str, logical_id: str, properties: Mapping[str, Any]) -> Resource:
-        """Create a budget with its notifications; see ``ResourceHandler``."""
+        """Creates a budget with its notifications; see ``ResourceHandler``."""
         check_known(resource_type, properties, _PROPERTIES)
         name = properties["Budget"].get("BudgetName") or generated_name(logical_id)[-_NAME_LENGTH_MAX:]
         request: dict[str, Any] = {"Budget": _budget(properties, name)}
@@ -53,7 +53,7 @@ class BudgetResources:
         old: Mapping[str, Any],
         new: Mapping[str, Any],
     ) -> Resource:
-        """Change amount, period or filters in place, or create a replacement; see ``ResourceHandler``."""
+        """Changes amount, period or filters in place, or creates a replacement; see ``ResourceHandler``."""
         if any(old.get(name) != new.get(name) for name in _PROPERTIES - {"Budget"}):
             return self.create(resource_type, logical_id, new)
         if old["Budget"].get("BudgetName") != new["Budget"].get("BudgetName"):
@@ -62,7 +62,7 @@ class BudgetResources:
         return Resource(physical_id=physical_id, attributes={"Id": physical_id})
 
     def delete(self, _resource_type: str, physical_id: str) -> None:
-        """Delete a budget; see ``ResourceHandler``."""
+        """Deletes a budget; see ``ResourceHandler``."""
         try:
             self._call("DeleteBudget", {"AccountId": self._account, "BudgetName": physical_id})
         except CallError as error:
@@ -74,7 +74,7 @@ class BudgetResources:
 
 
 def _budget(properties: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return the API's budget: its amounts are strings, and CloudFormation's are numbers."""
+    """Returns the API's budget: its amounts are strings, and CloudFormation's are numbers."""
     budget = {**properties["Budget"], "BudgetName": name}
     if limit := budget.get("BudgetLimit"):
         budget["BudgetLimit"] = {"Amount": str(limit["Amount"]), "Unit": limit["Unit"]}

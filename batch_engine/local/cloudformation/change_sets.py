@@ -5,7 +5,7 @@ from typing import Any
 
 
 def with_named_attributes(template: dict[str, Any]) -> dict[str, Any]:
-    """Return a template in which each ``Fn::GetAtt`` is the text ``<logical id>.<attribute>``.
+    """Returns a template in which each ``Fn::GetAtt`` is the text ``<logical id>.<attribute>``.
 
     MiniStack compares templates after it has resolved their intrinsic functions. The attributes of resources
     are not known at that time and become empty strings. A queue whose compute environments change places

@@ -28,7 +28,7 @@ class ClusterSecrets:
         self._call = call
 
     def attributes(self, physical_id: str, properties: Mapping[str, Any]) -> dict[str, str]:
-        """Return the attributes that a cluster's secret adds to it; creates the secret if it does not exist.
+        """Returns the attributes that a cluster's secret adds to it; creates the secret if it does not exist.
 
         Args:
             physical_id: the cluster's.
@@ -53,7 +53,7 @@ class ClusterSecrets:
         return {_ARN: created["ARN"]}
 
     def delete(self, physical_id: str) -> None:
-        """Delete a cluster's secret; a secret that does not exist is no error.
+        """Deletes a cluster's secret; a secret that does not exist is no error.
 
         Raises:
             ResourceError: Secrets Manager refused.

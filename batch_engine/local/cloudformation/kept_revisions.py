@@ -18,17 +18,17 @@ class KeptRevisions:
             self._kept = json.loads(path.read_text())
 
     def keep(self, successor: str, superseded: str) -> None:
-        """Record that a revision was superseded and stays active."""
+        """Records that a revision was superseded and stays active."""
         self._kept[successor] = superseded
         self._save()
 
     def rolled_back(self, successor: str) -> None:
-        """Forget a successor that a rollback has deleted: the stack has the superseded revision again."""
+        """Forgets a successor that a rollback has deleted: the stack has the superseded revision again."""
         if self._kept.pop(successor, None) is not None:
             self._save()
 
     def cleaned_up(self, superseded: str) -> bool:
-        """Return whether a revision is kept, and forget it: the clean-up of an update asks once."""
+        """Returns whether a revision is kept, and forgets it: the clean-up of an update asks once."""
         found = [successor for successor, kept in self._kept.items() if kept == superseded]
         for successor in found:
             del self._kept[successor]

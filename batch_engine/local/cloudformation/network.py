@@ -154,7 +154,7 @@ class NetworkResources:
         self._call = call
 
     def create(self, resource_type: str, logical_id: str, properties: Mapping[str, Any]) -> Resource:
-        """Create a resource; see ``ResourceHandler``."""
+        """Creates a resource; see ``ResourceHandler``."""
         kind = _KINDS[resource_type]
         check_known(resource_type, _without_tags(properties), kind.properties)
         answer = carry_out(self._call, kind.operation, _request(kind, logical_id, properties))
@@ -168,7 +168,7 @@ class NetworkResources:
         old: Mapping[str, Any],
         new: Mapping[str, Any],
     ) -> Resource:
-        """Update a resource's tags, or create its replacement: EC2 changes little else in place."""
+        """Updates a resource's tags, or creates its replacement: EC2 changes little else in place."""
         kind = _KINDS[resource_type]
         if _without_tags(old) != _without_tags(new):
             return self.create(resource_type, logical_id, new)
@@ -183,7 +183,7 @@ class NetworkResources:
         return Resource(physical_id=physical_id, attributes=kind.attributes(self._call, physical_id))
 
     def delete(self, resource_type: str, physical_id: str) -> None:
-        """Delete a resource; see ``ResourceHandler``."""
+        """Deletes a resource; see ``ResourceHandler``."""
         try:
             _KINDS[resource_type].remove(self._call, physical_id)
         except CallError as error:

@@ -40,7 +40,7 @@ class ResourceHandler(Protocol):
     """
 
     def create(self, resource_type: str, logical_id: str, properties: Mapping[str, Any]) -> Resource:
-        """Create a resource and wait until it can be used."""
+        """Creates a resource and waits until it can be used."""
         ...
 
     def update(
@@ -51,7 +51,7 @@ class ResourceHandler(Protocol):
         old: Mapping[str, Any],
         new: Mapping[str, Any],
     ) -> Resource:
-        """Update a resource in place, or create its replacement.
+        """Updates a resource in place, or creates its replacement.
 
         If the physical id of the result differs, the resource was replaced: the caller deletes the old one
         when the whole update has succeeded.
@@ -59,19 +59,19 @@ class ResourceHandler(Protocol):
         ...
 
     def delete(self, resource_type: str, physical_id: str) -> None:
-        """Delete a resource and wait until it is gone; a resource that does not exist is no error."""
+        """Deletes a resource and waits until it is gone; a resource that does not exist is no error."""
         ...
 
 
 def generated_name(logical_id: str) -> str:
-    """Return a name as CloudFormation generates it: the logical id and a random suffix."""
+    """Returns a name as CloudFormation generates it: the logical id and a random suffix."""
     alphabet = string.ascii_letters + string.digits
     suffix = "".join(secrets.choice(alphabet) for _ in range(_SUFFIX_LENGTH))
     return f"{logical_id[: _NAME_LENGTH_MAX - _SUFFIX_LENGTH - 1]}-{suffix}"
 
 
 def check_known(resource_type: str, properties: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raise ResourceError if a resource has a property that its handler would ignore.
+    """Raises ResourceError if a resource has a property that its handler would ignore.
 
     Args:
         resource_type: CloudFormation's name for the type.
@@ -86,7 +86,7 @@ def check_known(resource_type: str, properties: Mapping[str, Any], known: Collec
 
 
 def carry_out(call: Call, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    """Carry out an operation; raises ResourceError if the service refuses it.
+    """Carries out an operation; raises ResourceError if the service refuses it.
 
     Args:
         call: reaches the service.

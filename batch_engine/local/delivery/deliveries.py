@@ -66,7 +66,7 @@ class Deliveries:
         *,
         now_ms: int,
     ) -> Delivery:
-        """Add a delivery that is due at once."""
+        """Adds a delivery that is due at once."""
         what = {"target": target, "event": event, "source_arn": source_arn, "transformed": transformed}
         with self._lock:
             row = self._connection.execute(
@@ -76,7 +76,7 @@ class Deliveries:
         return Delivery(row.lastrowid or 0, now_ms, 0, now_ms, target, event, source_arn, transformed)
 
     def postpone(self, delivery: Delivery, due_ms: int) -> Delivery:
-        """Record a failed attempt and the time of the next one."""
+        """Records a failed attempt and the time of the next one."""
         later = replace(delivery, attempts=delivery.attempts + 1, due_ms=due_ms)
         with self._lock:
             self._connection.execute(
@@ -86,12 +86,12 @@ class Deliveries:
         return later
 
     def forget(self, delivery: Delivery) -> None:
-        """Delete a delivery that is done or given up."""
+        """Deletes a delivery that is done or given up."""
         with self._lock:
             self._connection.execute("DELETE FROM delivery WHERE id = ?", (delivery.id,))
 
     def pending(self) -> list[Delivery]:
-        """Return the deliveries in the file, oldest first."""
+        """Returns the deliveries in the file, oldest first."""
         with self._lock:
             rows = self._connection.execute(
                 "SELECT id, taken_at_ms, attempts, due_ms, what FROM delivery ORDER BY id"
@@ -99,6 +99,6 @@ class Deliveries:
         return [Delivery(*numbers, **json.loads(what)) for *numbers, what in rows]
 
     def close(self) -> None:
-        """Close the file."""
+        """Closes the file."""
         with self._lock:
             self._connection.close()

@@ -68,12 +68,12 @@ class Waits:
         self._closed = False
 
     def add(self, wait: Wait) -> None:
-        """Add a wait."""
+        """Adds a wait."""
         row = (wait.job_id, wait.execution_arn, wait.state, wait.since_s)
         self._change("INSERT OR REPLACE INTO wait VALUES (?, ?, ?, ?)", row)
 
     def forget(self, job_id: str) -> None:
-        """Delete the wait of a task that is over."""
+        """Deletes the wait of a task that is over."""
         self._change("DELETE FROM wait WHERE job_id = ?", (job_id,))
 
     def _change(self, statement: str, values: tuple[Any, ...]) -> None:
@@ -83,14 +83,14 @@ class Waits:
                 self._connection.execute(statement, values)
 
     def all(self) -> list[Wait]:
-        """Return the waits in the file."""
+        """Returns the waits in the file."""
         query = "SELECT job_id, execution_arn, state, since_s FROM wait"
         with self._lock:
             rows = self._connection.execute(query).fetchall()
         return [Wait(*row) for row in rows]
 
     def close(self) -> None:
-        """Close the file; later changes are ignored."""
+        """Closes the file; later changes are ignored."""
         with self._lock:
             self._closed = True
             self._connection.close()
@@ -113,7 +113,7 @@ class Resumption:
         self._lock = threading.Lock()
 
     def resume(self, execution: Execution, definition: Mapping[str, Any]) -> bool:
-        """Make an execution that a restart has ended ready to run again.
+        """Makes an execution that a restart has ended ready to run again.
 
         Args:
             execution: the interpreter's record; it is changed, and names the reason if it cannot run again.
@@ -146,14 +146,14 @@ class Resumption:
         return True
 
     def settle(self) -> None:
-        """Delete the waits of executions that were not resumed; call it after the last ``resume``."""
+        """Deletes the waits of executions that were not resumed; call it after the last ``resume``."""
         for waits in self._left.values():
             for wait in waits:
                 if (wait.execution_arn, wait.state) not in self._jobs:
                     self._waits.forget(wait.job_id)
 
     def step(self, execution_arn: str, state: str) -> tuple[Any, str] | None:
-        """Return the output of a state in the run before and the next state; None if it was not over."""
+        """Returns the output of a state in the run before and the next state; None if it was not over."""
         with self._lock:
             steps = self._steps.get(execution_arn)
             if not steps or steps[0][0] != state:
@@ -163,13 +163,13 @@ class Resumption:
         return output, following
 
     def job(self, execution_arn: str, state: str) -> Wait | None:
-        """Return the job that a state submitted in the run before, on the first call only."""
+        """Returns the job that a state submitted in the run before, on the first call only."""
         with self._lock:
             return self._jobs.pop((execution_arn, state), None)
 
 
 def steps_of(events: Iterable[Mapping[str, Any]], states: Mapping[str, Any]) -> list[Step]:
-    """Return the states that were over according to a history.
+    """Returns the states that were over according to a history.
 
     Args:
         events: the history; it has the states inside Map and Parallel states as well.

@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universa
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from batch_engine import translation as cfn
 
@@ -41,8 +41,29 @@ class TargetError(Exception):
         self.code = code
 
 
+class Authorize(Protocol):
+    """Checks that a role allows a request to AWS Batch."""
+
+    def __call__(
+        self, role_arn: str, service: str, source_arn: str, operation: str, request: dict[str, Any]
+    ) -> None:
+        """Checks one request; not on the event loop.
+
+        Args:
+            role_arn: the role.
+            service: the service that assumes it, such as ``events.amazonaws.com``.
+            source_arn: the resource on whose behalf the service acts.
+            operation: the operation of AWS Batch.
+            request: its request.
+
+        Raises:
+            TargetError: the role cannot be assumed, or does not allow the request.
+        """
+        ...
+
+
 def submit_request(target: Target, event: Mapping[str, Any], transformed: str | None) -> dict[str, Any]:
-    """Return the SubmitJob request for a rule whose target is a job queue.
+    """Returns the SubmitJob request for a rule whose target is a job queue.
 
     Args:
         target: its ``BatchParameters`` name the job and its definition.
@@ -64,7 +85,7 @@ def submit_request(target: Target, event: Mapping[str, Any], transformed: str | 
 
 
 def universal_request(target: Target, keywords: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
-    """Return the operation and request of a schedule's universal target, ``...:aws-sdk:batch:submitJob``.
+    """Returns the operation and request of a schedule's universal target, ``...:aws-sdk:batch:submitJob``.
 
     Args:
         target: its ``Input`` is the request, with members in PascalCase.

@@ -15,8 +15,7 @@ from typing import Any
 from batch_engine import translation as cfn
 from batch_engine.local.base.ports import BatchService, ClientError
 from batch_engine.local.delivery.executions import Execution, Resumption, Wait, Waits
-from batch_engine.local.delivery.requests import TargetError
-from batch_engine.local.delivery.targets import Authorize
+from batch_engine.local.delivery.requests import Authorize, TargetError
 
 SUBMIT_JOB = "arn:aws:states:::batch:submitJob"
 SDK_PREFIX = "arn:aws:states:::aws-sdk:batch:"
@@ -44,7 +43,7 @@ Task = Callable[[str, object], dict[str, Any]]
 
 
 def raising(failure: Callable[[str, str], Exception], task: Task) -> Task:
-    """Return a task that raises the interpreter's exception in place of TaskFailedError.
+    """Returns a task that raises the interpreter's exception in place of TaskFailedError.
 
     Args:
         failure: makes the exception from the error's name and its cause.
@@ -83,7 +82,7 @@ class BatchTasks:
     def running(
         self, execution: Execution | None, state: Mapping[str, Any], name: str = ""
     ) -> Iterator[None]:
-        """Set the execution and the state of the task that runs inside the block.
+        """Sets the execution and the state of the task that runs inside the block.
 
         A job that the task waits for is terminated when the execution stops or the state times out.
 
@@ -99,7 +98,7 @@ class BatchTasks:
             self._current.reset(token)
 
     def submit_job(self, resource: str, arguments: object) -> dict[str, Any]:
-        """Carry out ``batch:submitJob``, or ``batch:submitJob.sync``, which waits for the job's end.
+        """Carries out ``batch:submitJob``, or ``batch:submitJob.sync``, which waits for the job's end.
 
         Raises:
             TaskFailedError: AWS Batch refused, or the job ended ``FAILED``.
@@ -123,7 +122,7 @@ class BatchTasks:
         return described
 
     def sdk_call(self, resource: str, arguments: object) -> dict[str, Any]:
-        """Carry out any operation, such as ``aws-sdk:batch:describeJobs``.
+        """Carries out any operation, such as ``aws-sdk:batch:describeJobs``.
 
         Raises:
             TaskFailedError: AWS Batch refused, or has no such operation.
@@ -135,7 +134,7 @@ class BatchTasks:
         return cfn.to_pascal_case(operation, self._call(operation, arguments))
 
     def close(self) -> None:
-        """Stop waiting for jobs: the jobs go on, and the next run waits for them again."""
+        """Stops waiting for jobs: the jobs go on, and the next run waits for them again."""
         self._closing.set()
         self._waits.close()
 
@@ -179,12 +178,12 @@ class BatchTasks:
             pause_s = min(pause_s * 1.5, _POLL_MAX_S)
 
     def _park_at_the_end(self) -> None:
-        """Block for ever if the cloud stops: the execution stays RUNNING until the process ends."""
+        """Blocks for ever if the cloud stops: the execution stays RUNNING until the process ends."""
         if self._closing.is_set():
             threading.Event().wait()
 
 
 def role_of(execution: Execution) -> str:
-    """Return the ARN of the role that an execution acts under: its state machine's when it began."""
+    """Returns the ARN of the role that an execution acts under: its state machine's when it began."""
     started: Mapping[str, Any] = next(iter(execution.get("events") or ()), {})
     return str((started.get("executionStartedEventDetails") or {}).get("roleArn", ""))

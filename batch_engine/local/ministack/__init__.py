@@ -1,1 +1,1 @@
-"""The one place that touches MiniStack: the rest of AWS on this machine."""
+"""MiniStack, the emulator of the other AWS services. No other folder imports it."""

@@ -64,7 +64,7 @@ def environment(
     enforce_iam: bool = False,
     inherited: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the whole environment of the server's process.
+    """Returns the whole environment of the server's process.
 
     Args:
         port: the endpoint's port on 127.0.0.1.
@@ -113,7 +113,7 @@ def environment(
 def take_over_the_process(
     *, port: int, data_dir: Path, account: str, region: str, log_level: str, enforce_iam: bool = False
 ) -> None:
-    """Set the environment of this process, which MiniStack reads on import, and empty its scratch folder.
+    """Sets the environment of this process, which MiniStack reads on import, and empties its scratch folder.
 
     Args:
         port: the endpoint's port on 127.0.0.1.

@@ -32,13 +32,13 @@ class FunctionReaper:
         )
 
     def close(self) -> None:
-        """Kill the functions that are left, and wait until they are gone."""
+        """Kills the functions that are left, and waits until they are gone."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.communicate(timeout=_END_TIMEOUT_S)
 
 
 def watch(scratch: Path) -> None:
-    """Wait for the end of standard input, which is the end of the server, then kill its functions.
+    """Waits for the end of standard input, which is the end of the server, then kills its functions.
 
     Args:
         scratch: an absolute folder; processes that run a program from it are killed with their children.

@@ -41,7 +41,7 @@ class Iam:
         self._region = region
 
     def enforce(self) -> None:
-        """Correct what MiniStack checks on every request when IAM is enforced."""
+        """Corrects what MiniStack checks on every request when IAM is enforced."""
         # Treat every request as sent over TLS: nothing leaves this machine, and policies that demand TLS,
         # such as that of the bucket of `cdk bootstrap`, would deny everything.
         ministack = self._ministack
@@ -64,7 +64,7 @@ class Iam:
         ministack.extract_iam_action = extract_iam_action
 
     def denial(self, headers: Mapping[str, str], query: Query, check: Check) -> str | None:
-        """Return why the signer of the current request lacks a permission; None if it has the permission.
+        """Returns why the signer of the current request lacks a permission; None if it has the permission.
 
         Args:
             headers: the request's headers, with names in lower case.
@@ -76,7 +76,7 @@ class Iam:
     async def role_denial(
         self, role_arn: str, checks: Iterable[Check], *, service: str, source_arn: str
     ) -> str | None:
-        """Return why a role that a service assumes lacks a permission; None if it has all permissions.
+        """Returns why a role that a service assumes lacks a permission; None if it has all permissions.
 
         Args:
             role_arn: the role.
@@ -110,7 +110,7 @@ class Iam:
         return denial_text(policy.principal_arn, check, explicit=policy.decision == "Deny")
 
     async def assume(self, role_arn: str, session_name: str, *, service: str, source_arn: str) -> Credentials:
-        """Assume a role for an AWS service.
+        """Assumes a role for an AWS service.
 
         Args:
             role_arn: the role.
@@ -142,7 +142,7 @@ class Iam:
         return self._session(role, session_name)
 
     async def instance_roles(self, profile: str) -> list[str]:
-        """Return the ARNs of the roles in an instance profile; empty if the profile does not exist.
+        """Returns the ARNs of the roles in an instance profile; empty if the profile does not exist.
 
         Args:
             profile: the profile's name or ARN.
@@ -180,7 +180,7 @@ class Iam:
 
 
 def denial_text(principal_arn: str, check: Check, *, explicit: bool) -> str:
-    """Return the text of a denial as AWS writes it."""
+    """Returns the text of a denial as AWS writes it."""
     why = (
         "with an explicit deny in an identity-based policy"
         if explicit
@@ -191,7 +191,7 @@ def denial_text(principal_arn: str, check: Check, *, explicit: bool) -> str:
 
 
 def statements_for(document: object, service: str) -> dict[str, Any]:
-    """Return a trust policy with the statements for one service only, their principal replaced by ``*``.
+    """Returns a trust policy with the statements for one service only, their principal replaced by ``*``.
 
     The principals are compared here, so that MiniStack's evaluator decides by effects and conditions alone.
 
@@ -217,7 +217,7 @@ def _names(principal: object, service: str) -> bool:
 
 
 def budget_action(operation: str) -> str:
-    """Return the permission that an operation of AWS Budgets needs; few have the name of the operation.
+    """Returns the permission that an operation of AWS Budgets needs; few have the name of the operation.
 
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbudgetservice.html
 
@@ -231,7 +231,7 @@ def budget_action(operation: str) -> str:
 
 
 def listed_resource(service: str, body: bytes, region: str, account: str) -> str:
-    """Return the resource of a request that names it in a list of one, such as ``ecr:DescribeRepositories``.
+    """Returns the resource of a request that names it in a list of one, such as ``ecr:DescribeRepositories``.
 
     Args:
         service: the service's name in credential scopes.
@@ -256,7 +256,7 @@ def listed_resource(service: str, body: bytes, region: str, account: str) -> str
 
 
 def budget_resource(body: bytes, account: str) -> str:
-    """Return the ARN of the budget that a request names; ``*`` if it names none.
+    """Returns the ARN of the budget that a request names; ``*`` if it names none.
 
     Args:
         body: the request's body.

@@ -17,7 +17,7 @@ _RESTARTED = "States.ServiceRestart"
 
 
 def mount_targets(ministack: MiniStack, targets: BatchTargets) -> None:
-    """Send the events of rules and schedules that are for AWS Batch to our targets.
+    """Sends the events of rules and schedules that are for AWS Batch to our targets.
 
     Args:
         ministack: the adapter.
@@ -50,7 +50,7 @@ def mount_targets(ministack: MiniStack, targets: BatchTargets) -> None:
 
 
 def mount_tasks(ministack: MiniStack, tasks: BatchTasks) -> None:
-    """Let state machines use AWS Batch in their tasks.
+    """Lets state machines use AWS Batch in their tasks.
 
     Args:
         ministack: the adapter.
@@ -74,7 +74,7 @@ def mount_tasks(ministack: MiniStack, tasks: BatchTasks) -> None:
 
 
 def _replaying(handler: Callable[..., StateResult], tasks: BatchTasks) -> Callable[..., StateResult]:
-    """Let a kind of state return the result of the run before, where a resumed execution has one."""
+    """Lets a kind of state return the result of the run before, where a resumed execution has one."""
 
     def run(state: dict[str, Any], given: Any, *rest: Any) -> StateResult:
         context = rest[-1] if rest else None
@@ -88,7 +88,7 @@ def _replaying(handler: Callable[..., StateResult], tasks: BatchTasks) -> Callab
 
 
 def resume_executions(ministack: MiniStack, tasks: BatchTasks) -> None:
-    """Run the executions again that waited for jobs when the process ended. Call it in the account's scope.
+    """Runs the executions again that waited for jobs when the process ended. Call it in the account's scope.
 
     Args:
         ministack: the adapter.
@@ -111,7 +111,7 @@ def resume_executions(ministack: MiniStack, tasks: BatchTasks) -> None:
 
 
 def refuse_pipes(ministack: MiniStack) -> None:
-    """Refuse pipes to AWS Batch, since they would not deliver.
+    """Refuses pipes to AWS Batch, since they would not deliver.
 
     Args:
         ministack: the adapter.

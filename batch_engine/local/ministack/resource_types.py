@@ -12,7 +12,7 @@ RULE = "AWS::Events::Rule"
 
 
 def mount_resource_types(ministack: MiniStack, types: Iterable[str], handler: ResourceHandler) -> None:
-    """Let a handler of ours carry out resource types.
+    """Lets a handler of ours carry out resource types.
 
     Args:
         ministack: the adapter.
@@ -25,7 +25,7 @@ def mount_resource_types(ministack: MiniStack, types: Iterable[str], handler: Re
 
 
 def mount_cluster_secrets(ministack: MiniStack, secrets: ClusterSecrets) -> None:
-    """Give database clusters with ``ManageMasterUserPassword`` a secret that lives as long as they do.
+    """Gives database clusters with ``ManageMasterUserPassword`` a secret that lives as long as they do.
 
     Args:
         ministack: the adapter.
@@ -50,7 +50,7 @@ def mount_cluster_secrets(ministack: MiniStack, secrets: ClusterSecrets) -> None
 
 
 def check_targets_of_rules(ministack: MiniStack, refusal: Callable[[Target], str | None]) -> None:
-    """Check the targets of rules in stacks: MiniStack takes them without a look.
+    """Checks the targets of rules in stacks: MiniStack takes them without a look.
 
     Args:
         ministack: the adapter.
@@ -78,7 +78,7 @@ def check_targets_of_rules(ministack: MiniStack, refusal: Callable[[Target], str
 
 
 def mount_comparison(ministack: MiniStack) -> None:
-    """Let change sets notice that a property refers to another resource than before.
+    """Lets change sets notice that a property refers to another resource than before.
 
     Args:
         ministack: the adapter.

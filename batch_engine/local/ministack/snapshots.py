@@ -24,12 +24,12 @@ class Snapshots:
         self._due = 0
 
     def changed(self) -> None:
-        """Record that something may have changed; from any thread."""
+        """Records that something may have changed; from any thread."""
         # Twice: a request may start work, such as a deployment, that ends after the first snapshot.
         self._due = 2
 
     async def keep(self) -> None:
-        """Save whenever a save is due, until cancelled."""
+        """Saves whenever a save is due, until cancelled."""
         pause_s = _EVERY_S
         while True:
             await asyncio.sleep(pause_s)

@@ -1,1 +1,1 @@
-"""What attempts run as: processes of this machine, or containers."""
+"""Runs attempts, as processes of this machine or as containers."""

@@ -42,36 +42,36 @@ class ProcessRuntime:
 
     Args:
         images: finds the configuration of images.
-        around: the facts about this machine that every job receives.
+        host: the facts about this machine that every job receives.
     """
 
     name = "process"
 
-    def __init__(self, images: AssemblyImages, around: Surroundings) -> None:
+    def __init__(self, images: AssemblyImages, host: Surroundings) -> None:
         self._images = images
-        self._around = around
+        self._host = host
         self._told: set[str] = set()
 
     def is_quick(self, job: Job) -> bool:
-        """Return whether the image's Dockerfile was read before, or there is none to read."""
+        """Returns whether the image's Dockerfile was read before, or there is none to read."""
         return self._images.is_at_hand(job.container["image"])
 
-    def prepare(self, job: Job, given: Given) -> Launch:
-        """Return the message that starts the job; see ``Runtime``."""
+    def prepare(self, job: Job, inputs: Given) -> Launch:
+        """Returns the message that starts the job; see ``Runtime``."""
         image = self._images.find(job.container["image"])
         if image is not None:
-            self._warn_once(job, image, given)
+            self._warn_once(job, image, inputs)
         of_image = image.environment if image else {}
-        scratch = given.places.scratch
-        variables = job_environment(job, of_image, scratch, self._around, given.credentials_url)
-        return launch_message(job, image, {**variables, **given.secrets}, given.places)
+        scratch = inputs.places.scratch
+        variables = job_environment(job, of_image, scratch, self._host, inputs.credentials_url)
+        return launch_message(job, image, {**variables, **inputs.secrets}, inputs.places)
 
-    def _warn_once(self, job: Job, image: ImageConfig, given: Given) -> None:
+    def _warn_once(self, job: Job, image: ImageConfig, inputs: Given) -> None:
         name = job.container["image"]
         if name in self._told:
             return
         self._told.add(name)
-        for text in unusable(image, job.container, given.places.scratch):
+        for text in unusable(image, job.container, inputs.places.scratch):
             logger.warning("image %s: %s", name, text)
 
     def open(
@@ -80,7 +80,7 @@ class ProcessRuntime:
         lost: Callable[[], None],
         loop: asyncio.AbstractEventLoop | None,
     ) -> "RunnerProcess":
-        """Start a runner; see ``Runtime``."""
+        """Starts a runner; see ``Runtime``."""
         return RunnerProcess(reported, lost, loop)
 
 
@@ -121,12 +121,12 @@ class RunnerProcess:
             loop.call_soon_threadsafe(loop.add_reader, self._channel, self._read_once, loop)
 
     def send(self, messages: list[Message]) -> None:
-        """Send messages to the runner; it receives them in order."""
+        """Sends messages to the runner; it receives them in order."""
         with self._lock, contextlib.suppress(ConnectionError):
             self._channel.sendall(encode(messages))
 
     def close(self, grace_s: float) -> None:
-        """Send SIGTERM to every attempt and SIGKILL ``grace_s`` later; returns when all are gone."""
+        """Sends SIGTERM to every attempt and SIGKILL ``grace_s`` later; returns when all are gone."""
         self._closing = True
         self.send([("close", grace_s)])
         try:
@@ -139,7 +139,7 @@ class RunnerProcess:
         self._channel.close()
 
     def _read_once(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Read reports; a thread handles the end of the runner, which takes a while."""
+        """Reads reports; a thread handles the end of the runner, which takes a while."""
         if not self._receive():
             loop.remove_reader(self._channel)
             self._thread.start()
@@ -153,7 +153,7 @@ class RunnerProcess:
             self._lost()
 
     def _receive(self) -> bool:
-        """Read once from the channel; return False at the runner's end."""
+        """Reads once from the channel; returns False at the runner's end."""
         try:
             data = self._channel.recv(1 << 20)
         except OSError:
@@ -175,7 +175,7 @@ class RunnerProcess:
             logger.exception("%d reports of attempts could not be taken in", len(messages))
 
     def _end_orphans(self) -> None:
-        """Kill the attempts of a dead runner: none may run on while its job is tried again."""
+        """Kills the attempts of a dead runner: none may run on while its job is tried again."""
         for pid in self._pids.values():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)

@@ -35,7 +35,7 @@ class Runner(Protocol):
     """Starts, watches and ends attempts. An attempt's key is its job's id and its number."""
 
     def send(self, messages: list[Message]) -> None:
-        """Take messages and return at once: ``("start", launch)`` or ``("stop", key, grace_s)``.
+        """Takes messages and returns at once: ``("start", launch)`` or ``("stop", key, grace_s)``.
 
         A stop sends SIGTERM now and SIGKILL ``grace_s`` later. The runner reports ``("started", key, pid)``,
         ``("failed", key, reason)`` if the attempt did not start, ``("ended", key, exit_code, out_of_memory,
@@ -43,7 +43,7 @@ class Runner(Protocol):
         """
 
     def close(self, grace_s: float) -> None:
-        """Send SIGTERM to every attempt and SIGKILL ``grace_s`` later; returns when all are gone."""
+        """Sends SIGTERM to every attempt and SIGKILL ``grace_s`` later; returns when all are gone."""
 
 
 class Runtime(Protocol):
@@ -51,13 +51,13 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """Return its name on the command line."""
+        """Returns its name on the command line."""
 
     def is_quick(self, job: Job) -> bool:
-        """Return whether ``prepare`` returns at once."""
+        """Returns whether ``prepare`` returns at once."""
 
-    def prepare(self, job: Job, given: Given) -> Any:
-        """Return the launch that its runner receives in a ``start`` message.
+    def prepare(self, job: Job, inputs: Given) -> Any:
+        """Returns the launch that its runner receives in a ``start`` message.
 
         Raises:
             ImageError: the image cannot be used.
@@ -70,7 +70,7 @@ class Runtime(Protocol):
         lost: Callable[[], None],
         loop: asyncio.AbstractEventLoop | None,
     ) -> Runner:
-        """Start a runner.
+        """Starts a runner.
 
         Args:
             reported: receives each batch of reports, on threads of the runner or on the loop.

@@ -63,7 +63,7 @@ def container_launch(
     dialect: str,
     host_vcpus: float,
 ) -> ContainerLaunch:
-    """Return everything that creates and starts a job's container.
+    """Returns everything that creates and starts a job's container.
 
     Args:
         job: the job, after its placement.
@@ -185,7 +185,7 @@ def _linux_options(linux: Mapping[str, Any]) -> list[str]:
 
 
 def _mounts(container: Mapping[str, Any], places: Places, name: str) -> tuple[list[str], list[str]]:
-    """Return the mount options, and the names of the volumes that start empty and end with the container."""
+    """Returns the mount options, and the names of the volumes that start empty and end with the container."""
     given = {volume["name"]: volume for volume in container.get("volumes") or []}
     options: list[str] = []
     made: list[str] = []

@@ -40,12 +40,12 @@ class ContainerCli:
     warning: str | None = None
 
     def argv(self, *arguments: str) -> list[str]:
-        """Return the command line of one of its commands."""
+        """Returns the command line of one of its commands."""
         return [*self.words, *arguments]
 
 
 def find_cli(asked: str | None) -> ContainerCli:
-    """Find a container command line that works.
+    """Finds a container command line that works.
 
     Args:
         asked: a name, a path, or a command line such as ``podman --root /x``; None for the first that works.
@@ -105,7 +105,7 @@ def _ask(argv: Sequence[str]) -> str:
 
 
 def dialect_of(version: str) -> str:
-    """Return the dialect of a command line from its version; the program ``docker`` may be podman."""
+    """Returns the dialect of a command line from its version; the program ``docker`` may be podman."""
     lower = version.lower()
     if "podman" in lower:
         return "podman"
@@ -113,7 +113,7 @@ def dialect_of(version: str) -> str:
 
 
 def reach(info: Mapping[str, Any], kernel: str) -> tuple[str | None, str | None]:
-    """Find out whether containers reach 127.0.0.1 of this machine, where the local cloud listens.
+    """Finds out whether containers reach 127.0.0.1 of this machine, where the local cloud listens.
 
     They use the host's network. That works only if they run on this machine's kernel, and not in the network
     of a rootless daemon.
@@ -148,7 +148,7 @@ def reach(info: Mapping[str, Any], kernel: str) -> tuple[str | None, str | None]
 
 
 def last_line(text: str) -> str:
-    """Return the line of an error output that says what went wrong, without its introduction."""
+    """Returns the line of an error output that says what went wrong, without its introduction."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(_NO_NEWS)]
     if not told:

@@ -31,7 +31,7 @@ class Done:
 
     @property
     def reason(self) -> str:
-        """Return what went wrong, in one line."""
+        """Returns what went wrong, in one line."""
         return last_line(self.err) or last_line(self.out) or f"exit code {self.code}"
 
 
@@ -59,7 +59,7 @@ class Clients:
     def run(
         self, *arguments: str, cwd: Path | None = None, variables: Mapping[str, str] | None = None
     ) -> Done:
-        """Run a command to its end.
+        """Runs a command to its end.
 
         Args:
             arguments: the command, without the program's name.
@@ -78,7 +78,7 @@ class Clients:
         return Done(client.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def attach(self, log: str, *arguments: str, cwd: str) -> subprocess.Popen[bytes]:
-        """Start a command that writes its output to a file; the caller must call ``ended`` after its end.
+        """Starts a command that writes its output to a file; the caller must call ``ended`` after its end.
 
         Args:
             log: the file.
@@ -92,7 +92,7 @@ class Clients:
             os.close(descriptor)
 
     def kill(self, client: subprocess.Popen[bytes]) -> None:
-        """Kill a command if it has not ended.
+        """Kills a command if it has not ended.
 
         Args:
             client: the result of ``attach``.
@@ -102,7 +102,7 @@ class Clients:
                 _kill(client)
 
     def ended(self, client: subprocess.Popen[bytes]) -> None:
-        """Forget a command; it is killed if it has not ended."""
+        """Forgets a command; it is killed if it has not ended."""
         if client.poll() is None:
             _kill(client)
             client.wait()
@@ -111,7 +111,7 @@ class Clients:
             self._tell("-", client.pid)
 
     def close(self) -> None:
-        """Kill every command that has not ended, and remove every container."""
+        """Kills every command that has not ended, and removes every container."""
         with self._lock:
             self._is_closed = True
             for client in self._running.values():

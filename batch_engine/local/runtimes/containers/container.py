@@ -28,7 +28,7 @@ class Container:
         self._labels = [word for label in labels for word in ("--label", label)]
 
     def make(self, reference: str) -> None:
-        """Create the container and its volumes from an image on this machine.
+        """Creates the container and its volumes from an image on this machine.
 
         Raises:
             StartError: the container engine refuses.
@@ -48,48 +48,48 @@ class Container:
             raise StartError(f"CannotCreateContainerError: {_with_hint(done.reason)}")
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start the container; the client runs as long as it does, and writes its output to the log."""
+        """Starts the container; the client runs as long as it does, and writes its output to the log."""
         return self._attached("start", "--attach", self.launch.name)
 
     def attach(self) -> subprocess.Popen[bytes]:
-        """Attach a client that writes the container's output to the log from now on."""
+        """Attaches a client that writes the container's output to the log from now on."""
         return self._attached("attach", "--no-stdin", self.launch.name)
 
     def _attached(self, *arguments: str) -> subprocess.Popen[bytes]:
         return self._clients.attach(self.launch.log, *arguments, cwd=self.launch.scratch)
 
     def state(self) -> ContainerState | None:
-        """Return its state; None if it is gone or the container engine does not answer."""
+        """Returns its state; None if it is gone or the container engine does not answer."""
         done = self._clients.run("container", "inspect", "--format", "{{json .State}}", self.launch.name)
         return read_state(done.out) if done.code == 0 else None
 
     def has_seen_oom(self) -> bool:
-        """Return whether podman's monitor saw the kernel kill one of its processes for lack of memory.
+        """Returns whether podman's monitor saw the kernel kill one of its processes for lack of memory.
 
         The monitor leaves a file in the folder that it was started from; some versions of podman overlook it.
         """
         return os.path.exists(os.path.join(self.launch.scratch, "oom"))
 
     def kill(self, signal: str) -> None:
-        """Send a signal to its program if it has not ended."""
+        """Sends a signal to its program if it has not ended."""
         self._clients.run("kill", "--signal", signal, self.launch.name)
 
     def take_output(self) -> str:
-        """Return the error that the client printed for a container that did not start, and clear the log."""
+        """Returns the client's error for a container that did not start, and removes the log."""
         with open(self.launch.log, "rb") as log:
             text = log.read().decode(errors="replace")
         os.unlink(self.launch.log)
         return last_line(text) or "the container engine does not say why"
 
     def printed_bytes(self) -> int:
-        """Return the size of its log."""
+        """Returns the size of its log."""
         try:
             return os.stat(self.launch.log).st_size
         except OSError:
             return 0
 
     def remove(self) -> None:
-        """Remove it with everything that was created for it; a log that is not empty stays."""
+        """Removes it with everything that was created for it; a log that is not empty stays."""
         shutil.rmtree(self.launch.scratch, ignore_errors=True)
         if not self.printed_bytes():
             with contextlib.suppress(OSError):
@@ -100,7 +100,7 @@ class Container:
 
 
 def environment_options(variables: Mapping[str, str], path: str) -> tuple[list[str], dict[str, str]]:
-    """Pass variables to a container in a file, so that a list of processes does not show them.
+    """Passes variables to a container in a file, so that a list of processes does not show them.
 
     Args:
         variables: values by name.

@@ -46,7 +46,7 @@ class ContainerImages:
         self._lock = threading.Lock()
 
     def ready(self, image: str, asset: ImageAsset | None, *, has_credentials: bool = False) -> ReadyImage:
-        """Return an image; it is built or pulled first if it is missing, which may take minutes.
+        """Returns an image; it is built or pulled first if it is missing, which may take minutes.
 
         Args:
             image: the image that the job names.
@@ -101,7 +101,7 @@ class ContainerImages:
 
 
 def build_arguments(asset: ImageAsset, reference: str) -> list[str]:
-    """Return the command that builds an asset in its directory.
+    """Returns the command that builds an asset in its directory.
 
     Args:
         asset: the asset. ``cacheFrom`` and ``cacheTo`` are ignored: they do not change the image.

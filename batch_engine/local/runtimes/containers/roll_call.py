@@ -40,7 +40,7 @@ class RollCall:
 
     @contextlib.contextmanager
     def watched(self, name: str, client: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Watch a container inside the block, so that its client ends.
+        """Watches a container inside the block, so that its client ends.
 
         Args:
             name: the container's name.
@@ -59,7 +59,7 @@ class RollCall:
                 del self._waiting[name]
 
     def close(self, timeout_s: float) -> None:
-        """Stop the lists. Close the clients before: a list waits for its client.
+        """Stops the lists. Close the clients before: a list waits for its client.
 
         Args:
             timeout_s: how long to wait for a list that is under way.
@@ -92,7 +92,7 @@ class RollCall:
                 del misses[name]
 
     def _present(self) -> set[str] | None:
-        """Return the names of the containers that have not ended; None if the list failed."""
+        """Returns the names of the containers that have not ended; None if the list failed."""
         options = ("--all", "--no-trunc", "--filter", f"label={self._label}")
         done = self._clients.run("ps", *options, "--format", "{{.Names}}\t{{.Status}}")
         if done.code != 0:

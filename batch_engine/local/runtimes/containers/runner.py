@@ -72,7 +72,7 @@ class ContainerRunner:
         self._lock = threading.Lock()
 
     def send(self, messages: list[Message]) -> None:
-        """Take messages of the engine; see ``Runner``."""
+        """Takes messages of the engine; see ``Runner``."""
         for message in messages:
             match message:
                 case ("start", launch):
@@ -87,7 +87,7 @@ class ContainerRunner:
                         self._stop(found, grace_s)
 
     def close(self, grace_s: float) -> None:
-        """Stop and remove every container; see ``Runner``."""
+        """Stops and removes every container; see ``Runner``."""
         deadline_s = time.monotonic() + grace_s
         with self._lock:
             running = list(self._running.values())
@@ -119,7 +119,7 @@ class ContainerRunner:
         thread.start()
 
     def _attend(self, running: _Running) -> None:
-        """Run one container from its image to its removal, then report how it ended."""
+        """Runs one container from its image to its removal, then reports how it ended."""
         key = running.container.launch.key
         try:
             report = self._live(running)
@@ -182,7 +182,7 @@ class ContainerRunner:
         return ("ended", launch.key, state.exit_code, out_of_memory, container.printed_bytes())
 
     def _await_start(self, running: _Running, client: subprocess.Popen[bytes]) -> None:
-        """Report the start as soon as the container runs; returns also if it ends before."""
+        """Reports the start as soon as the container runs; returns also if it ends before."""
         pause_s = _FIRST_LOOK_S
         while client.poll() is None:
             state = running.container.state()
@@ -202,7 +202,7 @@ class ContainerRunner:
         self._report(("started", running.container.launch.key, pid))
 
     def _final_state(self, running: _Running) -> ContainerState:
-        """Return the state after the end; waits for a container whose client was killed before it ended."""
+        """Returns the state after the end; waits for a container whose client was killed before it ended."""
         while True:
             state = running.container.state()
             if state is None:
@@ -246,7 +246,7 @@ class ContainerRunner:
             self._in_background(partial(self._end, running))
 
     def _end(self, running: _Running) -> None:
-        """Send the stop signal as soon as the container runs, and SIGKILL when its time is over."""
+        """Sends the stop signal as soon as the container runs, and SIGKILL when its time is over."""
         with running.changed:
             running.changed.wait_for(lambda: running.is_up or running.is_over)
         with contextlib.suppress(ClosedError):

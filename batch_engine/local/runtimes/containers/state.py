@@ -31,7 +31,7 @@ class ContainerState:
 
 
 def read_state(text: str) -> ContainerState:
-    """Read the ``State`` of a container.
+    """Reads the ``State`` of a container.
 
     Args:
         text: JSON, of docker, podman or nerdctl.
@@ -50,7 +50,7 @@ def read_state(text: str) -> ContainerState:
 
 
 def ran_out_of_memory(state: ContainerState, *, has_seen_oom: bool, is_killed: bool, oom_kills: int) -> bool:
-    """Return whether a container that has ended failed for lack of memory.
+    """Returns whether a container that has ended failed for lack of memory.
 
     Args:
         state: its state after the end.
@@ -66,7 +66,7 @@ def ran_out_of_memory(state: ContainerState, *, has_seen_oom: bool, is_killed: b
 
 
 def kernel_oom_kills() -> int:
-    """Return how many processes the kernel has killed for lack of memory; 0 if it does not count them."""
+    """Returns how many processes the kernel has killed for lack of memory; 0 if it does not count them."""
     try:
         lines = _KERNEL_COUNTERS.read_text().splitlines()
     except OSError:

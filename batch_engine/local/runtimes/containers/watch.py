@@ -18,7 +18,7 @@ _PAUSE_S = 0.5
 
 
 def sweep(words: Sequence[str], label: str, environment: Mapping[str, str]) -> str | None:
-    """Remove every container and every volume with a label.
+    """Removes every container and every volume with a label.
 
     Two sweeps may run at once, after a server was killed and started again. The one is refused what the other
     is removing, and tries again a moment later.
@@ -68,7 +68,7 @@ def sweep(words: Sequence[str], label: str, environment: Mapping[str, str]) -> s
 
 
 def watch(words: Sequence[str], label: str) -> None:
-    """Wait for the end of the server, then kill its clients and remove their containers and volumes."""
+    """Waits for the end of the server, then kills its clients and removes their containers and volumes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     clients: set[int] = set()

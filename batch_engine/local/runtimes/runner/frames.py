@@ -12,7 +12,7 @@ _LENGTH = struct.Struct("!I")
 
 
 def encode(messages: list[Message]) -> bytes:
-    """Return the frame of a list of messages."""
+    """Returns the frame of a list of messages."""
     body = marshal.dumps(messages)
     return _LENGTH.pack(len(body)) + body
 
@@ -24,7 +24,7 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """Take in bytes and return the messages that are complete."""
+        """Takes in bytes and returns the messages that are complete."""
         self._buffer += data
         messages: list[Message] = []
         start = 0

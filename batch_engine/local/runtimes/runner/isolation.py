@@ -28,14 +28,14 @@ class IsolationError(Exception):
 
 
 def load() -> None:
-    """Load the C library before the fork, since the copy must not load anything."""
+    """Loads the C library before the fork, since the copy must not load anything."""
     global _libc  # noqa: PLW0603 - loaded once a process
     if _libc is None:
         _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(setup: Setup, folder: str) -> None:
-    """Apply an attempt's setup to this process, then go to its folder.
+    """Applies an attempt's setup to this process, then goes to its folder.
 
     Args:
         setup: the mounts, limits and user, and the folders to create.
@@ -121,7 +121,7 @@ class _Root:
         self._is_own = False
 
     def make_own(self) -> None:
-        """Change to a root of the attempt's own with the same entries, once for all mounts."""
+        """Changes to a root of the attempt's own with the same entries, once for all mounts."""
         if self._is_own:
             return
         os.mkdir(self._place)
@@ -164,7 +164,7 @@ def _bind(source: str, target: str, read_only: bool, root: _Root) -> None:
 
 
 def _make_folder(path: str, root: _Root) -> None:
-    """Create a folder that exists in this namespace only, not on the machine's disks."""
+    """Creates a folder that exists in this namespace only, not on the machine's disks."""
     existing = os.path.normpath(path)
     missing: list[str] = []
     while not os.path.lexists(existing):
@@ -180,7 +180,7 @@ def _make_folder(path: str, root: _Root) -> None:
 
 
 def _show(folder: str, place: str) -> None:
-    """Mount a tmpfs with the entries of a folder, so that new entries can be created in it."""
+    """Mounts a tmpfs with the entries of a folder, so that new entries can be created in it."""
     names = os.listdir(folder)
     if len(names) > SHADOWED_MAX:
         raise IsolationError(

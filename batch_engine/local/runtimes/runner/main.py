@@ -58,7 +58,7 @@ class Runner:
     spares: Spares = field(default_factory=Spares)
 
     def serve(self) -> None:
-        """Run until the engine is gone or closes the runner."""
+        """Runs until the engine is gone or closes the runner."""
         decoder = Decoder()
         wakeup, wakeup_in = socket.socketpair()
         for end in (wakeup, wakeup_in, self.channel):
@@ -103,7 +103,7 @@ class Runner:
         return [*due, self.closing_at_s or self.next_check_s]
 
     def _receive(self, decoder: Decoder) -> bool:
-        """Carry out the engine's messages; return False if the engine is gone."""
+        """Carries out the engine's messages; returns False if the engine is gone."""
         try:
             data = self.channel.recv(1 << 20)
         except BlockingIOError:
@@ -123,7 +123,7 @@ class Runner:
         return bool(data)
 
     def start(self, launch: Launch) -> None:
-        """Start an attempt and report whether it started."""
+        """Starts an attempt and reports whether it started."""
         key, scratch = launch["key"], launch["scratch"]
         try:
             self.spares.provide(scratch, launch["log"])
@@ -145,7 +145,7 @@ class Runner:
         self.reports.append(("started", key, pid))
 
     def stop(self, pid: int | None, grace_s: float) -> None:
-        """Send SIGTERM now and SIGKILL ``grace_s`` later."""
+        """Sends SIGTERM now and SIGKILL ``grace_s`` later."""
         if pid is not None and pid in self.running:
             running = self.running[pid]
             _signal(pid, signal.SIGTERM)
@@ -157,7 +157,7 @@ class Runner:
             _signal(pid, signal.SIGKILL)
 
     def reap(self) -> None:
-        """Reap every process that has ended. Its group is killed before the system can give its id away."""
+        """Reaps every process that has ended. Its group is killed before the system can give its id away."""
         ended: list[tuple[Running, int]] = []
         others = False
         while (child := ended_child(self._end_group)) is not None:
@@ -175,7 +175,7 @@ class Runner:
             self._ended(running, code, alone=alone)
 
     def _ended(self, running: Running, code: int, *, alone: bool) -> None:
-        """Report the end of an attempt, and remove or reuse its folder and log.
+        """Reports the end of an attempt, and removes or reuses its folder and log.
 
         Args:
             running: the attempt.
@@ -219,12 +219,12 @@ class Runner:
             self.cleaning[pid] = report
 
     def _report(self, report: Message) -> None:
-        """Report at once, together with the reports that wait."""
+        """Reports at once, together with the reports that wait."""
         self.reports.append(report)
         self.hold_until_s = None
 
     def _end_strays(self) -> bool:
-        """Kill the processes that left their group and outlived their attempt; return whether there were any.
+        """Kills the processes that left their group and outlived their attempt; returns whether any did.
 
         As orphans they have become children of this process. The variables that they started with tell whose
         they are. A process that has dropped them is recognised only if no attempt runs.
@@ -259,7 +259,7 @@ class Runner:
                     _signal(pid, signal.SIGKILL)
 
     def _send(self, selector: selectors.BaseSelector) -> None:
-        """Send what the socket takes; the runner must not wait, since the engine may have messages for it."""
+        """Sends what the socket takes, and does not wait: the engine may have messages for the runner."""
         if self.reports and (self.hold_until_s is None or time.monotonic() >= self.hold_until_s):
             self.hold_until_s = None
             self.outgoing += encode(self.reports)
@@ -272,7 +272,7 @@ class Runner:
             selector.modify(self.channel, wanted)
 
     def end_all(self) -> None:
-        """Kill all attempts, and the processes that they leave behind."""
+        """Kills all attempts, and the processes that they leave behind."""
         deadline_s = time.monotonic() + 100 * DEATH_PAUSE_S
         for pid in self.running:
             _signal(pid, signal.SIGKILL)
@@ -289,7 +289,7 @@ class Runner:
 
 
 def ended_child(before_reaping: Callable[[int], None]) -> tuple[int, int] | None:
-    """Reap a child that has ended.
+    """Reaps a child that has ended.
 
     Args:
         before_reaping: called with the child's id while the system cannot give that id to another process.
@@ -329,7 +329,7 @@ def _kill(pid: int) -> None:
 
 
 def main() -> None:
-    """Serve the engine on the socket whose number is the first argument."""
+    """Serves the engine on the socket whose number is the first argument."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     processes.adopt_orphans()

@@ -12,7 +12,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def adopt_orphans() -> None:
-    """Make this process the parent of every orphan among its descendants, if the system can."""
+    """Makes this process the parent of every orphan among its descendants, if the system can."""
     import ctypes  # noqa: PLC0415 - needed once, and not on every system
 
     with contextlib.suppress(OSError, AttributeError):
@@ -20,7 +20,7 @@ def adopt_orphans() -> None:
 
 
 def children() -> list[int]:
-    """Return the children of this process, also dead ones; empty if the system does not list them."""
+    """Returns the children of this process, also dead ones; empty if the system does not list them."""
     try:
         # This runs after every attempt, and a file object costs more than the read.
         source = os.open(f"{_PROC}/self/task/{os.getpid()}/children", os.O_RDONLY)
@@ -36,7 +36,7 @@ def children() -> list[int]:
 
 
 def environment_of(pid: int) -> set[bytes]:
-    """Return the ``NAME=value`` entries that a process started with; empty if they cannot be read."""
+    """Returns the ``NAME=value`` entries that a process started with; empty if they cannot be read."""
     try:
         with open(f"{_PROC}/{pid}/environ", "rb") as file:
             return set(file.read().split(b"\0"))
@@ -45,7 +45,7 @@ def environment_of(pid: int) -> set[bytes]:
 
 
 def memory_by_session() -> dict[int, tuple[int, list[int]]]:
-    """Return the resident bytes and the process ids of each session."""
+    """Returns the resident bytes and the process ids of each session."""
     found: dict[int, tuple[int, list[int]]] = {}
     for pid, session, resident in _processes():
         total, pids = found.get(session, (0, []))
@@ -68,7 +68,7 @@ def _processes() -> Iterator[tuple[int, int, int]]:
 
 
 def _processes_by_ps() -> Iterator[tuple[int, int, int]]:
-    """Yield process id, group id (in place of the session, for want of /proc) and resident bytes."""
+    """Yields process id, group id (in place of the session, for want of /proc) and resident bytes."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         lines = subprocess.run(
             ["/bin/ps", "-axo", "pid=,pgid=,rss="], capture_output=True, text=True, check=True, timeout=5
@@ -79,7 +79,7 @@ def _processes_by_ps() -> Iterator[tuple[int, int, int]]:
 
 
 def proportional_bytes(pids: list[int]) -> int | None:
-    """Return the memory of processes, each shared page divided among its users; None if it is unknown."""
+    """Returns the memory of processes, each shared page divided among its users; None if it is unknown."""
     total = 0
     for pid in pids:
         try:

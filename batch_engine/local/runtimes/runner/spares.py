@@ -25,7 +25,7 @@ class Spares:
     _looks: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
 
     def provide(self, folder: str, log: str) -> None:
-        """Put a folder at one path and, if there is a spare one, a log file at the other.
+        """Puts a folder at one path and, if there is a spare one, a log file at the other.
 
         Raises:
             OSError: the folder exists, or cannot be created.
@@ -40,7 +40,7 @@ class Spares:
             os.rename(self._logs.pop(), log)
 
     def keep_folder(self, folder: str) -> bool:
-        """Take a folder back; return False if its attempt has changed it."""
+        """Takes a folder back; returns False if its attempt has changed it."""
         if len(self._folders) >= MAX_SPARES:
             return False
         try:
@@ -54,7 +54,7 @@ class Spares:
         return True
 
     def keep_log(self, log: str) -> None:
-        """Take an empty log file back, or remove it."""
+        """Takes an empty log file back, or removes it."""
         with contextlib.suppress(OSError):
             if len(self._logs) < MAX_SPARES:
                 self._logs.append(self._move(log))
@@ -69,6 +69,6 @@ class Spares:
 
 
 def _looks(folder: str) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return mode and owner of a folder and of the folder inside it."""
+    """Returns mode and owner of a folder and of the folder inside it."""
     outer, inner = os.stat(folder), os.stat(os.path.join(folder, TMP))
     return (outer.st_mode, outer.st_uid, outer.st_gid), (inner.st_mode, inner.st_uid, inner.st_gid)

@@ -22,7 +22,7 @@ class SpawnError(Exception):
 
 
 def spawn(launch: Launch) -> int:
-    """Start a command as the leader of its own session, its output in a file.
+    """Starts a command as the leader of its own session, its output in a file.
 
     Args:
         launch: the command, its environment and its folders. The PATH in ``env`` is searched for the command.
@@ -57,7 +57,7 @@ def spawn(launch: Launch) -> int:
 
 
 def _enter_workdir(launch: Launch) -> None:
-    """Go from the attempt's own folder to the image's WORKDIR, if this machine or a mount has it."""
+    """Goes from the attempt's own folder to the image's WORKDIR, if this machine or a mount has it."""
     if launch["cwd"] == launch["scratch"]:
         return
     try:
@@ -70,7 +70,7 @@ def _enter_workdir(launch: Launch) -> None:
 
 
 def find_program(name: str, environment: Mapping[str, str]) -> str:
-    """Return the path of a command: the name itself if it is a path, else the first one on the job's PATH.
+    """Returns the path of a command: the name itself if it is a path, else the first one on the job's PATH.
 
     Raises:
         SpawnError: no folder of the PATH has it.
@@ -93,7 +93,7 @@ def _reason(name: str, error: OSError) -> str:
 
 
 def _spawn_set_up(launch: Launch, setup: Setup) -> int:
-    """Start a command that needs a setup: a copy of this process changes itself, then becomes the command."""
+    """Starts a command that needs a setup: a copy of this process applies it, then becomes the command."""
     isolation.load()
     read_end, write_end = os.pipe()
     pid = os.fork()
