@@ -1,4 +1,4 @@
-"""Work that is due later: the queue that holds it, and the thread that does it."""
+"""A queue for work that is due later, and a thread that does the work."""
 
 import heapq
 import itertools
@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 logger = logging.getLogger(__name__)
 
-# A wait of years overflows what the system's call takes.
+# The system's call refuses waits of years.
 MAX_WAIT_S = 3600.0
 
 T = TypeVar("T")
@@ -22,10 +22,10 @@ def epoch_ms() -> int:
 
 
 class DelayQueue(Generic[T]):
-    """Items with the time at which each is due. Thread-safe.
+    """A queue of items, each with the time at which it is due. Thread-safe.
 
     Args:
-        clock: the time in epoch milliseconds.
+        clock: returns the time in epoch milliseconds.
     """
 
     def __init__(self, clock: Callable[[], int] = epoch_ms) -> None:
@@ -40,8 +40,8 @@ class DelayQueue(Generic[T]):
         """Adds an item.
 
         Args:
-            item: what is due.
-            due_ms: when, in epoch milliseconds; items of the same time keep their order.
+            item: the item.
+            due_ms: when it is due, in epoch milliseconds; items of the same time keep their order.
         """
         with self._changed:
             place = next(self._count)
@@ -50,10 +50,10 @@ class DelayQueue(Generic[T]):
                 self._changed.notify()
 
     def take(self, limit: int | None = None) -> list[T]:
-        """Waits until an item is due, and takes out all that are; returns none once the queue is closed.
+        """Waits until an item is due, and removes and returns all items that are due; empty after ``close``.
 
         Args:
-            limit: how many at most.
+            limit: the most items to return.
         """
         with self._changed:
             while True:
@@ -74,10 +74,10 @@ class DelayQueue(Generic[T]):
         return items
 
     def close(self, drain_ms: int | None = None) -> None:
-        """Has ``take`` wait no more.
+        """Closes the queue: ``take`` does not wait any more.
 
         Args:
-            drain_ms: what is due within this time is still taken out, at once; None leaves everything.
+            drain_ms: ``take`` still returns items that are due within this time, at once; None for no items.
         """
         with self._changed:
             self._is_closed = True
@@ -85,7 +85,7 @@ class DelayQueue(Generic[T]):
             self._changed.notify_all()
 
     def __len__(self) -> int:
-        """Returns how many items wait."""
+        """Returns the number of items."""
         return len(self._due)
 
 
@@ -93,10 +93,10 @@ class Worker(Generic[T]):
     """A thread that works on the items of a delay queue when they are due.
 
     Args:
-        name: the thread's.
-        work: takes items that are due, in the order of their times. What it raises is logged.
-        limit: how many items it takes at once; None for all that are due.
-        clock: the time in epoch milliseconds.
+        name: the thread's name.
+        work: works on due items, in the order of their times. Its exceptions are logged.
+        limit: the most items in one call of ``work``; None for all that are due.
+        clock: returns the time in epoch milliseconds.
     """
 
     def __init__(
@@ -118,11 +118,11 @@ class Worker(Generic[T]):
         self._thread.start()
 
     def stop(self, drain_ms: int | None = None, timeout_s: float | None = None) -> None:
-        """Ends the thread after the work at hand, and waits for it; does nothing where it has not started.
+        """Ends the thread after its current work, if it has started, and waits for it.
 
         Args:
-            drain_ms: work that is due within this time is still done, at once; None leaves everything.
-            timeout_s: wait no longer than this.
+            drain_ms: work that is due within this time is still done, at once; None for no work.
+            timeout_s: the longest wait.
         """
         self.queue.close(drain_ms)
         if self._thread.is_alive():
@@ -133,5 +133,5 @@ class Worker(Generic[T]):
             try:
                 self._work(items)
             except Exception:
-                # Work that fails must not cost the other work its thread.
+                # The thread must go on with other work.
                 logger.exception("%s: work that was due has failed", self._name)

@@ -13,7 +13,7 @@ from batch_engine.core.model.resources import Platform
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class HostFacts:
     """The facts about this machine that every job receives."""
 
     endpoint_url: str
@@ -40,7 +40,7 @@ def job_environment(
     job: Job,
     image_environment: Mapping[str, str],
     scratch: str,
-    host: Surroundings,
+    host: HostFacts,
     credentials_url: str | None,
 ) -> dict[str, str]:
     """Returns the whole environment of a job that is a process. It has none of the server's variables.
@@ -66,7 +66,7 @@ def job_environment(
     }
 
 
-def container_environment(job: Job, host: Surroundings, credentials_url: str | None) -> dict[str, str]:
+def container_environment(job: Job, host: HostFacts, credentials_url: str | None) -> dict[str, str]:
     """Returns the variables of a container beside those of its image.
 
     The variables that Batch and ECS set override the job's. Region variables are set on Fargate only, as on

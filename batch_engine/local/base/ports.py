@@ -1,4 +1,4 @@
-"""What the engine needs from the rest of the machine, and what the rest may ask of the engine."""
+"""The protocols between the engine and the rest of the local cloud, in both directions."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,10 +21,10 @@ class BatchService(Protocol):
     """The operations of AWS Batch. Thread-safe, synchronous and quick."""
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out one operation.
+        """Carries out one operation.
 
         Args:
-            operation: the API's name for it, such as ``CreateComputeEnvironment``.
+            operation: the operation's name in the API, such as ``CreateComputeEnvironment``.
             request: the request as on the wire (camelCase members).
 
         Returns:
@@ -38,13 +38,13 @@ class BatchService(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """One event of source ``aws.batch``.
+    """An event of source ``aws.batch``.
 
     Args:
         detail_type: its ``detail-type``.
-        resources: the ARNs it is about.
+        resources: its ``resources``, as ARNs.
         detail: its ``detail``.
-        time_ms: when it happened, in epoch milliseconds.
+        time_ms: its time, in epoch milliseconds.
     """
 
     detail_type: str
@@ -54,32 +54,32 @@ class Publication:
 
 
 class EventSink(Protocol):
-    """Where events of source ``aws.batch`` go: EventBridge's default bus."""
+    """Receives the events of source ``aws.batch``: EventBridge's default bus."""
 
     def is_heard(self) -> bool:
         """Return whether any rule or archive may take an event; others need not be made."""
         ...
 
     def publish(self, events: list[Publication]) -> tuple[int, Exception | None]:
-        """Publish events in order, until one fails. Delivery is at least once.
+        """Publishes events in order, until one fails. Delivery is at least once.
 
         Returns:
-            How many were published, and why the next one was not; None if all were.
+            The number of published events, and the error of the next one, or None if all were published.
         """
         ...
 
 
 class LogSink(Protocol):
-    """Where the lines go that jobs print: CloudWatch Logs."""
+    """Receives the lines that jobs print: CloudWatch Logs."""
 
     def put(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
-        """Append ``(epoch ms, text)`` lines; makes the group and the stream where they are absent."""
+        """Appends ``(epoch ms, text)`` lines; creates the group and the stream if they do not exist."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Temporary credentials, as STS hands them out."""
+    """Temporary credentials of STS."""
 
     access_key_id: str
     secret_access_key: str
@@ -88,10 +88,10 @@ class Credentials:
 
 
 class CredentialSource(Protocol):
-    """Who turns a role into credentials: STS."""
+    """Returns credentials for roles: STS."""
 
     def assume_role(self, role_arn: str, session_name: str) -> Credentials:
-        """Assume a role.
+        """Assumes a role.
 
         Raises:
             ClientError: the role does not exist or may not be assumed.
@@ -100,20 +100,20 @@ class CredentialSource(Protocol):
 
 
 class SecretSource(Protocol):
-    """Where the values of a container's ``secrets`` come from: Secrets Manager and Parameter Store.
+    """Returns the values of a container's ``secrets``: Secrets Manager and Parameter Store.
 
     https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html
     """
 
     def resolve(self, value_from: str, execution_role: str | None) -> str:
-        """The value that ``valueFrom`` names.
+        """Returns the value that ``valueFrom`` names.
 
         Args:
             value_from: the ARN of a secret, also with ``:json-key:version-stage:version-id`` behind it, or
                 the name or ARN of a parameter.
-            execution_role: the ARN of the role that reads it, where policies count.
+            execution_role: the ARN of the role that reads it; it has an effect if policies are enforced.
 
         Raises:
-            ClientError: there is no such secret or parameter, or it may not be read.
+            ClientError: there is no such secret or parameter, or the role may not read it.
         """
         ...

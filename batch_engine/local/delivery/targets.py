@@ -1,4 +1,4 @@
-"""AWS Batch as a target: of EventBridge's rules, and of EventBridge Scheduler's universal target.
+"""Delivers events of EventBridge's rules, and due schedules with Scheduler's universal target, to AWS Batch.
 
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
@@ -21,6 +21,7 @@ from batch_engine.local.base.ports import BatchService, ClientError
 from batch_engine.local.delivery.deliveries import Deliveries, Delivery
 from batch_engine.local.delivery.requests import (
     UNIVERSAL_PREFIX,
+    Authorize,
     Target,
     TargetError,
     submit_request,
@@ -28,7 +29,7 @@ from batch_engine.local.delivery.requests import (
 )
 
 _QUEUE_ARN = re.compile(r"arn:[^:]+:batch:[^:]+:\d{12}:job-queue/.+")
-# What EventBridge does where the target has no retry policy of its own.
+# EventBridge's retry policy for a target that has none.
 _ATTEMPTS_MAX = 185
 _AGE_MAX_S = 86_400
 _PAUSE_S = 1.0
@@ -39,55 +40,54 @@ SCHEDULER = "scheduler.amazonaws.com"
 _log = logging.getLogger(__name__)
 
 DeadLetter = Callable[[str, str, dict[str, str]], None]
-Authorize = Callable[[str, str, str, str, dict[str, Any]], None]
+"""Sends a message to a queue, given the queue's ARN, the body and string attributes."""
 
 
 class BatchTargets:
-    """Carries matched events and due schedules to AWS Batch, one after another on a thread of its own.
+    """Delivers matched events and due schedules to AWS Batch, one after another on a thread.
 
-    Delivery is asynchronous, as in AWS: whoever sent the event learns nothing of it. What AWS Batch or IAM
-    refuses is not tried again: it is logged, and sent to the target's dead-letter queue where it has one. Any
-    other failure is tried again, for as long as the target's retry policy says.
+    Delivery is asynchronous, as on AWS: the sender of the event does not learn the result. A delivery that
+    AWS Batch or IAM refuses is not repeated: it is logged, and goes to the target's dead-letter queue if it
+    has one. Any other failure is repeated as long as the target's retry policy allows.
 
     Args:
         service: the AWS Batch API.
-        deliveries: remembers what has been taken over.
-        dead_letter: sends a message with string attributes to the queue of an ARN.
-        authorize: called with a role, the service that takes it, on behalf of what, and the operation and the
-            request that it is for; raises TargetError where the role does not allow it.
-        clock: the time in epoch milliseconds.
+        deliveries: the file of deliveries.
+        send_dead_letter: sends a message to a dead-letter queue.
+        authorize: checks that the target's role allows a request.
+        clock: returns the time in epoch milliseconds.
     """
 
     def __init__(
         self,
         service: BatchService,
         deliveries: Deliveries,
-        dead_letter: DeadLetter,
+        send_dead_letter: DeadLetter,
         authorize: Authorize,
         clock: Callable[[], int] = epoch_ms,
     ) -> None:
         self._service = service
         self._deliveries = deliveries
-        self._dead_letter = dead_letter
+        self._send_dead_letter = send_dead_letter
         self._authorize = authorize
         self._clock = clock
         self._worker: Worker[Delivery] = Worker("batch-targets", self._work, limit=1, clock=clock)
 
     @staticmethod
     def takes(arn: str) -> bool:
-        """Say whether a target is AWS Batch."""
+        """Returns whether a target is AWS Batch."""
         return arn.startswith(UNIVERSAL_PREFIX) or _QUEUE_ARN.fullmatch(arn) is not None
 
     @staticmethod
     def refusal(target: Target) -> str | None:
-        """Why EventBridge does not take a target: it invokes AWS Batch with the target's own role alone."""
+        """Returns why EventBridge refuses a target, or None. A target that is AWS Batch needs a role."""
         arn = str(target.get("Arn", ""))
         if _QUEUE_ARN.fullmatch(arn) is None or target.get("RoleArn"):
             return None
         return f"RoleArn is required for target {arn}."
 
     def start(self) -> None:
-        """Start delivering, first what an earlier run left behind."""
+        """Starts to deliver; the deliveries of an earlier run come first."""
         for delivery in self._deliveries.pending():
             self._push(delivery)
         self._worker.start()
@@ -95,25 +95,25 @@ class BatchTargets:
     def deliver(
         self, target: Target, event: dict[str, Any], source_arn: str, transformed: str | None
     ) -> None:
-        """Take over one event for a target; returns as soon as it is written down.
+        """Accepts an event for a target; returns as soon as it is in the file.
 
         Args:
-            target: the rule's or the schedule's target.
+            target: the target of the rule or the schedule.
             event: the event with its detail, as targets receive it.
-            source_arn: the rule's or the schedule's.
-            transformed: what the target's input transformer has made of the event; None where it has none.
+            source_arn: the ARN of the rule or the schedule.
+            transformed: the result of the target's input transformer; None if it has none.
         """
         self._push(self._deliveries.add(target, event, source_arn, transformed, now_ms=self._clock()))
 
     def end(self) -> None:
-        """Finish what is under way; what waits for its next attempt goes on with the next run.
+        """Finishes the delivery that is under way; the next run goes on with the others.
 
-        So does what is taken over from now on: it is written down until ``close``.
+        Events that are accepted between ``end`` and ``close`` are written to the file for the next run.
         """
         self._worker.stop(drain_ms=0)
 
     def close(self) -> None:
-        """End, and take nothing over any more."""
+        """Stops, and accepts no more events."""
         self.end()
         self._deliveries.close()
 
@@ -125,7 +125,7 @@ class BatchTargets:
             try:
                 self._attempt(delivery)
             except Exception:
-                # Nothing that AWS has a rule for: the delivery must outlive it.
+                # An error of ours, for which AWS has no rule: the delivery must not get lost.
                 _log.exception("%s: %s", delivery.source_arn, delivery.target["Arn"])
                 self._later(delivery)
 
@@ -163,14 +163,14 @@ class BatchTargets:
 
     def _later(self, delivery: Delivery) -> None:
         pause_s = min(_PAUSE_S * 2 ** min(delivery.attempts, 10), _PAUSE_MAX_S)
-        # Half of it at random, as EventBridge does: what failed together need not be tried together.
+        # Half of the pause is random, as in EventBridge, so that failed deliveries do not come back together.
         pause_ms = round(pause_s * 1000 * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
         due_ms = self._clock() + pause_ms
         try:
             later = self._deliveries.postpone(delivery, due_ms)
         except sqlite3.Error:
-            # The disk may be full. The next run would only be too soon; this one must not end here.
-            _log.exception("%s: what is tried again could not be written down", delivery.source_arn)
+            # The disk may be full. Then only the next run would try too early.
+            _log.exception("%s: the time of the next attempt could not be written", delivery.source_arn)
             later = replace(delivery, attempts=delivery.attempts + 1, due_ms=due_ms)
         self._push(later)
 
@@ -180,16 +180,15 @@ class BatchTargets:
         if queue_arn:
             body, attributes = dead_letter(delivery, code, message, exhausted)
             try:
-                self._dead_letter(queue_arn, body, attributes)
+                self._send_dead_letter(queue_arn, body, attributes)
             except Exception:
-                # As EventBridge does: it counts in a metric, and the event is dropped. Whatever went wrong, a
-                # delivery that is given up must not begin again.
-                _log.exception("%s: the dead-letter queue %s takes nothing", delivery.source_arn, queue_arn)
+                # EventBridge drops the event as well. A delivery that is given up must not begin again.
+                _log.exception("%s: the dead-letter queue %s cannot be used", delivery.source_arn, queue_arn)
         self._deliveries.forget(delivery)
 
 
 def request_of(delivery: Delivery) -> tuple[str, dict[str, Any]]:
-    """Compose the operation and the request of a delivery.
+    """Returns the operation and the request of a delivery.
 
     Raises:
         TargetError: the target's settings or input cannot become a request.
@@ -209,13 +208,13 @@ def request_of(delivery: Delivery) -> tuple[str, dict[str, Any]]:
 def dead_letter(
     delivery: Delivery, code: str, message: str, exhausted: str | None
 ) -> tuple[str, dict[str, str]]:
-    """Compose the message for a dead-letter queue: its body and its attributes.
+    """Returns the body and the attributes of the message for a dead-letter queue.
 
     Args:
-        delivery: what is given up.
-        code: in EventBridge's words.
-        message: why.
-        exhausted: which limit of the retry policy was reached; None where trying again would not help.
+        delivery: the delivery that is given up.
+        code: EventBridge's error code.
+        message: the reason.
+        exhausted: the limit of the retry policy that was reached; None if a retry would not help.
     """
     attributes = {
         "TARGET_ARN": str(delivery.target["Arn"]),
@@ -237,7 +236,9 @@ def dead_letter(
 
 
 def _caller(delivery: Delivery) -> tuple[str, str]:
-    """Which service takes the target's role, and on behalf of what: a schedule's group, not the schedule.
+    """Returns the service that assumes the target's role, and the resource on whose behalf it acts.
+
+    For a schedule that is its group.
 
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
     """

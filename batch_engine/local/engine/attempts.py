@@ -21,7 +21,7 @@ from batch_engine.local.base.ports import SecretSource
 from batch_engine.local.base.private_files import make_private_folder
 from batch_engine.local.engine.log_shipper import LogShipper
 from batch_engine.local.engine.role_credentials import RoleCredentials
-from batch_engine.local.runtimes.protocol import OUT_OF_MEMORY_REASON, Given, Runner, Runtime
+from batch_engine.local.runtimes.protocol import OUT_OF_MEMORY_REASON, AttemptInputs, Runner, Runtime
 from batch_engine.local.runtimes.runner.frames import Message
 from batch_engine.local.runtimes.runner.isolation import ROOT_SUFFIX
 from batch_engine.local.runtimes.runner.spares import SPARE_PREFIX
@@ -173,7 +173,7 @@ class AttemptRunner:
         if role_arn := job.container.get("jobRoleArn"):
             url, attempt.token = self._credentials.grant(role_arn, job.id)
         places = Places(attempt.scratch, attempt.log, self._shared)
-        return self._runtime.prepare(job, Given(places, secrets, url))
+        return self._runtime.prepare(job, AttemptInputs(places, secrets, url))
 
     def _start_later(self, job: Job, key: Key, attempt: _Attempt) -> None:
         try:

@@ -12,7 +12,7 @@ from batch_engine.core.scheduling.retention import KEEP_ENDED_MS
 from batch_engine.core.state.registry import Registry
 from batch_engine.local.base.assembly_images import AssemblyImages
 from batch_engine.local.base.delay_queue import epoch_ms
-from batch_engine.local.base.job_environment import Surroundings, jobs_path
+from batch_engine.local.base.job_environment import HostFacts, jobs_path
 from batch_engine.local.base.launch import SHARED_FOLDER, NoSecrets
 from batch_engine.local.base.ports import CredentialSource, EventSink, LogSink, SecretSource
 from batch_engine.local.base.private_files import make_private_folder
@@ -91,7 +91,7 @@ def build_engine(
         runtime=build_runtime(
             runtime,
             AssemblyImages(assembly),
-            Surroundings(endpoint_url, region, path),
+            HostFacts(endpoint_url, region, path),
             data_dir=data_dir,
             host_vcpus=vcpus,
         ),

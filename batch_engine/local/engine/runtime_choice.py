@@ -10,14 +10,14 @@ from pathlib import Path
 
 from batch_engine.core.model.jobs import Job
 from batch_engine.local.base.assembly_images import AssemblyImages
-from batch_engine.local.base.job_environment import Surroundings, container_environment
+from batch_engine.local.base.job_environment import HostFacts, container_environment
 from batch_engine.local.runtimes.containers.arguments import ContainerLaunch, container_launch
 from batch_engine.local.runtimes.containers.cli import ContainerCli, find_cli
 from batch_engine.local.runtimes.containers.clients import Clients
 from batch_engine.local.runtimes.containers.runner import ContainerRunner
 from batch_engine.local.runtimes.containers.watch import sweep
 from batch_engine.local.runtimes.process_runtime import ProcessRuntime
-from batch_engine.local.runtimes.protocol import Given, Runtime, RuntimeUnavailableError
+from batch_engine.local.runtimes.protocol import AttemptInputs, Runtime, RuntimeUnavailableError
 from batch_engine.local.runtimes.runner.frames import Message
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class ContainerRuntime:
     Args:
         cli: what runs them.
         images: finds how images are made.
-        around: what every job is told of this machine.
+        host: the facts about this machine that every job receives.
         data_dir: whose containers they are: what an earlier server of this folder left is removed.
         host_vcpus: how many vCPUs all jobs together may use.
     """
@@ -90,14 +90,14 @@ class ContainerRuntime:
         self,
         cli: ContainerCli,
         images: AssemblyImages,
-        around: Surroundings,
+        host: HostFacts,
         *,
         data_dir: Path,
         host_vcpus: float,
     ) -> None:
         self._cli = cli
         self._images = images
-        self._around = around
+        self._host = host
         self._host_vcpus = host_vcpus
         digest = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()
         self._data_label = f"{DATA_LABEL}={digest[:32]}"
@@ -116,15 +116,15 @@ class ContainerRuntime:
         """Returns False: preparing a job reads manifests, which is too slow for the engine's lock."""
         return False
 
-    def prepare(self, job: Job, given: Given) -> ContainerLaunch:
+    def prepare(self, job: Job, inputs: AttemptInputs) -> ContainerLaunch:
         """Returns the launch for the runner; see ``Runtime``."""
         asset = self._images.asset(job.container["image"])
-        variables = container_environment(job, self._around, given.credentials_url) | dict(given.secrets)
+        variables = container_environment(job, self._host, inputs.credentials_url) | dict(inputs.secrets)
         return container_launch(
             job,
             asset,
             variables,
-            given.places,
+            inputs.places,
             dialect=self._cli.dialect,
             host_vcpus=self._host_vcpus,
         )
@@ -144,7 +144,7 @@ class ContainerRuntime:
 def build_runtime(
     choice: RuntimeChoice,
     images: AssemblyImages,
-    around: Surroundings,
+    host: HostFacts,
     *,
     data_dir: Path,
     host_vcpus: float,
@@ -155,7 +155,7 @@ def build_runtime(
         RuntimeUnavailableError: containers of an earlier run cannot be removed.
     """
     if choice.cli is None:
-        return ProcessRuntime(images, around)
-    runtime = ContainerRuntime(choice.cli, images, around, data_dir=data_dir, host_vcpus=host_vcpus)
+        return ProcessRuntime(images, host)
+    runtime = ContainerRuntime(choice.cli, images, host, data_dir=data_dir, host_vcpus=host_vcpus)
     runtime.clear()
     return runtime

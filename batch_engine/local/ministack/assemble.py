@@ -1,4 +1,4 @@
-"""Puts the local cloud together: MiniStack, the engine in place of its AWS Batch, and what connects them."""
+"""Builds the local cloud: MiniStack, the engine in place of its AWS Batch, and their connections."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,8 +18,9 @@ from batch_engine.local.cloudformation.kept_revisions import KeptRevisions
 from batch_engine.local.cloudformation.network import NETWORK_TYPES, NetworkResources
 from batch_engine.local.delivery.deliveries import Deliveries
 from batch_engine.local.delivery.executions import Waits
+from batch_engine.local.delivery.requests import Authorize
 from batch_engine.local.delivery.step_functions import BatchTasks
-from batch_engine.local.delivery.targets import Authorize, BatchTargets
+from batch_engine.local.delivery.targets import BatchTargets
 from batch_engine.local.engine.build import build_engine
 from batch_engine.local.engine.engine import Engine
 from batch_engine.local.engine.runtime_choice import RuntimeChoice
@@ -30,13 +31,15 @@ from batch_engine.local.ministack.guard import BatchGuard, Permissions, RoleGuar
 
 
 class CloudLife:
-    """What happens before the first request and after the last; it implements ``Lifespan``.
+    """Starts the parts of the local cloud before the first request and stops them after the last one.
+
+    It implements ``Lifespan``.
 
     Args:
         cloud: MiniStack.
         engine: AWS Batch.
-        targets: carry events and schedules to the engine.
-        tasks: carry tasks of state machines to the engine.
+        targets: deliver events and schedules to the engine.
+        tasks: carry out tasks of state machines with the engine.
     """
 
     def __init__(self, cloud: Cloud, engine: Engine, targets: BatchTargets, tasks: BatchTasks) -> None:
@@ -46,7 +49,7 @@ class CloudLife:
         self._tasks = tasks
 
     async def started(self) -> None:
-        """Starts the engine, then what leads jobs to it."""
+        """Starts the engine, then its callers: targets and executions."""
         self._cloud.open()
         self._engine.start(asyncio.get_running_loop())
         self._targets.start()
@@ -54,14 +57,14 @@ class CloudLife:
             mounts.resume_executions(self._cloud.ministack, self._tasks)
 
     async def stopping(self) -> None:
-        """Stops what leads jobs to the engine, then the engine; its events and logs still get through."""
+        """Stops the engine's callers, then the engine. Its last events and logs are still delivered."""
         try:
-            # First the tasks: their threads would go on asking an engine that has ended.
+            # The tasks end first: their threads ask the engine about jobs.
             steps: tuple[Callable[[], None], ...] = (self._tasks.close, self._targets.end, self._engine.stop)
             for step in steps:
                 await asyncio.to_thread(step)
         finally:
-            # The engine's last events are for targets, too: written down now, carried out by the next run.
+            # The targets close last: they write the engine's last events to their file for the next run.
             await asyncio.to_thread(self._targets.close)
             await self._cloud.close()
 
@@ -103,13 +106,13 @@ def assemble(
         cloud.iam.enforce()
         handle = BatchGuard(endpoint, permissions, cloud.iam.denial).handle
         authorize = RoleGuard(permissions, cloud.role_denial)
-    # Nothing here may touch the user's own containers.
+    # MiniStack must not touch the user's containers.
     cloud.ministack.docker_socket_present = lambda: False
     cloud.ministack.loaded_modules["batch"] = BatchModule(handle)
     targets, tasks = _connect(cloud, engine, authorize)
 
     return Front(
-        # Where policies count, MiniStack checks the signature first.
+        # If IAM is enforced, MiniStack checks the signature first.
         batch=None if options.enforce_iam else endpoint,
         rest=cloud.app,
         data_dir=options.data_dir,
@@ -122,7 +125,7 @@ def assemble(
 
 
 def _connect(cloud: Cloud, engine: Engine, authorize: Authorize) -> tuple[BatchTargets, BatchTasks]:
-    """Has stacks, rules, schedules and state machines reach the engine."""
+    """Connects stacks, rules, schedules and state machines to the engine."""
     data_dir = cloud.options.data_dir
     kept_revisions = KeptRevisions(data_dir / "kept_revisions.json")
     batch_resources = BatchResources(engine.api, kept_revisions=kept_revisions)

@@ -1,4 +1,4 @@
-"""The module that MiniStack takes for its own service "batch"."""
+"""The module that replaces MiniStack's own service "batch"."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,7 +9,7 @@ Handler = Callable[[str, str, dict[str, str], bytes, Query], Awaitable[Response]
 
 
 def unguarded(endpoint: BatchEndpoint) -> Handler:
-    """Returns a handler that answers every request, also one whose headers say nothing of its signer."""
+    """Returns a handler that answers every request without a look at its signer."""
 
     async def handle(method: str, path: str, _: dict[str, str], body: bytes, query: Query) -> Response:
         return await endpoint.handle(method, path, body, query)
@@ -18,7 +18,7 @@ def unguarded(endpoint: BatchEndpoint) -> Handler:
 
 
 class BatchModule:
-    """Has MiniStack pass requests for AWS Batch on.
+    """The object that MiniStack calls as its service module "batch".
 
     Args:
         handle: answers a request, given its method, path, headers, body and query.
@@ -30,14 +30,14 @@ class BatchModule:
     async def handle_request(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: Query
     ) -> Response:
-        """Answers one request."""
+        """Answers a request."""
         return await self._handle(method, path, headers, body, query)
 
     def get_state(self) -> None:
         """Saves nothing: the engine keeps its own state."""
 
     def load_persisted_state(self, data: object) -> None:
-        """Restore nothing."""
+        """Restores nothing."""
 
     def reset(self) -> None:
-        """Change nothing; the path that would ask for this is refused."""
+        """Changes nothing; the front refuses the path that calls this."""

@@ -1,4 +1,4 @@
-"""The rest of AWS on this machine: MiniStack in this process, and what the engine asks of it."""
+"""MiniStack in this process: its start and end, and the services that the engine uses."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from batch_engine.local.ministack.snapshots import Snapshots
 
 _TASKS = "ecs-tasks.amazonaws.com"
 _CALL_TIMEOUT_S = 10.0
-# What an operation that the server's end cut short becomes, so that the next deployment can take over.
+# The status of a stack whose operation the server's end has interrupted; a new deployment can go on from it.
 _INTERRUPTED = {"CREATE": "ROLLBACK_FAILED", "ROLLBACK": "ROLLBACK_FAILED", "DELETE": "DELETE_FAILED"}
 
 _log = logging.getLogger(__name__)
@@ -34,15 +34,15 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class CloudOptions:
-    """How to run the local cloud.
+    """The settings of the local cloud.
 
     Args:
-        data_dir: everything is stored below it.
-        port: the port on 127.0.0.1 that the cloud is served on.
-        account: the 12-digit AWS account that everything belongs to.
+        data_dir: the folder of all data.
+        port: the endpoint's port on 127.0.0.1.
+        account: the 12-digit AWS account of all resources.
         region: the AWS Region.
-        log_level: a level of Python's `logging`, for MiniStack's own messages.
-        enforce_iam: whether requests are held to the policies of who signs them.
+        log_level: a level of Python's `logging`, for MiniStack's messages.
+        enforce_iam: whether the policies of its signer decide about each request.
     """
 
     data_dir: Path
@@ -54,13 +54,13 @@ class CloudOptions:
 
 
 class Cloud:
-    """The local cloud: one per process, because MiniStack keeps its state in its modules.
+    """MiniStack and its services. A process can have only one, because MiniStack keeps its state in modules.
 
-    Takes over the process's environment variables. It is the engine's `EventSink`, `LogSink`,
-    `CredentialSource` and `SecretSource`; all four may be called from any thread but the event loop's own.
+    It replaces the process's environment variables. It is the engine's `EventSink`, `LogSink`,
+    `CredentialSource` and `SecretSource`; the event loop's thread must not call their methods.
 
     Raises:
-        MiniStackMovedError: this version of MiniStack is not the one this file was written for.
+        MiniStackMovedError: the installed MiniStack lacks a name that the adapter declares.
     """
 
     def __init__(self, options: CloudOptions) -> None:
@@ -74,12 +74,12 @@ class Cloud:
             log_level=options.log_level,
             enforce_iam=options.enforce_iam,
         )
-        # It says on import that it cannot sign; nothing here asks it to.
+        # MiniStack warns on import that its KMS cannot sign; the local cloud does not need that.
         logging.getLogger("kms").setLevel(logging.ERROR)
         self.ministack = MiniStack()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
-        self._snapshots = Snapshots(self._save)
+        self._snapshots = Snapshots(self.ministack.save)
         self._saving: asyncio.Task[None] | None = None
         self._reaper: FunctionReaper | None = None
         self._client = InProcessClient(self.ministack.service_handlers)
@@ -87,16 +87,16 @@ class Cloud:
 
     @property
     def app(self) -> AsgiApp:
-        """MiniStack's ASGI application."""
+        """Returns MiniStack's ASGI application."""
         return self.ministack.app
 
     @property
     def changed(self) -> Callable[[], None]:
-        """Calls this after a request that may have changed MiniStack's state, to have it saved soon."""
+        """Returns the function to call after a request that may have changed MiniStack's state."""
         return self._snapshots.changed
 
     def open(self) -> None:
-        """Begin, on the event loop that serves MiniStack, once MiniStack has loaded its state."""
+        """Starts on the event loop that serves MiniStack, after MiniStack has loaded its state."""
         self._loop = asyncio.get_running_loop()
         self._loop_thread = threading.get_ident()
         self._settle_interrupted_stacks()
@@ -105,7 +105,7 @@ class Cloud:
 
     async def close(self) -> None:
         """Ends the functions that still run, and stops saving."""
-        # First: MiniStack ends a function's process, but not what that one has started.
+        # The reaper comes first: MiniStack ends the process of a function, but not that process's children.
         if self._reaper is not None:
             await asyncio.to_thread(self._reaper.close)
         await asyncio.to_thread(self.ministack.reset_functions)
@@ -113,7 +113,7 @@ class Cloud:
             self._saving.cancel()
 
     def call(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Carries out one operation of another AWS service.
+        """Carries out an operation of another AWS service; takes and returns boto3's members.
 
         Raises:
             CallError: the service refused.
@@ -121,11 +121,11 @@ class Cloud:
         return self.wait_for(lambda: self._client.call(service, operation, **request))
 
     def instance_roles(self, profile: str) -> list[str]:
-        """Returns the ARNs of the roles in an instance profile, given by its name or ARN."""
+        """Returns the ARNs of the roles in an instance profile, given its name or ARN."""
         return self.wait_for(lambda: self.iam.instance_roles(profile))
 
     def role_denial(self, role_arn: str, needed: list[Check], service: str, source_arn: str) -> str | None:
-        """Returns why a role may not act on behalf of a service, or None; see ``Iam.role_denial``."""
+        """Returns why a role that a service assumes lacks a permission, or None; see ``Iam.role_denial``."""
         return self.wait_for(
             lambda: self.iam.role_denial(role_arn, needed, service=service, source_arn=source_arn)
         )
@@ -142,11 +142,7 @@ class Cloud:
             return self.ministack.has_listeners()
 
     def publish(self, events: list[Publication]) -> tuple[int, Exception | None]:
-        """Publishes events on the default event bus, until one fails; returns when they were matched.
-
-        Returns:
-            How many were published, and why the next one was not; None if all were.
-        """
+        """Publishes events on the default event bus; see ``EventSink``. It returns when they were matched."""
         return self.wait_for(lambda: self._dispatch([self._event(event) for event in events]))
 
     def _event(self, publication: Publication) -> dict[str, Any]:
@@ -168,16 +164,16 @@ class Cloud:
                 self.ministack.publish(event)
             except Exception as error:
                 return count, error
-            # Requests and reports of jobs are not held up by many events.
+            # Requests and reports of jobs come in between many events.
             await asyncio.sleep(0)
         return len(events), None
 
     def put(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
-        """Appends lines to a log stream; makes the group and the stream where they are absent."""
+        """Appends lines to a log stream; creates the group and the stream if they do not exist."""
         self.wait_for(lambda: self._client.put_log_lines(group, stream, lines))
 
     def assume_role(self, role_arn: str, session_name: str) -> Credentials:
-        """Assume a role as ECS does for a task.
+        """Assumes a role as ECS does for a task.
 
         Raises:
             ClientError: the role does not exist, or does not trust ``ecs-tasks.amazonaws.com``.
@@ -207,7 +203,7 @@ class Cloud:
         return f"arn:aws:ecs:{self.options.region}:{self.options.account}:task/{name}"
 
     def wait_for(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Has the loop do some work, and waits for it; MiniStack's state belongs to the loop's thread."""
+        """Runs work on the event loop and waits for it: MiniStack's state belongs to the loop's thread."""
         if self._loop is None or self._loop.is_closed():
             raise RuntimeError("the local cloud is not running")
         if threading.get_ident() == self._loop_thread:
@@ -223,12 +219,9 @@ class Cloud:
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """Makes this thread ask for the account and Region that everything belongs to."""
+        """Sets the account and the Region for MiniStack's stores inside the block."""
         with self.ministack.request_scope(self.options.account, self.options.region):
             yield
-
-    def _save(self) -> None:
-        self.ministack.save()
 
     def _settle_interrupted_stacks(self) -> None:
         with self.scope():

@@ -1,4 +1,4 @@
-"""Holds requests to AWS Batch to the policies of who signs them, before they reach the engine."""
+"""Checks requests to AWS Batch against the policies of their signer or role before they reach the engine."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from batch_engine.local.aws.batch_permissions import Check, checks
 from batch_engine.local.base.ports import BatchService, ClientError
 from batch_engine.local.delivery.requests import TargetError
 
-# They answer 200, whatever comes of the single jobs.
+# They answer 200, with an error for each job that failed.
 _BULK = ("CancelJobs", "TerminateJobs", "TerminateServiceJobs")
 
 
@@ -22,12 +22,12 @@ Denial = Callable[[Mapping[str, str], Query, Check], str | None]
 
 
 class Permissions:
-    """Knows what requests need.
+    """Lists the permissions that requests need.
 
     Args:
-        service: the AWS Batch API; asked for tags.
-        arns: names things.
-        instance_roles: the ARNs of the roles in an instance profile.
+        service: the AWS Batch API, for the tags of resources.
+        arns: makes ARNs from names.
+        instance_roles: returns the ARNs of the roles in an instance profile.
     """
 
     def __init__(self, service: BatchService, arns: Arns, instance_roles: Callable[[str], list[str]]) -> None:
@@ -36,7 +36,7 @@ class Permissions:
         self._instance_roles = instance_roles
 
     def needed(self, operation: str, request: Mapping[str, Any]) -> list[Check]:
-        """Lists what a request needs to be allowed; not on the event loop, for it asks the engine."""
+        """Returns the permissions that a request needs; not on the event loop, since it asks the engine."""
         return [*checks(operation, request, self._arns, self._tags, self._instance_roles)]
 
     def _tags(self, arn: str) -> Mapping[str, str]:
@@ -49,17 +49,17 @@ class Permissions:
                 return tags
             return dict(self._service.call("ListTagsForResource", {"resourceArn": arn})["tags"])
         except ClientError:
-            # There is no such thing, or not yet: so it has no tags.
+            # The resource does not exist, or not yet, so it has no tags.
             return {}
 
 
 class BatchGuard:
-    """Answers requests for AWS Batch of which policies allow all, or in part.
+    """Answers those requests to AWS Batch, and those parts of bulk requests, that policies allow.
 
     Args:
-        endpoint: carries out what is allowed.
-        permissions: knows what requests need.
-        denial: returns why the signer of the current request may not do something; runs on the event loop.
+        endpoint: carries out the allowed requests.
+        permissions: lists the permissions that requests need.
+        denial: returns why the signer of the current request lacks a permission; it runs on the event loop.
     """
 
     def __init__(self, endpoint: BatchEndpoint, permissions: Permissions, denial: Denial) -> None:
@@ -70,12 +70,12 @@ class BatchGuard:
     async def handle(
         self, method: str, path: str, headers: dict[str, str], body: bytes, query: Query
     ) -> Response:
-        """Answers one request."""
+        """Answers a request."""
         try:
             operation, request = self._endpoint.api.read(method, path, body, query)
         except ClientError as error:
             return api.refused(error)
-        # Off the loop: instance profiles are looked up in IAM, which the loop serves.
+        # On a thread: instance profiles are looked up in IAM, which the loop serves.
         needed = await asyncio.to_thread(self._permissions.needed, operation, request)
         texts = [(check, self._denial(headers, query, check)) for check in needed]
         denied = [(check, text) for check, text in texts if text is not None]
@@ -106,11 +106,11 @@ class BatchGuard:
 
 
 class RoleGuard:
-    """Checks that the role of a target or a state machine allows what it asks of AWS Batch.
+    """Checks that the role of a target or a state machine allows a request; it implements ``Authorize``.
 
     Args:
-        permissions: knows what requests need.
-        denial: returns why a role may not do something on behalf of a service and its resource, or None.
+        permissions: lists the permissions that requests need.
+        denial: returns why a role that a service assumes for a resource lacks a permission, or None.
     """
 
     def __init__(
@@ -122,11 +122,7 @@ class RoleGuard:
     def __call__(
         self, role_arn: str, service: str, source_arn: str, operation: str, request: dict[str, Any]
     ) -> None:
-        """Checks one request; not on the event loop.
-
-        Raises:
-            TargetError: the role cannot be assumed, or does not allow it.
-        """
+        """Checks one request; see ``Authorize``."""
         needed = self._permissions.needed(operation, request)
         try:
             denial = self._denial(role_arn, needed, service, source_arn)
@@ -137,11 +133,11 @@ class RoleGuard:
 
 
 def allow(role_arn: str, service: str, source_arn: str, operation: str, request: dict[str, Any]) -> None:
-    """Allow everything: policies are not enforced; parameters as for ``RoleGuard``."""
+    """Allows every request; it implements ``Authorize`` for a cloud without enforced policies."""
 
 
 def refused(text: str) -> Response:
-    """Answers a request that is denied, as AWS does."""
+    """Returns the response to a denied request as AWS writes it."""
     headers = {
         "Content-Type": "application/json",
         "x-amzn-RequestId": str(uuid4()),

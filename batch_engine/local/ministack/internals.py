@@ -40,7 +40,7 @@ class EventView(Protocol):
     """An event as rules match it."""
 
     def event_with_detail(self) -> dict[str, Any]:
-        """Return the event as its targets receive it."""
+        """Returns the event as its targets receive it."""
         ...
 
 
@@ -87,7 +87,7 @@ class Name(Generic[_T]):
         setattr(self._imported(), self.name, value)
 
     def check(self) -> None:
-        """Import the module and look the name up.
+        """Imports the module and looks the name up.
 
         Raises:
             MiniStackMovedError: there is no such module or name.
@@ -207,21 +207,21 @@ class MiniStack:
             name.check()
 
     def has_listeners(self) -> bool:
-        """Return whether the account has an archive, or a rule that is enabled."""
+        """Returns whether the account has an archive or an enabled rule."""
         return bool(self.archives) or any(rule.get("State") == "ENABLED" for rule in self.rules.values())
 
     def publish(self, event: dict[str, Any]) -> None:
-        """Match an event against the rules and the archives of its bus."""
+        """Matches an event against the rules and the archives of its bus."""
         self.dispatch_event(event)
         self.archive_event(event)
 
     def save(self) -> None:
-        """Write the state of every service to its file."""
+        """Writes the state of every service to its file."""
         self.save_all(self.build_persistence_save_dict())
 
 
 def declared_names(adapter: type) -> Iterator[tuple[str, Name[Any]]]:
-    """Yield each attribute of an adapter that is a name of MiniStack's, with its descriptor."""
+    """Yields each attribute of an adapter that is a name of MiniStack's, with its descriptor."""
     for attribute, value in vars(adapter).items():
         if isinstance(value, Name):
             yield attribute, value

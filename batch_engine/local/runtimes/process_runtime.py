@@ -20,11 +20,11 @@ from pathlib import Path
 from batch_engine.core.model.jobs import Job
 from batch_engine.local.base.assembly_images import AssemblyImages
 from batch_engine.local.base.dockerfile import ImageConfig
-from batch_engine.local.base.job_environment import Surroundings, job_environment
+from batch_engine.local.base.job_environment import HostFacts, job_environment
 from batch_engine.local.base.launch import launch_message
 from batch_engine.local.base.launch_message import Launch
 from batch_engine.local.base.process_image import unusable
-from batch_engine.local.runtimes.protocol import Given
+from batch_engine.local.runtimes.protocol import AttemptInputs
 from batch_engine.local.runtimes.runner.frames import Decoder, Message, encode
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class ProcessRuntime:
 
     name = "process"
 
-    def __init__(self, images: AssemblyImages, host: Surroundings) -> None:
+    def __init__(self, images: AssemblyImages, host: HostFacts) -> None:
         self._images = images
         self._host = host
         self._told: set[str] = set()
@@ -56,7 +56,7 @@ class ProcessRuntime:
         """Returns whether the image's Dockerfile was read before, or there is none to read."""
         return self._images.is_at_hand(job.container["image"])
 
-    def prepare(self, job: Job, inputs: Given) -> Launch:
+    def prepare(self, job: Job, inputs: AttemptInputs) -> Launch:
         """Returns the message that starts the job; see ``Runtime``."""
         image = self._images.find(job.container["image"])
         if image is not None:
@@ -66,7 +66,7 @@ class ProcessRuntime:
         variables = job_environment(job, of_image, scratch, self._host, inputs.credentials_url)
         return launch_message(job, image, {**variables, **inputs.secrets}, inputs.places)
 
-    def _warn_once(self, job: Job, image: ImageConfig, inputs: Given) -> None:
+    def _warn_once(self, job: Job, image: ImageConfig, inputs: AttemptInputs) -> None:
         name = job.container["image"]
         if name in self._told:
             return

@@ -17,7 +17,7 @@ class RuntimeUnavailableError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class AttemptInputs:
     """What an attempt receives beside the properties of its job.
 
     Args:
@@ -56,7 +56,7 @@ class Runtime(Protocol):
     def is_quick(self, job: Job) -> bool:
         """Returns whether ``prepare`` returns at once."""
 
-    def prepare(self, job: Job, inputs: Given) -> Any:
+    def prepare(self, job: Job, inputs: AttemptInputs) -> Any:
         """Returns the launch that its runner receives in a ``start`` message.
 
         Raises:

@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from batch_engine.local.base.dockerfile import ImageConfig
-from batch_engine.local.base.job_environment import Surroundings
+from batch_engine.local.base.job_environment import HostFacts
 from batch_engine.local.base.launch import MARKS, Places
 from batch_engine.local.runtimes.process_runtime import ProcessRuntime, RunnerProcess
-from batch_engine.local.runtimes.protocol import Given
+from batch_engine.local.runtimes.protocol import AttemptInputs
 from tests.support import wait_for
 
 DEADLINE_S = 30
@@ -332,7 +332,7 @@ class Images:
 
 
 def test_a_setting_that_a_process_cannot_have_is_logged_once_an_image(tmp_path, caplog):
-    runtime = ProcessRuntime(Images(), Surroundings("http://127.0.0.1:1", "eu-west-1", "/bin"))
+    runtime = ProcessRuntime(Images(), HostFacts("http://127.0.0.1:1", "eu-west-1", "/bin"))
     attempt = SimpleNamespace(number=1, compute_environment="ce", main_private_ipv4=None)
     container = {"image": "i", "command": ["run"], "environment": []}
     job = SimpleNamespace(
@@ -345,7 +345,7 @@ def test_a_setting_that_a_process_cannot_have_is_logged_once_an_image(tmp_path, 
         array_index=None,
         node_index=None,
     )
-    given = Given(Places(str(tmp_path / "j-1"), str(tmp_path / "j-1.log"), tmp_path), {}, None)
+    given = AttemptInputs(Places(str(tmp_path / "j-1"), str(tmp_path / "j-1.log"), tmp_path), {}, None)
     for _ in range(2):
         launch = runtime.prepare(job, given)
         assert (launch["cwd"], launch["env"]["FROM_IMAGE"]) == ("/no/such/folder", "1")
