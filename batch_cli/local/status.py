@@ -11,7 +11,7 @@ import click
 from batch_cli.local.clients import client
 from batch_cli.local.options import data_dir_option, running_server
 from batch_cli.local.own_api import post
-from batch_engine.local.engine import event_outbox
+from batch_engine.local.engine import event_outbox, recent_events
 from batch_engine.local.server.state import ServerRecord
 
 _STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
@@ -32,6 +32,8 @@ def status(data_dir: Path) -> None:
     click.echo(f"pid       {record.pid}, up {uptime}")
     click.echo(f"data      {data_dir.resolve()}")
     click.echo(f"runtime   {record.runtime}")
+    log = post(record, recent_events.PATH, {"last": 0})
+    click.echo(f"events    {log['count']}, internal errors: {log['faults']} (batch-stack local events)")
     for line in _parked_events(record):
         click.echo(line)
     for line in _queue_table(client(record, "batch")):

@@ -1,1 +1,1 @@
-"""How AWS Batch decides: a pure state machine, driven alike by real time and by virtual time."""
+"""The decisions of AWS Batch: a pure state machine for real time and for virtual time."""

@@ -1,1 +1,1 @@
-"""The operations of AWS Batch: they check requests and answer them. When a job runs is decided elsewhere."""
+"""The operations of AWS Batch: they check requests, answer them and emit events. They change nothing."""

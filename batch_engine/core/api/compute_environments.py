@@ -1,4 +1,4 @@
-"""Create, update, delete and describe compute environments.
+"""Creates, updates, deletes and describes compute environments.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateComputeEnvironment.html
 """
@@ -107,7 +107,7 @@ def _state(request: Wire, default: State) -> State:
 
 
 def _merged(before: Wire, changes: Wire) -> Wire:
-    """What is given replaces what was, member by member and all the way down."""
+    """Returns ``before`` with the members of ``changes`` in place of its own, at every depth."""
     merged = {**before, **changes}
     for name, value in changes.items():
         if isinstance(value, dict) and isinstance(before.get(name), dict):
@@ -116,7 +116,7 @@ def _merged(before: Wire, changes: Wire) -> Wire:
 
 
 def _managed(resources: Wire, *, on_eks: bool) -> Wire:
-    """Check what a managed environment asks for, and fill in what AWS Batch would.
+    """Checks what a managed environment asks for, and fills in what AWS Batch would.
 
     Raises:
         ClientError: in AWS Batch's own words where they are known.
@@ -167,7 +167,7 @@ def _on_instances(resources: Wire, *, on_eks: bool) -> Wire:
 
 
 def update(context: CallContext, request: Wire) -> Wire:
-    """UpdateComputeEnvironment: what is given replaces what was; the rest stays."""
+    """UpdateComputeEnvironment: replaces the given members and keeps the others."""
     environment = _require(context, request["computeEnvironment"])
     if environment.status in ("CREATING", "DELETING"):
         raise ClientError("Cannot update, resource is being modified")

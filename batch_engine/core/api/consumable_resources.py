@@ -1,4 +1,4 @@
-"""Create, update, delete, describe and list consumable resources, and the jobs that use them.
+"""Creates, updates, deletes and lists consumable resources, and lists the jobs that use them.
 
 https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.html
 """
@@ -84,12 +84,12 @@ def update(context: CallContext, request: Wire) -> Wire:
 
 
 def _total(resource: ConsumableResource) -> int:
-    """Lowered below what is in use, the total follows as jobs end; what is available drops at once."""
+    """Returns the total, which is at least the quantity in use."""
     return max(resource.total, resource.in_use)
 
 
 def delete(context: CallContext, request: Wire) -> Wire:
-    """DeleteConsumableResource: refused while a job holds some of it, about which AWS says nothing."""
+    """DeleteConsumableResource: refused while a job holds some; AWS does not document this."""
     resource = _require(context, request["consumableResource"])
     if resource.in_use:
         raise ClientError(
@@ -147,7 +147,7 @@ def _filters(request: Wire, allowed: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 def _matches(name: str, patterns: list[str] | None) -> bool:
-    """Whatever the case; a trailing ``*`` stands for any end."""
+    """Returns whether a name matches a pattern, in any case; a trailing ``*`` matches any end."""
     if patterns is None:
         return True
     folded = name.casefold()

@@ -1,4 +1,4 @@
-"""What every operation is given besides its request."""
+"""The context of a call, and checks that several operations share."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ MAX_REASON_LENGTH = 1024
 
 @dataclass(slots=True)
 class CallContext:
-    """One call: what is known, how things are named, what time it is, and whom to tell.
+    """The context of one call: the registry, the ARNs, the time, and the way to the scheduler.
 
     ``emit`` hands an event to the scheduler at once; the actions it answers are carried out after the call.
     ``waiting`` gives the RUNNABLE jobs of a queue in the order in which they are dispatched,
@@ -46,15 +46,15 @@ class CallContext:
         self.emit(ResourcesChanged(removed=(resource,)))
 
     def find_queue(self, reference: str) -> JobQueue | None:
-        """A queue by name or ARN."""
+        """Returns a queue by name or ARN."""
         return self.registry.job_queues.get(self.arns.name_of(reference, "job-queue"))
 
     def find_environment(self, reference: str) -> ComputeEnvironment | None:
-        """A compute environment by name or ARN."""
+        """Returns a compute environment by name or ARN."""
         return self.registry.compute_environments.get(self.arns.name_of(reference, "compute-environment"))
 
     def find_service_environment(self, reference: str) -> ServiceEnvironment | None:
-        """A service environment by name or ARN."""
+        """Returns a service environment by name or ARN."""
         return self.registry.service_environments.get(self.arns.name_of(reference, "service-environment"))
 
 
@@ -62,7 +62,7 @@ Operation = Callable[[CallContext, Wire], Wire]
 
 
 def check_name(name: str, what: str) -> str:
-    """A name of 1 to 128 letters, digits, hyphens and underscores that starts with a letter or a digit.
+    """Returns a name of 1 to 128 letters, digits, hyphens and underscores; it starts with no hyphen.
 
     Raises:
         ClientError: any other.
@@ -73,7 +73,7 @@ def check_name(name: str, what: str) -> str:
 
 
 def check_tags(tags: dict[str, str] | None, present: dict[str, str] | None = None) -> dict[str, str]:
-    """The tags of a new resource, or those to add to what is ``present``.
+    """Returns the tags of a new resource, or those to add to what is ``present``.
 
     Raises:
         ClientError: more than 50 together, a reserved key, a key or a value that is too long.
@@ -93,7 +93,7 @@ def check_tags(tags: dict[str, str] | None, present: dict[str, str] | None = Non
 
 
 def check_reason(reason: str) -> None:
-    """The reason for which a job is cancelled or terminated.
+    """Checks the reason for which a job is cancelled or terminated.
 
     Raises:
         ClientError: more than 1024 characters.
@@ -103,7 +103,7 @@ def check_reason(reason: str) -> None:
 
 
 def named(request: Wire, member: str) -> list[str] | None:
-    """What a Describe operation was asked for by name, or None for all.
+    """Returns the names in a request of a Describe operation, or None if it asks for all.
 
     Raises:
         ClientError: more than 100 names, or a page size beside them.

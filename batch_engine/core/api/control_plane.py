@@ -1,4 +1,4 @@
-"""The API's operations, by name: one place to ask, for HTTP, for CloudFormation and for the simulator."""
+"""The operations of the API by name, for HTTP, CloudFormation and the simulator."""
 
 from batch_engine.core.api import (
     compute_environments,
@@ -42,7 +42,7 @@ OPERATIONS: dict[str, Operation] = {
 
 
 class ControlPlane:
-    """Answers requests and drives the scheduler with what they mean."""
+    """Answers requests, and hands their events to the scheduler."""
 
     def __init__(self, registry: Registry, scheduler: Scheduler, arns: Arns, ids: IdFactory) -> None:
         self._registry = registry
@@ -52,7 +52,7 @@ class ControlPlane:
         self._templates = Templates()
 
     def call(self, operation: str, request: Wire, now_ms: int) -> tuple[Wire, list[Action]]:
-        """Carry out one operation.
+        """Carries out one operation.
 
         Args:
             operation: the API's name for it.

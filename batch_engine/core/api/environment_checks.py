@@ -1,4 +1,4 @@
-"""What a compute environment may ask for, and what an update may change.
+"""Checks of the members of compute environments, and of their updates.
 
 https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
 """
@@ -25,7 +25,7 @@ IMAGE_TYPES = frozenset(
     )
 )
 ENDED_IMAGE_TYPES = frozenset(image for image in IMAGE_TYPES if "AL2023" not in image)
-"""Amazon Linux 2: since 30 June 2026 only environments that exist run AWS's own images of it."""
+"""Amazon Linux 2: since 30 June 2026 only existing environments run AWS's own images."""
 MAX_TEMPLATE_OVERRIDES = 10
 _NOT_UPDATED_ON_FARGATE = (
     "allocationStrategy",
@@ -50,7 +50,7 @@ _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def check_new(request: Wire) -> None:
-    """Check what only the creation of an environment says.
+    """Checks the members that only CreateComputeEnvironment has.
 
     Raises:
         ClientError: it is created DISABLED, or for a namespace or a type that EKS cannot have.
@@ -88,7 +88,7 @@ def _check_images(resources: Wire) -> None:
 
 
 def check_instances(resources: Wire, *, on_eks: bool) -> None:
-    """Check what only environments with instances have.
+    """Checks the members that only environments with instances have.
 
     Raises:
         ClientError: in AWS Batch's own words where they are known.
@@ -110,7 +110,7 @@ def check_instances(resources: Wire, *, on_eks: bool) -> None:
 
 
 def default_images(resources: Wire, *, on_eks: bool) -> list[Wire]:
-    """The ``ec2Configuration`` of an environment that names no image, by the kinds of its instances."""
+    """Returns the default ``ec2Configuration`` for the kinds of instances of an environment."""
     if resources.get("imageId") or resources.get("launchTemplate"):
         return []
     kinds = sorted({"_NVIDIA" if _GPUS.match(name) else "" for name in resources["instanceTypes"]})
@@ -119,13 +119,13 @@ def default_images(resources: Wire, *, on_eks: bool) -> list[Wire]:
 
 
 def architecture_of(instance_type: str) -> str:
-    """``arm64`` for Graviton types, families and bundles; else ``x86_64``."""
+    """Returns ``arm64`` for Graviton types, families and bundles; else ``x86_64``."""
     arm = instance_type == "default_arm64" or _GRAVITON.match(instance_type) is not None
     return "arm64" if arm else "x86_64"
 
 
 def architectures_of(environments: Iterable[ComputeEnvironment]) -> set[str]:
-    """The CPU architectures of the instances of compute environments."""
+    """Returns the CPU architectures of the instances of compute environments."""
     names = {name for item in environments for name in item.resources.get("instanceTypes") or []}
     return {architecture_of(name) for name in names}
 
@@ -156,7 +156,7 @@ def _check_template(template: Wire) -> None:
 
 
 def check_update(environment: ComputeEnvironment, request: Wire) -> None:
-    """Check an update of a managed environment before anything of it is taken.
+    """Checks an update of a managed environment.
 
     Raises:
         ClientError: the environment must be replaced instead, or the value is out of range.

@@ -1,4 +1,4 @@
-"""Register, deregister and describe job definitions.
+"""Registers, deregisters and describes job definitions.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.html
 """
@@ -41,7 +41,7 @@ def register(context: CallContext, request: Wire) -> Wire:
 
 
 def platform_of(body: Wire) -> Platform:
-    """What a definition runs on; EC2 where it does not say."""
+    """Returns the platform of a definition; EC2 if it names none."""
     capabilities = body.get("platformCapabilities") or ["EC2"]
     return Platform.FARGATE if capabilities[0] == "FARGATE" else Platform.EC2
 
@@ -98,7 +98,7 @@ def _check_capabilities(capabilities: list[str] | None, body: str) -> None:
 
 
 def check_consumables(properties: Wire | None) -> None:
-    """Check ``consumableResourceProperties``.
+    """Checks ``consumableResourceProperties``.
 
     Raises:
         ClientError: more than 5, one twice, one without a name, a quantity below 1.
@@ -120,7 +120,7 @@ def check_consumables(properties: Wire | None) -> None:
 
 
 def check_timeout(wire: Wire | None) -> int | None:
-    """``attemptDurationSeconds`` of a timeout, or None where none is given.
+    """Returns ``attemptDurationSeconds`` of a timeout, or None if there is none.
 
     Raises:
         ClientError: less than a minute.
@@ -132,7 +132,7 @@ def check_timeout(wire: Wire | None) -> int | None:
 
 
 def find(context: CallContext, reference: str) -> JobDefinition | None:
-    """A definition by ``name``, ``name:revision`` or ARN; without a revision, the latest ACTIVE one."""
+    """Returns a definition by ``name``, ``name:revision`` or ARN; by default the latest ACTIVE revision."""
     name, _, revision = context.arns.name_of(reference, "job-definition").partition(":")
     revisions = context.registry.job_definitions.get(name, {})
     if not revision:

@@ -1,4 +1,4 @@
-"""Create, update, delete and describe job queues.
+"""Creates, updates, deletes and describes job queues.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html
 """
@@ -65,9 +65,9 @@ def _state(request: Wire, default: State) -> State:
 
 
 def _order(context: CallContext, wire: list[Wire], present: Sequence[str]) -> list[str]:
-    """The compute environments by name, in the order in which they are tried.
+    """Returns the compute environments by name, in the order in which they are tried.
 
-    Those that are ``present`` already need not be VALID just now.
+    Environments that are ``present`` already need not be VALID.
     """
     if not 1 <= len(wire) <= MAX_ENVIRONMENTS:
         raise ClientError(
@@ -96,7 +96,7 @@ def _order(context: CallContext, wire: list[Wire], present: Sequence[str]) -> li
 def _both_orders(
     context: CallContext, request: Wire, present: Sequence[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """The names of the compute environments and of the service environments: a queue has one or the other."""
+    """Returns the names of the compute environments and of the service environments; one list is empty."""
     services = request.get("serviceEnvironmentOrder") or []
     if services and request.get("computeEnvironmentOrder"):
         raise ClientError("A job queue cannot have both computeEnvironmentOrder and serviceEnvironmentOrder")
@@ -135,7 +135,7 @@ def _time_limit_actions(wire: list[Wire], queue_type: str | None) -> list[Wire]:
 
 
 def update(context: CallContext, request: Wire) -> Wire:
-    """UpdateJobQueue: what is given replaces what was; the rest stays."""
+    """UpdateJobQueue: replaces the given members and keeps the others."""
     queue = _require(context, request["jobQueue"])
     if queue.status in ("CREATING", "DELETING"):
         raise ClientError("Cannot update, resource is being modified")

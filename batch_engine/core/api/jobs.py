@@ -1,4 +1,4 @@
-"""Submit, describe, list, cancel and terminate jobs.
+"""Submits, describes, lists, cancels and terminates jobs.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 """
@@ -70,7 +70,7 @@ def _find(context: CallContext, reference: str) -> Job | None:
 
 
 def _find_whole(context: CallContext, reference: str) -> Job | None:
-    """A job that can be ended by itself: a node can only be ended with its job."""
+    """Returns a job that can be ended by itself, which a node cannot."""
     job = _find(context, reference)
     if job is not None and job.node_index is not None:
         raise ClientError(f"{job.id} is a node: only the whole job {job.parent_id} can be ended")

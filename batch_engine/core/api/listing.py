@@ -63,7 +63,7 @@ def _status(text: str | None) -> JobStatus | None:
 
 
 def check_filters(filters: list[Wire] | None, known: tuple[str, ...]) -> tuple[str, list[str]] | None:
-    """The one filter of a request: its name and its values; None where there is none.
+    """Returns the name and the values of the filter of a request, or None if there is none.
 
     Raises:
         ClientError: more than one filter, a name that is none (case matters), no value, a time that is none.
@@ -105,7 +105,7 @@ def _like(text: str, pattern: str) -> bool:
 
 
 def _of_definition(arn: str, wanted: str) -> bool:
-    """An ARN means one revision, or all where it has none; a name means every revision of it."""
+    """Returns whether a definition's ARN is the one that is wanted; without a revision, all of them match."""
     unversioned = arn.rpartition(":")[0]
     if wanted.startswith("arn:"):
         return wanted in (arn, unversioned)
@@ -123,7 +123,7 @@ def _newest_first(
 
 
 def _by_name(context: CallContext, request: Wire, queue: str, matches: Matches) -> Wire:
-    """Grouped by name, each group with its newest job first."""
+    """Returns a page of jobs by name; jobs with the same name by falling age."""
     token = read_token(request, BY_NAME, str, int)
     start = None if token is None else tuple(token)
     found = filter(matches, _newest_first(context, queue, list(JobStatus), None))
@@ -133,7 +133,7 @@ def _by_name(context: CallContext, request: Wire, queue: str, matches: Matches) 
 
 
 def _children(context: CallContext, request: Wire, member: str, status: JobStatus) -> Wire:
-    """By index; filters do not apply to them."""
+    """Returns a page of children or nodes by index."""
     registry = context.registry
     parent = registry.jobs.get(context.arns.name_of(request[member], "job"))
     token = _place(request, member)
@@ -170,7 +170,7 @@ def _summary(context: CallContext, job: Job) -> Wire:
 
 
 def _place(request: Wire, listing: str) -> int | None:
-    """The serial or index behind which a page starts; None for the first page."""
+    """Returns the serial or index behind which a page starts; None for the first page."""
     token = read_token(request, listing, int)
     return None if token is None else int(token[0])
 

@@ -1,4 +1,4 @@
-"""Pages of a listing: each token says behind what the next page starts, so that nothing is lost in between.
+"""Pages of a listing: each token names the key behind which the next page starts.
 
 A token names its listing and the key of the last item shown. Keys never change, and things that are created
 or deleted between two pages move nothing else.
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def write_token(listing: str, key: Key) -> str:
-    """The token of the page behind ``key``."""
+    """Returns the token of the page behind ``key``."""
     return base64.urlsafe_b64encode(json.dumps([listing, *key]).encode()).decode()
 
 
@@ -63,7 +63,7 @@ def page(
     show: Callable[[T], Wire],
     kinds: tuple[type, ...] = (int,),
 ) -> Wire:
-    """One page of a listing: ``maxResults`` and ``nextToken`` in, ``nextToken`` out but on the last page.
+    """Returns one page of a listing, with a ``nextToken`` unless it is the last one.
 
     Args:
         items: all of them, in any order.
@@ -90,7 +90,7 @@ def page(
 
 
 def whole(items: Iterable[Wire], request: Wire, *, member: str) -> Wire:
-    """The answer to a request that names what it wants: one page, in the order of the names.
+    """Returns the answer to a request with names: one page, in the order of the names.
 
     Raises:
         ClientError: there is a token; such a request was never answered with one.

@@ -1,4 +1,4 @@
-"""GetJobQueueSnapshot: who is next in a queue, and what its jobs use.
+"""GetJobQueueSnapshot: the first jobs of a queue, and the capacity that its jobs use.
 
 https://docs.aws.amazon.com/batch/latest/userguide/job_queue_viewing_status.html
 """

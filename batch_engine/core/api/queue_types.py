@@ -1,4 +1,4 @@
-"""What kind of work a job queue takes: it must agree with the environments that it draws on.
+"""The type of a job queue: it must agree with the environments of the queue.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateJobQueue.html
 """
@@ -15,7 +15,7 @@ MAX_SERVICE_ENVIRONMENTS = 1
 
 
 def service_order(context: CallContext, wire: list[Wire]) -> list[str]:
-    """The service environments by name.
+    """Returns the service environments by name.
 
     Raises:
         ClientError: more than one, or one that does not exist.
@@ -36,7 +36,7 @@ def service_order(context: CallContext, wire: list[Wire]) -> list[str]:
 def check_type(
     context: CallContext, given: str | None, environments: list[str], services: list[str]
 ) -> str | None:
-    """The type of a queue with these environments, as it was given.
+    """Returns the type of a queue with these environments, as it was given.
 
     Raises:
         ClientError: it is none, or it does not agree with the environments.

@@ -1,4 +1,4 @@
-"""Create, update, delete, describe and list the quota shares of a queue of service jobs.
+"""Creates, updates, deletes and lists the quota shares of a queue of service jobs.
 
 https://docs.aws.amazon.com/batch/latest/userguide/quota-shares.html
 """
@@ -42,7 +42,7 @@ def create(context: CallContext, request: Wire) -> Wire:
 
 
 def of_queue(context: CallContext, queue: str) -> list[QuotaShare]:
-    """The quota shares of a queue, oldest first."""
+    """Returns the quota shares of a queue, oldest first."""
     return [share for share in context.registry.quota_shares.values() if share.queue == queue]
 
 
@@ -93,7 +93,7 @@ def _require(context: CallContext, arn: str) -> QuotaShare:
 
 
 def update(context: CallContext, request: Wire) -> Wire:
-    """UpdateQuotaShare: what is given replaces what was; the rest stays."""
+    """UpdateQuotaShare: replaces the given members and keeps the others."""
     share = _require(context, request["quotaShareArn"])
     body = {**share.body, **{member: request[member] for member in BODY if member in request}}
     context.put(replace(share, state=_state(request, share.state), body=_body(body)))

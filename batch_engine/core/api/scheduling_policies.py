@@ -1,4 +1,4 @@
-"""Create, update, delete, describe and list scheduling policies.
+"""Creates, updates, deletes and lists scheduling policies.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateSchedulingPolicy.html
 """

@@ -1,4 +1,4 @@
-"""Create, update, delete and describe service environments.
+"""Creates, updates, deletes and describes service environments.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_CreateServiceEnvironment.html
 """
@@ -52,7 +52,7 @@ def _state(request: Wire, default: State) -> State:
 
 
 def check_capacity_limits(limits: list[Wire], *, of_share: bool = False) -> list[Wire]:
-    """Check ``capacityLimits`` of a service environment or of a quota share.
+    """Checks ``capacityLimits`` of a service environment or of a quota share.
 
     Raises:
         ClientError: their number, a capacity below 1, a unit that is not one, two for one unit, a mixture.

@@ -1,4 +1,4 @@
-"""Service jobs: there is no SageMaker here to run one, so none is ever accepted and none is ever known.
+"""Service jobs: the engine refuses them, because there is no SageMaker here.
 
 https://docs.aws.amazon.com/batch/latest/userguide/service-jobs.html
 """
@@ -76,8 +76,8 @@ def list_all(context: CallContext, request: Wire) -> Wire:
     if status not in STATUSES:
         raise ClientError(f"jobStatus must be one of {', '.join(STATUSES)}, got {status}")
     check_filters(request.get("filters"), FILTERS)
-    nobody: list[Wire] = []
-    return page(nobody, request, member="jobSummaryList", by=lambda _: [0], show=lambda job: job)
+    none: list[Wire] = []
+    return page(none, request, member="jobSummaryList", by=lambda _: [0], show=lambda job: job)
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -1,4 +1,4 @@
-"""From a SubmitJob request to a job: everything that is checked before it is accepted.
+"""Makes a job from a SubmitJob request, and checks the request.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 """
@@ -109,7 +109,7 @@ def new_job(context: CallContext, request: Wire, queue: JobQueue, definition: Jo
 def _rendered(
     body: Wire, request: Wire, parameters: Mapping[str, str], platform: Platform
 ) -> tuple[Wire, Needs, str | None]:
-    """The container that runs, what it needs, and its name in an ECS task."""
+    """Returns the container that runs, what it needs, and its name in an ECS task."""
     defined, overrides, name = _container(body, request)
     container, needs = render_container(defined, overrides, parameters, platform)
     return container, needs, name
@@ -123,7 +123,7 @@ def _size_refusal(container: Wire) -> str | None:
 
 
 def _nodes(context: CallContext, job: Job, request: Wire, body: Wire) -> tuple[Job, ...]:
-    """The nodes of a multi-node parallel job."""
+    """Returns the nodes of a multi-node parallel job."""
     for member in ("arrayProperties", "containerOverrides", "ecsPropertiesOverride"):
         if request.get(member):
             raise ClientError(f"{member} is not applicable for multi-node parallel jobs")
@@ -180,7 +180,7 @@ def _check_platform(context: CallContext, queue: JobQueue, definition: JobDefini
 
 
 def _container(body: Wire, request: Wire) -> tuple[Wire, Wire, str | None]:
-    """The defined container and its overrides, whichever words they are in."""
+    """Returns the defined container and its overrides, from ``containerProperties`` or ``ecsProperties``."""
     by_container, by_task = (
         request.get("containerOverrides") or {},
         request.get("ecsPropertiesOverride") or {},
@@ -197,7 +197,7 @@ def _container(body: Wire, request: Wire) -> tuple[Wire, Wire, str | None]:
 
 
 def _share(context: CallContext, request: Wire, queue: JobQueue, body: Wire) -> tuple[str | None, int | None]:
-    """``shareIdentifier`` and the priority within it: needed on fair-share queues, refused on others."""
+    """Returns the share of a job and the priority within it; only fair-share queues have shares."""
     share, override = request.get("shareIdentifier"), request.get("schedulingPriorityOverride")
     if override is not None and not 0 <= override <= MAX_PRIORITY:
         raise ClientError(f"schedulingPriorityOverride must be between 0 and {MAX_PRIORITY}, got {override}")
@@ -224,7 +224,7 @@ def _share(context: CallContext, request: Wire, queue: JobQueue, body: Wire) -> 
 
 
 def consumables(context: CallContext, wire: Wire | None) -> dict[str, int]:
-    """How much of which consumable resources a job locks while it runs, by name.
+    """Returns the quantity of each consumable resource that a job locks while it runs, by name.
 
     Raises:
         ClientError: more than five, or one twice.
@@ -253,6 +253,6 @@ def _tag_refusal(job: Job, body: Wire) -> str | None:
 
 
 def override_bytes(container: Wire) -> int:
-    """How long the override is that Batch hands to ECS: command, environment and resources."""
+    """Returns the length of the override that Batch passes to ECS: command, environment and resources."""
     rendered = {member: container[member] for member in ("command", "environment", "resourceRequirements")}
     return len(json.dumps(rendered, separators=(",", ":"), ensure_ascii=False).encode())

@@ -1,4 +1,4 @@
-"""Templates: what a job definition and the overrides of a SubmitJob request come to."""
+"""Templates of jobs, made from a job definition and the overrides of a SubmitJob request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the Describe and List operations show, in the wire's own shapes."""
+"""The answers of the Describe and List operations."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from batch_engine.core.state.registry import Registry
 
 
 def _present(**members: Any) -> Wire:
-    """Absent members are left out, as AWS does, rather than sent as null."""
+    """Returns the members that are not None: AWS leaves out the others."""
     return {name: value for name, value in members.items() if value is not None}
 
 
 def retry_strategy(strategy: RetryStrategy) -> Wire:
-    """``retryStrategy`` as DescribeJobs shows it."""
+    """Returns ``retryStrategy`` as DescribeJobs shows it."""
     entries = [
         _present(
             onStatusReason=entry.on_status_reason,
@@ -32,7 +32,7 @@ def retry_strategy(strategy: RetryStrategy) -> Wire:
 
 
 def _outcome(job: Job, attempt: Attempt, registry: Registry) -> Wire:
-    """The task of an attempt and how it ended; of a multi-node parallel job, those of its main node."""
+    """Returns the task of an attempt and its end; for a multi-node parallel job, those of its main node."""
     ran = registry.jobs[f"{job.id}#{job.main_node}"] if job.is_gang else job
     return _present(
         containerInstanceArn=attempt.container_instance_arn,
@@ -59,7 +59,7 @@ def _attempt(job: Job, attempt: Attempt, registry: Registry) -> Wire:
 
 
 def _container(job: Job, registry: Registry) -> Wire:
-    """The job's container, or its ECS task: what was asked for, and what the latest attempt came to."""
+    """Returns the job's container or its ECS task, with the outcome of the latest attempt."""
     latest = job.attempts[-1] if job.attempts else None
     if job.is_gang:
         return {}
@@ -71,7 +71,7 @@ def _container(job: Job, registry: Registry) -> Wire:
 
 
 def job_detail(job: Job, registry: Registry) -> Wire:
-    """One job as DescribeJobs shows it, and as the state-change event carries it."""
+    """Returns one job as DescribeJobs shows it, and as the state-change event carries it."""
     finished = [attempt for attempt in job.attempts if attempt.stopped_at_ms is not None]
     return {
         "jobArn": job.arn,
@@ -107,7 +107,7 @@ def job_detail(job: Job, registry: Registry) -> Wire:
 
 
 def _capabilities(job: Job, registry: Registry) -> list[str]:
-    """As the definition has them, which may say MANAGED_INSTANCES: for the core a kind of EC2."""
+    """Returns the capabilities of the definition; MANAGED_INSTANCES is a kind of EC2 for the core."""
     name, _, revision = job.definition_arn.rpartition("/")[2].rpartition(":")
     definition = registry.job_definitions.get(name, {}).get(int(revision or 0))
     said = None if definition is None else definition.body.get("platformCapabilities")
@@ -120,7 +120,7 @@ def _consumables(job: Job) -> Wire | None:
 
 
 def _array_properties(job: Job, registry: Registry) -> Wire | None:
-    """A parent's size and how its children stand; a child's index."""
+    """Returns the size and the status counts of an array's parent, or the index of a child."""
     if job.array_index is not None:
         return {"index": job.array_index}
     run = registry.arrays.get(job.id)
@@ -153,7 +153,7 @@ def _network_interfaces(attempt: Attempt | None) -> list[Wire]:
 
 
 def job_summary(job: Job, registry: Registry) -> Wire:
-    """One job as ListJobs shows it."""
+    """Returns one job as ListJobs shows it."""
     latest = job.attempts[-1] if job.attempts else None
     container = None if latest is None else _present(exitCode=latest.exit_code, reason=latest.reason)
     return _present(
@@ -176,13 +176,13 @@ def job_summary(job: Job, registry: Registry) -> Wire:
 
 
 def queue_arn(name: str, registry: Registry) -> str:
-    """A queue's ARN; its bare name once the queue is gone."""
+    """Returns the ARN of a queue, or its name if the queue was deleted."""
     queue = registry.job_queues.get(name)
     return name if queue is None else queue.arn
 
 
 def _resources(environment: ComputeEnvironment) -> Wire:
-    """``computeResources`` with the images that AWS Batch would take where none are named.
+    """Returns ``computeResources``, with the default images of AWS Batch if it names none.
 
     AWS's own images are as new as they can be: nothing here was booted from an older one.
     """
@@ -199,7 +199,7 @@ def _resources(environment: ComputeEnvironment) -> Wire:
 
 
 def compute_environment(environment: ComputeEnvironment) -> Wire:
-    """One compute environment as DescribeComputeEnvironments shows it."""
+    """Returns one compute environment as DescribeComputeEnvironments shows it."""
     return {
         "computeEnvironmentName": environment.name,
         "computeEnvironmentArn": environment.arn,
@@ -223,7 +223,7 @@ def compute_environment(environment: ComputeEnvironment) -> Wire:
 
 
 def job_queue(queue: JobQueue, registry: Registry) -> Wire:
-    """One queue as DescribeJobQueues shows it."""
+    """Returns one queue as DescribeJobQueues shows it."""
     order = [
         {"order": position, "computeEnvironment": registry.compute_environments[name].arn}
         for position, name in enumerate(queue.compute_environments, start=1)
@@ -247,7 +247,7 @@ def job_queue(queue: JobQueue, registry: Registry) -> Wire:
 
 
 def job_definition(definition: JobDefinition) -> Wire:
-    """One revision as DescribeJobDefinitions shows it."""
+    """Returns one revision as DescribeJobDefinitions shows it."""
     return {
         "tags": {},
         "parameters": {},
@@ -260,5 +260,5 @@ def job_definition(definition: JobDefinition) -> Wire:
 
 
 def scheduling_policy(policy: SchedulingPolicy) -> Wire:
-    """One policy as DescribeSchedulingPolicies shows it."""
+    """Returns one policy as DescribeSchedulingPolicies shows it."""
     return {"name": policy.name, "arn": policy.arn, "tags": policy.tags, **policy.body}

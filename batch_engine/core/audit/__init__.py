@@ -1,1 +1,1 @@
-"""What must always hold of the core's state. Tests and benchmarks use it; nothing else in the core does."""
+"""The invariants of the core's state. Only tests and benchmarks use them."""

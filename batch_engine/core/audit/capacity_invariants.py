@@ -1,4 +1,4 @@
-"""What must hold of compute environments, their instances and the machine underneath."""
+"""The invariants of compute environments, of their instances and of the machine underneath."""
 
 from collections.abc import Iterator, Mapping
 
@@ -9,7 +9,7 @@ from batch_engine.core.scheduling.scheduler import Scheduler
 
 
 def capacity_violations(scheduler: Scheduler, before: Mapping[str, int]) -> Iterator[str]:
-    """Every invariant that does not hold, in words; costs as much as there are instances.
+    """Yields every invariant that does not hold, in words; costs as much as there are instances.
 
     Args:
         scheduler: decides where jobs run.
@@ -28,7 +28,7 @@ def capacity_violations(scheduler: Scheduler, before: Mapping[str, int]) -> Iter
 
 
 def limit_violations(scheduler: Scheduler) -> Iterator[str]:
-    """Every limit on vCPUs and memory that is not kept; costs as much as there are compute environments."""
+    """Yields every limit on vCPUs and memory that is exceeded; costs as much as there are environments."""
     registry, capacity = scheduler.registry, scheduler.dispatcher.capacity
     for name, environment in registry.compute_environments.items():
         used, limit = capacity.in_use_milli_vcpus.get(name, 0), environment.max_milli_vcpus
@@ -40,11 +40,11 @@ def limit_violations(scheduler: Scheduler) -> Iterator[str]:
     if not 0 <= memory_mib <= (memory_mib if host.memory_mib is None else host.memory_mib):
         yield f"the machine has {memory_mib} of {host.memory_mib} MiB in use"
     if not capacity.jobs_on_host and (milli_vcpus or memory_mib):
-        yield f"the machine has {milli_vcpus} milli-vCPUs and {memory_mib} MiB in use by nobody"
+        yield f"the machine has {milli_vcpus} milli-vCPUs and {memory_mib} MiB in use without jobs"
 
 
 def lasting_milli_vcpus(scheduler: Scheduler, environment: str) -> int:
-    """What the instances of a compute environment have that are not about to go."""
+    """Returns the vCPUs of the instances of a compute environment that are not about to go."""
     instances = scheduler.dispatcher.scaling.fleet(environment).instances.values()
     return sum(item.total.milli_vcpus for item in instances if item.state is not InstanceState.DRAINING)
 

@@ -1,4 +1,4 @@
-"""What the jobs themselves add up to, against which every counter that the engine keeps is checked."""
+"""Totals over the jobs, to check the counters that the engine keeps."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from batch_engine.core.state.registry import Registry
 
 
 class What(StrEnum):
-    """What is counted."""
+    """The kinds of counters."""
 
     IN_USE = "milli-vCPUs in use"
     OF_SHARE = "milli-vCPUs of the share"
@@ -26,7 +26,7 @@ class What(StrEnum):
 
 
 class Figure(NamedTuple):
-    """Something that is counted: what, of which resource, and which part of it."""
+    """One counter: its kind, its resource, and the part of the resource."""
 
     what: What
     of: str
@@ -37,7 +37,7 @@ class Figure(NamedTuple):
 
 
 def share_of(job: Job, registry: Registry) -> tuple[tuple[Figure, int], ...]:
-    """What one job adds to every figure."""
+    """Returns what one job adds to every figure."""
     found: list[tuple[Figure, int]] = []
     if job.parent_id is None:
         found.append((Figure(What.LISTED, job.queue, job.status), 1))
@@ -111,7 +111,7 @@ _COUNTERS: dict[What, Callable[[Scheduler, str, str], int | None]] = {
 
 
 def figures(scheduler: Scheduler) -> Iterator[Figure]:
-    """Every figure that the engine may count, whether or not a job adds to it."""
+    """Yields every figure that the engine may count, whether or not a job adds to it."""
     registry, dispatcher = scheduler.registry, scheduler.dispatcher
     yield Figure(What.ON_MACHINE, "")
     for name in dispatcher.capacity.in_use_milli_vcpus:
@@ -145,7 +145,7 @@ class Tally:
             self.follow(job)
 
     def follow(self, job: Job) -> set[Figure]:
-        """Count a job as it stands now.
+        """Counts a job in its present state.
 
         Returns:
             The figures that this changes.
@@ -162,7 +162,7 @@ class Tally:
         return {figure for figure, _ in (*before, *now)}
 
     def forget(self, job_id: str) -> set[Figure]:
-        """Count a forgotten job no more, nor the children of an array.
+        """Counts a forgotten job no more, nor the children of an array.
 
         Returns:
             The figures that this changes.
@@ -175,18 +175,18 @@ class Tally:
         return found
 
     def unnoticed(self) -> Iterator[Job]:
-        """The jobs that stand elsewhere than when they were followed last."""
+        """Yields the jobs whose state is not the one that was counted last."""
         for job in self._registry.jobs.values():
             if self._of.get(job.id) != share_of(job, self._registry):
                 yield job
 
     def disagreement(self, scheduler: Scheduler, figure: Figure) -> str | None:
-        """Where the engine counts something else, in words."""
+        """Returns the difference between the engine's count and this one, in words."""
         engine, jobs = _COUNTERS[figure.what](scheduler, figure.of, figure.part), self._totals[figure]
         return None if engine in (None, jobs) else f"{figure} counts {engine}, its jobs make {jobs}"
 
     def disagreements(self, scheduler: Scheduler) -> Iterator[str]:
-        """Every figure that does not agree."""
+        """Yields every figure that does not agree."""
         for figure in {*self._totals, *figures(scheduler)}:
             if (found := self.disagreement(scheduler, figure)) is not None:
                 yield found

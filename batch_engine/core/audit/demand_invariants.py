@@ -1,4 +1,4 @@
-"""What must hold of the demand that environments grow to, and of what an update replaces."""
+"""The invariants of the demand of queues, and of the instances that an update replaces."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from batch_engine.core.scheduling.scheduler import Scheduler
 
 
 def demand_violations(scheduler: Scheduler) -> Iterator[str]:
-    """Every invariant that does not hold, in words; costs as much as there are jobs."""
+    """Yields every invariant that does not hold, in words; costs as much as there are jobs."""
     registry, waiting = scheduler.registry, Counter[str]()
     for job in registry.jobs.values():
         if job.is_array:
@@ -26,7 +26,7 @@ def demand_violations(scheduler: Scheduler) -> Iterator[str]:
 
 
 def _of_held(scheduler: Scheduler) -> Iterator[str]:
-    """Whoever waits for an instance has its room on one that is launching; a job of nodes by its nodes."""
+    """Checks that a job that waits for an instance has its room on one that is launching."""
     dispatcher = scheduler.dispatcher
     launching = {
         job_id.partition("#")[0]
@@ -41,7 +41,7 @@ def _of_held(scheduler: Scheduler) -> Iterator[str]:
 
 
 def _of_replaced(scheduler: Scheduler) -> Iterator[str]:
-    """An update of an environment is over when the count of instances that it replaces is zero."""
+    """Checks the count of instances that an update replaces: at zero, the update is complete."""
     for name, fleet in scheduler.dispatcher.scaling.fleets.items():
         replaced = sum(item.is_replaced for item in fleet.instances.values())
         if fleet.replaced != replaced:

@@ -1,4 +1,4 @@
-"""What must hold after every event, whatever happened."""
+"""The invariants that hold after every event."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,19 +22,19 @@ SHARE_LOOKED_AT = 20
 
 
 def violations(scheduler: Scheduler) -> list[str]:
-    """Every invariant that does not hold, in words; an empty list is what one wants to see."""
+    """Returns every invariant that does not hold, in words."""
     return list(_whole(scheduler, Tally(scheduler.registry), {}))
 
 
 class Audit:
-    """Checks a scheduler after each event: what the event touched always, everything as often as it is cheap.
+    """Checks a scheduler after each event: the jobs of the event, and sometimes all jobs.
 
     What an event touched is what ``Registry.changed`` names; the caller empties it after each check, as the
     store does when it has saved. A job that changed and is not named there would not be saved either: the
     next look at everything reports it.
 
     Args:
-        scheduler: with whatever its registry holds so far.
+        scheduler: the scheduler, with any jobs and resources.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
@@ -44,7 +44,7 @@ class Audit:
         self._lasting: dict[str, int] = {}
 
     def after_event(self) -> list[str]:
-        """Every invariant that was found not to hold, in words."""
+        """Returns every invariant that was found not to hold, in words."""
         self._since += 1
         known = len(self._scheduler.registry.jobs)
         if known <= ALWAYS_WHOLE or self._since * SHARE_LOOKED_AT >= known:
@@ -52,7 +52,7 @@ class Audit:
         return list(self._of_changed())
 
     def whole(self) -> list[str]:
-        """Look at everything there is."""
+        """Checks all jobs and resources."""
         self._since = 0
         self._follow()
         unnoticed = [
@@ -100,7 +100,7 @@ def _whole(scheduler: Scheduler, tally: Tally, lasting: Mapping[str, int]) -> It
 
 
 def _of_lines(scheduler: Scheduler) -> Iterator[str]:
-    """A RUNNABLE job stands in a line once; an array does while it has released children without a job."""
+    """Checks that a RUNNABLE job is in one line, and an array while it has untouched released children."""
     registry, dispatcher = scheduler.registry, scheduler.dispatcher
     standing: Counter[str] = Counter()
     for queue in registry.job_queues:
@@ -111,4 +111,4 @@ def _of_lines(scheduler: Scheduler) -> Iterator[str]:
         if job.is_array:
             waits = registry.arrays[job.id].peek() is not None
         if standing[job.id] != waits:
-            yield f"job {job.id} is {job.status} and stands {standing[job.id]} times in a line"
+            yield f"job {job.id} is {job.status} and is {standing[job.id]} times in a line"

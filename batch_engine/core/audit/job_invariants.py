@@ -1,4 +1,4 @@
-"""What must hold of one job, and between it and those that it belongs to or waits for."""
+"""The invariants of one job, and of the jobs that it belongs to or depends on."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -14,7 +14,7 @@ from batch_engine.core.state.registry import Registry
 
 
 def job_violations(scheduler: Scheduler, job: Job) -> Iterator[str]:
-    """Every invariant of one job that does not hold, in words."""
+    """Yields every invariant of one job that does not hold, in words."""
     registry = scheduler.registry
     yield from _of_history(job)
     yield from _of_attempts(job)
@@ -57,7 +57,7 @@ def _of_attempts(job: Job) -> Iterator[str]:
 
 
 def _of_place(scheduler: Scheduler, job: Job) -> Iterator[str]:
-    """A placed job is on the instance that its attempt names."""
+    """Checks that a placed job is on the instance that its attempt names."""
     environment = scheduler.registry.compute_environments.get(job.attempt.compute_environment)
     if environment is None:
         yield f"job {job.id} runs in {job.attempt.compute_environment}, which is gone"
@@ -68,7 +68,7 @@ def _of_place(scheduler: Scheduler, job: Job) -> Iterator[str]:
 
 
 def _awaited(registry: Registry, job: Job) -> Iterator[Job]:
-    """The jobs that must have ended well before this one may wait for capacity."""
+    """Yields the jobs that must have ended well before this one may wait for capacity."""
     entries: tuple[Dependency, ...] = job.depends_on
     if job.array_index is not None and job.parent_id is not None:
         parent = registry.jobs[job.parent_id]

@@ -1,1 +1,1 @@
-"""Where a job fits: instances, scaling and what is in use. It knows nothing of queues and of their order."""
+"""The capacity for jobs: instances, scaling and usage. Queues and their order are not in here."""

@@ -1,4 +1,4 @@
-"""How managed compute environments on EC2 grow to demand and shrink again.
+"""The growing and shrinking of managed compute environments on EC2.
 
 https://docs.aws.amazon.com/batch/latest/userguide/managed_compute_environments.html
 """
@@ -62,7 +62,7 @@ class Scaling(Offers):
     def accept(
         self, offer: Offer, environment: ComputeEnvironment, keep: Iterable[Instance] = ()
     ) -> Instance | None:
-        """The instance that an offer speaks of, launched where it must be."""
+        """Returns the instance of an offer, and launches it if necessary."""
         if offer.launch is None:
             return offer.instance
         self._make_room(environment, offer.launch, {instance.id for instance in keep})
@@ -100,7 +100,7 @@ class Scaling(Offers):
         return instance
 
     def terminate(self, instance: Instance) -> None:
-        """Give an instance back."""
+        """Terminates an instance."""
         self._journal.act(TerminateInstance(instance.id, instance.compute_environment))
         del self.instances[instance.id]
         self.fleet(instance.compute_environment).remove(instance)
@@ -109,7 +109,7 @@ class Scaling(Offers):
             self._report(environment)
 
     def _report(self, environment: ComputeEnvironment) -> None:
-        """``desiredvCpus`` follows the instances, between its two limits."""
+        """Sets ``desiredvCpus`` to the vCPUs of the instances, between its two limits."""
         resources = environment.resources
         if not has_fleet(environment):
             return
@@ -161,12 +161,12 @@ class Scaling(Offers):
             self._watch(instance)
 
     def put(self, instance: Instance, job_id: str, need: Need) -> None:
-        """Give a job its room."""
+        """Puts a job on an instance."""
         instance.has_run = True
         self.fleet(instance.compute_environment).put(instance, job_id, need)
 
     def take_out(self, instance_id: str, job_id: str) -> None:
-        """A job has left its instance."""
+        """Removes a job from its instance."""
         instance = self.instances.get(instance_id)
         if instance is None or job_id not in instance.jobs:
             return
@@ -178,20 +178,20 @@ class Scaling(Offers):
             self._watch(instance)
 
     def set_aside(self, instance: Instance, job_id: str) -> None:
-        """Keep all of an instance for one node of a job that is not placed yet."""
+        """Keeps all of an instance for one node of a job that is not placed yet."""
         fleet = self.fleet(instance.compute_environment)
         if instance.state is InstanceState.READY:
             fleet.turn(instance, InstanceState.LAUNCHING)
         fleet.put(instance, job_id, instance.total)
 
     def no_longer_aside(self, instance_id: str) -> None:
-        """An instance that is still launching is for whoever needs it."""
+        """Releases a launching instance that was reserved for a node."""
         instance = self.instances[instance_id]
         for job_id in list(instance.jobs):
             self.fleet(instance.compute_environment).take_out(instance, job_id, self._journal.now_ms)
 
     def drain(self, instance: Instance) -> None:
-        """Place nothing more on an instance; it goes when its last job does."""
+        """Places nothing more on an instance; it goes when its last job does."""
         if instance.state is InstanceState.DRAINING:
             return
         self.fleet(instance.compute_environment).turn(instance, InstanceState.DRAINING)
@@ -199,10 +199,10 @@ class Scaling(Offers):
             self.terminate(instance)
 
     def ready(self, instance_id: str) -> list[str]:
-        """An instance has joined its cluster.
+        """Makes an instance READY that has joined its cluster.
 
         Returns:
-            The jobs it was launched for: they are placed anew, by their queues' order.
+            The jobs for which it was launched. They are placed again, in the order of their queues.
         """
         instance = self.instances.get(instance_id)
         if instance is None or instance.state is not InstanceState.LAUNCHING:
@@ -227,7 +227,7 @@ class Scaling(Offers):
         return minutes * 60_000 if minutes and instance.has_run else self.settings.idle_s * 1000
 
     def idle(self, instance_id: str) -> None:
-        """An instance may have been idle for long enough: whole instances go, never below minvCpus."""
+        """Terminates an instance that was idle for long enough, unless minvCpus need it."""
         instance = self.instances.get(instance_id)
         if instance is None:
             return
@@ -244,7 +244,7 @@ class Scaling(Offers):
             self.terminate(instance)
 
     def resources_changed(self, replace: Callable[[Instance], None]) -> None:
-        """A compute environment came, went or changed: what it must have is launched, what it lost goes.
+        """Launches what compute environments must have, and drains the instances of deleted or updated ones.
 
         Args:
             replace: drains an instance that an infrastructure update replaces, or that is left over.
@@ -268,7 +268,7 @@ class Scaling(Offers):
         self.keep_minimum()
 
     def keep_minimum(self) -> None:
-        """Launch up to minvCpus, or to the desiredvCpus that somebody asked for."""
+        """Launches instances up to minvCpus, or up to desiredvCpus if that is more."""
         for environment in self._registry.compute_environments.values():
             if not has_fleet(environment) or environment.state is State.DISABLED or not environment.is_usable:
                 continue

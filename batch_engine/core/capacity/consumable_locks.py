@@ -1,4 +1,4 @@
-"""Locks on consumable resources: taken at STARTING, given back when the job has ended.
+"""Locks on consumable resources: a job holds them from STARTING until its end.
 
 https://docs.aws.amazon.com/batch/latest/userguide/resource-aware-scheduling.html
 """
@@ -13,7 +13,7 @@ NON_REPLENISHABLE = "NON_REPLENISHABLE"
 
 
 class Consumables:
-    """Counts what jobs have locked.
+    """The locks of all jobs on consumable resources.
 
     Args:
         registry: holds the consumable resources.
@@ -23,7 +23,7 @@ class Consumables:
         self._registry = registry
 
     def refusal(self, job: Job) -> Refusal | None:
-        """What a job has to wait for, or None where all of it is free; a retried job holds it still.
+        """Returns the resource that a job has to wait for, or None; a retried job still holds its own.
 
         A job of several nodes asks for what all of them need together: its nodes lock it one by one.
         """
@@ -42,7 +42,7 @@ class Consumables:
         return None
 
     def lock(self, job: Job) -> None:
-        """A job is placed."""
+        """Locks the resources of a job that is placed."""
         if not job.consumables or job.holds_consumables:
             return
         job.holds_consumables = True
@@ -52,7 +52,7 @@ class Consumables:
             self._registry.touch(resource)
 
     def free(self, job: Job) -> None:
-        """A job has ended: what is replenishable comes back, the rest is used up."""
+        """Frees the resources of a job that has ended; those that are not replenishable are used up."""
         if not job.holds_consumables:
             return
         job.holds_consumables = False

@@ -17,14 +17,14 @@ AGENT_MEMORY_MIB = 32
 
 
 class Need(NamedTuple):
-    """What a job takes of an instance, and what an instance has."""
+    """The vCPUs, memory and GPUs of a job or of an instance."""
 
     milli_vcpus: int
     memory_mib: int
     gpus: int
 
     def fits(self, room: "Need") -> bool:
-        """Whether there is enough of everything."""
+        """Returns whether there is enough of everything."""
         return (
             self.milli_vcpus <= room.milli_vcpus
             and self.memory_mib <= room.memory_mib
@@ -54,7 +54,7 @@ def need_of(job: Job) -> Need:
 
 
 class InstanceState(StrEnum):
-    """Whether an instance takes jobs: not yet, now, or no more."""
+    """The states of an instance: it takes jobs only when it is READY."""
 
     LAUNCHING = "LAUNCHING"
     READY = "READY"
@@ -171,30 +171,30 @@ class Fleet:
         return self._rooms[state].smallest(need)
 
     def empty(self) -> Iterator[Instance]:
-        """The instances that no job is on or waits for: those that are ready, and those that will be."""
+        """Yields the instances, ready or launching, that no job is on or waits for."""
         yield from self.idle.values()
         yield from (instance for instance in self._rooms[InstanceState.LAUNCHING] if not instance.jobs)
 
     def add(self, instance: Instance) -> None:
-        """Count in an instance."""
+        """Adds an instance."""
         self.instances[instance.id] = instance
         self.milli_vcpus += instance.total.milli_vcpus
         self._shelve(instance)
 
     def replace(self, instance: Instance) -> None:
-        """Count an instance as one that an update of the environment replaces."""
+        """Counts an instance as one that an update of the environment replaces."""
         self.replaced += not instance.is_replaced
         instance.is_replaced = True
 
     def remove(self, instance: Instance) -> None:
-        """Count it out."""
+        """Removes an instance."""
         self._unshelve(instance)
         del self.instances[instance.id]
         self.milli_vcpus -= instance.total.milli_vcpus
         self.replaced -= instance.is_replaced
 
     def put(self, instance: Instance, job_id: str, need: Need) -> None:
-        """Give a job its room on an instance."""
+        """Gives a job its room on an instance."""
         rooms = self._rooms[instance.state]
         rooms.remove(instance)
         if not instance.jobs and self.idle.pop(instance.id, None) is not None:
@@ -205,7 +205,7 @@ class Fleet:
         rooms.add(instance)
 
     def take_out(self, instance: Instance, job_id: str, now_ms: int) -> None:
-        """Free the room of a job."""
+        """Frees the room of a job."""
         self._rooms[instance.state].remove(instance)
         need = instance.jobs.pop(job_id)
         if instance.jobs:
@@ -215,7 +215,7 @@ class Fleet:
         self._shelve(instance)
 
     def turn(self, instance: Instance, state: InstanceState) -> None:
-        """Take an instance to another state."""
+        """Takes an instance to another state."""
         self._unshelve(instance)
         instance.state = state
         self._shelve(instance)
@@ -232,7 +232,7 @@ class Fleet:
             self.idle_milli_vcpus -= instance.total.milli_vcpus
 
     def miscounted(self) -> Iterator[str]:
-        """What does not add up, in words; for checks."""
+        """Yields the counts that are wrong, in words; for checks."""
         if self.milli_vcpus != sum(item.total.milli_vcpus for item in self.instances.values()):
             yield f"counts {self.milli_vcpus} milli-vCPUs of instances"
         for item in self.instances.values():

@@ -1,4 +1,4 @@
-"""What follows from the settings of a compute environment for the instances that it launches."""
+"""The instances that a compute environment launches, by its settings."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +34,7 @@ _WITHOUT_AL2023 = {False: ("a1",), True: ("g3", "g3s", "p3", "p3dn")}
 
 
 def runs(name: str, has_gpus: bool, resources: Wire) -> bool:
-    """Whether AWS's image boots on an instance type; what an image of the customer's own runs on is theirs.
+    """Returns whether AWS's image boots on an instance type; an image of the customer's own always does.
 
     https://docs.aws.amazon.com/batch/latest/userguide/ecs-migration-2023.html
     """
@@ -47,18 +47,18 @@ def runs(name: str, has_gpus: bool, resources: Wire) -> bool:
 
 
 def size_of(item: InstanceType) -> Need:
-    """What jobs may take of an instance."""
+    """Returns what jobs may take of an instance."""
     return Need(item.vcpus * 1000, item.memory_mib - AGENT_MEMORY_MIB, item.gpus)
 
 
 def infrastructure(environment: ComputeEnvironment) -> tuple[str, ...]:
-    """Two of these differ where instances must be replaced."""
+    """Returns the settings that cannot change on existing instances."""
     return tuple(repr(environment.resources.get(member)) for member in INFRASTRUCTURE)
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """How much of the same is wanted: the jobs for which an environment grows, and the vCPUs it may grow by.
+    """The demand for which an environment grows: a number of like jobs, and the vCPUs that it may add.
 
     A line of unlike jobs counts by its vCPUs, as so many jobs like the one at its head.
     """
@@ -77,7 +77,7 @@ class Fit:
 
 @dataclass(slots=True)
 class ScalingPlan:
-    """Which types an environment launches.
+    """The instance types that an environment launches.
 
     ``unsupported``: it names types that its image does not run on. ``strict``: never above maxvCpus.
     ``single``: one best type for a job, waited for where there is none. ``within`` remembers the types for so
@@ -93,7 +93,7 @@ class ScalingPlan:
 
     @classmethod
     def of(cls, environment: ComputeEnvironment, catalogue: Catalogue) -> "ScalingPlan":
-        """The plan of an environment as it stands."""
+        """Returns the plan of an environment in its present state."""
         resources = environment.resources
         expansion = catalogue.expand(resources.get("instanceTypes") or [])
         types = [pair for pair in expansion.types if runs(pair[1].name, pair[1].gpus > 0, resources)]
@@ -108,13 +108,13 @@ class ScalingPlan:
         )
 
     def fitting(self, need: Need) -> list[Fit]:
-        """The types on which a job fits, most wanted first."""
+        """Returns the types on which a job fits, most wanted first."""
         return [
             Fit(one, _times(need, size_of(one.item))) for one in self.ranked if need.fits(size_of(one.item))
         ]
 
     def sized(self, fitting: list[Fit], demand: Demand) -> list[InstanceType]:
-        """The types to launch for a demand, most wanted first.
+        """Returns the types to launch for a demand, most wanted first.
 
         Of each family the smallest size counts, and each larger one that holds more jobs and that the demand
         fills. Of those that a strategy ranks alike the one that wastes least is taken, and of these the
@@ -141,7 +141,7 @@ class ScalingPlan:
 
 
 def _times(need: Need, room: Need) -> int:
-    """How many of a job an instance holds."""
+    """Returns the number of jobs of this size that an instance holds."""
     return min(have // wanted for have, wanted in zip(room, need, strict=True) if wanted)
 
 

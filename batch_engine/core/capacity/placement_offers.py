@@ -1,4 +1,4 @@
-"""Where a job would go: an instance that is there, or the kind of instance to launch for it.
+"""Offers for a job: an existing instance, or the type of an instance to launch.
 
 https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
 """
@@ -24,7 +24,7 @@ from batch_engine.core.state.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class ScalingSettings:
-    """How instances come and go.
+    """The settings of launching and terminating instances.
 
     Args:
         launch_takes_time: an instance is ready when ``InstanceReady`` says so, and not at once.
@@ -54,7 +54,7 @@ class Restrictions:
 
 @value
 class Offer:
-    """Where a job would go: an instance that is there, one to launch, or neither where there are none."""
+    """An offer for a job: an existing instance, the type of one to launch, or neither on Fargate."""
 
     instance: Instance | None = None
     launch: InstanceType | None = None
@@ -65,12 +65,12 @@ ANYWHERE = Offer()
 
 
 def has_fleet(environment: ComputeEnvironment) -> bool:
-    """Whether AWS Batch launches instances for it; Fargate and managed instances count jobs alone."""
+    """Returns whether AWS Batch launches instances for it; otherwise only jobs are counted."""
     return environment.type == "MANAGED" and environment.resources.get("type") in ("EC2", "SPOT")
 
 
 class Offers:
-    """What the fleets of compute environments have room for, or could grow to have.
+    """The room in the fleets of compute environments, and the room that they could launch.
 
     Args:
         registry: knows what waits.
@@ -86,7 +86,7 @@ class Offers:
         self._catalogue = catalogue
 
     def fleet(self, name: str) -> Fleet:
-        """The instances of a compute environment."""
+        """Returns the instances of a compute environment."""
         fleet = self.fleets.get(name)
         if fleet is None:
             fleet = self.fleets[name] = Fleet()
@@ -99,7 +99,7 @@ class Offers:
         return plan
 
     def _fitting(self, need: Need, environment: ComputeEnvironment, count: int = 1) -> list[Fit] | Refusal:
-        """The types that could be launched for so many of a job, or why there is none and never will be."""
+        """Returns the types that could be launched for so many of a job, or why there will never be one."""
         plan = self._plan(environment)
         found = plan.within.get((need, count))
         if found is None:
@@ -133,7 +133,7 @@ class Offers:
     def candidates(
         self, need: Need, environment: ComputeEnvironment, demand: Demand
     ) -> list[InstanceType] | Refusal:
-        """The types that could be launched now for a job and others like it, most wanted first."""
+        """Returns the types that could be launched now for a job and others like it, by preference."""
         fitting, plan = self._fitting(need, environment), self._plan(environment)
         if isinstance(fitting, Refusal):
             return fitting
@@ -146,13 +146,13 @@ class Offers:
         return plan.sized([one for one in fitting if one.type.item.name in names], demand)
 
     def demand(self, need: Need, environment: ComputeEnvironment, wanted_milli_vcpus: int) -> Demand:
-        """So many jobs like this one make up the vCPUs that are wanted, within maxvCpus."""
+        """Returns the wanted vCPUs, within maxvCpus, as a number of jobs like this one."""
         fleet = self.fleet(environment.name)
         room = (environment.max_milli_vcpus or 0) - fleet.milli_vcpus + fleet.idle_milli_vcpus
         return Demand(max(1, min(wanted_milli_vcpus, room) // need.milli_vcpus), room)
 
     def offer(self, need: Need, environment: ComputeEnvironment, queue: str) -> Offer | Refusal:
-        """Where a job would go now: where there is room, or on an instance of the size that its queue fills.
+        """Returns where a job would go now: on an instance with room, or on one to launch.
 
         Args:
             need: what the job takes.
@@ -179,25 +179,25 @@ class Offers:
         return self.full(need, environment)
 
     def role_refusal(self, environment: ComputeEnvironment) -> Refusal | None:
-        """Why nothing can be launched although it would fit."""
+        """Returns why nothing can be launched although it would fit."""
         if environment.service_role not in self.restrictions.denied_roles:
             return None
         return Refusal(WaitReason.SERVICE_ROLE_PERMISSIONS, "Batch service role has a permission issue.")
 
     def full(self, need: Need, environment: ComputeEnvironment) -> Refusal:
-        """The refusal of an environment whose instances are all taken."""
+        """Returns the refusal of an environment whose instances are all taken."""
         fleet, limit = self.fleet(environment.name), environment.max_milli_vcpus or 0
         return instances_full(environment.name, fleet.milli_vcpus, limit, need.milli_vcpus, need.memory_mib)
 
     def within(self, environment: ComputeEnvironment, item: InstanceType, count: int, freed: int) -> bool:
-        """Whether more instances stay within maxvCpus; all but BEST_FIT On-Demand may overshoot by one."""
+        """Returns whether more instances stay within maxvCpus; most strategies may exceed it by one."""
         total, limit = self.fleet(environment.name).milli_vcpus - freed, environment.max_milli_vcpus or 0
         if self._plan(environment).strict:
             return total + count * item.vcpus * 1000 <= limit
         return total + (count - 1) * item.vcpus * 1000 < limit
 
     def offer_gang(self, needs: list[Need], environment: ComputeEnvironment) -> list[Offer] | Refusal:
-        """One instance of one type for each node of a job, or none at all."""
+        """Returns one instance of one type for each node of a job, or none at all."""
         if environment.resources.get("type") != "EC2" or environment.type != "MANAGED":
             return resource_requirement(())
         largest = Need(*map(max, zip(*needs, strict=True)))

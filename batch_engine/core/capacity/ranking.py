@@ -1,10 +1,10 @@
-"""Which instance type a compute environment launches next.
+"""The order in which a compute environment prefers instance types.
 
 https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
 
-Every strategy is an order of preference over instance types, whatever their size: how large the next one is
+Every strategy is an order of preference over instance types, of any size: how large the next one is
 follows from the demand (``scaling_plan``). Where AWS says "least interrupted", the published interruption
-bands stand in for what only AWS knows of its spare capacity.
+bands stand in for what only AWS knows about its spare capacity.
 """
 
 from collections.abc import Callable, Sequence
@@ -73,7 +73,7 @@ STRATEGIES = tuple(_ORDERS)
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An instance type and what its strategy makes of it: less is better, whatever its size."""
+    """An instance type and what its strategy makes of it: less is better, for any size."""
 
     item: InstanceType
     rank: _Key
@@ -81,7 +81,7 @@ class Ranked:
 
 
 def ranked(types: Sequence[tuple[int, InstanceType]], resources: Wire) -> list[Ranked]:
-    """The types that a compute environment may launch, most wanted first, and the smaller of equals.
+    """Returns the types that a compute environment may launch, most wanted first, and the smaller of equals.
 
     Args:
         types: each with its place in ``instanceTypes``.

@@ -1,4 +1,4 @@
-"""Who uses how much: of each compute environment, and of the machine underneath."""
+"""The capacity in use, of each compute environment and of the machine underneath."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,14 @@ from batch_engine.core.model.resources import ComputeEnvironment, State
 
 @dataclass(frozen=True, slots=True)
 class HostLimits:
-    """What the machine underneath can run at once; None is no limit, as in AWS itself."""
+    """The limits of the machine underneath; None is no limit, as in AWS itself."""
 
     milli_vcpus: int | None = None
     memory_mib: int | None = None
 
 
 class Capacity:
-    """Counts what placed jobs hold. A job larger than the whole machine holds all of it and so runs alone.
+    """The capacity that placed jobs hold. A job larger than the machine holds all of it and runs alone.
 
     Args:
         host: what the machine underneath can run at once.
@@ -43,11 +43,11 @@ class Capacity:
 
     @property
     def jobs_on_host(self) -> int:
-        """How many placed jobs the machine underneath holds; for checks."""
+        """Returns how many placed jobs the machine underneath holds; for checks."""
         return len(self._host_shares)
 
     def offer(self, job: Job, environment: ComputeEnvironment) -> Offer | Refusal:
-        """Where a compute environment would put a job just now, or why it does not take it."""
+        """Returns where a compute environment would put a job now, or why it does not take it."""
         if environment.state is State.DISABLED or not environment.is_usable:
             return self._closed(environment)
         need = need_of(job)
@@ -60,7 +60,7 @@ class Capacity:
         return offer if isinstance(offer, Refusal) else self._host_refusal(need) or offer
 
     def offer_gang(self, jobs: list[Job], environment: ComputeEnvironment) -> list[Offer] | Refusal:
-        """One instance for each node of a job, or why there is not room for all of them."""
+        """Returns one instance for each node of a job, or why there is not room for all of them."""
         if environment.state is State.DISABLED or not environment.is_usable:
             return self._closed(environment)
         needs = [need_of(job) for job in jobs]
@@ -71,7 +71,7 @@ class Capacity:
         return self._host_refusal(together) or offers
 
     def refusal(self, job: Job, environment: ComputeEnvironment) -> Refusal | None:
-        """Why a compute environment does not take a job just now, or None where it does."""
+        """Returns why a compute environment does not take a job now, or None if it does."""
         offer = self.offer(job, environment)
         return offer if isinstance(offer, Refusal) else None
 
@@ -84,7 +84,7 @@ class Capacity:
         )
 
     def _by_vcpus(self, need: Need, environment: ComputeEnvironment) -> Offer | Refusal:
-        """Fargate and managed instances count the jobs' own vCPUs; an unmanaged environment has no limit."""
+        """Returns the offer of an environment that counts vCPUs of jobs; an unmanaged one has no limit."""
         limit = environment.max_milli_vcpus
         if limit is None:
             return ANYWHERE
@@ -108,7 +108,7 @@ class Capacity:
         return None
 
     def take(self, job: Job, environment: str) -> None:
-        """Count a job as placed: by its vCPUs, and on this machine. Its instance counts it, too."""
+        """Counts a job as placed: by its vCPUs, and on this machine. Its instance counts it, too."""
         milli_vcpus, memory_mib, limits = job.milli_vcpus, job.memory_mib, self.host
         # A job that is larger than the machine holds all of it, and its nodes share all of it.
         if limits.milli_vcpus is not None:
@@ -121,7 +121,7 @@ class Capacity:
         self.in_use_milli_vcpus[environment] = self.in_use_milli_vcpus.get(environment, 0) + job.milli_vcpus
 
     def release(self, job: Job, environment: str, instance_id: str) -> None:
-        """Count it as gone."""
+        """Counts a job as no longer placed."""
         milli_vcpus, memory_mib = self._host_shares.pop(job.id)
         self.host_milli_vcpus -= milli_vcpus
         self.host_memory_mib -= memory_mib

@@ -1,4 +1,4 @@
-"""The ways in which a compute environment does not take a job just now.
+"""The reasons why a compute environment does not take a job at present.
 
 https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 """
@@ -11,7 +11,7 @@ from batch_engine.core.model.jobs import WaitReason
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a job is not placed now: a reason to act on and a sentence to read.
+    """The reason why a job is not placed now, as a value and as a sentence.
 
     ``status_reason`` is both together, as the job shows it. The functions that return refusals are cached: on
     a full machine the heads of a queue wait, one after the other, for the same reason.
@@ -87,7 +87,7 @@ def behind(job_id: str) -> Refusal:
 
 
 def resource_requirement(unknown: tuple[str, ...]) -> Refusal:
-    """No instance type that the environment may launch is large enough."""
+    """Returns the refusal of an environment whose instance types are all too small."""
     sentence = (
         "The job resource requirement (vCPU/memory/GPU) is higher than that can be met by the CE(s) attached "
         "to the job queue."
@@ -98,7 +98,7 @@ def resource_requirement(unknown: tuple[str, ...]) -> Refusal:
 
 
 def unsupported() -> Refusal:
-    """The types that the environment names do not run its image."""
+    """Returns the refusal of an environment whose instance types do not run its image."""
     return Refusal(
         WaitReason.INSTANCE_CONFIGURATION_UNSUPPORTED,
         "Your compute environment associated with this job queue has an unsupported instance type "
@@ -118,8 +118,8 @@ _URGENCY = (
 )
 
 
-def telling(refusals: list[Refusal]) -> Refusal:
-    """The one of several environments' refusals that says most.
+def most_actionable(refusals: list[Refusal]) -> Refusal:
+    """Returns the most actionable one of several environments' refusals.
 
     A wait that will end by itself comes first, then what one change would cure, then the rest.
     """
@@ -134,5 +134,5 @@ def telling(refusals: list[Refusal]) -> Refusal:
 
 
 def invalid() -> Refusal:
-    """No compute environment of a queue is VALID."""
+    """Returns the refusal of a queue without a VALID compute environment."""
     return Refusal(WaitReason.QUEUE_WITHOUT_COMPUTE, "CE(s) associated with the job queue are invalid.")

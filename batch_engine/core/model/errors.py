@@ -1,4 +1,4 @@
-"""The ways in which the core says no."""
+"""The errors of the core."""
 
 
 class ClientError(Exception):
@@ -14,4 +14,4 @@ class ClientError(Exception):
 
 
 class IllegalTransitionError(Exception):
-    """A job was asked to move where no AWS Batch job can go: a defect of the engine, never of a request."""
+    """A move between states that AWS Batch does not have: a defect of the engine, never of a request."""

@@ -134,7 +134,7 @@ class AttemptInterrupted:
 
 @value
 class CapacityChanged:
-    """Which instance types cannot be had from now on."""
+    """The instance types that EC2 cannot launch from now on."""
 
     unavailable_types: frozenset[str]
 

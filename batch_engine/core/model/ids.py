@@ -13,10 +13,10 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 
 class IdFactory(Protocol):
-    """Where fresh ids come from; an argument of the core, so that a run can be repeated exactly."""
+    """The source of new ids. It is an argument of the core, so that a run can be repeated exactly."""
 
     def uuid(self) -> str:
-        """A new UUID, for a job or a compute environment."""
+        """Returns a new UUID, for a job or a compute environment."""
         ...
 
     def hex(self, length: int) -> str:
@@ -33,15 +33,15 @@ class Arns:
     partition: str = "aws"
 
     def batch(self, kind: str, name: str) -> str:
-        """The ARN of a Batch resource, such as ``job-queue/standard``."""
+        """Returns the ARN of a Batch resource, such as ``job-queue/standard``."""
         return f"arn:{self.partition}:batch:{self.region}:{self.account}:{kind}/{name}"
 
     def ecs(self, resource: str) -> str:
-        """The ARN of an ECS resource, such as ``task/cluster/id``."""
+        """Returns the ARN of an ECS resource, such as ``task/cluster/id``."""
         return f"arn:{self.partition}:ecs:{self.region}:{self.account}:{resource}"
 
     def name_of(self, reference: str, kind: str) -> str:
-        """The bare name behind a name or an ARN: Batch takes either.
+        """Returns the bare name behind a name or an ARN: Batch takes either.
 
         Args:
             reference: ``standard`` or ``arn:aws:batch:us-east-1:123456789012:job-queue/standard``.

@@ -1,4 +1,4 @@
-"""Instance types as the core sees them: a table that it is given, and the names that stand for several.
+"""Instance types, and the names that mean several of them.
 
 https://docs.aws.amazon.com/batch/latest/userguide/instance-type-compute-table.html
 """
@@ -12,12 +12,12 @@ BUNDLES: dict[str, tuple[str, ...]] = {
     "default_x86_64": ("m6i", "c6i", "r6i", "c7i"),
     "default_arm64": ("m6g", "c6g", "r6g", "c7g"),
 }
-"""Names in ``instanceTypes`` that stand for families; ``optimal`` has meant ``default_x86_64`` since
+"""Names in ``instanceTypes`` that mean families; ``optimal`` has meant ``default_x86_64`` since
 November 2025."""
 
 
 class InstanceType(Protocol):
-    """What a decision needs to know of an instance type."""
+    """The figures of an instance type that decisions need."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -41,7 +41,7 @@ class InstanceType(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What ``instanceTypes`` comes to: each known type with the place in the list that it stands at."""
+    """The instance types that ``instanceTypes`` names, each with its place in the list."""
 
     types: tuple[tuple[int, InstanceType], ...]
     unknown: tuple[str, ...]
@@ -63,7 +63,7 @@ class Catalogue:
                 self._families.setdefault(family, []).append(item)
 
     def get(self, name: str) -> InstanceType | None:
-        """A type by name."""
+        """Returns a type by name."""
         return self._types.get(name)
 
     def expand(self, names: Sequence[str]) -> Expansion:

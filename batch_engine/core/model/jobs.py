@@ -51,7 +51,7 @@ def move_of(at_ms: int, status: JobStatus) -> int:
 
 
 class RetryAction(StrEnum):
-    """What an ``evaluateOnExit`` entry asks for."""
+    """The actions of an ``evaluateOnExit`` entry."""
 
     RETRY = "RETRY"
     EXIT = "EXIT"
@@ -69,7 +69,7 @@ class EvaluateOnExit:
 
 @dataclass(frozen=True, slots=True)
 class RetryStrategy:
-    """How often, and after which failures, a job is tried again."""
+    """The number of attempts of a job, and the failures after which it is retried."""
 
     attempts: int = 1
     evaluate_on_exit: tuple[EvaluateOnExit, ...] = ()
@@ -99,7 +99,7 @@ class Attempt:
 
 
 class WaitReason(StrEnum):
-    """Why a RUNNABLE job is not placed just now."""
+    """The reasons why a RUNNABLE job is not placed at present."""
 
     BEHIND_OTHERS = "BEHIND_OTHERS"
     QUEUE_WITHOUT_COMPUTE = "ACTION_REQUIRED"
@@ -128,7 +128,7 @@ class WaitReason(StrEnum):
 
 
 class StopCause(StrEnum):
-    """Why the engine stops an attempt: what it was told decides how the job ends."""
+    """The reasons why the engine stops an attempt; the first one decides how the job ends."""
 
     TERMINATED = "TERMINATED"
     TIMED_OUT = "TIMED_OUT"
@@ -146,7 +146,7 @@ class Dependency:
 
 @dataclass(slots=True)
 class Job:
-    """A job: what was asked for, where it stands, and how it got there.
+    """A job: its request, its state and its history.
 
     An array's parent has an ``array_size`` and no ``array_index``; its children have both, and share the
     parent's container, parameters and retry strategy: ten thousand children hold one copy.
@@ -202,17 +202,17 @@ class Job:
 
     @property
     def arn(self) -> str:
-        """The ARN, made when it is asked for: few jobs of many are."""
+        """Returns the ARN. It is made for each call, because few jobs are asked for it."""
         return f"{self.definition_arn.partition(':job-definition/')[0]}:job/{self.id}"
 
     @property
     def is_array(self) -> bool:
-        """Whether this is an array's parent: it never runs, its children do."""
+        """Returns whether this is an array's parent: it never runs, its children do."""
         return self.array_size is not None and self.array_index is None
 
     @property
     def is_gang(self) -> bool:
-        """Whether this is a multi-node parallel job: its nodes run, and hold what it uses."""
+        """Returns whether this is a multi-node parallel job: its nodes run, and hold what it uses."""
         return self.num_nodes is not None and self.node_index is None
 
     @property
@@ -227,7 +227,7 @@ class Job:
 
     @property
     def attempt(self) -> Attempt:
-        """The latest attempt; only a job that was placed at least once has one."""
+        """Returns the latest attempt; only a job that was placed at least once has one."""
         return self.attempts[-1]
 
 

@@ -1,4 +1,4 @@
-"""Where the lines of a job go.
+"""The log group and the log stream of a job.
 
 https://docs.aws.amazon.com/batch/latest/userguide/using_awslogs.html
 """

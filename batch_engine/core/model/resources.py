@@ -15,14 +15,14 @@ USABLE = frozenset(("VALID", "UPDATING"))
 
 
 class State(StrEnum):
-    """Whether a compute environment or a queue takes work."""
+    """The states of a compute environment or a queue."""
 
     ENABLED = "ENABLED"
     DISABLED = "DISABLED"
 
 
 class Platform(StrEnum):
-    """What a compute environment runs on, and what a job definition can run on."""
+    """The platforms of compute environments and job definitions."""
 
     EC2 = "EC2"
     FARGATE = "FARGATE"
@@ -51,24 +51,24 @@ class ComputeEnvironment:
 
     @property
     def is_usable(self) -> bool:
-        """Whether jobs can be placed, where it is ENABLED."""
+        """Returns whether jobs can be placed, where it is ENABLED."""
         return self.status in USABLE
 
     @property
     def platform(self) -> Platform:
-        """EC2 (Spot, On-Demand, unmanaged) or Fargate (and Fargate Spot)."""
+        """Returns EC2 (Spot, On-Demand, unmanaged) or FARGATE (and Fargate Spot)."""
         return Platform.FARGATE if self.resources.get("type", "EC2").startswith("FARGATE") else Platform.EC2
 
     @property
     def max_milli_vcpus(self) -> int | None:
-        """The most that may be in use at once, or None where Batch sets no limit (unmanaged)."""
+        """Returns the most that may be in use at once, or None where Batch sets no limit (unmanaged)."""
         limit = self.resources.get("maxvCpus")
         return None if limit is None else int(limit) * 1000
 
 
 @dataclass(slots=True)
 class JobQueue:
-    """A job queue; its compute environments are held by name, in the order in which they are tried."""
+    """A job queue, with the names of its compute environments in the order in which they are tried."""
 
     name: str
     arn: str
@@ -86,7 +86,7 @@ class JobQueue:
 
     @property
     def is_usable(self) -> bool:
-        """Whether jobs can be submitted, where it is ENABLED, and are placed."""
+        """Returns whether jobs can be submitted, where it is ENABLED, and are placed."""
         return self.status in USABLE
 
 
@@ -135,7 +135,7 @@ class ConsumableResource:
 
     @property
     def available(self) -> int:
-        """What a job could lock now."""
+        """Returns the quantity that a job could lock now."""
         return max(0, self.total - self.in_use)
 
 

@@ -36,14 +36,14 @@ LEGAL_NODE: Mapping[JobStatus, frozenset[JobStatus]] = {
 
 
 def legal_moves(job: Job) -> Mapping[JobStatus, frozenset[JobStatus]]:
-    """The table that holds for a job."""
+    """Returns the table that holds for a job."""
     if job.node_index is not None:
         return LEGAL_NODE
     return LEGAL_ARRAY if job.is_array else LEGAL
 
 
 def move(job: Job, status: JobStatus, now_ms: int, reason: str | None = None) -> None:
-    """Take a job to another state; this is the only code that writes ``job.status``.
+    """Takes a job to another state; this is the only code that writes ``job.status``.
 
     Args:
         job: the job to move.
@@ -60,9 +60,9 @@ def move(job: Job, status: JobStatus, now_ms: int, reason: str | None = None) ->
         raise IllegalTransitionError(
             f"job {job.id} cannot go from {job.status} to {status}; history: {history}"
         )
+    job.moves.append(move_of(now_ms, status))  # first: with it the move counts
     job.status = status
     job.status_reason = reason
-    job.moves.append(move_of(now_ms, status))
     if status is JobStatus.RUNNING:
         job.started_at_ms = now_ms
     elif status.is_terminal:

@@ -27,7 +27,7 @@ MODES = {"ipcMode": ("host", "task", "none"), "pidMode": ("host", "task")}
 
 
 def check_container(container: Wire, platform: Platform) -> None:
-    """Check ``containerProperties``, or the ``container`` of a node range.
+    """Checks ``containerProperties``, or the ``container`` of a node range.
 
     Raises:
         ClientError: AWS Batch would refuse it.
@@ -52,13 +52,13 @@ def check_container(container: Wire, platform: Platform) -> None:
 
 
 def check_duplicates(requirements: list[Wire]) -> None:
-    """Each type of resource stands once in ``resourceRequirements``."""
+    """Checks that ``resourceRequirements`` has each type once."""
     if len({wire["type"] for wire in requirements}) < len(requirements):
         raise ClientError("Cannot provide duplicates in resourceRequirements.")
 
 
 def check_common(container: Wire, execution_role: str | None, platform: Platform) -> None:
-    """Check what a container has wherever it is defined: as a job's only one, or as one of a task.
+    """Checks the members that every container has, alone or in a task.
 
     Raises:
         ClientError: AWS Batch would refuse it.
@@ -107,7 +107,7 @@ def _check_on_fargate(container: Wire, driver: str) -> None:
 
 
 def check_host(holder: Wire, platform: Platform) -> None:
-    """Check the volumes, storage and role of a container or of a task.
+    """Checks the volumes, storage and role of a container or of a task.
 
     Raises:
         ClientError: AWS Batch would refuse it.
@@ -143,7 +143,7 @@ def check_windows(runtime: Wire | None, milli_vcpus: int) -> None:
 
 
 def check_efs(volumes: list[Wire], version: str | None) -> None:
-    """EFS needs a platform version of Fargate that has it."""
+    """Checks that the platform version of Fargate supports EFS."""
     if version in (None, "LATEST") or not any("efsVolumeConfiguration" in volume for volume in volumes):
         return
     parts = str(version).split(".")
@@ -154,7 +154,7 @@ def check_efs(volumes: list[Wire], version: str | None) -> None:
 
 
 def check_task(properties: Wire, platform: Platform) -> None:
-    """Check ``ecsProperties``.
+    """Checks ``ecsProperties``.
 
     Raises:
         ClientError: AWS Batch would refuse it.
@@ -228,7 +228,7 @@ def _check_dependencies(containers: list[Wire]) -> None:
 
 
 def _together(containers: list[Wire]) -> list[Wire]:
-    """The requirements of a whole task, type by type."""
+    """Returns the requirements of a whole task, type by type."""
     totals: dict[str, float] = {}
     for container in containers:
         for wire in container.get("resourceRequirements") or []:

@@ -1,4 +1,4 @@
-"""ECS task definitions of one container: the same job in the newer words.
+"""ECS task definitions of one container, as ``containerProperties`` and back.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_EcsProperties.html
 """
@@ -20,7 +20,7 @@ _MODES = ("ipcMode", "pidMode", "networkMode")
 
 
 def container_name(ecs: Wire) -> str:
-    """What the one container is called."""
+    """Returns the name of the one container."""
     return str(_only_container(ecs).get("name") or _DEFAULT_NAME)
 
 
@@ -36,7 +36,7 @@ def _only_container(ecs: Wire) -> Wire:
 
 
 def container_properties(ecs: Wire) -> Wire:
-    """The same container as ``containerProperties`` would say it.
+    """Returns the container as ``containerProperties``.
 
     Raises:
         ClientError: more than one container, or one that is not essential.
@@ -59,7 +59,7 @@ def container_properties(ecs: Wire) -> Wire:
 
 
 def container_overrides(overrides: Wire, name: str) -> Wire:
-    """``ecsPropertiesOverride`` as ``containerOverrides`` would say it.
+    """Returns ``ecsPropertiesOverride`` as ``containerOverrides``.
 
     Raises:
         ClientError: it names a container that the task does not have.
@@ -75,7 +75,7 @@ def container_overrides(overrides: Wire, name: str) -> Wire:
 
 
 def task_details(job: Job, outcome: Wire) -> Wire:
-    """``ecsProperties`` as DescribeJobs shows it.
+    """Returns ``ecsProperties`` as DescribeJobs shows it.
 
     Args:
         job: a job of an ECS task.
@@ -99,7 +99,7 @@ def task_details(job: Job, outcome: Wire) -> Wire:
 
 
 def attempt_details(job: Job, container: Wire) -> list[Wire]:
-    """``taskProperties`` of an attempt."""
+    """Returns ``taskProperties`` of an attempt."""
     of_task = ("containerInstanceArn", "taskArn")
     named = {member: value for member, value in container.items() if member not in of_task}
     task = {member: container[member] for member in of_task if member in container}

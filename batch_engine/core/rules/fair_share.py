@@ -1,4 +1,4 @@
-"""Fair share: whose job is next, and how much is kept free for those who have not come yet.
+"""Fair share: the share whose job is next, and the vCPUs reserved for other shares.
 
 https://docs.aws.amazon.com/batch/latest/userguide/fair-share-scheduling.html
 
@@ -54,7 +54,7 @@ class FairShare:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A share in which somebody waits: its use in vCPUs, and the order of its first job."""
+    """A share with waiting jobs: its use in vCPUs, and the order of its first job."""
 
     share: str
     use_vcpus: float
@@ -70,7 +70,7 @@ class Choice:
 
 
 def parse(wire: Wire | None) -> FairShare:
-    """Read and check a ``fairsharePolicy``.
+    """Reads and checks a ``fairsharePolicy``.
 
     Raises:
         ClientError: a value outside its range, or entries that overlap.
@@ -96,7 +96,7 @@ def parse(wire: Wire | None) -> FairShare:
             _within("weightFactor", DEFAULT_WEIGHT if given is None else given, 0.0001, 999.9999)
         )
     _check_overlap(weights)
-    # The API's own text: 0 stands for the default window of 600 seconds.
+    # The API's own text: 0 means the default window of 600 seconds.
     return FairShare(int(decay_s) or DEFAULT_DECAY_S, int(reservation), tuple(weights.items()))
 
 
@@ -114,7 +114,7 @@ def _check_overlap(weights: Collection[str]) -> None:
 
 
 def weight(policy: FairShare, share: str, active: Collection[str]) -> float:
-    """The weight factor of a share: lower is more.
+    """Returns the weight factor of a share: lower is more.
 
     An entry that ends in ``*`` is the weight of a group: with k active shares each counts k times as much.
     """
@@ -125,7 +125,7 @@ def weight(policy: FairShare, share: str, active: Collection[str]) -> float:
 
 
 def choose(policy: FairShare, waiting: Iterable[Candidate], active: Collection[str]) -> Choice:
-    """The share whose first job is next: the least use times weight, and of equals who came first."""
+    """Returns the share whose first job is next: the least use times weight, and of equals who came first."""
 
     def key(candidate: Candidate) -> tuple[float, int, str]:
         value = candidate.use_vcpus * weight(policy, candidate.share, active)
@@ -138,13 +138,13 @@ def choose(policy: FairShare, waiting: Iterable[Candidate], active: Collection[s
         return Choice(first.share, f"{first.share} is the only share that waits ({value})")
     second = ranked[1]
     if key(first)[0] == key(second)[0]:
-        return Choice(first.share, f"{first.share} stands level with {second.share} ({value}) and came first")
+        return Choice(first.share, f"{first.share} is level with {second.share} ({value}) and came first")
     other = f"{second.use_vcpus:.3f} x {weight(policy, second.share, active):g}"
     return Choice(first.share, f"{first.share} has least ({value}; next {second.share}: {other})")
 
 
 def reserved_vcpus(policy: FairShare, active: int, max_vcpus: float) -> float:
-    """What is kept free for shares that are not active yet: ``(computeReservation / 100) ** active``."""
+    """Returns the vCPUs reserved for shares that are not active: ``(computeReservation / 100) ** active``."""
     if not policy.compute_reservation:
         return 0.0
     return float(max_vcpus * (policy.compute_reservation / 100) ** max(1, active))

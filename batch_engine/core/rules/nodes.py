@@ -16,7 +16,7 @@ BODIES = ("container", "ecsProperties", "eksProperties")
 
 
 def check_nodes(properties: Wire) -> None:
-    """Check ``nodeProperties``.
+    """Checks ``nodeProperties``.
 
     Raises:
         ClientError: AWS Batch would refuse it.
@@ -38,7 +38,7 @@ def check_nodes(properties: Wire) -> None:
 
 
 def nodes_of(target: str, count: int) -> range:
-    """The nodes of a range such as ``0:3``, ``:3``, ``2:`` or ``2``.
+    """Returns the nodes of a range such as ``0:3``, ``:3``, ``2:`` or ``2``.
 
     Raises:
         ClientError: it is not a range of the job's nodes.
@@ -81,7 +81,7 @@ def _check_range(entry: Wire) -> None:
 
 
 def overridden(properties: Wire, overrides: Wire) -> Wire:
-    """``nodeProperties`` with the ``numNodes`` of ``nodeOverrides``.
+    """Returns ``nodeProperties`` with the ``numNodes`` of ``nodeOverrides``.
 
     Raises:
         ClientError: the definition's ranges do not allow that many nodes.
@@ -104,7 +104,7 @@ def overridden(properties: Wire, overrides: Wire) -> Wire:
 
 
 def narrowest(entries: list[Wire], count: int, largest: int) -> list[Wire | None]:
-    """For each node the entry that holds for it: the narrower range wins, among equals the later.
+    """Returns the entry of each node: the narrower range wins, among equals the later one.
 
     Args:
         entries: with ``targetNodes`` each.
@@ -120,7 +120,7 @@ def narrowest(entries: list[Wire], count: int, largest: int) -> list[Wire | None
 
 
 def plan(properties: Wire, overrides: Wire) -> list[tuple[Wire, Wire]]:
-    """What each node runs: its range of the definition, and its entry of ``nodePropertyOverrides``.
+    """Returns for each node its range of the definition and its entry of ``nodePropertyOverrides``.
 
     Args:
         properties: the definition's, before ``overridden``.

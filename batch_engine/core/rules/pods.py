@@ -1,4 +1,4 @@
-"""What the EKS pod of a job definition may ask for.
+"""Checks of the EKS pod of a job definition.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_EksPodProperties.html
 """
@@ -19,7 +19,7 @@ _CPU = re.compile(r"[0-9]{1,6}(\.[0-9]{1,9})?")
 
 
 def check_pod(properties: Wire) -> None:
-    """Check ``eksProperties``.
+    """Checks ``eksProperties``.
 
     Raises:
         ClientError: AWS Batch would refuse it.

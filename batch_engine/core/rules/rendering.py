@@ -1,4 +1,4 @@
-"""From a job definition and a SubmitJob request to the container that will run.
+"""Renders the container of a job from its definition and a SubmitJob request.
 
 https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html
 """
@@ -20,7 +20,7 @@ FARGATE_DEFAULTS: Wire = {
 
 
 def substitute(command: list[str], parameters: Mapping[str, str]) -> list[str]:
-    """Replace ``Ref::name`` by its value, once: a value that looks like a placeholder stays what it is.
+    """Replaces each ``Ref::name`` by its value, once: values are not searched for placeholders.
 
     A placeholder without a value passes through, as it does in AWS Batch.
     """
@@ -34,7 +34,7 @@ def substitute(command: list[str], parameters: Mapping[str, str]) -> list[str]:
 def render_container(
     defined: Wire, overrides: Wire, parameters: Mapping[str, str], platform: Platform
 ) -> tuple[Wire, resources.Needs]:
-    """The container as DescribeJobs shows it, and what it needs.
+    """Returns the container as DescribeJobs shows it, and what it needs.
 
     Args:
         defined: the definition's ``containerProperties``.

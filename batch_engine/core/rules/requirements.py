@@ -1,4 +1,4 @@
-"""What a job needs: vCPUs, memory, GPUs, and the pairs that Fargate offers.
+"""The requirements of a job: vCPUs, memory, GPUs, and the pairs that Fargate offers.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_ResourceRequirement.html
 """
@@ -30,7 +30,7 @@ FARGATE_MEMORY_MIB: dict[int, tuple[int, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What one container needs."""
+    """The requirements of one container."""
 
     milli_vcpus: int
     memory_mib: int
@@ -38,7 +38,7 @@ class Needs:
 
 
 def merge(defined: Wire, overrides: Wire) -> list[Wire]:
-    """``resourceRequirements`` of a definition with those of SubmitJob: replaced type by type.
+    """Returns ``resourceRequirements`` of a definition with those of SubmitJob: replaced type by type.
 
     The deprecated ``vcpus`` and ``memory`` override the deprecated ones of a definition and never what it
     says with ``resourceRequirements``.
@@ -57,7 +57,7 @@ def merge(defined: Wire, overrides: Wire) -> list[Wire]:
 
 
 def parse(requirements: list[Wire], platform: Platform) -> Needs:
-    """Read and check ``resourceRequirements``.
+    """Reads and checks ``resourceRequirements``.
 
     Raises:
         ClientError: in AWS Batch's own words where they are known.
@@ -90,7 +90,7 @@ def parse(requirements: list[Wire], platform: Platform) -> Needs:
 
 
 def amount(kind: str, text: str) -> float:
-    """The value of one requirement as a number.
+    """Returns the value of one requirement as a number.
 
     Raises:
         ClientError: it is none.

@@ -1,4 +1,4 @@
-"""Whether a failed attempt is tried again.
+"""The decision whether a failed attempt is retried.
 
 https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
 """
@@ -23,7 +23,7 @@ class RetryDecision:
 
 
 def _matches(pattern: str | None, value: str | None) -> bool:
-    """A pattern that was not given holds for everything; a missing value is empty text."""
+    """Returns whether a pattern matches a value; without a pattern everything does."""
     if pattern is None:
         return True
     text = value or ""
@@ -38,7 +38,7 @@ def decide(
     reason: str | None,
     status_reason: str | None,
 ) -> RetryDecision:
-    """Decide what follows a failed attempt.
+    """Decides what follows a failed attempt.
 
     The first entry whose conditions all hold decides; where none does, the job is retried. Either way
     ``attempts`` is the limit.
@@ -69,7 +69,7 @@ def decide(
 
 
 def parse_retry_strategy(wire: dict[str, Any] | None) -> RetryStrategy | None:
-    """Read a ``retryStrategy`` as RegisterJobDefinition and SubmitJob take it.
+    """Reads a ``retryStrategy`` as RegisterJobDefinition and SubmitJob take it.
 
     Raises:
         ClientError: in AWS Batch's own words, for what it would refuse.

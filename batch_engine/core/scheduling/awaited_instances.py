@@ -1,4 +1,4 @@
-"""RUNNABLE jobs for which instances are being launched: out of their line until the instances are there."""
+"""RUNNABLE jobs whose instances are launching. They are in no line until the instances are ready."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from batch_engine.core.state.registry import Registry
 
 @dataclass(slots=True)
 class _Gang:
-    """A job of several nodes: its instances are set aside, each for a node, until all of them are there."""
+    """A multi-node job whose instances are reserved, each for a node, until all of them are ready."""
 
     job: Job
     instances: list[str]
@@ -18,7 +18,7 @@ class _Gang:
 
 
 class Launching:
-    """Keeps the room of jobs on instances that are not there yet.
+    """The jobs that have their room on launching instances.
 
     Args:
         registry: knows the jobs.
@@ -32,12 +32,12 @@ class Launching:
         self._gangs: dict[str, _Gang] = {}
 
     def hold(self, job: Job, instance: Instance) -> None:
-        """A job waits for one instance, which others may share."""
+        """Reserves room for a job on a launching instance, which other jobs may share."""
         self._scaling.put(instance, job.id, need_of(job))
         self._wait(job, f"instance {instance.id} ({instance.type}) is launching")
 
     def hold_gang(self, job: Job, nodes: list[Job], instances: list[Instance]) -> None:
-        """A job of several nodes waits until the last of its instances is there; nobody else gets one."""
+        """Reserves the instances of a multi-node job until the last of them is ready."""
         gang = _Gang(job, [instance.id for instance in instances])
         for node, instance in zip(nodes, instances, strict=True):
             if instance.state is InstanceState.LAUNCHING:
@@ -54,7 +54,7 @@ class Launching:
         self._registry.touch(job)
 
     def ready(self, instance_id: str) -> list[Job]:
-        """An instance has joined its cluster.
+        """Makes an instance READY that has joined its cluster.
 
         Returns:
             The RUNNABLE jobs that get back in line.
@@ -66,7 +66,7 @@ class Launching:
         return [] if gang.missing else self._break_up(gang)
 
     def gone(self, instance_id: str) -> list[Job]:
-        """An instance will never be there.
+        """Gives up an instance that will never be ready.
 
         Returns:
             The RUNNABLE jobs that get back in line.
@@ -80,8 +80,8 @@ class Launching:
     def _gang_on(self, instance_id: str) -> _Gang | None:
         instance = self._scaling.instances.get(instance_id)
         for job_id in instance.jobs if instance is not None else ():
-            node = self._registry.jobs[job_id]
-            if node.node_index is not None and instance_id in self._instances_of(node):
+            node = self._registry.jobs.get(job_id)  # a job that was cancelled may be forgotten by now
+            if node is not None and node.node_index is not None and instance_id in self._instances_of(node):
                 return self._gangs[node.parent_id or ""]
         return None
 
@@ -90,7 +90,7 @@ class Launching:
         return [] if gang is None else gang.instances
 
     def _break_up(self, gang: _Gang) -> list[Job]:
-        """Nothing is set aside for a job any more: what is there is ready for everybody."""
+        """Releases the instances that are reserved for a job."""
         del self._gangs[gang.job.id]
         for instance_id in gang.instances:
             if instance_id in gang.missing:
@@ -102,7 +102,9 @@ class Launching:
     def _back(self, job_ids: list[str]) -> list[Job]:
         found = []
         for job_id in job_ids:
-            job = self._registry.jobs[job_id]
+            job = self._registry.jobs.get(job_id)
+            if job is None:
+                continue
             self._held.get(job.queue, {}).pop(job_id, None)
             self._registry.index.provided_no_more(job)
             if job.status is JobStatus.RUNNABLE:
@@ -112,11 +114,11 @@ class Launching:
         return found
 
     def of_queue(self, queue: str) -> list[Job]:
-        """The RUNNABLE jobs of a queue whose instances are being launched."""
+        """Returns the RUNNABLE jobs of a queue whose instances are being launched."""
         return [job for job in self._held.get(queue, {}).values() if job.status is JobStatus.RUNNABLE]
 
     def first(self, queue: str) -> Job | None:
-        """The one of them that came first."""
+        """Returns the first of the jobs of a queue that wait for instances."""
         held = self._held.get(queue)
         while held:
             job = next(iter(held.values()))
@@ -126,5 +128,5 @@ class Launching:
         return None
 
     def drop(self, queue: str) -> None:
-        """Forget a queue that is gone."""
+        """Forgets a deleted queue."""
         self._held.pop(queue, None)

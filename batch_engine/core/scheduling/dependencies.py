@@ -1,4 +1,4 @@
-"""Who waits for whom.
+"""Dependencies between jobs.
 
 https://docs.aws.amazon.com/batch/latest/userguide/job_dependencies.html
 """
@@ -17,7 +17,7 @@ DEPENDENT_FAILED_REASON = "Dependent Job failed"
 
 
 class Verdict(Enum):
-    """What the dependencies of a job come to."""
+    """The state of the dependencies of a job."""
 
     WAIT = "WAIT"
     MET = "MET"
@@ -25,7 +25,7 @@ class Verdict(Enum):
 
 
 def parse(registry: Registry, wires: list[Wire] | None, array_size: int | None) -> tuple[Dependency, ...]:
-    """Read and check ``dependsOn``.
+    """Reads and checks ``dependsOn``.
 
     Args:
         registry: knows the jobs that are waited for.
@@ -71,7 +71,7 @@ def _parse_one(registry: Registry, wire: Wire, array_size: int | None, where: st
 
 
 class Dependencies:
-    """The index from a job to those that wait for it: the end of a job costs as much as it concerns.
+    """The index from a job to the jobs that depend on it.
 
     Args:
         registry: the jobs.
@@ -84,7 +84,7 @@ class Dependencies:
         self._unmet: dict[str, set[str]] = {}
 
     def watch(self, job: Job) -> Verdict:
-        """Begin to wait; says where the dependencies on whole jobs stand now."""
+        """Follows the dependencies of a job, and returns the state of those on whole jobs."""
         unmet: set[str] = set()
         for dependency in job.depends_on:
             if dependency.job_id is None:
@@ -104,7 +104,7 @@ class Dependencies:
         return Verdict.WAIT if unmet else Verdict.MET
 
     def verdict(self, job: Job) -> Verdict:
-        """Returns what the dependencies on whole jobs come to now."""
+        """Returns the present state of the dependencies on whole jobs."""
         found = [
             self._status(item.job_id)
             for item in job.depends_on
@@ -115,12 +115,12 @@ class Dependencies:
         return Verdict.MET if all(status is JobStatus.SUCCEEDED for status in found) else Verdict.WAIT
 
     def _status(self, job_id: str) -> JobStatus:
-        """A job that is no longer remembered had ended well, or its dependents had failed with it."""
+        """Returns the status of a job; a forgotten one SUCCEEDED, or its dependents have FAILED already."""
         job = arrays.find(self._registry, job_id)
         return JobStatus.SUCCEEDED if job is None else job.status
 
     def ended(self, job: Job) -> list[tuple[Job, Verdict]]:
-        """The jobs that waited for this whole job, and where they stand now."""
+        """Returns the jobs that waited for this whole job, each with the state of its dependencies."""
         concerned: list[tuple[Job, Verdict]] = []
         if job.id not in self._dependents:
             return concerned
@@ -139,16 +139,16 @@ class Dependencies:
         return concerned
 
     def pairs(self, parent_id: str) -> list[Job]:
-        """The arrays whose children wait, each for its own, for the children of this one."""
+        """Returns the arrays whose children wait, each for its own, for the children of this one."""
         waiting = self._pairs.get(parent_id)
         return [] if waiting is None else [self._registry.jobs[job_id] for job_id in waiting]
 
     def is_awaited(self, job: Job) -> bool:
-        """Whether an array that has not ended waits for the children of this one."""
+        """Returns whether an array that has not ended waits for the children of this one."""
         return job.id in self._pairs
 
     def stop_waiting(self, job: Job) -> None:
-        """Drop what a job that has ended waited for."""
+        """Drops what a job that has ended waited for."""
         self._unmet.pop(job.id, None)
         for dependency in job.depends_on:
             waiting = self._pairs.get(dependency.job_id or "", [])
@@ -158,7 +158,7 @@ class Dependencies:
                     del self._pairs[dependency.job_id or ""]
 
     def of_child(self, parent: Job, index: int) -> Verdict:
-        """Where one child of an array stands, by every dependency of its parent."""
+        """Returns the state of all dependencies of one child of an array."""
         if self._unmet.get(parent.id):
             return Verdict.WAIT
         verdict = Verdict.MET
@@ -177,10 +177,10 @@ class Dependencies:
 
 
 def is_sequential(parent: Job) -> bool:
-    """Whether the children of an array run one after the other."""
+    """Returns whether the children of an array run one after the other."""
     return any(dependency.type == SEQUENTIAL for dependency in parent.depends_on)
 
 
 def is_child_by_child(parent: Job) -> bool:
-    """Whether the children of an array are released one by one."""
+    """Returns whether the children of an array are released one by one."""
     return any(dependency.type is not None for dependency in parent.depends_on)

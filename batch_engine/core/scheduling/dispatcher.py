@@ -1,4 +1,4 @@
-"""Which waiting job runs next, and where.
+"""The placement of waiting jobs.
 
 https://docs.aws.amazon.com/batch/latest/userguide/job_scheduling.html
 """
@@ -9,7 +9,7 @@ from batch_engine.core.capacity.autoscaler import Offer, Restrictions, Scaling, 
 from batch_engine.core.capacity.consumable_locks import Consumables
 from batch_engine.core.capacity.fleet import Instance, InstanceState, need_of
 from batch_engine.core.capacity.usage import Capacity, HostLimits
-from batch_engine.core.capacity.wait_reasons import Refusal, behind, telling
+from batch_engine.core.capacity.wait_reasons import Refusal, behind, most_actionable
 from batch_engine.core.model.actions import StartAttempt
 from batch_engine.core.model.ids import Arns, IdFactory
 from batch_engine.core.model.instance_types import Catalogue
@@ -27,7 +27,7 @@ _CLUSTER = "cluster/"
 
 
 class Dispatcher:
-    """Holds the lines of RUNNABLE jobs and places what can be placed.
+    """Places the RUNNABLE jobs of all queues.
 
     Args:
         journal: takes the decisions.
@@ -74,14 +74,14 @@ class Dispatcher:
         self._addresses = 0
 
     def enqueue(self, job: Job) -> None:
-        """Put a job that has just become RUNNABLE in its queue's line."""
+        """Adds a job that has just become RUNNABLE to the line of its queue."""
         self._has_joined = True
         self.lines.join(job)
         if job.share_identifier is not None:
             self.shares.joined(job)
 
     def take_over(self, job: Job) -> None:
-        """Count in a placed job that was read back from the store."""
+        """Counts a placed job that was read back from the store."""
         attempt = job.attempt
         self.capacity.take(job, attempt.compute_environment)
         self.shares.placed(job)
@@ -102,19 +102,19 @@ class Dispatcher:
         self._addresses = other._addresses
 
     def resume(self) -> None:
-        """After a fault: counts consumable resources again, and looks at every instance."""
+        """Counts consumable resources again after a fault, and checks every instance."""
         self._consumables.count_again()
         self.scaling.watch_all()
 
     def release(self, job: Job) -> None:
-        """Free what a job's latest attempt held."""
+        """Frees the capacity of a job's latest attempt."""
         attempt = job.attempts[-1]
         self.capacity.release(job, attempt.compute_environment, attempt.instance_id)
         if job.share_identifier is not None:
             self.shares.released(job)
 
     def resources_changed(self) -> list[Instance]:
-        """A queue or a compute environment came, went or changed.
+        """Adapts to queues and compute environments that were created, changed or deleted.
 
         Returns:
             The instances with jobs that an infrastructure update replaces.
@@ -131,7 +131,7 @@ class Dispatcher:
         return replaced
 
     def drop_queue(self, name: str) -> None:
-        """Forget a queue that is gone."""
+        """Forgets a deleted queue."""
         self.lines.drop(name)
         self.shares.drop(name)
         self._launching.drop(name)
@@ -139,7 +139,7 @@ class Dispatcher:
         self._by_priority = None
 
     def overdue(self, queue_name: str) -> tuple[Job, str] | None:
-        """The head of a queue that has waited for as long as it may, and why it is cancelled."""
+        """Returns the head of a queue that has waited for as long as it may, and why it is cancelled."""
         queue = self._registry.job_queues.get(queue_name)
         head = self.shares.head(queue) if queue is not None else None
         if queue is None or head is None:
@@ -148,11 +148,11 @@ class Dispatcher:
         return None if reason is None else (head, reason)
 
     def instance_ready(self, instance_id: str) -> None:
-        """An instance has joined its cluster: the jobs that it was launched for get back in line."""
+        """Puts the jobs of an instance that is ready back in their lines."""
         self._rejoin(self._launching.ready(instance_id))
 
     def instance_gone(self, instance_id: str) -> list[Job]:
-        """An instance takes no more jobs.
+        """Drains an instance.
 
         Returns:
             The jobs on it.
@@ -172,27 +172,27 @@ class Dispatcher:
             self.enqueue(job)
 
     def held(self, queue: str) -> list[Job]:
-        """The RUNNABLE jobs of a queue whose instances are being launched."""
+        """Returns the RUNNABLE jobs of a queue whose instances are being launched."""
         return self._launching.of_queue(queue)
 
     def in_order(self, queue: str) -> Iterator[Job]:
-        """The RUNNABLE jobs of a queue in the order in which they would be placed; for display."""
+        """Yields the RUNNABLE jobs of a queue in the order in which they would be placed; for display."""
         yield from self.held(queue)
         yield from self.shares.in_order(queue)
 
     def known(self, job: Job) -> None:
-        """A job is new, or was read back from the store."""
+        """Counts a job that is new, or was read back from the store."""
         self.shares.known(job)
 
     def ended(self, job: Job) -> None:
-        """A job is over."""
+        """Frees the locks of a job that has ended."""
         if job.share_identifier is not None:
             self.shares.ended(job)
         if job.holds_consumables:
             self._consumables.free(job)
 
     def run_cycle(self, *, makes_room: bool = True) -> None:
-        """One cycle: queues by falling priority, each places what fits at this moment.
+        """Places the jobs that fit now, queue by queue, by falling priority.
 
         Args:
             makes_room: what has happened may let a job be placed that was refused before.
@@ -220,7 +220,7 @@ class Dispatcher:
                 refused.clear()  # others may have another reason to wait now
 
     def _stays_refused(self, job: Job) -> bool:
-        """Whether a refused job is refused again until something makes room.
+        """Returns whether a refused job is refused again until something makes room.
 
         More shares in use leave less in reserve. While EC2 lacks some instance types, more demand can turn
         the choice to a larger type that it has.
@@ -228,7 +228,7 @@ class Dispatcher:
         return job.share_identifier is None and not self.scaling.restrictions.unavailable_types
 
     def _place(self, job: Job, queue: JobQueue) -> Refusal | None:
-        """Give a job to the first compute environment, in the queue's order, that takes it."""
+        """Places a job on the first compute environment, in the queue's order, that takes it."""
         if job.consumables and (refusal := self._consumables.refusal(job)) is not None:
             return refusal
         if job.num_nodes is not None:
@@ -243,7 +243,7 @@ class Dispatcher:
             if isinstance(offer, Offer):
                 return self._accept(job, queue, environment, offer)
             refusals.append(offer)
-        return telling(refusals)
+        return most_actionable(refusals)
 
     def _accept(
         self, job: Job, queue: JobQueue, environment: ComputeEnvironment, offer: Offer
@@ -271,7 +271,7 @@ class Dispatcher:
     def _occupy(
         self, job: Job, environment: ComputeEnvironment, instance: Instance | None, *, alone: bool = False
     ) -> None:
-        """Give a job its room, and an attempt that names it."""
+        """Reserves the capacity of a job, and adds an attempt."""
         self.capacity.take(job, environment.name)
         if instance is not None:
             self.scaling.put(instance, job.id, instance.total if alone else need_of(job))
@@ -290,7 +290,7 @@ class Dispatcher:
         return refusal
 
     def place_gang(self, job: Job, nodes: list[Job], queue: JobQueue) -> Refusal | None:
-        """Give every node of a job an instance of its own, all on one compute environment, or none at all.
+        """Places all nodes of a job, each on an instance of its own in one compute environment, or none.
 
         The nodes get their attempts and hold their room; to move them and to start them, main node first, is
         the caller's. ``release`` frees each. Where instances have to be launched first, the job leaves its
@@ -322,13 +322,13 @@ class Dispatcher:
             for node, instance in zip(nodes, alone, strict=True):
                 self._occupy(node, environment, instance, alone=True)
             return None
-        return telling(refusals)
+        return most_actionable(refusals)
 
     def _new_attempt(self, job: Job, environment: ComputeEnvironment, instance: Instance | None) -> Attempt:
         if instance is not None:
             instance_id, instance_arn = instance.id, instance.arn
         elif environment.platform is Platform.EC2:
-            # Somebody else's instances, or ECS's own: not ours to count, but a job runs on one of them.
+            # The customer's instances, or those of ECS: they are not counted here, but the job runs on one.
             instance_id = f"i-{self._ids.hex(17)}"
             cluster = environment.ecs_cluster_arn.partition(_CLUSTER)[2]
             instance_arn = self._arns.ecs(f"container-instance/{cluster}/{self._ids.hex(32)}")

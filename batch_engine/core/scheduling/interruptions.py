@@ -1,4 +1,4 @@
-"""Hosts that are taken away: Spot interruptions, lost machines and infrastructure updates.
+"""Lost hosts: Spot interruptions, lost machines and infrastructure updates.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
 """
@@ -33,7 +33,7 @@ class Interruptions:
         self._wakeups = wakeups
 
     def interrupted(self, instance_id: str, notice_s: float) -> None:
-        """An instance will be gone ``notice_s`` from now: its agent drains it and stops its tasks."""
+        """Drains an instance that EC2 takes back in ``notice_s`` seconds, and stops its jobs."""
         self._journal.instance_at_hand = instance_id
         for job in self._dispatcher.instance_gone(instance_id):
             self._lifecycle.host_interrupted(job, notice_s)
@@ -42,7 +42,7 @@ class Interruptions:
         self._journal.instance_at_hand = None
 
     def attempt_interrupted(self, job_id: str, attempt: int, notice_s: float) -> None:
-        """The same for one attempt, where no instance is known."""
+        """Stops an attempt whose host is taken back in ``notice_s`` seconds."""
         job = self._lifecycle.current(job_id, attempt)
         if job is None:
             return
@@ -56,7 +56,7 @@ class Interruptions:
         return self._journal.now_ms + round(seconds * 1000)
 
     def lost(self, instance_id: str) -> None:
-        """An instance is gone, and with it what still ran there."""
+        """Ends the attempts on an instance that is gone."""
         self._journal.instance_at_hand = instance_id
         for job in self._dispatcher.instance_gone(instance_id):
             # There is no host to kill these with: on one machine, they are processes like others.
@@ -82,7 +82,7 @@ class Interruptions:
         )
 
     def resume(self) -> None:
-        """After a fault: sees that every draining instance with jobs has an end."""
+        """Sets the end of each draining instance with jobs again, after a fault."""
         for instance in self._dispatcher.scaling.instances.values():
             if instance.is_replaced and instance.jobs:
                 self._let_jobs_end(instance)

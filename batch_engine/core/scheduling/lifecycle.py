@@ -1,4 +1,4 @@
-"""What happens to one job, from its submission to its end.
+"""The life of a job, from its submission to its end.
 
 https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 """
@@ -26,7 +26,7 @@ KILLED_EXIT_CODE = 137
 
 
 class Lifecycle:
-    """Moves jobs, by the rules for retries, timeouts, cancelling and terminating.
+    """Moves jobs by the rules for retries, timeouts, cancelling and terminating.
 
     Args:
         journal: takes the decisions.
@@ -54,7 +54,7 @@ class Lifecycle:
         self._live: Counter[str] = Counter()
 
     def take_over(self, job: Job) -> None:
-        """Count in a job that was read back from the store."""
+        """Takes in a job that was read back from the store."""
         if job.parent_id is None and not job.status.is_terminal:
             self._live[job.queue] += 1
         self._dispatcher.known(job)
@@ -83,7 +83,7 @@ class Lifecycle:
         job.moves.append(move_of(self._journal.now_ms, job.status))
 
     def settle(self) -> None:
-        """Tell those whom it concerns of every job that has ended, and of those that end with it.
+        """Follows up on each job that has ended, and on those that end with it.
 
         A list of work and no recursion: a chain of dependencies may be ten thousand jobs long.
         """
@@ -126,7 +126,7 @@ class Lifecycle:
             self._end(job, JobStatus.FAILED, reason)
 
     def _stop(self, job: Job, cause: StopCause, reason: str, notice_s: float = math.inf) -> None:
-        """The first cause decides how the job ends; stopping it twice changes nothing."""
+        """Stops a job. The first cause decides how it ends."""
         if job.stop_cause in (None, StopCause.HOST_LOST) and job.stop_cause is not cause:
             job.stop_cause, job.stop_reason = cause, reason
             if job.is_gang:
@@ -138,7 +138,7 @@ class Lifecycle:
         self._registry.touch(job)
 
     def current(self, job_id: str, attempt: int) -> Job | None:
-        """The job, if this is the attempt that it has under way."""
+        """Returns the job, if this is the attempt that it has under way."""
         job = self._registry.jobs.get(job_id)
         if job is None or not job.status.is_placed or job.attempts[-1].number != attempt:
             return None
@@ -146,7 +146,7 @@ class Lifecycle:
         return job
 
     def attempt_started(self, event: AttemptStarted) -> None:
-        """A container is up: the timeout's clock starts."""
+        """Moves a job to RUNNING, and starts the clock of its timeout."""
         job = self.current(event.job_id, event.attempt)
         if job is None or job.is_gang or job.status is JobStatus.RUNNING:
             return
@@ -170,18 +170,18 @@ class Lifecycle:
         return f"Host EC2 (instance {instance_id}) terminated." if instance_id else FARGATE_LOST_REASON
 
     def host_interrupted(self, job: Job, notice_s: float) -> None:
-        """The host of a placed job will be gone soon: its container may end by itself until then."""
+        """Stops a job whose host will be gone soon."""
         self._stop(job, StopCause.HOST_LOST, self._lost_reason(job), notice_s)
 
     def host_lost(self, event: HostLost) -> None:
-        """The host of an attempt is gone."""
+        """Ends an attempt whose host is gone."""
         job = self.current(event.job_id, event.attempt)
         if job is not None and not job.is_gang:
             reason = self._lost_reason(job)
             self.attempt_finished(AttemptFinished(job.id, event.attempt, None, None, reason))
 
     def attempt_finished(self, event: AttemptFinished) -> None:
-        """An attempt is over: the job succeeds, fails or is tried again."""
+        """Ends an attempt: the job succeeds, fails or is retried."""
         job = self.current(event.job_id, event.attempt)
         if job is None or job.is_gang:
             return

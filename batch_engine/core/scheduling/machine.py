@@ -51,7 +51,7 @@ from batch_engine.core.state.wakeups import (
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a state machine is given besides its registry; see ``Scheduler``."""
+    """The arguments of a state machine besides its registry; see ``Scheduler``."""
 
     arns: Arns
     ids: IdFactory
@@ -161,7 +161,7 @@ class Machine:
         self._settling.roles_changed()
 
     def _all_handlers(self) -> dict[type, Callable[..., None]]:
-        """What takes in an event, by its type."""
+        """Returns the handlers of events, by the type of the event."""
         return {
             JobSubmitted: self._lifecycle.submitted,
             AttemptStarted: self._lifecycle.attempt_started,
@@ -187,7 +187,7 @@ class Machine:
             makes_room: what has happened may let a job be placed that was refused before.
         """
         lifecycle, ended = self._lifecycle, self._journal.ended
-        # A job that has ended makes room, whatever the event was.
+        # A job that has ended makes room after any event.
         makes_room = makes_room or bool(ended)
         if self._looks_at_resources:
             makes_room = True
@@ -235,11 +235,12 @@ class Machine:
         self._journal.at_hand = None
 
     def resume(self) -> None:
-        """After a fault: does what it may have left undone."""
+        """Does what a fault may have left undone."""
         self._looks_at_resources = True
         self.dispatcher.resume()
         self._interruptions.resume()
         for job in list(self._registry.jobs.values()):
             if job.status is JobStatus.PENDING:
                 self._lifecycle.pending.resume(job)
+                self._lifecycle.settle()
         self._wakeups.forget_asked()

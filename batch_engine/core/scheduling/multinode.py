@@ -1,4 +1,4 @@
-"""Multi-node parallel jobs: all nodes are placed at once, and the main node decides.
+"""Multi-node parallel jobs: all nodes are placed together, and the main node decides.
 
 https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html
 """
@@ -16,7 +16,7 @@ _HOSTS, _NETS = 254, 256
 
 
 def address(number: int) -> str:
-    """The ``number``-th loopback address, from 127.1.0.1 on: Linux answers on all of 127.0.0.0/8."""
+    """Returns the ``number``-th loopback address, from 127.1.0.1 on. Linux accepts all of 127.0.0.0/8."""
     net, host = divmod(number, _HOSTS)
     second, third = divmod(net, _NETS)
     return f"127.{1 + second % 254}.{third}.{1 + host}"
@@ -39,11 +39,11 @@ class Nodes:
         return self._registry.jobs[f"{parent.id}#{parent.main_node}"]
 
     def parent_of(self, node: Job) -> Job:
-        """The job that a node belongs to."""
+        """Returns the job that a node belongs to."""
         return self._registry.jobs[node.parent_id or ""]
 
     def started(self, node: Job) -> bool:
-        """A node's container is up; with the main node's the job is RUNNING and the others start.
+        """Notes that a node runs. With the main node, the job is RUNNING and the other nodes start.
 
         Returns:
             Whether it was the main node.
@@ -59,7 +59,7 @@ class Nodes:
         return True
 
     def stop(self, parent: Job, cause: StopCause, notice_s: float = math.inf) -> None:
-        """Stop every node; those that have not been started end at once."""
+        """Stops every node; those that have not been started end at once."""
         self._close_unstarted(parent)
         for node in nodes_of(self._registry, parent):
             if node.status.is_placed:
@@ -67,7 +67,7 @@ class Nodes:
                 self._journal.act(StopAttempt(node.id, node.attempt.number, cause, grace_s))
 
     def _close_unstarted(self, parent: Job) -> None:
-        """Until the main node runs the others have room and no container."""
+        """Ends the nodes that have no container, because the main node does not run yet."""
         main = self._main(parent)
         if main.attempt.started_at_ms is not None:
             return
@@ -79,7 +79,7 @@ class Nodes:
                 self._journal.move(node, JobStatus.FAILED, MAIN_ENDED_REASON)
 
     def finished(self, node: Job) -> Job | None:
-        """A node's attempt is over and recorded. A node other than the main one changes nothing for the rest.
+        """Ends a node whose attempt has ended. Only the main node ends the others, too.
 
         Returns:
             The job, if with this node its attempt is over, too.
@@ -102,13 +102,13 @@ class Nodes:
 
 
 def placed(journal: Journal, parent: Job, nodes: list[Job], first_address: int) -> None:
-    """All nodes have their room: each gets an address, and the main node is started.
+    """Gives each placed node an address, and starts the main node.
 
     Args:
         journal: takes the decisions.
         parent: the job.
         nodes: its nodes, with a new attempt each.
-        first_address: the number of the first of as many addresses that nobody uses.
+        first_address: the number of the first of as many free addresses.
     """
     main = nodes[parent.main_node or 0]
     for place, node in enumerate(nodes):

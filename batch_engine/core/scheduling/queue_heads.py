@@ -1,4 +1,4 @@
-"""Heads of queues that cannot run: what is told of them, and when they are cancelled.
+"""Heads of queues that cannot run: their events, and their time limits.
 
 https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 """
@@ -13,7 +13,7 @@ CANCELLED_REASON = "Canceled by JobStateTimeLimit action due to reason: "
 
 
 class Blocked:
-    """Follows the head of every queue.
+    """The heads of all queues, and the time since which they wait.
 
     Args:
         journal: takes the decisions.
@@ -26,7 +26,7 @@ class Blocked:
         self._armed: dict[str, tuple[str, int]] = {}
 
     def waits(self, job: Job, queue: JobQueue, refusal: Refusal) -> None:
-        """The head of a queue is refused.
+        """Notes why the head of a queue is refused.
 
         Its clock starts when it comes to the head with this reason, and again with every other reason.
         """
@@ -40,7 +40,7 @@ class Blocked:
             self._arm(job, queue)
 
     def _limit_ms(self, job: Job, queue: JobQueue) -> int | None:
-        """When a job is cancelled for the reason that it waits for now."""
+        """Returns when a job is cancelled for the reason that it waits for now."""
         reason = None if job.wait_reason is None else job.wait_reason.limited_as
         for entry in queue.time_limit_actions:
             if entry["reason"] == reason and job.waits_since_ms is not None:
@@ -54,7 +54,7 @@ class Blocked:
             self._wakeups.at(due_ms, TimeLimit(queue.name))
 
     def overdue(self, queue: JobQueue, head: Job) -> str | None:
-        """The reason with which the head of a queue is cancelled now, or None."""
+        """Returns the reason with which the head of a queue is cancelled now, or None."""
         due_ms = self._limit_ms(head, queue)
         if due_ms is None or due_ms > self._journal.now_ms:
             return None

@@ -40,7 +40,7 @@ class _Line:
             heapq.heappush(self.heap, entry)
 
     def first(self) -> Entry:
-        """The first entry of a line that has one."""
+        """Returns the first entry of a line."""
         run, heap = self.run, self.heap
         if not heap:
             return run[0]
@@ -62,7 +62,7 @@ class _Line:
 
 
 class WaitingLines:
-    """One line a share of a queue; a queue without fair share has the one share "".
+    """The lines of all queues, one for each share; a queue without fair share has the one share "".
 
     In a line, a higher ``schedulingPriority`` goes first where the queue is fair-share, then the job that
     came first. Jobs that left (cancelled, placed) are dropped when they come to the head. An array is one
@@ -113,7 +113,7 @@ class WaitingLines:
         return None
 
     def _waits(self, entry: Entry) -> bool:
-        """Whether a job is RUNNABLE at this place, or an array has released children without a ``Job``."""
+        """Returns whether an entry still waits: a RUNNABLE job, or an array with released children."""
         job = entry[4]
         if not job.is_array:
             return job.status is JobStatus.RUNNABLE and job.order == entry[1]

@@ -25,7 +25,7 @@ from batch_engine.core.model.events import (
     JobSubmitted,
 )
 from batch_engine.core.model.jobs import Job, JobStatus, StopCause, move_of
-from batch_engine.core.state.decisions import Journal, nodes_of
+from batch_engine.core.state.decisions import Journal, Moving, nodes_of
 from batch_engine.core.state.registry import Registry
 
 _OF_ATTEMPT = (AttemptStarted, AttemptFinished, HostLost, AttemptInterrupted)
@@ -50,7 +50,7 @@ def drop_decisions(journal: Journal) -> None:
 
 
 def mend(journal: Journal, instances: dict[str, Instance], event: Event | None, reason: str) -> None:
-    """Ends the job or the instance that was at hand, and completes or takes back a half-made move.
+    """Ends the job or the instance that was at hand, and completes a half-made move.
 
     Args:
         journal: knows what was at hand.
@@ -66,7 +66,7 @@ def mend(journal: Journal, instances: dict[str, Instance], event: Event | None, 
     elif isinstance(event, _OF_INSTANCE):
         instance_id = event.instance_id
     if moving is not None:
-        _complete_or_take_back(journal, moving)
+        _complete(journal, moving)
     _agree_with_actions(journal, instances)
     if instance_id is not None:
         _end_instance(journal, instances, instance_id, reason)
@@ -82,24 +82,42 @@ def _current(registry: Registry, job_id: str, attempt: int) -> Job | None:
     return job if is_current else None
 
 
-def _complete_or_take_back(journal: Journal, job: Job) -> None:
-    """A move counts once the history has it."""
-    recorded = job.history[-1][1]
-    if job.status is not recorded:
-        job.status, job.status_reason = recorded, None
-        return
-    if job.status.is_terminal and job.stopped_at_ms is None:
-        job.stopped_at_ms = job.last_moved_ms
-    if job.status is JobStatus.RUNNING and job.started_at_ms is None:
-        job.started_at_ms = job.last_moved_ms
-    job.wait_reason = None
-    told = [
-        action.after
-        for action in journal.record.actions
-        if isinstance(action, JobMoved) and action.job_id == job.id
-    ]
-    if told[-1:] != [job.status] and len(job.moves) > 1:
+def _complete(journal: Journal, moving: Moving) -> None:
+    """Completes a move if the history has it already."""
+    job, length, reason = moving
+    if len(job.moves) > length:
+        _complete_job(journal, job, reason)
+    _take_nodes_along(journal, job)
+
+
+def _complete_job(journal: Journal, job: Job, reason: str | None) -> None:
+    at_ms, job.status = job.history[-1]
+    job.status_reason, job.wait_reason = reason, None
+    if job.status.is_terminal:
+        job.stopped_at_ms = at_ms
+    elif job.status is JobStatus.RUNNING:
+        job.started_at_ms = at_ms
+    moves = [action for action in journal.record.actions if isinstance(action, JobMoved)]
+    if job.status not in [action.after for action in moves if action.job_id == job.id][-1:]:
         journal.announce(job, job.history[-2][1])
+
+
+def _take_nodes_along(journal: Journal, job: Job) -> None:
+    """Moves the nodes of a job with it, as ``Journal.move`` does."""
+    if job.status.is_placed:
+        return
+    if job.node_index is not None:
+        job = journal.registry.jobs[job.parent_id or ""]
+    if job.status.is_placed:
+        return
+    for node in nodes_of(journal.registry, job):
+        stays = job.status.is_terminal and (node.status.is_placed or node.status.is_terminal)
+        if node.status is not job.status and not stays:
+            before, node.status, node.status_reason = node.status, job.status, job.status_reason
+            node.moves.append(move_of(journal.now_ms, node.status))
+            if node.status.is_terminal:
+                node.stopped_at_ms = journal.now_ms
+            journal.announce(node, before)
 
 
 def _agree_with_actions(journal: Journal, instances: dict[str, Instance]) -> None:
@@ -122,21 +140,21 @@ def _end_instance(journal: Journal, instances: dict[str, Instance], instance_id:
 
 
 def fail(journal: Journal, job: Job, reason: str) -> None:
-    """Ends a job as FAILED, whatever state it is in; a node with its whole job."""
+    """Ends a job as FAILED, in any state; a node with its whole job."""
     registry = journal.registry
     if job.node_index is not None:
         job = registry.jobs[job.parent_id or ""]
+    for each in (job, *nodes_of(registry, job)):
+        # Where the job itself is not STARTING yet, nothing was started.
+        if job.status is JobStatus.RUNNABLE and each.attempts and each.attempt.stopped_at_ms is None:
+            del each.attempts[-1]
     for member in (*nodes_of(registry, job), job):
-        if member.node_index is not None:
-            del member.attempts[len(job.attempts) :]  # never started: the job gets its attempt first
         _close_attempts(journal, member, reason)
         if not member.status.is_terminal:
             _force(journal, member, reason)
 
 
 def _close_attempts(journal: Journal, job: Job, reason: str) -> None:
-    if job.status is JobStatus.RUNNABLE and job.attempts and job.attempt.stopped_at_ms is None:
-        del job.attempts[-1]  # never started: the job moves first
     for attempt in job.attempts:
         if attempt.stopped_at_ms is None:
             attempt.stopped_at_ms, attempt.status_reason = journal.now_ms, reason
@@ -155,7 +173,7 @@ def _force(journal: Journal, job: Job, reason: str) -> None:
 
 
 def _forget_orphans(registry: Registry) -> None:
-    """A job was being forgotten: its children and nodes go with it."""
+    """Forgets the children and nodes of a job that is forgotten."""
     for job in list(registry.jobs.values()):
         if job.parent_id is not None and job.parent_id not in registry.jobs:
             registry.forget_job(job.id)

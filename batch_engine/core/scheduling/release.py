@@ -1,4 +1,4 @@
-"""How a job comes from SUBMITTED to RUNNABLE, and what the end of a job means to others."""
+"""The way of a job from SUBMITTED to RUNNABLE, and the effects of its end on other jobs."""
 
 from batch_engine.core.model.jobs import Job, JobStatus
 from batch_engine.core.scheduling.dependencies import (
@@ -29,7 +29,7 @@ class Pending:
         self._dependencies = dependencies
 
     def take_over(self, job: Job) -> None:
-        """Wait again for what a job that was read back from the store waited for."""
+        """Follows the dependencies of a job that was read back from the store."""
         if job.status is not JobStatus.PENDING or job.array_index is not None:
             return
         verdict = self._dependencies.watch(job)
@@ -48,7 +48,7 @@ class Pending:
         self._registry.index.count_waiting(parent, fresh)
 
     def submitted(self, job: Job) -> None:
-        """A job stands in SUBMITTED: it waits for its dependencies, or is released at once."""
+        """Releases a new job, or makes it wait for its dependencies."""
         if not job.depends_on and job.array_size is None:
             self._release(job)
             return
@@ -61,7 +61,7 @@ class Pending:
         self._follow(job, verdict)
 
     def ended(self, job: Job) -> None:
-        """A job is over: its dependents, its siblings and its parent are told."""
+        """Informs the dependents, the siblings and the parent of a job that has ended."""
         for waiting, verdict in self._dependencies.ended(job):
             self._follow(waiting, verdict)
         if job.depends_on:
@@ -108,7 +108,7 @@ class Pending:
             self._dispatcher.enqueue(job)
 
     def _fail(self, job: Job) -> None:
-        """A dependency failed; a job that was cancelled meanwhile says so instead."""
+        """Fails a job whose dependency has failed; one that was cancelled keeps that reason."""
         reason = job.stop_reason if job.is_cancelled else DEPENDENT_FAILED_REASON
         self._journal.move(job, JobStatus.FAILED, reason)
 
@@ -133,7 +133,7 @@ class Pending:
                 self._fail(child)
 
     def _release_children(self, parent: Job, start: int, stop: int) -> None:
-        """Untouched children are released as a range, unless each of them is about to end."""
+        """Releases children, as a range unless each of them is about to end."""
         run = self._registry.arrays[parent.id]
         touched = {index for index in run.waiting if start <= index < stop}
         if parent.is_cancelled or parent.start_refusal is not None:
@@ -151,7 +151,7 @@ class Pending:
         return self._registry.jobs.get(child_id) or arrays.make(self._journal, parent, index)
 
     def end_children(self, parent: Job, reason: str) -> None:
-        """Fail every child of an array that is not placed yet."""
+        """Fails every child of an array that is not placed yet."""
         parent.stop_reason = parent.stop_reason or reason
         self._registry.touch(parent)
         for index in range(parent.array_size or 0):
@@ -160,7 +160,7 @@ class Pending:
                 self._journal.move(child, JobStatus.FAILED, parent.stop_reason)
 
     def cancelled(self, job: Job, reason: str) -> None:
-        """CancelJob for a PENDING job: it ends once its dependencies have; an array's children likewise."""
+        """Cancels a PENDING job, and an array's children: they end once their dependencies have ended."""
         job.is_cancelled = True
         job.stop_reason = job.stop_reason or reason
         self._registry.touch(job)
@@ -178,7 +178,7 @@ class Pending:
                 self.cancelled(child, reason)
 
     def resume(self, job: Job) -> None:
-        """After a fault: does for a job in PENDING what the fault may have left undone."""
+        """Does for a PENDING job what a fault may have left undone."""
         if job.node_index is not None:
             return  # it follows its job
         if job.array_index is not None and job.parent_id is not None:

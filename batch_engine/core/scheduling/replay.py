@@ -10,7 +10,7 @@ from batch_engine.core.state.log import Record
 
 
 class ReplayError(Exception):
-    """A log cannot be replayed, or leads to other decisions than it did."""
+    """The error of a log that cannot be replayed, or that leads to other decisions."""
 
 
 class LoggedDraws:

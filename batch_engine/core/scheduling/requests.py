@@ -1,4 +1,4 @@
-"""The requests of API operations: what they change, and how a request that fails is undone."""
+"""The changes that requests of API operations make, and their undoing."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Compute environments and queues on their way to VALID, INVALID or nowhere.
+"""The statuses of compute environments and queues that end by themselves.
 
 https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments.html
 """
@@ -13,7 +13,7 @@ _HEALTHY = {ComputeEnvironment: "ComputeEnvironment Healthy", JobQueue: "JobQueu
 
 
 class Settling:
-    """Ends CREATING, UPDATING and DELETING: when their time is over, and nothing is left to wait for.
+    """Ends CREATING, UPDATING and DELETING when their time is over and nothing is left to wait for.
 
     Args:
         journal: takes the decisions.
@@ -35,7 +35,7 @@ class Settling:
         self._due: dict[tuple[type, str], int] = {}
 
     def note(self) -> None:
-        """A compute environment or a queue came, went or changed."""
+        """Notes the compute environments and queues whose status will end."""
         delay_ms = round(self._settle_s * 1000)
         registry = self._registry
         known: list[ComputeEnvironment | JobQueue] = [*registry.compute_environments.values()]
@@ -50,7 +50,7 @@ class Settling:
                     self._wakeups.at(due_ms, StatusDue(entity.arn))
 
     def run(self) -> bool:
-        """Settle what is due.
+        """Ends the statuses that are due.
 
         Returns:
             Whether there was anything.
@@ -96,7 +96,7 @@ class Settling:
         self._registry.touch(entity)
 
     def role_problem(self, environment: ComputeEnvironment) -> str | None:
-        """What AWS says of an environment whose roles it cannot use, or None."""
+        """Returns the status reason of an environment whose roles cannot be used, or None."""
         unusable, resources = self._scaling.restrictions.unusable_roles, environment.resources
         if environment.service_role in unusable:
             return f"CLIENT_ERROR - Not authorized to perform sts:AssumeRole on {environment.service_role}"

@@ -1,4 +1,4 @@
-"""How long ended jobs are remembered.
+"""The time for which ended jobs are kept.
 
 https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 """
@@ -50,7 +50,7 @@ class Retention:
         self._awaited: dict[str, Job] = {}
 
     def take_over(self, jobs: Iterable[Job]) -> None:
-        """Remember when jobs ended that were read back from the store."""
+        """Remembers when jobs ended that were read back from the store."""
         if self._keep_ms is None:
             return
         ended = [(job.last_moved_ms, job.id) for job in jobs if _is_whole(job) and job.status.is_terminal]
@@ -58,7 +58,7 @@ class Retention:
         self._wake_for_next()
 
     def ended(self, job: Job) -> None:
-        """Take note of a job that has ended just now."""
+        """Notes a job that has just ended."""
         if self._keep_ms is None or not _is_whole(job):
             return
         self._ended.append((self._journal.now_ms, job.id))
@@ -70,7 +70,7 @@ class Retention:
                 self._forget(awaited)
 
     def forget_due(self) -> None:
-        """Forget the jobs that have been kept for long enough."""
+        """Forgets the jobs that have been kept for long enough."""
         if self._keep_ms is None:
             return
         while self._ended and self._ended[0][0] + self._keep_ms <= self._journal.now_ms:
@@ -82,7 +82,7 @@ class Retention:
         self._wake_for_next()
 
     def _wake_for_next(self) -> None:
-        """Ask to be woken a little late, so that jobs which ended together are forgotten together."""
+        """Sets a wake-up a little late, so that jobs that ended together are forgotten together."""
         if self._ended and self._keep_ms is not None:
             grain_ms = min(self._keep_ms // 100, _MAX_GRAIN_MS)
             self._wakeups.at(self._ended[0][0] + self._keep_ms + grain_ms, JobsExpire())

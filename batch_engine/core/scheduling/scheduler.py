@@ -79,18 +79,18 @@ class Scheduler:
             forgotten,
         )
         self._machine = Machine(self._journal, self._wakeups, self._setup)
-        # The actions of this constructor reach nobody: the first event asks for the next wake-up.
+        # The actions of this constructor are lost: the first event asks for the next wake-up.
         self._wakeups.forget_asked()
 
     @property
     def dispatcher(self) -> Dispatcher:
-        """The queues and the capacity, to look at."""
+        """Returns the queues and the capacity, to look at."""
         return self._machine.dispatcher
 
     def handle(self, event: Event, now_ms: int) -> list[Action]:
         """Takes in one event.
 
-        Events about an attempt that is over already are ignored: the world is told late, and twice.
+        Events about an attempt that is over already are ignored: reports may come late, and twice.
 
         An internal error loses nothing. A request is undone (see ``refusal``). Any other event ends the job
         that was at hand as FAILED with the error as its reason, and everything else goes on.

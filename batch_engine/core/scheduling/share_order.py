@@ -1,4 +1,4 @@
-"""Which job of a queue is next: first come first served, or by fair share."""
+"""The order of the jobs of a queue: first come first served, or by fair share."""
 
 import heapq
 from collections import defaultdict, deque
@@ -78,7 +78,7 @@ class Shares:
         return factor if name == share else factor * max(1, len(self._group(queue, name)))
 
     def _group(self, queue: str, name: str) -> set[str]:
-        """The active shares of an entry that ends in ``*``."""
+        """Returns the active shares of an entry that ends in ``*``."""
         groups = self._groups.setdefault(queue, {})
         group = groups.get(name)
         if group is None:
@@ -87,7 +87,7 @@ class Shares:
         return group
 
     def _membership_changed(self, queue: str, share: str) -> None:
-        """A share has become active or is forgotten: the weights of its group are others."""
+        """Ranks the shares of a group again, because a share has become active or is forgotten."""
         policy = self.policy(queue)
         name = share if policy is None else policy.entry_of(share)[0]
         if name == share:
@@ -110,6 +110,8 @@ class Shares:
         """Counts a job that is new, or was read back from the store."""
         if job.share_identifier is None:
             return
+        # A share that has expired begins again, whether or not a request has looked at it before: see replay.
+        self.active(job.queue)
         self.use.joined(job)
         if job.attempts:
             self.use.restore(job)
@@ -161,7 +163,7 @@ class Shares:
         return None if share is None else self._lines.head(queue.name, share)
 
     def _first_retried(self, queue: str) -> Job | None:
-        """A retried job goes to the front of the queue, whatever its share has used: it still holds its
+        """Returns the retried job at the front of the queue, for any use of its share: it still holds its
         consumable resources, for which the jobs before it would wait in vain."""
         retried = self._retried.get(queue)
         while retried:
@@ -176,7 +178,7 @@ class Shares:
         return self.use.vcpus(queue, share, self._journal.now_ms, policy.decay_s)
 
     def in_order(self, queue: str) -> Iterator[Job]:
-        """The RUNNABLE jobs of a queue in the order in which they would be placed if all went at once."""
+        """Yields the RUNNABLE jobs of a queue in the order in which they would be placed."""
         policy = self.policy(queue)
         if policy is None:
             yield from self._lines.waiting(queue)
@@ -201,7 +203,7 @@ class Shares:
     def reservation(
         self, job: Job, queue: JobQueue, environment: ComputeEnvironment, capacity: Capacity, count: int = 1
     ) -> Refusal | None:
-        """Why a job may not use what is kept free for shares that are not active yet."""
+        """Returns why a job may not use what is kept free for shares that are not active yet."""
         policy = self.policy(queue.name)
         if policy is None or not policy.compute_reservation:
             return None

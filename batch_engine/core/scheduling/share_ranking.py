@@ -1,4 +1,4 @@
-"""The waiting shares of a fair-share queue, ranked so that the next one is found without a look at all.
+"""The waiting shares of a fair-share queue, ranked so that the next one is found quickly.
 
 The use of a share decays, and the weighted uses of two shares may change places without an event. Two shares
 with the same weighted vCPUs in use never do: the rest of their use decays at the same rate. So the shares are
@@ -27,7 +27,7 @@ _Entry = tuple[int, float, int, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a share is ranked by.
+    """The figures by which a share is ranked.
 
     Args:
         use: what it has used; read again whenever shares are compared.
@@ -53,7 +53,7 @@ class Ranking:
 
     Args:
         decay_s: the window of its policy in seconds.
-        standing: returns what a share is ranked by, or None if no job of it waits.
+        standing: returns what a share is ranked by, or None if none of its jobs waits.
     """
 
     decay_s: int
@@ -132,7 +132,7 @@ class Ranking:
         self._entries += 1
 
     def _decaying(self, standing: Standing) -> tuple[int, float]:
-        """The sign of what decays, and the logarithm of its size at one moment for all shares."""
+        """Returns the sign of what decays, and the logarithm of its size at one moment for all shares."""
         use = standing.use
         if self._origin_ms is None:
             self._origin_ms = use.at_ms

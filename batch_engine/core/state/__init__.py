@@ -1,1 +1,1 @@
-"""What the core remembers: jobs, resources, decisions and wake-ups. It decides nothing."""
+"""The state of the core: jobs, resources, decisions and wake-ups. It decides nothing."""

@@ -1,4 +1,4 @@
-"""Where the children of one array stand: counters, and ranges of those that nobody has touched yet."""
+"""The status of the children of one array: counters, and ranges of children without a ``Job``."""
 
 import heapq
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from batch_engine.core.model.jobs import JobStatus
 
 @dataclass(slots=True)
 class ArrayRun:
-    """What is known of an array without a ``Job`` for each child. Rebuilt from the children after a restart.
+    """The counters of an array. They are built from the children after a restart.
 
     Args:
         size: how many children there are.
@@ -29,7 +29,7 @@ class ArrayRun:
         self.counts[JobStatus.PENDING] = self.size
 
     def moved(self, index: int, before: JobStatus, after: JobStatus, now_ms: int) -> None:
-        """A child that has a ``Job`` of its own went from one state to another."""
+        """Counts the move of a child that has a ``Job`` of its own."""
         self.counts[before] -= 1
         self.counts[after] += 1
         self.updated_at_ms = now_ms
@@ -37,7 +37,7 @@ class ArrayRun:
             self.waiting.discard(index)
 
     def adopt(self, index: int, status: JobStatus) -> None:
-        """Count in a child that has a ``Job`` of its own."""
+        """Counts a child that has a ``Job`` of its own."""
         self.made[index] = 1
         untouched = self.untouched_status(index)
         self.counts[untouched] -= 1
@@ -46,11 +46,11 @@ class ArrayRun:
             self.waiting.add(index)
 
     def untouched_status(self, index: int) -> JobStatus:
-        """Where a child stands that has no ``Job``."""
+        """Returns the status of a child that has no ``Job``."""
         return JobStatus.RUNNABLE if self.released[index] else JobStatus.PENDING
 
     def release(self, start: int, stop: int, now_ms: int) -> int:
-        """The children from ``start`` up to ``stop`` wait for nobody any more.
+        """Releases the children from ``start`` up to ``stop``: they wait for no other job.
 
         Returns:
             How many of those that have no ``Job`` are RUNNABLE with that.
@@ -68,7 +68,7 @@ class ArrayRun:
         return fresh
 
     def peek(self) -> int | None:
-        """The first released child that has no ``Job`` yet."""
+        """Returns the first released child that has no ``Job`` yet."""
         while self._ranges:
             start, stop = self._ranges[0]
             index = self.made.find(0, start, stop)
@@ -81,18 +81,18 @@ class ArrayRun:
 
     @property
     def is_over(self) -> bool:
-        """Whether every child has ended."""
+        """Returns whether every child has ended."""
         return self.counts[JobStatus.SUCCEEDED] + self.counts[JobStatus.FAILED] == self.size
 
     def untouched(self, status: JobStatus) -> int:
-        """How many children without a ``Job`` stand in a status."""
+        """Returns the number of children without a ``Job`` in a status."""
         made, released = int.from_bytes(self.made), int.from_bytes(self.released)
         if status is JobStatus.RUNNABLE:
             return (released & ~made).bit_count()
         return self.size - (released | made).bit_count() if status is JobStatus.PENDING else 0
 
     def untouched_released(self) -> Iterator[int]:
-        """The released children that have no ``Job``, by index."""
+        """Yields the released children that have no ``Job``, by index."""
         index = self.released.find(1)
         while index >= 0:
             if not self.made[index]:

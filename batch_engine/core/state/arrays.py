@@ -1,4 +1,4 @@
-"""Array jobs: children that exist only once somebody touches them.
+"""Array jobs: a child gets a ``Job`` of its own when an event is about it.
 
 https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 """
@@ -22,7 +22,7 @@ _ALL_OF = attrgetter(*(field.name for field in fields(Job)))
 
 
 def parse_size(wire: Wire | None) -> int | None:
-    """``arrayProperties.size`` of a request, or None for a job that is no array.
+    """Returns ``arrayProperties.size`` of a request, or None for a job that is no array.
 
     Raises:
         ClientError: a size outside 2 to 10,000.
@@ -36,13 +36,13 @@ def parse_size(wire: Wire | None) -> int | None:
 
 
 def open_run(registry: Registry, parent: Job, now_ms: int) -> ArrayRun:
-    """Begin to count the children of an array."""
+    """Begins to count the children of an array."""
     run = registry.arrays[parent.id] = ArrayRun(parent.array_size or 0, now_ms)
     return run
 
 
 def take_over(registry: Registry) -> None:
-    """Rebuild every array's counters from the children that were saved, after a restart."""
+    """Rebuilds every array's counters from the children that were saved, after a restart."""
     for job in registry.jobs.values():
         if job.is_array:
             open_run(registry, job, job.last_moved_ms)
@@ -56,13 +56,13 @@ def take_over(registry: Registry) -> None:
 
 
 def share_with(child: Job, parent: Job) -> None:
-    """Have a child use its parent's own objects in place of copies."""
+    """Makes a child use its parent's own objects in place of copies."""
     for member in SHARED_WITH_CHILDREN:
         setattr(child, member, getattr(parent, member))
 
 
 def find(registry: Registry, job_id: str) -> Job | None:
-    """A job by its id; for an array's child that nobody has touched, a view that no change reaches."""
+    """Returns a job by its id; for a child without a ``Job`` of its own, a copy that no change reaches."""
     job = registry.jobs.get(job_id)
     if job is not None:
         return job
@@ -81,13 +81,13 @@ def _parent_and_index(registry: Registry, job_id: str) -> tuple[Job | None, int]
 
 
 def view(registry: Registry, parent: Job, index: int) -> Job:
-    """One child of an array as it stands now."""
+    """Returns one child of an array in its present state."""
     made = registry.jobs.get(child_id(parent, index))
     return made or _new(registry, parent, index)
 
 
 def children_in(registry: Registry, parent: Job, status: JobStatus, after: int = -1) -> Iterator[Job]:
-    """The children of an array in one status, from the index that follows ``after``; for ListJobs."""
+    """Yields the children of an array in one status, from the index that follows ``after``; for ListJobs."""
     run = registry.arrays[parent.id]
     for index in range(after + 1, run.size):
         made = registry.jobs.get(child_id(parent, index))
@@ -98,12 +98,12 @@ def children_in(registry: Registry, parent: Job, status: JobStatus, after: int =
 
 
 def views(registry: Registry, parent: Job) -> list[Job]:
-    """Every child of an array, by index; for checks."""
+    """Returns every child of an array, by index; for checks."""
     return [view(registry, parent, index) for index in range(parent.array_size or 0)]
 
 
 def child_id(parent: Job, index: int) -> str:
-    """``<parent>:<index>``."""
+    """Returns ``<parent>:<index>``."""
     return f"{parent.id}:{index}"
 
 
@@ -118,7 +118,7 @@ def _new(registry: Registry, parent: Job, index: int) -> Job:
 
 
 def child_of(parent: Job, index: int) -> Job:
-    """What a child is asked to do; where it stands is still its parent's."""
+    """Returns a child with the request of its parent; its state is still the parent's."""
     child = Job(*_ALL_OF(parent))
     child.id = child_id(parent, index)
     child.parent_id, child.array_index, child.depends_on = parent.id, index, ()
@@ -126,7 +126,7 @@ def child_of(parent: Job, index: int) -> Job:
 
 
 def touch_child(journal: Journal, job_id: str) -> Job | None:
-    """A job by its id, made if it is a child that nobody has touched yet."""
+    """Returns a job by its id; a child of an array gets a ``Job`` of its own."""
     registry = journal.registry
     job = registry.jobs.get(job_id)
     if job is not None:
@@ -136,7 +136,7 @@ def touch_child(journal: Journal, job_id: str) -> Job | None:
 
 
 def make(journal: Journal, parent: Job, index: int) -> Job:
-    """Give a child that nobody has touched a ``Job`` of its own."""
+    """Makes the ``Job`` of a child that has none yet."""
     registry = journal.registry
     child = _new(registry, parent, index)
     registry.arrays[parent.id].adopt(index, child.status)
@@ -149,6 +149,6 @@ def make(journal: Journal, parent: Job, index: int) -> Job:
 
 
 def next_child(journal: Journal, parent: Job) -> Job | None:
-    """Make the next released child of an array: it has come to the head of its line."""
+    """Makes the ``Job`` of the next released child of an array."""
     index = journal.registry.arrays[parent.id].peek()
     return None if index is None else make(journal, parent, index)

@@ -15,6 +15,9 @@ from batch_engine.core.state.registry import Registry
 Render = Callable[[Job, Registry], Wire | None]
 """Returns a job as DescribeJobs shows it; None if no event is to be published."""
 
+Moving = tuple[Job, int, str | None]
+"""A job, the number of its moves before this one, and the reason of the move."""
+
 
 def nodes_of(registry: Registry, job: Job) -> list[Job]:
     """Returns the nodes of a multi-node parallel job, by index."""
@@ -41,8 +44,8 @@ class Journal:
         """The job that an internal error would be about."""
         self.instance_at_hand: str | None = None
         """The id of the instance that an internal error would be about."""
-        self.moving: Job | None = None
-        """The job whose move is not complete."""
+        self.moving: Moving | None = None
+        """The move that is not complete."""
 
     def open(self, record: Record) -> None:
         """Begins with the event of a record."""
@@ -61,7 +64,7 @@ class Journal:
         Raises:
             IllegalTransitionError: AWS Batch knows no such move.
         """
-        self.moving = job
+        outer, self.moving = self.moving, (job, len(job.moves), reason)
         before = job.status
         move(job, status, self.now_ms, reason)
         job.wait_reason = None
@@ -75,12 +78,12 @@ class Journal:
         if self._render is not None:
             self._publish(job, self._render)
         self.registry.changed[job.id] = job
-        self.moving = None
         if job.num_nodes is not None and job.is_gang and not status.is_placed:
             self._take_nodes_along(job, reason)
+        self.moving = outer
 
     def _take_nodes_along(self, job: Job, reason: str | None) -> None:
-        """Nodes wait with their job, and end with it where they have not run."""
+        """Moves nodes that wait or that have not run with their job."""
         for node in nodes_of(self.registry, job):
             waits = job.status in (JobStatus.PENDING, JobStatus.RUNNABLE) and node.status is not job.status
             if waits or not (node.status.is_placed or node.status.is_terminal):

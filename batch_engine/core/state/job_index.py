@@ -1,7 +1,7 @@
-"""The jobs of each queue by status, so that listing them costs what is shown and not what is known.
+"""The jobs of each queue by status: listing them costs as much as is shown.
 
-Jobs stand by their ``serial``, which never changes: a page that starts behind a serial neither skips nor
-repeats a job, whatever moved in the meantime.
+Jobs are sorted by their ``serial``, which never changes: a page that starts behind a serial neither skips nor
+repeats a job that has moved in the meantime.
 """
 
 from bisect import bisect_left
@@ -54,7 +54,7 @@ class _Shelf:
 
 @dataclass(slots=True)
 class _QueueIndex:
-    """What is known of one queue.
+    """The figures of one queue.
 
     ``use`` counts the milli-vCPUs in use by share, ``waiting`` those that RUNNABLE jobs need. ``placed_ms``
     is when a job was placed last; ``left_ms`` and ``left_order`` name the last job that left otherwise.

@@ -146,7 +146,7 @@ class Registry:
             self.first_order = order
 
     def touch(self, entity: Entity) -> None:
-        """Note that an entity has changed and must be saved."""
+        """Notes that an entity has changed and must be saved."""
         self.changed[entity.id if isinstance(entity, Job) else entity.arn] = entity
 
     def forget(self, resource: Resource) -> None:
@@ -169,7 +169,7 @@ class Registry:
         return [job, *(self.jobs[each] for each in ids if each in self.jobs)]
 
     def forget_job(self, job_id: str) -> None:
-        """Remove an ended job for good, if it has a ``Job`` of its own.
+        """Removes an ended job for good, if it has a ``Job`` of its own.
 
         The store deletes the children of an array with the array: they are no change of their own.
         """

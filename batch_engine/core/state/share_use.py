@@ -1,4 +1,4 @@
-"""What each share of each fair-share queue has used, and which shares are active.
+"""The use of each share of each fair-share queue, and the active shares.
 
 AWS publishes neither its curve nor its unit. Ours: the exponentially weighted average of the vCPUs in use,
 with a half-life of a quarter of ``shareDecaySeconds``, plus the vCPUs in use now. What is older than the
@@ -16,7 +16,7 @@ HALF_LIVES_PER_WINDOW = 4
 
 @dataclass(slots=True)
 class Use:
-    """What one share has used.
+    """The use of one share.
 
     ``average_milli`` is the average as it was at ``at_ms``; ``running_milli`` has not changed since then.
     """
@@ -41,11 +41,11 @@ class Use:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the share has neither jobs that are not over nor vCPUs in use."""
+        """Returns whether the share has neither jobs that are not over nor vCPUs in use."""
         return not (self.live or self.running_milli)
 
     def expires_ms(self, decay_s: int) -> int:
-        """When an idle share is forgotten: at the end of the window after its last use."""
+        """Returns the time at which an idle share is forgotten: the end of the window after its last use."""
         return 0 if self.used_ms is None else self.used_ms + decay_s * 1000
 
 

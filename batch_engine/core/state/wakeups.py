@@ -1,4 +1,4 @@
-"""The wake-ups of the core: what it has to do by itself, and when.
+"""The wake-ups of the core: the things that it does by itself at a given time.
 
 They are part of what the core knows, like jobs: a fault that interrupts one leaves the others in place.
 """
@@ -24,7 +24,7 @@ class AttemptTimeout:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnds:
-    """The host of an attempt is gone."""
+    """Ends an attempt whose host is gone."""
 
     job_id: str
     attempt: int
@@ -39,7 +39,7 @@ class InstanceEnds:
 
 @dataclass(frozen=True, slots=True)
 class InstanceIdle:
-    """An instance may have been idle for long enough to be terminated."""
+    """An instance may have been idle for long enough."""
 
     instance_id: str
 
@@ -125,7 +125,7 @@ class Wakeups:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing is due now, and the earliest wake-up is asked for."""
+        """Returns whether nothing is due now, and the earliest wake-up is asked for."""
         heap, asked_ms = self._heap, self._asked_ms
         return not heap or (asked_ms is not None and self._journal.now_ms < asked_ms <= heap[0][0])
 

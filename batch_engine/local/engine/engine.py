@@ -26,7 +26,7 @@ from batch_engine.core.state.registry import Registry
 from batch_engine.local.api.api import BatchApi
 from batch_engine.local.base.delay_queue import Worker
 from batch_engine.local.base.ports import BatchService
-from batch_engine.local.engine import event_outbox, instance_capacity, interrupt
+from batch_engine.local.engine import event_outbox, instance_capacity, interrupt, recent_events
 from batch_engine.local.engine.attempts import AttemptRunner
 from batch_engine.local.engine.event_outbox import Outbox, announcement
 from batch_engine.local.engine.group_commit import Turns
@@ -81,6 +81,7 @@ class Engine:
         self._logs = logs
         self._clock = clock
         self._timers: Worker[Callable[[], None]] = Worker("batch-timers", _call, limit=1, clock=clock)
+        self._faults = self._reported = 0
         self._tries_again = False
         self._lock = threading.RLock()
         self._unsaved: list[Action] = []
@@ -144,7 +145,6 @@ class Engine:
             try:
                 response, actions = self._plane.call(operation, request, now_ms)
             except ServerError as error:
-                self._log_faults()
                 self._settle(error.actions)
                 raise
             self._settle(actions)
@@ -198,6 +198,11 @@ class Engine:
                 self.tell(CapacityChanged(current - concerned if available else current | concerned))
             return sorted(self._scheduler.restrictions.unavailable_types)
 
+    def recent_events(self, last: int, job: str | None) -> dict[str, Any]:
+        """Returns the last events and what they led to; see ``recent_events``."""
+        with self._lock:
+            return recent_events.recent_events(self._scheduler.log, last, job)
+
     @property
     def own_routes(self) -> dict[str, Callable[[bytes], tuple[int, dict[str, Any]]]]:
         """The handlers of the engine's own paths, beside AWS's API; each takes the body of a request."""
@@ -205,6 +210,7 @@ class Engine:
             event_outbox.PATH: lambda _: event_outbox.answer(self._outbox),
             interrupt.PATH: lambda body: interrupt.answer(self.interrupt, body),
             instance_capacity.PATH: lambda body: instance_capacity.answer(self.change_capacity, body),
+            recent_events.PATH: lambda body: recent_events.answer(self.recent_events, body),
         }
 
     def tell(self, event: Event) -> None:
@@ -217,23 +223,27 @@ class Engine:
             now_ms = self._clock()
             actions: list[Action] = []
             for event in events:
-                actions += self._handle(event, now_ms)
+                try:
+                    actions += self._scheduler.handle(event, now_ms)
+                except Exception:
+                    # The core has recovered from no fault at all: the other events must be saved even so.
+                    logger.exception("%s could not be taken in", event)
             self._settle(actions)
 
-    def _handle(self, event: Event, now_ms: int) -> list[Action]:
-        faults = self._scheduler.log.faults
-        actions = self._scheduler.handle(event, now_ms)
-        if self._scheduler.log.faults > faults:
-            self._log_faults()
-        return actions
-
-    def _log_faults(self) -> None:
-        record = self._scheduler.log.last(1)[0]
-        for fault in record.faults:
-            logger.error("event %s (%s) met an internal error\n%s", record.seq, record.event, fault.trace)
+    def _report_faults(self) -> None:
+        log = self._scheduler.log
+        if log.faults > self._faults:
+            self._faults = log.faults
+            for record in log.last(log.count - self._reported):
+                for fault in record.faults:
+                    logger.error(
+                        "event %s (%s) met an internal error\n%s", record.seq, record.event, fault.trace
+                    )
+        self._reported = log.count
 
     def _settle(self, actions: list[Action]) -> None:
-        """Saves and act now; on the event loop, at the end of its turn together with all other changes."""
+        """Saves and acts now; on the event loop, at the end of its turn together with all other changes."""
+        self._report_faults()
         self._unsaved += actions
         if self._turns is not None and self._turns.is_now():
             self._turns.save_later()

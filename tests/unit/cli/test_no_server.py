@@ -8,12 +8,14 @@ from click.testing import CliRunner
 
 from batch_cli.local.capacity import capacity
 from batch_cli.local.env import env
+from batch_cli.local.events import events
 from batch_cli.local.interrupt import interrupt
 from batch_cli.local.logs import logs
 from batch_cli.local.status import status
 from batch_cli.local.stop import stop
 
 COMMANDS = [(capacity, []), (env, []), (interrupt, ["--job", "a"]), (logs, ["a"]), (status, []), (stop, [])]
+COMMANDS += [(events, []), (events, ["--job", "a", "--last", "5", "--json"])]
 
 
 @pytest.mark.parametrize(("command", "arguments"), COMMANDS)

@@ -37,6 +37,9 @@ class World:
     keep_ended_ms: int | None = None
     forgotten: list[Job] = field(default_factory=list)
 
+    expects_faults: bool = False
+    """Whether internal errors are part of the test."""
+
     def __post_init__(self) -> None:
         self.ids, self.arns = CountedIds(), Arns("123456789012", "eu-central-1")
         self._open([])
@@ -87,6 +90,9 @@ class World:
     def _after(self, actions: list[Action]) -> None:
         self.actions.extend(actions)
         self.now_ms += 1
+        if self.scheduler.log.faults and not self.expects_faults:
+            faults = [fault.trace for record in self.scheduler.log for fault in record.faults]
+            raise AssertionError("".join(faults))
         broken = self.audit.after_event()
         assert broken == [], broken
 

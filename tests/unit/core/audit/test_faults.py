@@ -9,12 +9,15 @@ import pytest
 from batch_engine.core.capacity.autoscaler import ScalingSettings
 from batch_engine.core.model.errors import ClientError
 from batch_engine.core.model.events import (
+    AttemptFinished,
     AttemptInterrupted,
+    AttemptStarted,
     CapacityChanged,
     InstanceInterrupted,
     InstanceLost,
     RolesChanged,
 )
+from batch_engine.core.model.jobs import JobStatus
 from batch_engine.core.scheduling.scheduler import Scheduler
 from tests.unit.core.audit.faults import check_fault, lines_of, run_out
 from tests.unit.core.audit.lives import Life
@@ -158,6 +161,23 @@ def test_faults_at_some_lines(make_world, seed):
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("seed", range(100, 160))
+@pytest.mark.parametrize("seed", range(100, 130))
 def test_faults_at_many_lines(make_world, seed):
-    assert live(make_world, seed, rate=0.5, lines=30).faults > 500
+    assert live(make_world, seed, rate=0.5, lines=20).faults > 300
+
+
+def test_faults_at_every_line_of_a_short_life(make_world):
+    """A submission with a dependent, a start, a retry, an end: each line in turn."""
+    world = make_world()
+    world.definition()
+    queue = world.queue("q", world.environment("ce", 1))
+    first = world.submit(queue, retryStrategy={"attempts": 2}, timeout={"attemptDurationSeconds": 60})
+    world.submit(queue, dependsOn=[{"jobId": first.id}])
+    world.submit(queue, arrayProperties={"size": 2})
+    for number in (1, 2):
+        for event in (AttemptStarted(first.id, number), AttemptFinished(first.id, number, 2 - number)):
+            lines = lines_of(world.scheduler, event, world.now_ms)
+            found = [check_fault(world.scheduler, event, world.now_ms, line) for line in range(lines)]
+            assert all(found), "each line was run"
+            world.tell(event)
+    assert first.status is JobStatus.SUCCEEDED

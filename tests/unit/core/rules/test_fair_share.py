@@ -29,7 +29,7 @@ def policy(*weights, **parameters):
             [],
             [("A", 1.0, 7), ("B", 1.0, 3)],
             "B",
-            "B stands level with A (1.000 vCPUs of use x weight 1) and came first",
+            "B is level with A (1.000 vCPUs of use x weight 1) and came first",
         ),
         (
             [("A", 0.125)],

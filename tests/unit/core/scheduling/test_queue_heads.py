@@ -2,7 +2,7 @@
 
 import pytest
 
-from batch_engine.core.capacity.wait_reasons import Refusal, telling
+from batch_engine.core.capacity.wait_reasons import Refusal, most_actionable
 from batch_engine.core.model.actions import PublishQueueBlocked
 from batch_engine.core.model.events import CapacityChanged, RolesChanged
 from batch_engine.core.model.jobs import JobStatus, WaitReason
@@ -134,8 +134,8 @@ def test_next_environment_is_tried_when_the_first_cannot(world):
     ],
 )
 def test_reason_that_says_most(first, second, told):
-    assert telling([Refusal(first, ""), Refusal(second, "")]).reason is told
-    assert telling([Refusal(second, ""), Refusal(first, "")]).reason is told
+    assert most_actionable([Refusal(first, ""), Refusal(second, "")]).reason is told
+    assert most_actionable([Refusal(second, ""), Refusal(first, "")]).reason is told
 
 
 def blocked_by(world, queue="q"):

@@ -16,6 +16,11 @@ REASON = "Internal error of the engine: RuntimeError: out of order"
 
 
 @pytest.fixture
+def world(make_world):
+    return make_world(expects_faults=True)
+
+
+@pytest.fixture
 def queue(world):
     world.definition()
     return world.queue("q", world.environment("ce"))

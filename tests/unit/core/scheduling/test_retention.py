@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from batch_engine.core.capacity.autoscaler import ScalingSettings
 from batch_engine.core.model.actions import WakeAt
 from batch_engine.core.model.errors import ClientError
-from batch_engine.core.model.events import AttemptFinished, AttemptStarted, Woken
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, InstanceReady, Woken
 from batch_engine.core.model.jobs import JobStatus
 from batch_engine.core.scheduling.retention import DAY_MS, KEEP_ENDED_MS
 from batch_engine.local.store.store import Store
@@ -171,6 +172,21 @@ def test_children_that_are_awaited_one_by_one_are_kept_until_nobody_waits(world)
     assert described(world, awaited.id) == []
     wait(world, 8)
     assert world.registry.jobs == {}
+
+
+def test_a_forgotten_job_whose_instance_was_still_launching(make_world):
+    world = make_world(keep_ended_ms=1000, scaling=ScalingSettings(launch_takes_time=True))
+    world.definition()
+    world.queue("q", world.environment("ce"))
+    job = world.submit("q")
+    (instance_id,) = world.scheduler.dispatcher.scaling.instances
+    world.call("CancelJob", jobId=job.id, reason="r")
+    world.now_ms += 5000
+    world.tell(Woken())
+    assert world.registry.jobs == {}
+    world.tell(InstanceReady(instance_id))
+    again = world.submit("q")
+    assert (again.status, again.attempt.instance_id) == (JobStatus.STARTING, instance_id)
 
 
 def test_what_is_forgotten_leaves_the_state_file_and_the_rest_stays(world, tmp_path: Path):

@@ -2,14 +2,14 @@
 
 import pytest
 
-from batch_engine.local.engine import instance_capacity, interrupt
+from batch_engine.local.engine import instance_capacity, interrupt, recent_events
 
 
 def unasked(*_):
     raise AssertionError("nothing was asked for")
 
 
-@pytest.mark.parametrize("answer", [interrupt.answer, instance_capacity.answer])
+@pytest.mark.parametrize("answer", [interrupt.answer, instance_capacity.answer, recent_events.answer])
 @pytest.mark.parametrize(
     ("body", "message"),
     [
