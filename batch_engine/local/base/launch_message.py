@@ -12,7 +12,7 @@ Limit = tuple[str, int, int]
 
 
 class Setup(TypedDict):
-    """What an attempt needs before its command starts."""
+    """The changes that are made for an attempt before its command starts."""
 
     mounts: list[Mount]
     limits: list[Limit]
@@ -21,7 +21,7 @@ class Setup(TypedDict):
 
 
 class Launch(TypedDict):
-    """What the runner needs to start an attempt.
+    """The message that makes the runner start an attempt.
 
     ``key`` is the job's id and the attempt's number. ``scratch`` is the attempt's own folder, ``cwd`` the
     folder that its command starts in if it exists. ``setup`` is None for a plain process. ``marks`` are the

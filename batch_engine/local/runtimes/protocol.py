@@ -18,7 +18,7 @@ class RuntimeUnavailableError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class AttemptInputs:
-    """What an attempt receives beside the properties of its job.
+    """The inputs of an attempt beside the properties of its job.
 
     Args:
         places: the places of its files.

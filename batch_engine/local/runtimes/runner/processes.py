@@ -68,7 +68,7 @@ def _processes() -> Iterator[tuple[int, int, int]]:
 
 
 def _processes_by_ps() -> Iterator[tuple[int, int, int]]:
-    """Yields process id, group id (in place of the session, for want of /proc) and resident bytes."""
+    """Yields process id, group id (/proc would know the session) and resident bytes."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         lines = subprocess.run(
             ["/bin/ps", "-axo", "pid=,pgid=,rss="], capture_output=True, text=True, check=True, timeout=5
