@@ -103,10 +103,12 @@ def moto() -> Iterator[int]:
         )
         role = iam.create_role(RoleName="bench", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
         batch.create_compute_environment(
-            computeEnvironmentName="bench-environment", type="UNMANAGED", serviceRole=role
+            computeEnvironmentName="bench-environment", type="UNMANAGED", state="ENABLED", serviceRole=role
         )
         order = [{"order": 1, "computeEnvironment": "bench-environment"}]
-        batch.create_job_queue(jobQueueName="bench-queue", priority=1, computeEnvironmentOrder=order)
+        batch.create_job_queue(
+            jobQueueName="bench-queue", state="ENABLED", priority=1, computeEnvironmentOrder=order
+        )
         define(batch, "holds", ["/bin/true"])
         yield port
     finally:
