@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import socket
+import sys
 
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
@@ -50,6 +51,8 @@ async def serve(app: AsgiApp, bound: socket.socket, stop: asyncio.Event) -> None
     config = Config()
     config.bind = [f"fd://{bound.detach()}"]
     config.keep_alive_timeout = 75
+    # Hypercorn would close a connection after 1,000 requests, also while the client sends the next one.
+    config.keep_alive_max_requests = sys.maxsize
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
     config.errorlog = logging.getLogger("hypercorn.error")

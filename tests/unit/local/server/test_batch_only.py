@@ -56,6 +56,11 @@ def test_requests_in_one_packet_are_answered_in_order(say):
     assert [answer(answers)[0] for _ in range(3)] == [200, 400, 200]
 
 
+def test_a_connection_is_kept_for_as_many_requests_as_the_client_sends(say):
+    answers = say(request() * 1100)
+    assert {answer(answers)[0] for _ in range(1100)} == {200}
+
+
 def test_a_request_in_many_packets(say):
     text = request()
     answers = say(*(text[at : at + 1] for at in range(len(text))))
