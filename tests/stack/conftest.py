@@ -193,7 +193,8 @@ def examples(cdk: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
         app = _new_app(outdir, **context)
         with pytest.MonkeyPatch.context() as patch:
             # What the CDK command passes in the environment does not reach a jsii process that runs already.
-            for module in (cdk, batch_stack):
+            # batch_stack first: its first use imports the module that takes App from the CDK, for good.
+            for module in (batch_stack, cdk):
                 patch.setattr(module, "App", lambda app=app: app)
             runpy.run_path(str(script), run_name="__main__")
         assemblies[folder.name] = outdir
