@@ -53,18 +53,18 @@ class BatchPlatform(Construct):
     It can be part of any stack; `BatchStack` is a stack with nothing else.
 
     Attributes:
-        settings: the settings from which it was created, with the names of existing buckets and everything
-            that was added.
-        network: where jobs run.
+        settings: the settings from which it was created, with the names of existing buckets and all added
+            jobs, triggers and schedules.
+        network: the network in which jobs run.
         compute: the compute environments by their names in the settings.
         tiers: the priority tiers by their names in the settings: ``platform.tiers["critical"]``.
         key: the KMS key that encrypts its data, a new or an existing one; None unless asked for.
         storage: the buckets.
         file_system: the file system that jobs share; None unless the settings ask for one.
-        job_table: the DynamoDB table of jobs; None likewise.
-        database: the Aurora database; None likewise.
-        event_bus: the EventBridge bus; None likewise.
-        work_queue: the SQS queue of work; None likewise.
+        job_table: the DynamoDB table of jobs; None unless the settings ask for one.
+        database: the Aurora database; None unless the settings ask for one.
+        event_bus: the EventBridge bus; None unless the settings ask for one.
+        work_queue: the SQS queue of work; None unless the settings ask for one.
         budgets: the budgets of tiers that have one, by the tiers' names.
         consumable_resources: limited resources that jobs share, by their names in the settings.
         jobs: the job definitions by their names in the settings, and those of `add_job`.
@@ -93,19 +93,20 @@ class BatchPlatform(Construct):
         Args:
             scope: a stack, or a construct in one.
             construct_id: this construct's id within it.
-            settings: what to provision.
+            settings: the settings to provision.
             containers_dir: a folder that contains a folder with a Dockerfile for each job whose image is
                 built here; only such jobs need it.
-            vpc: an existing VPC; by default one is created, or found by its id, as the settings say. The
-                settings must have no `network` then.
+            vpc: an existing VPC; by default one is created, or found by its id, as the settings say. If it is
+                given, the settings must have no `network`.
             subnets: the subnets for jobs in `vpc`; by default its private subnets with egress, else its
                 public ones.
             key: an existing KMS key for all data, whose policy is changed if CDK can change it; by default
                 one is created, or found by its ARN, as the settings say.
             input_bucket: an existing bucket for input; by default one is created, or found by its name, as
-                the settings say. It must send its events to Amazon EventBridge, of which a warning reminds.
-                Jobs may use the key of an imported bucket only if it is imported with `encryption_key`.
-            output_bucket: an existing bucket for output, likewise, but without events.
+                the settings say. It must send its events to Amazon EventBridge; a warning reminds you. Jobs
+                may use the key of an imported bucket only if it is imported with `encryption_key`.
+            output_bucket: an existing bucket for output; by default one is created, or found by its name, as
+                the settings say. For its key, the same applies; it needs no events.
             topic: an existing SNS topic for messages; by default one is created, or found by its ARN, as the
                 settings say.
 
@@ -135,13 +136,13 @@ class BatchPlatform(Construct):
         self.notification = notification_of(
             self, settings.notifications, topic=topic, data_policy=self._data_policy
         )
-        # A tier may need a key although the rest of the platform has none: see `platform_key`.
+        # A tier's budget may need a key although the rest of the platform has none: see `platform_key`.
         self._create_tiers(replace(self._data_policy, key=tier_key))
         self._create_data_services(settings, input_bucket, output_bucket)
         self._create_jobs()
 
     def _create_tiers(self, data_policy: DataPolicy) -> None:
-        """Creates the tiers, and finds their budgets."""
+        """Creates the tiers, and sets `budgets`."""
         tiers = {
             name: PriorityTier(
                 self,
@@ -178,7 +179,7 @@ class BatchPlatform(Construct):
         self._services = data.for_jobs()
 
     def _create_jobs(self) -> None:
-        """Creates the jobs, and what submits them."""
+        """Creates the jobs, triggers, schedules and submitters."""
         settings = self.settings
         self.consumable_resources: Mapping[str, ConsumableResource] = MappingProxyType(
             consumable_resources_of(self, settings.consumable_resources)
@@ -208,8 +209,8 @@ class BatchPlatform(Construct):
             settings: the job.
             containers_dir: a folder that contains the folder with its Dockerfile; by default that of the
                 platform.
-            resources: the resources that it may use besides the platform's services in `uses` of its
-                settings.
+            resources: the resources that it may use besides the platform's services that `uses` of its
+                settings names.
 
         Returns:
             The job, which `jobs` contains, too.
@@ -252,7 +253,7 @@ class BatchPlatform(Construct):
 
         Args:
             name: the schedule's name, which no other schedule has.
-            settings: when which job is submitted: a job of the settings or of `add_job`.
+            settings: the times, and the job that is submitted: a job of the settings or of `add_job`.
 
         Returns:
             The schedule, which `schedules` contains, too.
@@ -267,13 +268,13 @@ class BatchPlatform(Construct):
         return self._schedules[name]
 
     def _on_added(self) -> None:
-        """Is called after a job or a trigger was added; subclasses may override it."""
+        """Runs after a job or a trigger was added; subclasses may override it."""
 
     def grant_read_jobs(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allows describing and listing the jobs of every queue: AWS has no narrower permission.
 
         Args:
-            grantee: the principal that may ask.
+            grantee: the principal that may describe and list them.
 
         Returns:
             The grant.
@@ -286,8 +287,8 @@ class BatchPlatform(Construct):
         """Allows cancelling and terminating the jobs that have some tags.
 
         A principal that may also tag jobs, by `ContainerJob.grant_submit`, can tag and then stop jobs that
-        have none of these keys, but not jobs that have one of them with another value. So give every job a
-        value of its own team.
+        have none of these keys, but not jobs that have one of them with another value. So tag every job with
+        its team.
 
         Args:
             grantee: the principal that may stop them.
@@ -354,7 +355,7 @@ class BatchPlatform(Construct):
         )
 
     def _add_to_submitters(self, job: str) -> None:
-        """Lets submitters submit a job, if their settings name it, or none."""
+        """Lets submitters submit a job if their settings name the job, or name no jobs."""
         for name, submitter in self.submitters.items():
             named = self.settings.submitters[name].jobs
             tiers = self.settings.tiers_for(name, job)
@@ -379,7 +380,7 @@ class BatchPlatform(Construct):
         return trigger
 
     def _schedule(self, name: str, settings: ScheduleSettings) -> JobSchedule:
-        # Here, because most platforms have no schedule, and its module of aws_cdk takes time to load.
+        # Imported here, because most platforms have no schedule, and its module of aws_cdk loads slowly.
         from batch_stack.submission.schedule import JobSchedule  # noqa: PLC0415
 
         schedule = JobSchedule(

@@ -20,7 +20,7 @@ __all__ = ["App", "BatchStack"]
 
 
 class BatchStack(Stack):
-    """A stack with one batch platform, and with outputs for the names that its users need.
+    """A stack with one batch platform, and outputs with the names that its users need.
 
     Jobs and triggers of the settings, and those added in Python, have outputs:
     ``<Name>JobDefinitionArn`` with the revision that was deployed last, ``<Name>JobDefinitionLatestArn``
@@ -50,7 +50,7 @@ class BatchStack(Stack):
         Args:
             scope: the app.
             construct_id: the stack's name.
-            settings: what to provision.
+            settings: the settings to provision.
             containers_dir: a folder that contains a folder with a Dockerfile for each job whose image is
                 built here; only such jobs need it.
             vpc: an existing VPC; by default one is created, or found by its id, as the settings say.
@@ -76,7 +76,7 @@ class BatchStack(Stack):
             env=env,
             description="Batch platform: queues, compute environments, jobs and triggers on AWS Batch",
         )
-        # CDK leaves this id out of logical ids, which are as short as if the stack held everything directly.
+        # CDK leaves the id "Default" out of logical ids: they look as if the stack held everything directly.
         self.platform: BatchPlatform = _PlatformWithOutputs(
             self,
             "Default",
@@ -118,7 +118,7 @@ def _platform_outputs(platform: BatchPlatform) -> dict[str, str]:
 
 
 def _job_outputs(platform: BatchPlatform) -> dict[str, str]:
-    """Returns the outputs of jobs, triggers and submitters, to which `add_job` and `add_trigger` can add."""
+    """Returns the outputs of jobs, triggers and submitters. `add_job` and `add_trigger` add more."""
     jobs = {
         f"{pascal(name)}JobDefinitionArn": job.definition.job_definition_arn
         for name, job in platform.jobs.items()

@@ -1,4 +1,4 @@
-"""IAM roles, each with the least that its purpose needs, and grants to others.
+"""IAM roles with the fewest permissions that their purpose needs, and grants to other principals.
 
 The trust policies follow https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html
 """
@@ -47,8 +47,8 @@ def task_role(scope: Construct, construct_id: str, *, description: str) -> iam.R
 def function_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:
     """Creates a role that only functions of this account can assume, with no permission yet.
 
-    https://docs.aws.amazon.com/lambda/latest/dg/permissions-managed-policies.html tells which conditions the
-    trust policy of an execution role may have.
+    The trust policy has the conditions that Lambda allows for an execution role:
+    https://docs.aws.amazon.com/lambda/latest/dg/permissions-managed-policies.html
 
     Args:
         scope: the parent construct.
@@ -69,7 +69,7 @@ def function_role(scope: Construct, construct_id: str, *, description: str) -> i
 
 
 def combined_grant(first: iam.Grant, *others: iam.Grant | None) -> iam.Grant:
-    """Returns one grant made of several.
+    """Returns one grant that combines several.
 
     Args:
         first: a grant.
@@ -88,10 +88,10 @@ def grant_with_key(
     key: kms.IKey | None,
     service: str,
 ) -> iam.Grant:
-    """Allows actions on a resource that changes data, and using the key of the data through its service.
+    """Allows actions that write to a resource, and using the resource's key through its service.
 
     Args:
-        grantee: the principal that may.
+        grantee: the principal that gets the permissions.
         actions: the actions.
         resource: the ARN of the resource.
         key: the key that encrypts the resource; None if CDK knows none.
@@ -176,7 +176,7 @@ def grant_read_jobs(grantee: iam.IGrantable) -> iam.Grant:
     """Allows describing and listing the jobs of every queue: AWS binds neither action to a resource.
 
     Args:
-        grantee: the principal that may ask.
+        grantee: the principal that may describe and list them.
     """
     return iam.Grant.add_to_principal(
         grantee=grantee, actions=["batch:DescribeJobs", "batch:ListJobs"], resource_arns=["*"]
@@ -187,9 +187,10 @@ def grant_stop_jobs(grantee: iam.IGrantable, scope: Construct, *, tags: Mapping[
     """Allows cancelling and terminating the jobs that have some tags, and no others.
 
     The ARN of a job contains neither its queue nor its definition, so tags are the only way to tell jobs
-    apart. A job is given them when it is submitted, which `ContainerJob.grant_submit` can allow. AWS Batch
-    cannot allow that without allowing to tag later: a principal that may do both can tag a job that has none
-    of these keys, and then stop it. To be safe from that, a job needs the same keys with other values.
+    apart. Jobs get tags at submission, which `ContainerJob.grant_submit` can allow. AWS Batch has no
+    permission for that alone: it includes tagging existing jobs. So a principal with both permissions can
+    tag a job that has none of these keys, and then stop it. A job that has the same keys with other values is
+    safe from that.
 
     Args:
         grantee: the principal that may stop them.
@@ -255,13 +256,13 @@ def grant_write_objects(grantee: iam.IGrantable, bucket: s3.IBucket) -> iam.Gran
 def warn_if_not_granted(scope: Construct, grantee: iam.IGrantable, what: str) -> None:
     """Warns if a permission that was just granted to a role had no effect.
 
-    CDK accepts a grant to an imported role of another account, and to one that must not be changed
-    (``mutable=False``), and makes no policy of it; `Grant.success` is true all the same.
+    CDK accepts a grant to an imported role of another account, or to a role that must not be changed
+    (``mutable=False``), but creates no policy. `Grant.success` is true nevertheless.
 
     Args:
-        scope: the construct that was granted on; CDK shows the warning there.
+        scope: the construct whose permission was granted; CDK shows the warning there.
         grantee: the principal of the grant.
-        what: what the role would have been allowed.
+        what: the actions that the grant should allow, for the warning.
     """
     # A principal with an ARN is a construct, although the interface does not say so.
     principal: Any = grantee.grant_principal

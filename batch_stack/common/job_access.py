@@ -27,12 +27,12 @@ class JobResources:
 
 
 def combined(parts: Iterable[JobResources]) -> JobResources:
-    """Returns several as one; a later part's variable replaces an earlier one's of the same name.
+    """Returns the union of several resources; a later variable replaces an earlier one of the same name.
 
-    A name is either a variable or a secret: ECS starts no container that has it as both.
+    A name is either a variable or a secret: ECS starts no container that has both under one name.
 
     Args:
-        parts: the parts in order of precedence; the last one wins.
+        parts: the resources; the last one takes precedence.
     """
     environment: dict[str, str] = {}
     secrets: dict[str, batch.Secret] = {}
@@ -45,7 +45,7 @@ def combined(parts: Iterable[JobResources]) -> JobResources:
 
 
 class ExactSecret(batch.Secret):
-    """A secret of which the execution role may read the value, and nothing else of the service.
+    """A secret whose value the execution role may read, with no other permission on it.
 
     The L2's own secrets add permissions that ECS does not use (DescribeSecret, GetParameterHistory ...).
     https://docs.aws.amazon.com/batch/latest/userguide/specifying-sensitive-data.html
@@ -54,13 +54,13 @@ class ExactSecret(batch.Secret):
     def __init__(
         self, value_from: str, *, action: str, resource: str, decrypt: iam.PolicyStatement | None = None
     ) -> None:
-        """Stores where the value is.
+        """Stores the location of the secret, and the permissions to read it.
 
         Args:
-            value_from: the ARN in the job definition, perhaps with the key of a JSON object.
-            action: the action with which ECS reads it.
+            value_from: the ARN in the job definition, optionally with a key of the secret's JSON object.
+            action: the action with which ECS reads the secret.
             resource: the ARN, or pattern, on which the action is allowed.
-            decrypt: the permission to decrypt it, if a customer's key encrypts it.
+            decrypt: the permission to decrypt the secret, if a customer's key encrypts it.
         """
         super().__init__()
         self._value_from = value_from
@@ -75,7 +75,7 @@ class ExactSecret(batch.Secret):
 
     @property
     def has_field(self) -> bool:
-        """Whether it is a part of a secret; the L2 of AWS Batch does not use this."""
+        """False: the L2 of AWS Batch does not use this property."""
         return False
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -106,7 +106,7 @@ def generated_secret(
 
 
 def secret_value(arn: str, field: str | None) -> str:
-    """Returns what a job definition calls a secret, or a field of its JSON object."""
+    """Returns the name of a secret, or of a field of its JSON object, in a job definition."""
     return f"{arn}:{field}::" if field else arn
 
 

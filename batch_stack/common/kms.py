@@ -1,4 +1,4 @@
-"""The KMS key of a platform, and who may use it for what."""
+"""The KMS key of a platform, and the permissions to use it."""
 
 from __future__ import annotations
 
@@ -63,8 +63,9 @@ def platform_key(scope: Construct, settings: Settings, given: kms.IKey | None) -
 def _new_key(scope: Construct, policy: RemovalPolicy) -> kms.Key:
     """Returns a new key that KMS rotates every year; it costs money by the month.
 
-    Its policy leaves to IAM which principals may use it, as every default key policy does; AWS services, to
-    which IAM gives no permissions, are let in by `grant_service_topics` and the others below.
+    Like every default key policy, its policy lets IAM policies decide which principals may use the key. IAM
+    gives AWS services no permissions: `grant_service_topics` and the functions below add statements for
+    services to the key's policy.
     https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
     """
     return kms.Key(
@@ -79,7 +80,7 @@ def _new_key(scope: Construct, policy: RemovalPolicy) -> kms.Key:
 def grant_key(
     grantee: iam.IGrantable, key: kms.IKey | None, *, actions: Sequence[str], service: str
 ) -> iam.Grant | None:
-    """Allows using a key through one AWS service, and no other way.
+    """Allows using a key through one AWS service only.
 
     Args:
         grantee: the principal that may use it.
@@ -137,7 +138,7 @@ def grant_service_queues(scope: Construct, key: kms.IKey, service: str) -> None:
         key: the key that encrypts the queues.
         service: the service's principal: ``events.amazonaws.com``.
     """
-    # A queue's name has 80 characters at most: CloudFormation leaves less than a stack's name of a long one.
+    # Any queue: names have at most 80 characters, so CloudFormation may cut the stack's name in them.
     queues = Stack.of(scope).format_arn(service="sqs", resource="*")
     _grant_service(key, service, WRITE, what=_sid_of("Queues", scope, key), context={"aws:sqs:arn": queues})
 
@@ -163,17 +164,17 @@ def grant_service_logs(scope: Construct, key: kms.IKey, *, names: str | None = N
 def _own_names(scope: Construct, key: kms.IKey) -> str:
     """Returns a pattern for the names that CloudFormation gives in the stack of a construct.
 
-    A key's policy cannot refer to resources that refer to the key, so a pattern has to do.
+    A key's policy cannot refer to resources that refer to the key, so it has a pattern.
     """
     if _is_of_same_stack(scope, key):
         return f"{Aws.STACK_NAME}-*"
-    # In the template of another stack the parameter would be that stack's name.
+    # In the template of the key's stack, AWS::StackName would be that stack's name.
     name = Stack.of(scope).stack_name
     return "*" if Token.is_unresolved(name) else f"{name}-*"
 
 
 def _sid_of(what: str, scope: Construct, key: kms.IKey) -> str:
-    """Returns a part of a Sid that differs between two stacks, because a policy has each Sid once."""
+    """Returns a part of a Sid that differs between stacks, because each Sid of a policy must be unique."""
     if _is_of_same_stack(scope, key):
         return what
     return f"{what}Of{''.join(filter(str.isalnum, Stack.of(scope).node.path))}"
@@ -204,7 +205,7 @@ def _grant_service(
         conditions={**more, "ArnLike": {**more.get("ArnLike", {}), **bound}},
     )
     if not key.add_to_resource_policy(statement).statement_added:
-        # On the key, so that it appears once for each service, however many topics or queues there are.
+        # The warning is on the key, so that it appears once for each service, not for each topic or queue.
         shown = f"{name}.amazonaws.com" if not Token.is_unresolved(service) else f"{name} of the Region"
         Annotations.of(key).add_warning_v2(
             f"batch-stack:keyPolicy:{name}",

@@ -39,7 +39,7 @@ def python_function(
         log_group: where its output goes.
         environment: its variables.
         timeout: the time after which Lambda ends it.
-        dead_letter_queue: where events go on which it failed, if it is called asynchronously.
+        dead_letter_queue: the queue for events that it failed to process, if it is called asynchronously.
     """
     return lambda_.Function(
         scope,
@@ -60,7 +60,7 @@ def python_function(
 
 
 def drop_redundant_dependency(function: lambda_.Function, role: iam.Role) -> None:
-    """Removes the function's explicit dependency on its role, which it refers to anyway.
+    """Removes a function's explicit dependency on its role, because the function refers to the role anyway.
 
     The L2 depends on the role and on its policy, which cfn-lint reports as W3005. Call this when the role has
     all its permissions.

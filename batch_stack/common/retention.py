@@ -12,7 +12,7 @@ from batch_stack.settings.storage import StorageSettings
 
 @dataclass(frozen=True, kw_only=True)
 class DataPolicy:
-    """The retention and the encryption of data, for all constructs that keep any.
+    """The retention and the encryption of data, for all constructs that keep data.
 
     A platform has one policy and passes it to all its constructs. A construct that is used alone takes it as
     `data_policy`; by default it retains everything, and each AWS service uses its own key.
@@ -39,6 +39,6 @@ def removal_policy(settings: StorageSettings) -> RemovalPolicy:
     """Returns what CloudFormation does with data when the stack is deleted.
 
     Args:
-        settings: the settings of storage, of which `on_delete` counts.
+        settings: the settings of storage; only `on_delete` is used.
     """
     return RemovalPolicy.DESTROY if settings.on_delete == "destroy" else RemovalPolicy.RETAIN

@@ -32,12 +32,14 @@ def message_queue(
     Args:
         scope: the parent construct.
         construct_id: the queue's id within it.
-        data_policy: what happens to the queue and its messages with the stack, and which key encrypts them.
+        data_policy: what happens to the queue and its messages when the stack is deleted, and which key
+            encrypts them.
         visibility_timeout: how long a received message stays hidden from other receivers; by default 30 s.
-        dead_letter_queue: where messages go that were received too often; a dead-letter queue has none.
+        dead_letter_queue: the queue for messages that were received too often; None for a dead-letter queue.
         senders: AWS services that send to it, by their principals; they may use the key.
         closed: whether only these senders, and principals with `grant_key`, use the queue. The L2 then does
-            not know its key: it would let targets and sources of events use the key without any condition.
+            not know the queue's key, because it would let targets and sources of events use the key without
+            any condition.
     """
     key = data_policy.key
     known = key is not None and not closed

@@ -17,10 +17,10 @@ COST_TAG = "batch-stack-compute-environment"
 
 
 class ComputeEnvironment(Construct):
-    """A compute environment of any kind, as a queue needs it.
+    """A compute environment of any kind, which a queue can use.
 
-    Those that are created here have no name, so that CloudFormation can replace them, and no tags, because
-    any change of a tag replaces them:
+    Compute environments that this library creates have no name, so that CloudFormation can replace them, and
+    no tags, because any change of a tag replaces them:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-batch-computeenvironment.html
 
     Attributes:
@@ -55,12 +55,12 @@ class ComputeEnvironment(Construct):
         return f"{stack.stack_name}/{path}"
 
     def _delete_before_routes_of(self, network: Network) -> None:
-        """Deletes this before its routes to AWS services, without which instances cannot report that they
-        end."""
+        """Makes CloudFormation delete this before the network's routes to AWS services. Without the routes,
+        instances cannot report that they end."""
         self.resource.node.add_dependency(network.connectivity)
 
     def _never_replace_for_tags(self) -> None:
-        """Leaves out the tags of CloudFormation's resource. Instances get theirs from the launch template."""
+        """Removes the tags of CloudFormation's resource. Instances get tags from the launch template."""
         self._cfn.add_property_deletion_override("Tags")
 
     @property

@@ -23,7 +23,7 @@ def network_interfaces(
     Args:
         count: the number of interfaces.
         security_groups: the security groups of the instances.
-        node_security_group: the one of them that admits its own members in both directions.
+        node_security_group: the one of these groups whose members may connect to each other.
         public_address: whether the instances get a public address, which EC2 gives to a sole interface only.
     """
     first: dict[str, Any] = {

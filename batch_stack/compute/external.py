@@ -1,4 +1,4 @@
-"""Compute environments whose instances others start and stop: unmanaged and existing ones."""
+"""Unmanaged and existing compute environments: this library does not provision their instances."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UnmanagedComputeEnvironment(ComputeEnvironment):
     https://docs.aws.amazon.com/batch/latest/userguide/unmanaged_compute_environments.html
 
     Attributes:
-        service_role: the role with which AWS Batch runs jobs there, without access to EC2 or Auto Scaling.
+        service_role: the role with which AWS Batch runs its jobs, without access to EC2 or Auto Scaling.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: UnmanagedSettings) -> None:
@@ -42,7 +42,7 @@ class UnmanagedComputeEnvironment(ComputeEnvironment):
             service_role=self.service_role,
             unmanagedv_cpus=settings.vcpus,
         )
-        # Little can change about an unmanaged environment, and all of that in place.
+        # An unmanaged compute environment has few properties that can change, and all change in place.
         self._cfn.replace_compute_environment = False
         self._never_replace_for_tags()
 
@@ -56,7 +56,7 @@ class ExistingComputeEnvironment(ComputeEnvironment):
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            settings: its ARN, and what a queue needs to know about it.
+            settings: its ARN, and the properties that a queue needs.
         """
         super().__init__(scope, construct_id)
         self.settings = settings

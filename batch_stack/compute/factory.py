@@ -1,4 +1,4 @@
-"""Chooses the construct that a compute environment of the settings becomes."""
+"""Chooses the construct for a compute environment of the settings."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from batch_stack.settings.compute.kinds import (
 def compute_environment(
     scope: Construct, construct_id: str, *, network: Network, settings: ComputeEnvironmentSettings
 ) -> ComputeEnvironment:
-    """Creates the compute environment that settings of any type ask for.
+    """Creates a compute environment from settings of any type.
 
     Args:
         scope: the parent construct.
         construct_id: the compute environment's id within it.
-        network: where its jobs run, unless others start its instances.
+        network: the network of its jobs; unused for unmanaged and existing compute environments.
         settings: one entry of `compute`.
 
     Raises:

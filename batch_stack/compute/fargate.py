@@ -25,7 +25,7 @@ class FargateComputeEnvironment(ComputeEnvironment):
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            network: where its tasks run.
+            network: the network of its tasks.
             settings: vCPU limit, CPU architecture, and whether it is Fargate Spot.
         """
         super().__init__(scope, construct_id)

@@ -21,9 +21,9 @@ _Cfn = batch.CfnComputeEnvironment
 class ManagedInstancesComputeEnvironment(ComputeEnvironment):
     """A managed compute environment on EC2 instances that Amazon ECS launches, patches and ends.
 
-    It has neither an image nor a launch template to maintain. Jobs share instances, and need definitions for
-    it (``platform: managed_instances``). Instances have the tags that `Tags.of` gives this construct; to
-    deploy them takes the permission ``batch:SetCapacityTags``.
+    It has neither an image nor a launch template to maintain. Jobs share instances, and need definitions
+    with ``platform: managed_instances``. Instances have the tags that `Tags.of` gives this construct;
+    deploying tags needs the permission ``batch:SetCapacityTags``.
     https://docs.aws.amazon.com/batch/latest/userguide/ecs-managed-instances-compute-environments.html
 
     Attributes:
@@ -103,8 +103,8 @@ class ManagedInstancesComputeEnvironment(ComputeEnvironment):
 
 @jsii.implements(IStableAnyProducer)
 class _CapacityTags:
-    """The tags of instances: those of the construct, which the compute environment must not have, and one
-    more.
+    """The tags of instances: the cost tag, and the tags of the construct, which the compute environment
+    itself must not have.
 
     https://docs.aws.amazon.com/batch/latest/userguide/capacity-tags-access-policy.html
     """

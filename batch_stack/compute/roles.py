@@ -30,8 +30,8 @@ def instance_role(scope: Construct, construct_id: str, *, drains: bool) -> iam.R
 
     Jobs on EC2 share the host's network, so that a job that runs as root can assume this role (see
     docs/adr/015). It therefore lacks the permissions of the managed AmazonEC2ContainerServiceforEC2Role to
-    pull images and write logs, which are in the jobs' execution roles. It reaches the clusters of AWS Batch
-    only, by both forms of their names.
+    pull images and write logs, which are in the jobs' execution roles. It reaches only the clusters of AWS
+    Batch, whose names have two forms.
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html
 
     Args:
@@ -77,7 +77,7 @@ def managed_instance_role(scope: Construct, construct_id: str) -> iam.Role:
         scope,
         construct_id,
         description="Lets instances that Amazon ECS manages join the cluster of their compute environment",
-        # A log event is of an instance and of its cluster.
+        # The action on log events needs two resources: the instance and its cluster.
         in_clusters=[*_AGENT_IN_CLUSTERS, _LOG_EVENTS],
         more=[_allow(["ecs:Poll", _LOG_EVENTS, "ecs:StartTelemetrySession"], [instances], in_clusters)],
     )
@@ -113,15 +113,16 @@ def infrastructure_role(
 ) -> iam.Role:
     """Creates the role with which Amazon ECS launches the instances that it manages.
 
-    It is AmazonECSInfrastructureRolePolicyForManagedInstances without capacity reservations, which are not
-    used here, and may pass one role only: AWS's policy passes every role whose name begins with
-    ecsInstanceRole, which would need a physical name. ECS ends instances with another role.
+    It has the permissions of AmazonECSInfrastructureRolePolicyForManagedInstances, except for capacity
+    reservations, which this library does not use, and it may pass one role only. AWS's policy passes every
+    role whose name begins with ecsInstanceRole, which would need a physical name. ECS ends instances with
+    another role.
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/infrastructure_IAM_role.html
 
     Args:
         scope: the parent construct.
         construct_id: the role's id within it.
-        passes: the role of the instances, which it may pass.
+        passes: the role of the instances, which this role may pass.
         network: the network whose subnets and security group it may use.
         spot: whether they are Spot instances, for which an account needs a service-linked role.
     """
@@ -174,7 +175,7 @@ def infrastructure_role(
 
 
 def _launches(scope: Construct, network: Network) -> list[iam.PolicyStatement]:
-    """Returns the permissions to launch: what is created must have ECS's tag, subnets and group are known."""
+    """Returns the permissions to launch instances with ECS's tag, in the network's subnets and group."""
     made = _ec2(scope, "instance", "network-interface", "volume")
     around = [
         *(_arn(scope, "ec2", "subnet", subnet_id) for subnet_id in network.subnet_ids),
@@ -196,8 +197,8 @@ def _launches(scope: Construct, network: Network) -> list[iam.PolicyStatement]:
 def unmanaged_service_role(scope: Construct, construct_id: str) -> iam.Role:
     """Creates the role with which AWS Batch runs jobs on instances that it does not start and stop.
 
-    An unmanaged compute environment cannot use AWSServiceRoleForBatch. This is AWSBatchServiceRole without
-    the permissions of EC2 and Auto Scaling, which AWS Batch does not need there.
+    An unmanaged compute environment cannot use AWSServiceRoleForBatch. The role has the permissions of
+    AWSBatchServiceRole, except those on EC2 and Auto Scaling, which AWS Batch does not need for it.
     https://docs.aws.amazon.com/batch/latest/userguide/service_IAM_role.html
 
     Args:
@@ -222,7 +223,7 @@ def unmanaged_service_role(scope: Construct, construct_id: str) -> iam.Role:
 
 
 def _running_jobs(scope: Construct) -> list[iam.PolicyStatement]:
-    """Returns the permissions for the clusters of AWS Batch, and for the jobs that run there."""
+    """Returns the permissions on the clusters of AWS Batch and on the jobs that run in them."""
     clusters = _clusters(scope)
     in_clusters = {"ArnLike": {"ecs:cluster": clusters}}
     log_group = f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/batch/job"
@@ -278,7 +279,7 @@ def _running_jobs(scope: Construct) -> list[iam.PolicyStatement]:
 
 
 def _clusters(scope: Construct) -> list[str]:
-    """Returns the ARNs of the clusters of AWS Batch, by both forms of their names."""
+    """Returns the ARN patterns of the clusters of AWS Batch, whose names have two forms."""
     return [_arn(scope, "ecs", "cluster", name) for name in ("AWSBatch*", "*_Batch_*")]
 
 

@@ -1,1 +1,1 @@
-"""Data services: buckets, file systems, tables, databases, queues and buses. No code of jobs is here."""
+"""Data services: buckets, file systems, tables, databases, queues and buses. Defines no job."""

@@ -23,16 +23,16 @@ _ABANDONED_UPLOAD_DAYS = 7
 
 
 class Storage(Construct):
-    """An input and an output bucket, and perhaps a scratch bucket: encrypted, private, TLS only.
+    """An input bucket, an output bucket and an optional scratch bucket: encrypted, private, TLS only.
 
-    Existing buckets are used as they are; nothing of them is changed.
+    Existing buckets are not changed.
 
     Attributes:
         input_bucket: the bucket whose new objects become jobs. A new one sends its events to EventBridge; an
             existing one must already do so.
-        output_bucket: where jobs put their results.
-        scratch_bucket: for objects that need not outlive a workflow; None unless the settings name one, or
-            say when its objects expire.
+        output_bucket: the bucket for the jobs' results.
+        scratch_bucket: the bucket for objects that need not outlive a workflow; None unless the settings name
+            one, or set the expiry of its objects.
         log_bucket: S3's server access logs of the other buckets; None unless the settings ask for them.
     """
 
@@ -54,9 +54,10 @@ class Storage(Construct):
             settings: versioning, expiry in days, access logs, and the names of existing buckets.
             input_bucket: an existing bucket for input, instead of a new one. Jobs may use its key if it has
                 an `encryption_key`; of a bucket that is imported without it, CDK does not know the key.
-            output_bucket: an existing bucket for output, likewise.
-            data_policy: what happens to new buckets with the stack, which key encrypts new objects, and how
-                long access logs are kept; by default as `on_delete` says, S3's own key, and 30 days.
+            output_bucket: an existing bucket for output, instead of a new one. The same applies to its key.
+            data_policy: what happens to new buckets when the stack is deleted, which key encrypts new
+                objects, and how long access logs are kept; by default `on_delete` of the settings, S3's own
+                key, and 30 days.
 
         Raises:
             SettingsError: the settings name the same bucket, or would change an existing one.
@@ -79,13 +80,13 @@ class Storage(Construct):
         self.scratch_bucket = self._scratch_bucket(settings)
 
     def for_jobs(self) -> dict[DataService, JobResources]:
-        """Returns the name of each bucket, and the permission to read or write it, for jobs that use it.
+        """Returns a variable with each bucket's name, and the permission to read or write the bucket.
 
         ``INPUT_BUCKET`` is for reading, ``OUTPUT_BUCKET`` for writing, and ``SCRATCH_BUCKET``, if there is
         one, for both.
 
         Returns:
-            The resources by the names that `jobs.<name>.uses` has for them.
+            The resources by the names that `jobs.<name>.uses` takes.
         """
         reads, writes = grant_read_objects, grant_write_objects
         given: dict[DataService, JobResources] = {
@@ -152,7 +153,7 @@ class Storage(Construct):
 
 
 def _with_events(bucket: s3.Bucket) -> s3.Bucket:
-    # The L2's `event_bridge_enabled` brings a custom resource; CloudFormation can do it by itself.
+    # The L2's `event_bridge_enabled` adds a custom resource, although CloudFormation has a property for it.
     cfn = cast(s3.CfnBucket, bucket.node.default_child)
     cfn.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
         event_bridge_configuration=s3.CfnBucket.EventBridgeConfigurationProperty(event_bridge_enabled=True)
@@ -179,6 +180,6 @@ def _clean_up(expiry_days: int | None, noncurrent_expiry_days: int | None = None
 
 
 def bucket_names(input_bucket: s3.IBucket | None, output_bucket: s3.IBucket | None) -> dict[str, str]:
-    """Returns the names of existing buckets, by the settings that could name them, too."""
+    """Returns the names of existing buckets, by the settings that could also name them."""
     given = {"input_bucket": input_bucket, "output_bucket": output_bucket}
     return {setting: bucket.bucket_name for setting, bucket in given.items() if bucket is not None}

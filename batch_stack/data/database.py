@@ -53,11 +53,11 @@ class ResultsDatabase(Construct):
             scope: the parent construct.
             construct_id: this construct's id within it.
             settings: the database's name, its capacity in ACUs, and for how many days it is backed up.
-            network: where the jobs are; its data subnets must be in two Availability Zones.
-            data_policy: what happens to the cluster and its log with the stack, how long the log is kept, and
-                which key encrypts the cluster, its secret and its log, which cannot be changed later. A
-                retained cluster cannot be deleted before its deletion protection is switched off; it then
-                leaves a snapshot.
+            network: the network of the jobs; its data subnets must be in two Availability Zones.
+            data_policy: what happens to the cluster and its log when the stack is deleted, how long the log
+                is kept, and which key encrypts the cluster, its secret and its log. That key cannot be
+                changed later. A retained cluster cannot be deleted before its deletion protection is switched
+                off; it then leaves a snapshot.
         """
         super().__init__(scope, construct_id)
         self._name = settings.name
@@ -103,7 +103,7 @@ class ResultsDatabase(Construct):
         self.log_group = self._log_group()
 
     def for_jobs(self) -> JobResources:
-        """Returns where the database is, and its user and password as secrets, for jobs that use it."""
+        """Returns variables with the database's address, and its user and password as secrets."""
         endpoint = self.cluster.cluster_endpoint
         return JobResources(
             environment={

@@ -1,4 +1,4 @@
-"""An event bus on which jobs tell others what they did."""
+"""An event bus for the events of jobs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class EventBus(Construct):
         """Allows putting events, of any source, on this bus only.
 
         Args:
-            grantee: the principal that may put them.
+            grantee: the principal that may put events.
 
         Returns:
             The grant.

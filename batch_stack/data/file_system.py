@@ -37,8 +37,8 @@ class SharedFiles(Construct):
     each may mount the access points of its job's volumes.
     https://docs.aws.amazon.com/efs/latest/ug/iam-access-control-nfs-efs.html
 
-    AWS cannot change an access point: an edit creates another one. The old one is retained, like those that
-    the settings no longer have, because waiting jobs may mount it.
+    AWS cannot change an access point: an edit creates another one. Old access points, and those that are
+    removed from the settings, are retained, because waiting jobs may mount them.
 
     Attributes:
         file_system: the file system.
@@ -63,9 +63,9 @@ class SharedFiles(Construct):
             construct_id: this construct's id within it.
             settings: access points, backups, and after how many days without use a file moves to cheaper
                 storage.
-            network: where the jobs are.
-            data_policy: what happens to the file system and its access points with the stack, and which key
-                encrypts them, which cannot be changed later.
+            network: the network of the jobs.
+            data_policy: what happens to the file system and its access points when the stack is deleted, and
+                which key encrypts them. That key cannot be changed later.
         """
         super().__init__(scope, construct_id)
         self.security_group = ec2.SecurityGroup(
@@ -111,7 +111,7 @@ class SharedFiles(Construct):
             file_system=self.file_system,
             path=settings.path,
             posix_user=efs.PosixUser(uid=uid, gid=gid),
-            # Without it EFS creates no folder, and mounting a missing folder fails.
+            # Without this property EFS creates no folder, and mounting a missing folder fails.
             create_acl=efs.Acl(owner_uid=uid, owner_gid=gid, permissions=settings.permissions),
         )
         access_point.apply_removal_policy(data_policy.removal_policy)

@@ -29,8 +29,8 @@ class JobTable(Construct):
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            data_policy: what happens to the table with the stack, and which key encrypts it. A retained
-                table cannot be deleted before its deletion protection is switched off.
+            data_policy: what happens to the table when the stack is deleted, and which key encrypts it. A
+                retained table cannot be deleted before its deletion protection is switched off.
         """
         super().__init__(scope, construct_id)
         self._key = data_policy.key

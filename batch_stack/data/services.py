@@ -50,7 +50,7 @@ class DataServices:
     work_queue: WorkQueue | None = None
 
     def for_jobs(self) -> dict[DataService, JobResources]:
-        """Returns what jobs need to use each service, by its name in `jobs.<name>.uses`.
+        """Returns the variables and grants for each service, by its name in `jobs.<name>.uses`.
 
         The file system is not included: volumes name its access points.
         """
@@ -74,13 +74,13 @@ def data_services(
     input_bucket: s3.IBucket | None = None,
     output_bucket: s3.IBucket | None = None,
 ) -> DataServices:
-    """Creates what the settings ask for in `storage`, `results` and `messaging`.
+    """Creates the services that `storage`, `results` and `messaging` of the settings ask for.
 
     Args:
         scope: the parent construct.
-        settings: the settings as a whole, which do not name the given buckets.
-        network: where jobs run.
-        notification: sends a message when a message of the work queue is set aside.
+        settings: the settings as a whole; they name none of the given buckets.
+        network: the network of the jobs.
+        notification: sends a message when the work queue sets a message aside.
         data_policy: how long the services' data is kept, and which key encrypts it.
         input_bucket: an existing bucket for input.
         output_bucket: an existing bucket for output.

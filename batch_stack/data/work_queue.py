@@ -1,4 +1,4 @@
-"""A queue of work that jobs give each other."""
+"""A queue of work that jobs pass to other jobs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from batch_stack.common.job_access import JobResources
 from batch_stack.common.retention import DataPolicy
 from batch_stack.common.sqs_queue import message_queue
 
-# Long enough for a step of work; a receiver that needs more calls ChangeMessageVisibility as it goes on.
+# Long enough for a step of work; a receiver that needs longer calls ChangeMessageVisibility while it works.
 _VISIBILITY_TIMEOUT_MINUTES = 15
 _MAX_RECEIVES = 5
 
 
 class WorkQueue(Construct):
-    """An SQS queue of work that jobs give each other. A message that failed five times is set aside.
+    """An SQS queue of work that jobs pass to other jobs. A message that failed five times is set aside.
 
     Attributes:
         queue: the queue; a received message stays hidden from other receivers for 15 minutes.
@@ -33,8 +33,8 @@ class WorkQueue(Construct):
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
-            data_policy: what happens to the queues and their messages with the stack, and which key encrypts
-                them.
+            data_policy: what happens to the queues and their messages when the stack is deleted, and which
+                key encrypts them.
         """
         super().__init__(scope, construct_id)
         self._key = data_policy.key

@@ -79,8 +79,8 @@ class ContainerJob(Construct):
             settings: image, platform, vCPUs, memory in MiB, timeout in seconds, command and so on.
             containers_dir: the build context, which contains the folder with the Dockerfile.
             tiers: the tiers that it is meant for; `grant_submit` allows their queues.
-            retry: when a failed attempt is followed by another; by default as its settings say, else as its
-                tiers say: of several policies, the one with the most attempts.
+            retry: the retry policy; by default that of its settings, else that of its tiers: of several
+                policies, the one with the most attempts.
             architecture: the CPU architecture to build for, and to ask of Fargate; by default that of its
                 tiers, or ``x86_64`` without any.
             assign_public_ip: on Fargate, needed in public subnets.
@@ -94,8 +94,8 @@ class ContainerJob(Construct):
         Raises:
             SettingsError: a folder has no Dockerfile, or no containers_dir; or the settings name an access
                 point or a consumable resource that does not exist.
-            ValueError: a tier is for another platform or CPU architecture, or cannot run the job, or is none
-                of those that the settings name.
+            ValueError: a tier is for another platform or CPU architecture, or cannot run the job, or is not
+                among the tiers that the settings name.
         """
         super().__init__(scope, construct_id)
         self.platform_capability, self.array_size = settings.platform, settings.array_size
@@ -138,9 +138,9 @@ class ContainerJob(Construct):
 
         Args:
             grantee: the principal that may submit.
-            tiers: to these queues only; by default to all that the job is meant for.
-            shares: with these share identifiers only, to tiers with fair share; one that ends in ``*`` allows
-                all that begin so. By default with any. Jobs for other tiers have none.
+            tiers: the tiers whose queues are allowed; by default all that the job is meant for.
+            shares: the share identifiers that are allowed in tiers with fair share; one that ends in ``*``
+                allows all with this prefix. By default all are allowed. Jobs for other tiers have no share.
             tags: the tags that jobs may be given, when they are submitted or later; by default none. See
                 `BatchPlatform.grant_stop_jobs` for what that allows.
 
@@ -149,8 +149,8 @@ class ContainerJob(Construct):
 
         Raises:
             ValueError: a tier is for another platform or CPU architecture than the job, or one of `tiers` has
-                no compute environment that can run the job; or there is no tier; or there are shares, and one
-                is not of letters and digits, or no tier has fair share.
+                no compute environment that can run the job; or there is no tier; or a share is not of letters
+                and digits; or there are shares, and no tier has fair share.
         """
         chosen = tiers or self.tiers
         if not chosen:
@@ -305,5 +305,5 @@ class ContainerJob(Construct):
 
 
 def _efa_interfaces(settings: JobSettings, tiers: Sequence[PriorityTier]) -> int:
-    """Returns the number that every instance has: a container does not start if a named device is missing."""
+    """Returns the EFA interfaces that instances of all tiers have: a container needs all devices it names."""
     return min((tier.efa_interfaces for tier in tiers), default=0) if settings.nodes is not None else 0

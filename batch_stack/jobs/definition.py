@@ -55,7 +55,7 @@ def job_definition(
         scope: the parent construct.
         construct_id: the definition's id within it.
         settings: the job.
-        retry: the number of attempts, and the failures after which there is another.
+        retry: the retry policy: the number of attempts, and the failures that are retried.
         parts: its image, roles, variables, volumes and so on.
     """
     common: dict[str, Any] = {
@@ -86,7 +86,7 @@ def job_definition(
 
 
 def _to_managed_instances(definition: batch.CfnJobDefinition, architecture: Architecture) -> None:
-    """Rewrites the container as `ecsProperties`, the only form that ECS Managed Instances take and no L2 has.
+    """Rewrites the container as `ecsProperties`, which ECS Managed Instances need and no L2 supports.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_EcsTaskProperties.html
     """

@@ -45,7 +45,7 @@ def job_image(
     containers_dir: Path | None,
     architecture: Architecture,
 ) -> ecs.ContainerImage:
-    """Returns the image of a job, which is built if the settings name a folder.
+    """Returns the image of a job; builds it if the settings name a folder.
 
     The execution role may pull the image from its ECR repository, if it is in ECR, and from no other. For an
     `image` that only the deployment knows (a token of CDK) a warning says that the role gets no permission;

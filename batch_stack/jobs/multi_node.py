@@ -23,7 +23,7 @@ def multi_node_definition(
     parts: JobParts,
     common: Mapping[str, Any],
 ) -> batch.MultiNodeJobDefinition:
-    """Creates a definition for all nodes, and in it the groups of nodes that differ.
+    """Creates a definition for all nodes, with overrides for groups of nodes that differ.
 
     A range inside another range overrides it, so the first range contains all nodes. It has no end, so that a
     submission may ask for another number of nodes.
@@ -32,7 +32,7 @@ def multi_node_definition(
     Args:
         scope: the parent construct.
         construct_id: the definition's id within it.
-        settings: the job, as all nodes have it.
+        settings: the settings that all nodes share.
         nodes: the number of nodes, the main one, and the groups that differ.
         parts: the parts that all containers share.
         common: the arguments that definitions of every kind take.
@@ -69,7 +69,7 @@ def consumable_properties(quantities: Mapping[str, int]) -> dict[str, Any]:
     """Returns quantities as CloudFormation takes them in `ConsumableResourceProperties`.
 
     Args:
-        quantities: how much a job, or each node of one, needs, by the resources' ARNs.
+        quantities: the quantity that a job, or each node of a job, needs, by the resources' ARNs.
     """
     listed = [{"ConsumableResource": arn, "Quantity": quantity} for arn, quantity in quantities.items()]
     return {"ConsumableResourceList": listed}

@@ -15,7 +15,7 @@ def retry_strategies(settings: RetrySettings, capability: PlatformCapability) ->
 
     Args:
         settings: the policy.
-        capability: what the job runs on.
+        capability: the platform capability of the job.
     """
     return [
         batch.RetryStrategy.of(

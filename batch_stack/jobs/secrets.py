@@ -17,7 +17,7 @@ _ANY_SUFFIX = "-??????"
 
 
 def job_secret(scope: Construct, settings: SecretSettings) -> batch.Secret:
-    """Returns a secret as a job definition names it. Names are those of the stack's account and Region.
+    """Returns a secret as job definitions take it. A name means a secret in the stack's account and Region.
 
     Args:
         scope: a construct of the stack.

@@ -22,8 +22,8 @@ from batch_stack.settings.volumes import (
     VolumeSettings,
 )
 
-# As for /tmp: without a mode it would have that of the image's folder, if there is one. The L2 takes no
-# options with values.
+# The mode of /tmp: without a mode, the mount would get the mode of the image's folder, if there is one. The
+# L2 takes no options with values.
 _TMPFS_OPTIONS = ("rw", "exec", "nosuid", "nodev", "mode=1777")
 
 
@@ -78,7 +78,7 @@ class JobVolumes:
         self._s3_files: dict[int, S3FilesVolumeSettings] = {}
         self.volumes: list[batch.EcsVolume] = []
         if not any(volume.path.rstrip("/") == SCRATCH for volume in settings.values()):
-            # Without a host path: an empty volume on the instance's disk that is deleted with the task.
+            # Without a host path, it is an empty volume on the instance's disk, deleted with the task.
             self.volumes.append(batch.EcsVolume.host(name="scratch", container_path=SCRATCH, readonly=False))
         self._tmpfs = [volume for volume in settings.values() if isinstance(volume, TmpfsVolumeSettings)]
         for name, volume in settings.items():
@@ -86,11 +86,11 @@ class JobVolumes:
                 self.volumes.append(self._volume(name, volume))
 
     def complete(self, definition: batch.CfnJobDefinition, path: str) -> None:
-        """Adds to a job definition what the L2 does not support.
+        """Adds the properties of volumes that the L2 does not support to a job definition.
 
         Args:
             definition: the job definition.
-            path: where in its properties the list of volumes is, such as ``ContainerProperties.Volumes``.
+            path: the path of the list of volumes in its properties, such as ``ContainerProperties.Volumes``.
         """
         for index, settings in self._s3_files.items():
             configuration = {
@@ -154,7 +154,7 @@ class JobVolumes:
         )
 
     def _own(self, settings: EfsVolumeSettings) -> _EfsPlace:
-        # `JobSettings.unknown_access_points` has found all of them.
+        # `JobSettings.unknown_access_points` has refused unknown names before.
         own = cast(SharedFileSystem, self._file_system)
         file_system, access_point = own.file_system, own.access_points[settings.access_point]
         return _EfsPlace(

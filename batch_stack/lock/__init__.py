@@ -1,1 +1,1 @@
-"""The lock file that refuses edits which would lose jobs or data."""
+"""The lock file, and the check that refuses edits that would lose jobs or data."""

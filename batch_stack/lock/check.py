@@ -1,4 +1,4 @@
-"""Checks settings against `batch.lock.json`, so that an edit cannot lose jobs or data that are deployed.
+"""Checks settings against `batch.lock.json`, so that an edit cannot lose deployed jobs or data.
 
 CloudFormation deletes a job queue together with its jobs, and a template does not show that a queue existed
 before. The file does, under version control beside the settings: see docs/adr/025.
@@ -33,19 +33,20 @@ def check_against_lock(
     """Refuses settings that would lose jobs or data, and writes what the settings add to the file.
 
     Args:
-        settings: what is to be provisioned.
+        settings: the settings to provision.
         path: the file; if it does not exist, nothing is checked.
         create: whether to create the file if it does not exist.
-        scope: the stack or the platform, which gets the warnings as those of CDK; by default they are
-            Python's.
+        scope: the stack or the platform, on which CDK shows the warnings; by default they are warnings of
+            Python.
 
     Returns:
-        The warnings: for each tier and compute environment that is to be deleted, what to check first.
+        The warnings, one for each tier and compute environment that a deployment would delete. Each says what
+        to check first.
 
     Raises:
-        SettingsError: a tier or a compute environment is missing that was not retired first, or would be
-            replaced; the platform has another name; a retired name was never deployed; a new compute
-            environment is disabled; or the file cannot be read or written.
+        SettingsError: a tier or a compute environment is missing without being retired, or would be replaced;
+            the platform has another name; a retired name was never deployed; a new compute environment is
+            disabled; or the file cannot be read or written.
     """
     path = Path(path)
     if not path.exists() and not create:
@@ -83,7 +84,7 @@ def _show(found: list[Finding], settings: Settings, scope: Construct | None) -> 
 
 
 def _of_settings(settings: Settings, retired: RetiredSettings) -> Lock:
-    """Returns the content of the file once these settings are deployed."""
+    """Returns the content that the file has after a deployment of these settings."""
     return Lock(
         name=settings.name,
         compute={name: one.fixed_kind for name, one in sorted(settings.compute.items())},
@@ -100,7 +101,10 @@ def _of_settings(settings: Settings, retired: RetiredSettings) -> Lock:
 
 
 def _check_new(settings: Settings, lock: Lock, path: Path) -> None:
-    """https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateComputeEnvironment.html (`state`)."""
+    """Refuses a new compute environment that is disabled.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateComputeEnvironment.html (`state`)
+    """
     for name, one in settings.compute.items():
         if name not in lock.compute and one.state == "disabled":
             raise SettingsError(

@@ -34,10 +34,10 @@ class LockedData(_Model):
 
 
 class Lock(_Model):
-    """A platform in the file: tiers, kinds of compute environments, and what jobs share.
+    """A platform in the file: tiers, kinds of compute environments, consumable resources and data services.
 
-    `retired` has the entries that the settings retire and the platform once had. The file keeps them as long
-    as the settings do, because a synthesis does not know whether it will be deployed.
+    `retired` has the entries that the settings retire and that the platform once had. The file keeps them as
+    long as the settings do, because a synthesis does not know whether it will be deployed.
     """
 
     version: int = 1
@@ -50,7 +50,7 @@ class Lock(_Model):
 
 
 def read(path: Path) -> Lock:
-    """Reads the file, or raises a SettingsError with the reason why it cannot."""
+    """Reads the file. Raises a SettingsError with the reason if it cannot."""
     try:
         return Lock.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -63,7 +63,7 @@ def read(path: Path) -> Lock:
 
 
 def write(path: Path, lock: Lock) -> None:
-    """Writes the file if it would change, whole or not at all, or raises a SettingsError with the reason."""
+    """Writes the file, completely or not at all, if it changes. Raises a SettingsError if it cannot."""
     text = json.dumps(lock.model_dump(), indent=2) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return

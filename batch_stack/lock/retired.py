@@ -1,4 +1,4 @@
-"""Checks of retired names: the file has to know them, and a deployment must not lose jobs."""
+"""Checks of retired names: the lock file must contain them, and a deployment must not lose jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def unknown(settings: Settings, lock: Lock) -> Iterator[str]:
     """Finds retired names that the platform never had.
 
     Args:
-        settings: what is to be provisioned.
+        settings: the settings to provision.
         lock: the content of the file so far.
     """
     known = _known(lock)
@@ -34,7 +34,7 @@ def remembered(settings: Settings) -> RetiredSettings:
     """Returns the retired names, which the file keeps as long as the settings do.
 
     Args:
-        settings: what is to be provisioned.
+        settings: the settings to provision.
     """
     return RetiredSettings(**{section: sorted(names) for section, names in _retired(settings).items()})
 
@@ -42,11 +42,11 @@ def remembered(settings: Settings) -> RetiredSettings:
 def deletions(settings: Settings) -> Iterator[Finding]:
     """Warns of deletions that lose jobs if the queue or the compute environment is not empty.
 
-    Whether it is empty, and whether this synthesis will be deployed, is not known offline: the warning stays
+    Synthesis knows neither whether it is empty nor whether the result will be deployed. So the warning stays
     until the name is removed from `retired`.
 
     Args:
-        settings: what is to be provisioned.
+        settings: the settings to provision.
     """
     for name in settings.retired.tiers:
         queue = f"{id_of_entry('tiers', name)}Queue"

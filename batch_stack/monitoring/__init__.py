@@ -1,1 +1,1 @@
-"""Notifications about jobs, queues and undelivered events, which other rooms create."""
+"""Notifications about jobs, queues and undelivered events that other packages create."""

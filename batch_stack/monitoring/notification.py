@@ -32,8 +32,8 @@ _EVENTS, _ALARMS, BUDGETS = "events.amazonaws.com", "cloudwatch.amazonaws.com", 
 class Notification(Construct):
     """An SNS topic that receives messages about failed jobs, blocked queues, alarms and undelivered events.
 
-    Only the rules and alarms of this construct may publish there, the budgets of this account if a tier has
-    one, and roles with `grant_publish`.
+    Only the rules and alarms of this construct, roles with `grant_publish`, and, if a tier has a budget, the
+    budgets of this account may publish to the topic.
 
     Attributes:
         topic: the SNS topic, a new or an existing one.
@@ -56,8 +56,8 @@ class Notification(Construct):
             scope: the parent construct.
             construct_id: this construct's id within it.
             emails: addresses to subscribe; each has to confirm.
-            data_policy: what happens to unpublished events with the stack, and which key encrypts them and
-                the topic. Services that publish to the topic may use the key.
+            data_policy: what happens to unpublished events when the stack is deleted, and which key encrypts
+                them and the topic. Services that publish to the topic may use the key.
         """
         super().__init__(scope, construct_id)
         topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=data_policy.key)
@@ -74,15 +74,16 @@ class Notification(Construct):
     ) -> Notification:
         """Returns a notification that uses an existing topic.
 
-        The policy of a topic that is imported, or of another stack, cannot be changed: its owner must let
-        EventBridge, CloudWatch and others publish. Warnings say which.
+        The policy of a topic that is imported or belongs to another stack cannot be changed: its owner must
+        let EventBridge, CloudWatch and other services publish. Warnings list these services.
 
         Args:
             scope: the parent construct.
             construct_id: this construct's id within it.
             topic: the topic, which keeps its key.
             emails: addresses to subscribe; each has to confirm.
-            data_policy: what happens to unpublished events with the stack, and which key encrypts them.
+            data_policy: what happens to unpublished events when the stack is deleted, and which key encrypts
+                them.
         """
         return _NotificationOfTopic(scope, construct_id, topic, emails, data_policy)
 
@@ -94,12 +95,12 @@ class Notification(Construct):
         *,
         topic_names: str | None,
     ) -> None:
-        """Sets the attributes for a topic, and creates what watches it.
+        """Sets the attributes for a topic, and creates the queue for undelivered events and its alarm.
 
         Args:
             topic: the topic.
             emails: addresses to subscribe.
-            data_policy: of events that could not be published.
+            data_policy: the data policy for events that could not be published.
             topic_names: a pattern for the topic's name, if CloudFormation does not give it the name.
         """
         self.topic, self.key = topic, topic.master_key
@@ -167,7 +168,7 @@ class Notification(Construct):
         self._alarm_arns.add(alarm.alarm_arn)
 
     def grant_service_budgets(self) -> None:
-        """Lets the budgets of this account publish here; calling it again changes nothing.
+        """Lets the budgets of this account publish to the topic; calling it again changes nothing.
 
         https://docs.aws.amazon.com/cost-management/latest/userguide/budgets-sns-policy.html
         """
@@ -176,7 +177,7 @@ class Notification(Construct):
             self._grant_service(publish_budgets_statement(self.topic), BUDGETS, own_budgets_conditions())
 
     def grant_publish(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allows publishing messages here.
+        """Allows publishing messages to the topic.
 
         For an imported topic, a warning says what the topic's owner must allow.
 
@@ -288,7 +289,7 @@ class _NotificationOfTopic(Notification):
         emails: Sequence[str],
         data_policy: DataPolicy,
     ) -> None:
-        # Not Notification's: that creates a topic.
+        # Not the constructor of Notification, which creates a topic.
         super(Notification, self).__init__(scope, construct_id)
         self._use(topic, emails, data_policy, topic_names="*")
 
@@ -302,7 +303,8 @@ def notification_of(
         scope: the parent construct.
         settings: addresses to subscribe, and the ARN of an existing topic.
         topic: an existing topic.
-        data_policy: what happens to unpublished events with the stack, and which key encrypts them.
+        data_policy: what happens to unpublished events when the stack is deleted, and which key encrypts
+            them.
 
     Raises:
         SettingsError: there are two existing topics.
@@ -323,7 +325,7 @@ def notification_of(
 
 
 def own_budgets_conditions() -> dict[str, dict[str, str]]:
-    """Returns the conditions of a statement under which AWS Budgets acts for a budget of this account."""
+    """Returns the conditions of a statement that allows AWS Budgets to act for this account's budgets."""
     # A budget's own ARN contains its name, which only CloudFormation knows, after it has created the topic.
     account = Aws.ACCOUNT_ID
     return {
@@ -358,5 +360,5 @@ class _Arns:
         self._arns.append(arn)
 
     def produce(self) -> list[str]:
-        """Returns all of them when CDK resolves the list."""
+        """Returns all ARNs when CDK resolves the list."""
         return self._arns

@@ -62,7 +62,7 @@ class FlowLog(Construct):
                 )
             },
         )
-        # The L2 would let the role pass itself to anything.
+        # The L2 would let the role pass itself to any service.
         ec2.CfnFlowLog(
             self,
             "Resource",

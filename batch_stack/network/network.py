@@ -45,10 +45,10 @@ class Network(Construct):
 
     Attributes:
         vpc: the VPC.
-        subnets: which of its subnets jobs run in.
+        subnets: the subnets of the VPC in which jobs run.
         subnet_ids: the ids of these subnets.
         availability_zones: the Availability Zone of each of them.
-        awaits_lookup: whether CDK has put a dummy VPC in place of one that it has yet to look up.
+        awaits_lookup: whether the VPC is a dummy, which CDK replaces after it has looked up the real one.
         data_subnets: the subnets of file systems and databases, which stay when the mode changes, in the same
             Availability Zones as jobs; in an existing VPC, the subnets of the jobs.
         security_group: the security group of instances and Fargate tasks: all egress, no ingress.
@@ -111,11 +111,12 @@ class Network(Construct):
         return _NetworkOfVpc(scope, construct_id, vpc, subnets)
 
     def given(self) -> GivenNetwork:
-        """Returns what checks of the settings need to know about an existing VPC.
+        """Returns the facts about an existing VPC that checks of the settings need.
 
         Returns:
-            The number of subnets and zones, and whether jobs have no route to the internet. Before CDK has
-            looked up the VPC, no check refuses it: CDK looks it up only if the synthesis succeeds.
+            The number of subnets and zones, and whether jobs have no route to the internet. For a dummy VPC
+            they are such that no check refuses it, because CDK looks up the real one only if the synthesis
+            succeeds.
         """
         if self.awaits_lookup:
             return GivenNetwork(subnets=sys.maxsize, zones=sys.maxsize, isolated=False)
@@ -130,8 +131,8 @@ class Network(Construct):
         """Lets nodes with EFA reach what other jobs reach, although they are in the VPC's default group.
 
         AWS Batch puts the containers of multi-node parallel jobs in that security group if the compute
-        environment names no group, as with EFA. The group lets its members connect to each other, unless
-        somebody changed it, as CDK itself does to a VPC with ``restrictDefaultSecurityGroup``.
+        environment names no group, as with EFA. The group lets its members connect to each other, unless its
+        rules were changed, as CDK does for a VPC with ``restrictDefaultSecurityGroup``.
         https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html
 
         Returns:
@@ -152,7 +153,7 @@ class Network(Construct):
         """Returns the subnet for jobs in one Availability Zone.
 
         Args:
-            number: which of the zones, counted from 1.
+            number: the number of the zone, counted from 1.
 
         Raises:
             ValueError: there are fewer zones.
@@ -217,7 +218,7 @@ class Network(Construct):
             ip_addresses=ec2.IpAddresses.cidr(settings.cidr),
             # By number: CDK would look up names in an account.
             availability_zones=[Fn.select(number, Fn.get_azs()) for number in range(settings.max_azs)],
-            # A zone that is added later takes addresses reserved for it, and moves no subnet.
+            # A zone that is added later gets addresses that are reserved now, so no other subnet moves.
             reserved_azs=_MAX_AZS - settings.max_azs,
             nat_gateways=nat_gateways,
             subnet_configuration=_subnet_configuration(settings, keeps_data),
@@ -271,7 +272,7 @@ class _NetworkOfVpc(Network):
     def __init__(
         self, scope: Construct, construct_id: str, vpc: ec2.IVpc, subnets: ec2.SubnetSelection | None
     ) -> None:
-        # Not Network's: that creates a VPC.
+        # Not the constructor of Network, which creates a VPC.
         super(Network, self).__init__(scope, construct_id)
         subnets = subnets or _subnets_for_jobs(vpc)
         if subnets is None:
@@ -300,7 +301,7 @@ def _subnets_for_jobs(vpc: ec2.IVpc) -> ec2.SubnetSelection | None:
 
 
 def _subnet_configuration(settings: _OwnNetworkSettings, keeps_data: bool) -> list[ec2.SubnetConfiguration]:
-    """Returns the kinds of subnets in a fixed order; those before the last used kind keep their addresses."""
+    """Returns the kinds of subnets in a fixed order, in which unused kinds reserve their addresses."""
     kinds = {
         "Public": ec2.SubnetType.PUBLIC,
         "Private": ec2.SubnetType.PRIVATE_WITH_EGRESS,

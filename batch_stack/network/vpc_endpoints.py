@@ -195,7 +195,7 @@ class VpcEndpoints(Construct):
 
 
 def _own_account(actions: Sequence[str], resources: Sequence[str], **conditions: str) -> iam.PolicyStatement:
-    """Returns a statement for principals of this account; an endpoint's policy cannot name them otherwise."""
+    """Returns a statement for principals of this account, which a condition selects."""
     return iam.PolicyStatement(
         principals=[iam.AnyPrincipal()],
         actions=list(actions),
@@ -205,7 +205,7 @@ def _own_account(actions: Sequence[str], resources: Sequence[str], **conditions:
 
 
 def _s3_statements(readable_buckets: Sequence[str]) -> list[iam.PolicyStatement]:
-    """Returns statements for this account's buckets, those named, and two of AWS for unsigned requests."""
+    """Returns statements for this account's buckets, the named ones, and two of AWS (unsigned requests)."""
     s3 = f"arn:{Aws.PARTITION}:s3:::"
     # Layers of images: https://docs.aws.amazon.com/AmazonECR/latest/userguide/vpc-endpoints.html
     layers = f"{s3}prod-{Aws.REGION}-starport-layer-bucket/*"

@@ -37,19 +37,20 @@ _USED_UP_PERCENT = 100
 class TierBudget(Construct):
     """A monthly budget for a tier's instances, which can disable the tier's queue when it is used up.
 
-    AWS bills instances and volumes, not jobs, and tells them apart by tags: the budget counts those with the
+    AWS bills instances and volumes, not jobs, and separates them by tags: the budget counts those with the
     tag of the tier's compute environments. The cost allocation tag ``batch-stack-compute-environment`` has to
     be activated once, in the billing console of the account that pays; until then, and for earlier costs, the
-    budget counts nothing. AWS updates budgets up to three times a day, hours late: this limits a month's
-    costs, not to the dollar.
+    budget counts nothing. AWS updates budgets up to three times a day, and hours late, so the costs of a
+    month may exceed the budget somewhat.
     https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/activating-tags.html
 
     Attributes:
         budget: the budget. Its notifications cannot be changed: an edit replaces the budget.
         topic: the topic that calls the function when the budget is used up; None if the budget only sends
             messages.
-        function: the function that disables the queue; None likewise.
-        dead_letter_queue: notices on which the function failed; None likewise.
+        function: the function that disables the queue; None if the budget only sends messages.
+        dead_letter_queue: notices that the function failed to process; None if the budget only sends
+            messages.
     """
 
     def __init__(
@@ -76,8 +77,8 @@ class TierBudget(Construct):
             settings: the amount in US dollars, the percentages at which messages are sent, and what happens
                 at 100 per cent.
             notification: sends the messages.
-            data_policy: how long the function's log and the notices on which it failed are kept, and which
-                key encrypts them and the topic. The function needs a key.
+            data_policy: how long the function's log and the notices that it failed to process are kept, and
+                which key encrypts them and the topic. The function needs a key.
 
         Raises:
             ValueError: the queue is to be disabled, and there is no key.
@@ -90,7 +91,7 @@ class TierBudget(Construct):
         topics: dict[int, sns.ITopic] = dict.fromkeys(settings.notify_percent, notification.topic)
         notification.grant_service_budgets()
         if settings.on_exceeded == "disable_queue":
-            # A threshold has one topic only; the function forwards the notices of this one.
+            # AWS Budgets takes one topic for a threshold; the function forwards the notices of this topic.
             topics[_USED_UP_PERCENT] = self.topic = self._own_topic()
         self.budget = self._budget(settings, cost_tags, topics)
         if self.topic is not None:

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 class PriorityTier(Construct):
     """A priority tier: a job queue over one to three compute environments, and the rules of its jobs.
 
-    A queue has no retry policy: that of the settings goes to the definitions of jobs for this tier
-    (`ContainerJob`), and triggers and schedules submit with it.
+    A queue has no retry policy. The definitions of jobs for this tier (`ContainerJob`) get the policy of the
+    settings, and triggers and schedules submit with it.
 
-    A job at the head of the queue that can never start would block all jobs behind it, so each reason that
+    A job at the head of the queue that can never start would block all jobs behind it. So each reason that
     AWS Batch can detect has a time limit, after which AWS Batch cancels that job:
     https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 
@@ -52,7 +52,8 @@ class PriorityTier(Construct):
         efa_interfaces: the number of Elastic Fabric Adapters that every instance has.
         scheduling_policy: the fair-share policy; None if the queue is first in, first out.
         job_failed_rule: the EventBridge rule for failed jobs; None without a notification.
-        queue_blocked_rule: the EventBridge rule for a first job that cannot start; None likewise.
+        queue_blocked_rule: the EventBridge rule for a first job that cannot start; None without a
+            notification.
         failed_jobs_alarm: the alarm for many failed jobs; None if the settings have none.
         budget: the monthly budget of its instances; None if the settings have none.
     """
@@ -131,7 +132,7 @@ class PriorityTier(Construct):
             raise ValueError(f"settings.{problem} at {self.alone.path}")
 
     def check_share(self, share: str | None, *, at: str) -> None:
-        """Checks that jobs name a share exactly if the queue has fair share, as AWS Batch does.
+        """Checks that jobs name a share if and only if the queue has fair share, as AWS Batch does.
 
         Args:
             share: the share identifier of the jobs; None for none.
@@ -188,7 +189,7 @@ class PriorityTier(Construct):
     def _budget(self, notification: Notification, data_policy: DataPolicy) -> TierBudget | None:
         if self.settings.budget is None:
             return None
-        # Here, because few tiers have a budget, and its module of aws_cdk takes time to load.
+        # Imported here, because few tiers have a budget, and its module of aws_cdk loads slowly.
         from batch_stack.queues.budget import TierBudget  # noqa: PLC0415
 
         return TierBudget(

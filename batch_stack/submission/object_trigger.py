@@ -33,7 +33,7 @@ _DELIVERY_ATTEMPTS = 185
 _MAX_EVENT_AGE_H = 24
 
 _FUNCTION_TIMEOUT_S = 60
-# Six times the function's timeout, as Lambda asks, so that no message is received twice at the same time.
+# Six times the function's timeout, as Lambda recommends, so that no message is received twice at a time.
 _VISIBILITY_TIMEOUT_S = 6 * _FUNCTION_TIMEOUT_S
 # With the visibility timeout: a message is tried for two hours before it is set aside.
 _MAX_RECEIVES = 20
@@ -45,10 +45,10 @@ _MAX_CONCURRENCY = 2
 class ObjectTrigger(Construct):
     """Submits a job for each object created under a prefix of a bucket.
 
-    A burst of uploads waits in a queue for as long as it takes to submit its jobs at the rate that AWS Batch
-    allows (docs/adr/014). Events that could not be queued, or not submitted in two hours of trying, are kept
-    in one dead-letter queue until 14 days after the upload. S3, EventBridge and SQS deliver at least once, so
-    a job may rarely run twice; workers replace their results in one step.
+    Events of a burst of uploads wait in a queue until their jobs are submitted at the rate that AWS Batch
+    allows (docs/adr/014). Events that could not be queued, or whose jobs could not be submitted within two
+    hours, are kept in one dead-letter queue until 14 days after the upload. S3, EventBridge and SQS deliver
+    at least once, so a job may rarely run twice; workers replace their results in one step.
 
     While the tier's queue is disabled, by hand or by its budget, uploads end in the dead-letter queue, and an
     alarm of the platform goes off. When the queue is enabled again, move them back:

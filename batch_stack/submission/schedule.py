@@ -24,14 +24,14 @@ _SUBMIT_JOB = f"arn:{Aws.PARTITION}:scheduler:::aws-sdk:batch:submitJob"
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 _JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _ATTEMPTS = 185
-# A day late, a nightly job is too late: the next one is due.
+# One day: after that, the next nightly job is due.
 _MAX_AGE_S = 24 * 3600
 
 
 class JobSchedule(Construct):
     """Submits a job at fixed times: EventBridge Scheduler calls SubmitJob, with nothing in between.
 
-    Requests that could not be submitted in a day of trying are kept in a dead-letter queue for 14 days.
+    Requests that could not be submitted within a day are kept in a dead-letter queue for 14 days.
     EventBridge Scheduler delivers at least once, so a job may rarely run twice. It does not wait for the
     previous run: a job that takes longer than its interval runs several times at once, unless the tier has no
     room.
@@ -66,14 +66,15 @@ class JobSchedule(Construct):
             construct_id: this construct's id within it.
             name: the name of its jobs: 1 to 128 letters, digits, hyphens and underscores, of which the first
                 is a letter or a digit.
-            expression: when: ``cron(0 3 * * ? *)``, ``rate(6 hours)`` or ``at(2030-12-31T23:00:00)``.
+            expression: the times: ``cron(0 3 * * ? *)``, ``rate(6 hours)`` or ``at(2030-12-31T23:00:00)``.
             job: the job to submit; one with an array size is submitted as an array.
             tier: the tier to submit to, which also sets the retry policy, unless the job has its own.
             time_zone: the time zone of a cron or at expression, such as ``Europe/Zurich``; by default UTC.
             share: the share identifier of the jobs, which a tier with a fair-share policy needs.
             parameters: the job's parameters, by their names.
             state: ``enabled``, or ``disabled`` to submit nothing.
-            data_policy: what happens to unsubmitted requests with the stack, and which key encrypts them.
+            data_policy: what happens to unsubmitted requests when the stack is deleted, and which key
+                encrypts them.
 
         Raises:
             ValueError: the job is for another platform or CPU architecture than the tier; or there is a share
@@ -144,7 +145,7 @@ class JobSchedule(Construct):
         )
 
     def _role(self) -> iam.Role:
-        # The group, because EventBridge Scheduler names it as the source, not the schedule.
+        # The schedule's group, because EventBridge Scheduler names the group as the source, not the schedule.
         # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
         group = Stack.of(self).format_arn(
             service="scheduler", resource="schedule-group", resource_name="default"

@@ -15,8 +15,9 @@ from batch_stack.settings.base.names import construct_id as pascal
 from batch_stack.settings.base.names import id_of_entry
 from batch_stack.settings.submitters import SubmitterSettings
 
-# IAM takes policies of 6,144 characters. A job is named twice, with and without a revision, and twice more if
-# it is meant for tiers with and without fair share. The settings limit how much shares and tags take.
+# IAM takes policies of 6,144 characters. A policy names a job twice, with and without a revision, and twice
+# more if the job is meant for tiers with and without fair share. The settings limit the size of shares and
+# tags.
 _JOBS_OF_A_POLICY = 8
 
 
@@ -45,9 +46,9 @@ class Submitter(Construct):
             scope: the parent construct.
             construct_id: this construct's id within it.
             shares: the share identifiers that jobs may have in tiers with fair share; one that ends in ``*``
-                allows all that begin so. By default any.
-            tags: the tags that jobs may be given, with these values only. Jobs that have them all may be
-                stopped; without tags no job may. See `BatchPlatform.grant_stop_jobs`.
+                allows all with this prefix. By default any.
+            tags: the tags that jobs may be given, with these values only. Jobs that have all of them may be
+                stopped; without tags, no job may be stopped. See `BatchPlatform.grant_stop_jobs`.
             roles: roles of this account to which the policy is attached. CDK attaches nothing to a role of
                 another account.
 
@@ -55,7 +56,7 @@ class Submitter(Construct):
             SettingsError: shares or tags are not allowed, or leave too little room in the policy.
         """
         super().__init__(scope, construct_id)
-        # The rules for both are those of the settings.
+        # The settings check shares and tags.
         self._allowed = SubmitterSettings(shares=list(shares), tags=dict(tags or {}))
         self._roles = list(roles)
         self._jobs = 0
@@ -73,7 +74,8 @@ class Submitter(Construct):
 
         Args:
             job: the job, in any revision.
-            tiers: to these queues, and those of its other jobs; by default all that the job is meant for.
+            tiers: the tiers whose queues are allowed, for the construct's other jobs, too; by default all
+                that the job is meant for.
 
         Returns:
             The grant.

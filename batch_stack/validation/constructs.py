@@ -15,10 +15,10 @@ def report(scope: IConstruct, findings: Sequence[Finding]) -> None:
 
     Args:
         scope: the construct that the findings are about.
-        findings: what was found.
+        findings: the findings.
 
     Raises:
-        ValueError: something cannot work; the message has all of that, and the construct's path.
+        ValueError: there are errors; the message has all of them, and the construct's path.
     """
     refuse(findings, at=scope.node.path)
     for finding in findings:
@@ -29,11 +29,11 @@ def refuse(findings: Sequence[Finding], *, at: str) -> None:
     """Raises the errors among findings.
 
     Args:
-        findings: what was found.
+        findings: the findings.
         at: the path of the construct that they are about.
 
     Raises:
-        ValueError: something cannot work; the message has all of that, and the path.
+        ValueError: there are errors; the message has all of them, and the path.
     """
     errors = [finding.message for finding in findings if finding.level == "error"]
     if errors:

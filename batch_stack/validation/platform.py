@@ -14,17 +14,17 @@ from batch_stack.settings.base.names import id_of_entry
 from batch_stack.settings.root import Settings
 
 _CHILD_OF = {"network": "Network", "vpc": "Network", "storage": "Storage"}
-"""Ids of the constructs that sections without named entries become."""
+"""Ids of the constructs for sections without named entries."""
 
 
 class Checks:
     """The checks of one platform, whose settings may grow until the template is written.
 
-    Errors are raised before constructs are made. Warnings are about the latest settings, because a job or a
-    trigger that is added in Python may mend them: they are shown at the end, with the construct that the
-    setting became. A warning goes away by mending what it says, by its id in `acknowledge` of the settings,
-    or by `Annotations.acknowledge_warning` with it: ``batch-stack:<check>:<path>``, where an index follows
-    a point: ``instance_types.2``.
+    Errors are raised before constructs are made. Warnings are shown at the end, on the construct for the
+    setting, because a job or a trigger that is added in Python may correct what they are about. To remove a
+    warning, change the setting, list the warning's id in `acknowledge` of the settings, or pass the id to
+    `Annotations.acknowledge_warning`. The id is ``batch-stack:<check>:<path>``, with a point before an index:
+    ``instance_types.2``.
     """
 
     def __init__(self, scope: Construct, given: GivenNetwork | None = None) -> None:
@@ -41,10 +41,10 @@ class Checks:
         """Checks settings before constructs are made from them, and keeps them for the warnings.
 
         Args:
-            settings: what is to be provisioned.
+            settings: the settings to provision.
 
         Raises:
-            SettingsError: something cannot work; the message has all of that, a line each.
+            SettingsError: there are errors; the message has a line for each.
         """
         errors = [one.message for one in preflight(settings, self._given) if one.level == "error"]
         place = f"at {self._scope.node.path}"
@@ -68,9 +68,9 @@ def warn(scope: IConstruct, finding: Finding, settings: Settings) -> None:
     """Shows a finding as CDK's warning, unless the settings acknowledge it.
 
     Args:
-        scope: the construct that CDK shows it with.
-        finding: what was found; CDK shows one annotation for an id, so that ids have the path in them.
-        settings: where it was found.
+        scope: the construct on which CDK shows the warning.
+        finding: the finding. Its id contains the path, because CDK shows one annotation for each id.
+        settings: the settings in which it was found.
     """
     if finding.id not in settings.acknowledge:
         source = f"{settings.source}: " if settings.source else ""
@@ -78,7 +78,7 @@ def warn(scope: IConstruct, finding: Finding, settings: Settings) -> None:
 
 
 def _construct_of(scope: Construct, finding: Finding) -> IConstruct:
-    """Returns the construct that the setting of a finding became; the scope, if it became none of its own."""
+    """Returns the construct for the setting of a finding; the scope if the setting has no construct."""
     section, _, rest = finding.path.partition(".")
     try:
         child = _CHILD_OF.get(section) or id_of_entry(section, rest.partition(".")[0])
@@ -89,12 +89,12 @@ def _construct_of(scope: Construct, finding: Finding) -> IConstruct:
 
 @jsii.implements(IValidation)
 class _Warnings:
-    """Shows warnings when the template is about to be written, and nothing can be added any more."""
+    """Shows warnings before the template is written, when nothing can be added any more."""
 
     def __init__(self, checks: Checks) -> None:
         self._checks = checks
 
     def validate(self) -> list[str]:
-        """Returns no error; leaves the warnings."""
+        """Shows the warnings, and returns no error."""
         self._checks.warn()
         return []

@@ -1,4 +1,4 @@
-"""Tags on a stack itself, which CloudFormation would put on compute environments."""
+"""Warns of tags on a stack itself, which CloudFormation would copy to compute environments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from constructs import Construct, IValidation
 
 
 def warn_of_stack_tags(scope: Construct) -> None:
-    """Warns, when all tags are known, if the stack around a construct has tags of its own.
+    """Warns at the end of the synthesis, when all tags are known, if a construct's stack itself has tags.
 
     Args:
         scope: a construct that contains compute environments.
@@ -19,13 +19,13 @@ def warn_of_stack_tags(scope: Construct) -> None:
 
 @jsii.implements(IValidation)
 class _StackTags:
-    """Warns of the tags that CloudFormation would put on compute environments."""
+    """Warns of the tags that CloudFormation would copy to compute environments."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
 
     def validate(self) -> list[str]:
-        """Returns no error; leaves a warning on the stack."""
+        """Adds a warning to the stack, and returns no error."""
         tags = self._stack.tags.tag_values()
         if tags:
             Annotations.of(self._stack).add_warning_v2(
