@@ -51,7 +51,7 @@ def _by_name() -> dict[str, _Operation]:
 
 
 class BatchApi:
-    """Checks requests by AWS's service model, then has them carried out; it implements ``BatchService``.
+    """Checks requests by AWS's service model, then carries them out; it implements ``BatchService``.
 
     Args:
         service: carries out requests that are known to be well-formed.
@@ -112,7 +112,7 @@ class BatchApi:
             return failed("Internal error of the local engine; see its log", request_id)
 
     def handle(self, method: str, path: str, body: bytes, query: Mapping[str, list[str]]) -> Response:
-        """Answers one HTTP request; parameters as for ``read``. Never raises."""
+        """Answers one HTTP request; see ``read`` for the parameters. Never raises."""
         try:
             operation, request = self.read(method, path, body, query)
         except ClientError as error:

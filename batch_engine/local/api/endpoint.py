@@ -35,7 +35,7 @@ class BatchEndpoint:
         await send_response(send, *response)
 
     async def handle(self, method: str, path: str, body: bytes, query: Query) -> Response:
-        """Answers one request; parameters as for ``BatchApi.read``."""
+        """Answers one request; see ``BatchApi.read`` for the parameters."""
         return await self._when_saved(self.api.handle(method, path, body, query))
 
     async def answer(self, operation: str, request: dict[str, Any]) -> Response:

@@ -23,13 +23,13 @@ _BATCH_SCOPE = b"/batch/aws4_request"
 
 
 class Lifespan(Protocol):
-    """What happens before the first request and after the last."""
+    """The start before the first request, and the stop after the last."""
 
     async def started(self) -> None:
-        """Called before the first request."""
+        """Starts the parts; called before the first request."""
 
     async def stopping(self) -> None:
-        """Called after the last request."""
+        """Stops the parts; called after the last request."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class Front:
 
     Args:
         batch: answers requests that are signed for AWS Batch; None if ``rest`` must check them first.
-        rest: answers all others, and has a lifespan of its own.
+        rest: answers all other requests, and has a lifespan of its own.
         data_dir: named in the answer to `HEALTH_PATH`.
         credentials: answers a job's request for credentials, given the token in its path; may block.
         own_routes: answer the engine's own paths, given the request's body.

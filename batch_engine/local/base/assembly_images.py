@@ -25,12 +25,12 @@ class ImageAsset:
 
     @property
     def directory(self) -> Path | None:
-        """The folder that is built; None for an image that a command creates."""
+        """Returns the folder that is built; None for an image that a command creates."""
         return self.folder / self.source["directory"] if "directory" in self.source else None
 
     @property
     def dockerfile(self) -> str:
-        """The path of the Dockerfile in that folder."""
+        """Returns the path of the Dockerfile in that folder."""
         return str(self.source.get("dockerFile") or "Dockerfile")
 
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def epoch_ms() -> int:
-    """Returns the time in epoch milliseconds."""
+    """Returns the current time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
 
 

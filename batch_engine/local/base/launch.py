@@ -50,7 +50,7 @@ def launch_message(
     """Returns the message that makes the runner start an attempt.
 
     Raises:
-        StartError: this machine cannot provide what the job asks for.
+        StartError: this machine cannot provide the resources that the job asks for.
     """
     refuse_unusable(job.container, environment)
     return {
@@ -87,7 +87,7 @@ def refuse_unusable(container: Mapping[str, Any], variables: Mapping[str, str]) 
         try:
             _ = value.isascii() or os.fsencode(value)
         except UnicodeEncodeError:
-            # Only a secret can: requests are checked when they arrive.
+            # Only a secret can hold one: requests are checked when they arrive.
             raise StartError(
                 f"CannotStartContainerError: environment variable {name!r} holds a lone surrogate"
             ) from None

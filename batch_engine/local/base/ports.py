@@ -57,7 +57,7 @@ class EventSink(Protocol):
     """Receives the events of source ``aws.batch``: EventBridge's default bus."""
 
     def is_heard(self) -> bool:
-        """Return whether any rule or archive may take an event; others need not be made."""
+        """Returns whether any rule or archive may take an event; if not, events need not be made."""
         ...
 
     def publish(self, events: list[Publication]) -> tuple[int, Exception | None]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def make_private_folder(folder: Path) -> None:
-    """Creates a data folder that only this user can list; an existing folder stays as it is.
+    """Creates a data folder that only this user can list; an existing folder stays unchanged.
 
     If root runs the engine, jobs may run as other users, who must be able to reach their folders in it.
     """

@@ -40,7 +40,7 @@ def _primary_group(user_id: int) -> int:
     try:
         return pwd.getpwuid(user_id).pw_gid
     except KeyError:
-        # As container engines do for a number that the image does not know.
+        # Container engines do the same for a number that the image does not know.
         return 0
 
 
@@ -93,7 +93,7 @@ def _unusable_user(user: str, scratch: str) -> str | None:
 
 @lru_cache(maxsize=64)
 def _closed_to(ids: tuple[int, int], folder: str) -> str | None:
-    """Returns the first folder on the way to another one that a user may not enter, or None."""
+    """Returns the first folder of a path that a user may not enter, or None."""
     user_id, group_id = ids
     if user_id == 0:
         return None

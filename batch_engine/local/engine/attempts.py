@@ -1,4 +1,4 @@
-"""Runs attempts: prepares what they need, hands them to the runner, and tells the engine what it reports."""
+"""Runs attempts: prepares their needs, sends them to the runner, and passes its reports to the engine."""
 
 import asyncio
 import contextlib
@@ -54,12 +54,12 @@ class AttemptRunner:
     """Carries out the scheduler's StartAttempt and StopAttempt.
 
     Args:
-        scratch_root: where each attempt gets a fresh folder, removed when it ends.
+        scratch_root: the folder in which each attempt gets its own folder, which is removed when it ends.
         shared: holds the file systems that outlive attempts.
         runtime: what attempts run as.
         credentials: gives each attempt its role's credentials.
-        secrets: resolves what containers name under ``secrets``.
-        logs: follows what attempts print.
+        secrets: resolves the ``secrets`` of containers.
+        logs: follows the output of attempts.
         tell: takes the events in which attempts report.
     """
 
@@ -91,10 +91,10 @@ class AttemptRunner:
         self._helpers = ThreadPoolExecutor(HELPERS, thread_name_prefix="batch-attempt")
 
     def open(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Starts the runner, and clear away what an earlier run left in the scratch folder.
+        """Starts the runner, and clears away the files that an earlier run left in the scratch folder.
 
         Args:
-            loop: where it may report; see ``Runtime.open``.
+            loop: a loop on which the runner may report; see ``Runtime.open``.
         """
         self._loop = loop
         shutil.rmtree(self._scratch_root, ignore_errors=True)
@@ -145,7 +145,7 @@ class AttemptRunner:
             runner.send(launches)
 
     def stop(self, job_id: str, attempt: int, grace_s: float) -> None:
-        """Stops an attempt, also one that is only about to start."""
+        """Stops an attempt, even if it has not started yet."""
         key = (job_id, attempt)
         with self._lock:
             found = self._running.get(key)
@@ -159,7 +159,7 @@ class AttemptRunner:
 
     def _help(self, work: Callable[..., None], *arguments: Any) -> None:
         """Does slow work on a helper thread, unless the server is about to end."""
-        with contextlib.suppress(RuntimeError):  # the helpers were told to end this very moment
+        with contextlib.suppress(RuntimeError):  # the helpers have just been shut down
             self._helpers.submit(work, *arguments)
 
     def _scratch(self, key: Key) -> str:
@@ -230,7 +230,7 @@ class AttemptRunner:
             try:
                 self._tell(events)
             finally:
-                # The other attempts have ended too, also if the engine has failed to handle these.
+                # The other attempts have ended, too, even if the engine has failed to handle these.
                 for key, log, finished in waiting:
                     self._help(self._ship_and_finish, key, log, finished)
                 if left:
@@ -252,7 +252,7 @@ class AttemptRunner:
         Path(log).unlink(missing_ok=True)
 
     def _put_away(self, attempts: list[_Attempt]) -> None:
-        """Ships the last lines of attempts and removes their files, which no runner has removed."""
+        """Ships the last lines of attempts and removes their files, since no runner has removed them."""
         for attempt in attempts:
             self._ship(attempt.log)
             shutil.rmtree(attempt.scratch, ignore_errors=True)

@@ -92,7 +92,7 @@ class Engine:
 
     @property
     def service(self) -> BatchService:
-        """The operations of AWS Batch, for requests that are known to be well-formed."""
+        """Returns the operations of AWS Batch, for requests that are known to be well-formed."""
         return self
 
     def attach(self, runner: AttemptRunner, credentials: RoleCredentials) -> None:
@@ -125,7 +125,7 @@ class Engine:
         self.tell(ResourcesChanged())
 
     def stop(self) -> None:
-        """Kills the attempts, deliver events and log lines if possible, and closes the state file."""
+        """Kills the attempts, delivers events and log lines if possible, and closes the state file."""
         if self._runner is not None:
             self._runner.close()
         self._timers.stop()
@@ -205,7 +205,7 @@ class Engine:
 
     @property
     def own_routes(self) -> dict[str, Callable[[bytes], tuple[int, dict[str, Any]]]]:
-        """The handlers of the engine's own paths, beside AWS's API; each takes the body of a request."""
+        """Returns the handlers of the engine's own paths, beside AWS's API; each takes a request's body."""
         return {
             event_outbox.PATH: lambda _: event_outbox.answer(self._outbox),
             interrupt.PATH: lambda body: interrupt.answer(self.interrupt, body),

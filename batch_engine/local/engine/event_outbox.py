@@ -18,7 +18,7 @@ from batch_engine.local.store.store import Store
 logger = logging.getLogger(__name__)
 
 PATH = "/_batch-stack/parked-events"
-# A busy engine makes events by the hundred: together they cost a fraction.
+# A busy engine makes hundreds of events: one call for all of them costs a fraction.
 GATHER_MS = 50
 TRIES_MAX = 8
 RETRY_MS = 500
@@ -42,7 +42,7 @@ class Outbox:
 
     An event that cannot be delivered is tried again, with growing pauses; later events of the same job or
     queue wait for it, and all others go on. After `TRIES_MAX` tries it is parked in the store with its error,
-    and what waited behind it is delivered.
+    and the events that waited behind it are delivered.
 
     Args:
         store: holds each event until it is delivered.
@@ -59,12 +59,12 @@ class Outbox:
         self._worker: Worker[PendingEvent] = Worker("batch-outbox", self._work, clock=clock)
 
     def start(self) -> None:
-        """Starts delivering, first what an earlier run left behind."""
+        """Starts delivering; events that an earlier run left behind come first."""
         self.put(self._store.outbox.pending())
         self._worker.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Delivers what waits for its first try, then ends; everything else stays in the store."""
+        """Delivers the events that wait for their first try, then ends; all others stay in the store."""
         self._worker.stop(GATHER_MS, timeout_s)
 
     def detail(self, job: Job, registry: Registry) -> Wire | None:
@@ -72,7 +72,7 @@ class Outbox:
         return job_detail(job, registry) if self._sink.is_heard() else None
 
     def put(self, events: list[PendingEvent]) -> None:
-        """Delivers these soon."""
+        """Adds events, which are delivered soon."""
         due_ms = self._clock() + GATHER_MS
         for event in events:
             self._worker.queue.put(event, due_ms)
@@ -100,7 +100,7 @@ class Outbox:
         try:
             count, error = self._sink.publish([publication(event) for event in events])
         except Exception as failure:
-            # It is not this event that fails: nothing gets through.
+            # EventBridge itself fails, not this event.
             logger.exception("EventBridge does not answer")
             while events:
                 events = self._failed(events[0], failure, events[1:])
@@ -112,7 +112,7 @@ class Outbox:
     def _failed(
         self, event: PendingEvent, error: Exception, others: list[PendingEvent]
     ) -> list[PendingEvent]:
-        """Tries an event again later, or park it; returns the others that need not wait for it."""
+        """Schedules another try of an event, or parks it; returns the others that need not wait for it."""
         text = f"{type(error).__name__}: {error}"
         event = replace(event, tries=event.tries + 1)
         if event.tries >= TRIES_MAX:

@@ -52,5 +52,5 @@ class Turns:
         else:
             is_saved = True
         for waiter in waiting:
-            if not waiter.done():  # its client may have gone away
+            if not waiter.done():  # its client may have disconnected
                 waiter.set_result(is_saved)

@@ -2,7 +2,7 @@
 
 ``POST /_batch-stack/capacity`` with ``{"instanceTypes": ["c7i.large", "m6i"], "available": false}`` answers
 ``{"unavailable": [...]}``, every type that cannot be launched from now on. Without a body it changes nothing.
-Instances that run stay. After a restart of the server every type is available.
+Running instances stay. After a restart of the server every type is available.
 """
 
 from collections.abc import Callable, Iterable

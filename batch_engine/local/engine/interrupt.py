@@ -38,7 +38,7 @@ def placed_jobs(registry: Registry, target: str, name: str) -> list[Job]:
     placed = [job for job in registry.jobs.values() if job.status.is_placed]
     if target == "job":
         found = [job for job in placed if job.id == bare]
-        # An instance goes with everything on it.
+        # All jobs on an instance are lost with it.
         hosts = {job.attempt.instance_id for job in found} - {""}
         found += [job for job in placed if job.attempt.instance_id in hosts and job.id != bare]
     elif target == "instance":

@@ -1,4 +1,4 @@
-"""The job role's credentials, handed out the way ECS does: from a URL that only the job knows.
+"""The job role's credentials, which a job fetches as on ECS: from a URL that only the job knows.
 
 SDKs fetch them from ``AWS_CONTAINER_CREDENTIALS_FULL_URI`` and come back before they expire, so a job may run
 longer than one set of credentials lives.
@@ -19,7 +19,7 @@ class RoleCredentials:
 
     Args:
         source: STS.
-        endpoint_url: this engine's address.
+        endpoint_url: the URL of this engine.
     """
 
     def __init__(self, source: CredentialSource, endpoint_url: str) -> None:
@@ -40,7 +40,7 @@ class RoleCredentials:
         return f"{self._endpoint_url}{ROUTE}{token}", token
 
     def revoke(self, token: str) -> None:
-        """Closes it again."""
+        """Closes the URL of a token."""
         with self._lock:
             self._roles.pop(token, None)
 

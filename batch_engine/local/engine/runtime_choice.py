@@ -32,7 +32,7 @@ class RuntimeChoice:
     """The kind of runtime.
 
     Args:
-        cli: what runs their containers; None where they are processes.
+        cli: the command line that runs their containers; None if jobs are processes.
     """
 
     cli: ContainerCli | None = None
@@ -51,11 +51,11 @@ def choose(asked: str, container_cli: str | None = None) -> RuntimeChoice:
     """Chooses the runtime, before anything is started.
 
     Args:
-        asked: ``process``, ``container``, or ``auto``: containers where a command line for them works.
-        container_cli: which one; see ``find_cli``.
+        asked: ``process``, ``container``, or ``auto``: containers if a container command line works.
+        container_cli: the container command line; see ``find_cli``.
 
     Raises:
-        RuntimeUnavailableError: there is no such runtime, or it does not work here.
+        RuntimeUnavailableError: the runtime does not exist, or does not work on this machine.
     """
     if asked not in CHOICES:
         raise RuntimeUnavailableError(f"runtime must be one of {', '.join(CHOICES)}, got {asked}")
@@ -103,10 +103,10 @@ class ContainerRuntime:
         self._data_label = f"{DATA_LABEL}={digest[:32]}"
 
     def clear(self) -> None:
-        """Removes what an earlier server of this data folder left.
+        """Removes the containers and volumes that an earlier server of this data folder left.
 
         Raises:
-            RuntimeUnavailableError: something of it may still run.
+            RuntimeUnavailableError: some of them may still run.
         """
         problem = sweep(self._cli.words, self._data_label, self._cli.environment)
         if problem is not None:
@@ -149,7 +149,7 @@ def build_runtime(
     data_dir: Path,
     host_vcpus: float,
 ) -> Runtime:
-    """Builds the runtime of one engine; parameters as for ``ContainerRuntime``.
+    """Builds the runtime of one engine; see ``ContainerRuntime`` for the parameters.
 
     Raises:
         RuntimeUnavailableError: containers of an earlier run cannot be removed.

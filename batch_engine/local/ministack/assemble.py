@@ -77,11 +77,11 @@ def assemble(
     assembly: Path | None,
     runtime: RuntimeChoice,
 ) -> AsgiApp:
-    """Builds the application that serves the local cloud; parameters as for ``build_engine``.
+    """Builds the application that serves the local cloud; see ``build_engine`` for the parameters.
 
     Raises:
         MiniStackMovedError: the installed MiniStack is not the pinned one.
-        RuntimeUnavailableError: jobs cannot run as was asked for.
+        RuntimeUnavailableError: the requested runtime cannot run jobs on this machine.
         StoreError: the state file cannot be used.
     """
     cloud = Cloud(options)

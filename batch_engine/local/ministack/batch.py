@@ -37,7 +37,7 @@ class BatchModule:
         """Saves nothing: the engine keeps its own state."""
 
     def load_persisted_state(self, data: object) -> None:
-        """Restores nothing."""
+        """Restores nothing: the engine keeps its own state."""
 
     def reset(self) -> None:
         """Changes nothing; the front refuses the path that calls this."""

@@ -137,7 +137,7 @@ class Cloud:
         self.wait_for(lambda: self._client.send_message(url, body, attributes))
 
     def is_heard(self) -> bool:
-        """Returns whether a rule that is enabled, or an archive, may take an event; from any thread."""
+        """Returns whether an enabled rule or an archive may take an event; from any thread."""
         with self.scope():
             return self.ministack.has_listeners()
 

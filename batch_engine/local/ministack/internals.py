@@ -1,4 +1,4 @@
-"""The adapter of MiniStack: every name of its insides that the local cloud reads or replaces, with its type.
+"""The adapter of MiniStack: all of its internal names that the local cloud reads or replaces, with types.
 
 MiniStack has no plug-in interface, and a release may move any of these names. No other file imports it.
 `tests/conformance/cloud/test_ministack_contract.py` has one contract test for each name.

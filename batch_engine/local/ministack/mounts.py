@@ -74,7 +74,7 @@ def mount_tasks(ministack: MiniStack, tasks: BatchTasks) -> None:
 
 
 def _replaying(handler: Callable[..., StateResult], tasks: BatchTasks) -> Callable[..., StateResult]:
-    """Lets a kind of state return the result of the run before, where a resumed execution has one."""
+    """Lets a kind of state return the previous run's result, if a resumed execution has one."""
 
     def run(state: dict[str, Any], given: Any, *rest: Any) -> StateResult:
         context = rest[-1] if rest else None

@@ -50,7 +50,7 @@ def mount_cluster_secrets(ministack: MiniStack, secrets: ClusterSecrets) -> None
 
 
 def check_targets_of_rules(ministack: MiniStack, refusal: Callable[[Target], str | None]) -> None:
-    """Checks the targets of rules in stacks: MiniStack takes them without a look.
+    """Checks the targets of rules in stacks, since MiniStack accepts them unchecked.
 
     Args:
         ministack: the adapter.
@@ -78,7 +78,7 @@ def check_targets_of_rules(ministack: MiniStack, refusal: Callable[[Target], str
 
 
 def mount_comparison(ministack: MiniStack) -> None:
-    """Lets change sets notice that a property refers to another resource than before.
+    """Lets change sets detect a property that now refers to another resource.
 
     Args:
         ministack: the adapter.

@@ -1,4 +1,4 @@
-"""The interface of what runs attempts: processes of this machine, or containers."""
+"""The interface of runtimes, which run attempts as processes of this machine or as containers."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """Returns its name on the command line."""
+        """Returns the runtime's name on the command line."""
 
     def is_quick(self, job: Job) -> bool:
         """Returns whether ``prepare`` returns at once."""
@@ -61,7 +61,7 @@ class Runtime(Protocol):
 
         Raises:
             ImageError: the image cannot be used.
-            StartError: this runtime cannot provide what the job asks for.
+            StartError: this runtime cannot provide the resources that the job asks for.
         """
 
     def open(

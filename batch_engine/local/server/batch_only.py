@@ -45,7 +45,7 @@ class NoCredentials:
     """Refuses every role; it implements ``CredentialSource``."""
 
     def assume_role(self, role_arn: str, session_name: str) -> Credentials:
-        """Refuses."""
+        """Raises ClientError: no role can be assumed here."""
         raise ClientError(f"{role_arn} cannot be assumed for {session_name}: only AWS Batch runs here")
 
 
@@ -78,7 +78,7 @@ def build_batch_engine(
     assembly: Path | None = None,
     runtime: RuntimeChoice = PROCESSES,
 ) -> Engine:
-    """Builds an engine that stands alone; parameters as for ``build_engine``."""
+    """Builds an engine without MiniStack; see ``build_engine`` for the parameters."""
     owner = owner or Owner()
     return build_engine(
         data_dir=data_dir,
@@ -96,7 +96,7 @@ def build_batch_engine(
 
 
 def batch_only(engine: Engine, data_dir: Path) -> AsgiApp:
-    """Builds the application that serves an engine and nothing else.
+    """Builds the application that serves only an engine.
 
     Args:
         engine: started and stopped with the server.

@@ -20,8 +20,8 @@ def to_set(endpoint_url: str, region: str) -> dict[str, str]:
     """Lists the variables to set.
 
     Args:
-        endpoint_url: the local cloud's.
-        region: its AWS Region.
+        endpoint_url: the URL of the local cloud.
+        region: the AWS Region of the local cloud.
     """
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -34,7 +34,7 @@ def to_set(endpoint_url: str, region: str) -> dict[str, str]:
 
 
 def to_unset(inherited: Mapping[str, str]) -> list[str]:
-    """Lists the variables that would lead a client elsewhere, of those that are set."""
+    """Lists the variables in an environment that would lead a client away from the local cloud."""
     return sorted(name for name in inherited if name in _IN_THE_WAY or name.startswith("AWS_ENDPOINT_URL_"))
 
 
@@ -42,8 +42,8 @@ def client_environment(endpoint_url: str, region: str, inherited: Mapping[str, s
     """Composes the whole environment for a client's process.
 
     Args:
-        endpoint_url: the local cloud's.
-        region: its AWS Region.
+        endpoint_url: the URL of the local cloud.
+        region: the AWS Region of the local cloud.
         inherited: the environment to start from.
     """
     leading_elsewhere = set(to_unset(inherited))

@@ -56,7 +56,7 @@ async def serve(app: AsgiApp, bound: socket.socket, stop: asyncio.Event) -> None
     config.graceful_timeout = 1
     config.loglevel = "WARNING"
     config.errorlog = logging.getLogger("hypercorn.error")
-    # What was loaded stays, and a hundred thousand jobs need not be looked through after every few new ones.
+    # The loaded objects stay alive, so the garbage collector need not scan all of their jobs again and again.
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
     await hypercorn_serve(app, config, shutdown_trigger=stop.wait)

@@ -13,11 +13,11 @@ class OtherPortError(RuntimeError):
 def settle_port(data_dir: Path, port: int) -> int:
     """Returns the port on which to serve a data folder.
 
-    On another port than theirs, queues would look alive and hand out no message.
+    On another port, queues would look alive but deliver no message.
 
     Args:
         data_dir: the folder; its lock is held.
-        port: as asked for; 0 takes the folder's own, or else a free one.
+        port: the requested port; 0 takes the folder's own, or a free one if the folder has none.
 
     Raises:
         OtherPortError: its queues have URLs with another port.

@@ -46,7 +46,7 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
         MiniStackMovedError: the installed MiniStack is not the pinned one.
         OtherOwnerError: the data folder belongs to another account or Region.
         OtherPortError: the data folder's queues are reached on another port only.
-        RuntimeUnavailableError: jobs cannot run as was asked for.
+        RuntimeUnavailableError: the requested runtime cannot run jobs on this machine.
         StoreError: the state file cannot be used.
     """
     logging.basicConfig(
@@ -56,7 +56,7 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
     # Here, because the container command line runs in the user's environment, not in the server's.
     runtime = choose(options.runtime, options.container_cli)
     with exclusive(data_dir):
-        # The record of a server that was killed is not about this one.
+        # A killed server may have left its record here.
         remove_record(data_dir)
         owner = settle_owner(data_dir, options.account, options.region)
         bound = listening_socket(settle_port(data_dir, options.port))
@@ -132,7 +132,7 @@ async def _serve(app: AsgiApp, bound: socket.socket, port: int, on_ready: Callab
 
 
 async def _announce(port: int, on_ready: Callable[[], None], stop: asyncio.Event) -> None:
-    """Calls ``on_ready`` when the port answers; end the server if that fails."""
+    """Calls ``on_ready`` when the port answers; ends the server if that fails."""
     try:
         while not await _answers(port):
             await asyncio.sleep(_READY_POLL_S)

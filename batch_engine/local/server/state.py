@@ -50,13 +50,14 @@ class ServerOptions:
         data_dir: everything is stored below it; made if absent.
         port: where to listen on 127.0.0.1; 0 takes a free one.
         host_vcpus: how many vCPUs jobs may use at once; None for every core of this machine.
-        assembly: the cloud assembly (``cdk.out``) whose images jobs run; None where there is none.
+        assembly: the cloud assembly (``cdk.out``) whose images jobs run; None without an assembly.
         account: the 12-digit AWS account that everything belongs to; None for the data folder's own.
         region: the AWS Region; None for the data folder's own.
         runtime: what jobs run as: ``process``, ``container``, or ``auto``.
-        container_cli: what runs containers, a name, a path or a command line; None for what is found.
+        container_cli: the program that runs containers, as a name, a path or a command line; None for the
+            first one that works.
         log_level: a level of Python's `logging`.
-        enforce_iam: whether requests are held to the IAM policies of their signers.
+        enforce_iam: whether the IAM policies of its signer decide about each request.
         keep_jobs_s: how long ended jobs are remembered, in seconds.
         batch_only: whether AWS Batch runs without the rest of AWS.
     """
@@ -86,7 +87,7 @@ class ServerRecord:
         region: the AWS Region.
         account: the AWS account.
         started_at_s: epoch seconds.
-        runtime: what jobs run as, to read.
+        runtime: what jobs run as, in words for people.
     """
 
     pid: int
@@ -144,8 +145,8 @@ def settle_owner(data_dir: Path, account: str | None, region: str | None) -> Own
 
     Args:
         data_dir: the folder; its lock is held.
-        account: None for the one that it has, or the default.
-        region: likewise.
+        account: None for the account that the folder has, or the default in a new folder.
+        region: None for the Region that the folder has, or the default in a new folder.
 
     Raises:
         OtherOwnerError: it belongs to another.

@@ -14,7 +14,7 @@ from batch_engine.core.state.arrays import child_of
 
 Row = tuple[int, str | None, str]
 
-_STATE = set(JOB_STATE)  # as the serializer wants it
+_STATE = set(JOB_STATE)  # the form that the serializer needs
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 _INDEX_BITS = 14  # an array has at most 10,000 children
 _BLANK = {

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What an event says.
+    """The content of an event.
 
     Args:
         detail_type: the event's ``detail-type``.
@@ -32,7 +32,7 @@ class PendingEvent:
     Args:
         id: its place in the order of all events.
         time_ms: when it happened, in epoch milliseconds.
-        what: what it says.
+        what: its content.
         tries: how many times its delivery has failed.
     """
 
@@ -85,7 +85,7 @@ class OutboxTable:
         self._connection.executemany(statement, map(_row, events))
 
     def inserted(self, events: list[PendingEvent]) -> None:
-        """Notes that the transaction which wrote these is committed."""
+        """Records that the transaction which wrote these events is committed."""
         self._last_id += len(events)
 
     def pending(self) -> list[PendingEvent]:
@@ -113,12 +113,12 @@ class OutboxTable:
             )
 
     def failed(self, event: PendingEvent, error: str, parked_at_ms: int | None) -> None:
-        """Notes that the delivery of an event has failed.
+        """Records that the delivery of an event has failed.
 
         Args:
-            event: with its tries, this one among them.
-            error: why.
-            parked_at_ms: when it is given up; None if it is tried again.
+            event: the event; its ``tries`` include this one.
+            error: the reason.
+            parked_at_ms: when it was given up, in epoch milliseconds; None if it is tried again.
         """
         with self._lock:
             self._connection.execute(

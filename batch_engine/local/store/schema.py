@@ -34,7 +34,7 @@ ALTER TABLE outbox ADD COLUMN detail_type TEXT NOT NULL DEFAULT 'Batch Job State
 ALTER TABLE outbox ADD COLUMN resource TEXT NOT NULL DEFAULT '';
 UPDATE outbox SET resource = json_extract(detail, '$.jobArn');
 """
-# Counting the events in a table of its own cost a page of each transaction.
+# Earlier versions counted the events in a table of their own, which cost each transaction a page.
 _PUT_ASIDE = "ALTER TABLE outbox RENAME TO outbox_2;"
 _PUT_BACK = """
 INSERT INTO outbox SELECT id, time_ms, detail, detail_type, resource FROM outbox_2;
@@ -61,7 +61,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        # A full disk has SQLite roll back by itself.
+        # SQLite itself rolls back when the disk is full.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
@@ -75,7 +75,7 @@ def _run(connection: sqlite3.Connection, script: str) -> None:
 
 
 def _move_jobs(connection: sqlite3.Connection) -> None:
-    """From 2 to 3: jobs stood among the other entities, each with all of its members."""
+    """Upgrades from 2 to 3: version 2 stored jobs among the other entities, each with all of its members."""
     rows = connection.execute("SELECT body FROM entity WHERE kind = 'Job'").fetchall()
     if not rows:
         return
@@ -101,7 +101,7 @@ def _move_jobs(connection: sqlite3.Connection) -> None:
 
 
 def _shorten_jobs(connection: sqlite3.Connection) -> None:
-    """From 3 to 4: a move was a pair, and an attempt held the ARN of its task and the name of its stream."""
+    """Upgrades from 3 to 4: a move was a pair, and an attempt held its task's ARN and its stream's name."""
     rows = connection.execute("SELECT key, body FROM job_state").fetchall()
     for key, text in rows:
         body = json.loads(text)

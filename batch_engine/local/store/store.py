@@ -1,7 +1,7 @@
 """The state file: one SQLite file with every entity and every event that is not delivered yet.
 
-Write-ahead logging with ``synchronous=NORMAL`` keeps each committed transaction through the death of the
-process; only a power cut may cost the last few.
+With write-ahead logging and ``synchronous=NORMAL`` each committed transaction survives the death of the
+process; only a power cut may lose the last few.
 """
 
 import sqlite3
@@ -57,7 +57,7 @@ class Store:
     """The state file of one engine. Thread-safe.
 
     Args:
-        path: the SQLite file; made where it does not exist.
+        path: the SQLite file; it is created if it does not exist.
 
     Raises:
         StoreError: the file is not ours, or a later version of this program wrote it.
@@ -94,7 +94,7 @@ class Store:
         """Yields every entity that was saved; resources before the jobs that name them.
 
         Raises:
-            StoreError: a row is not as this program writes it.
+            StoreError: this program did not write a row in this form.
         """
         try:
             yield from self._read()
@@ -124,10 +124,10 @@ class Store:
         Args:
             changed: entities by ARN; None for a resource that is gone, ``ForgottenJob`` for a job.
             announcements: what the events say.
-            now_ms: the events' time.
+            now_ms: the time of the events, in epoch milliseconds.
 
         Returns:
-            The events, now that they have an id.
+            The events with their ids.
         """
         jobs, upserts, deletes, forgotten = [], [], [], []
         for arn, entity in changed.items():
@@ -157,7 +157,7 @@ class Store:
                     self.outbox.insert(events)
                 connection.execute("COMMIT")
             except BaseException:
-                # A full disk has SQLite roll back by itself.
+                # SQLite itself rolls back when the disk is full.
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise

@@ -74,7 +74,7 @@ def container_launch(
         host_vcpus: the vCPUs that all jobs together may use.
 
     Raises:
-        StartError: containers on this machine cannot have what the job asks for.
+        StartError: containers on this machine cannot have the resources that the job asks for.
     """
     if asset is None and (text := missing_asset(job)) is not None:
         raise StartError(text)

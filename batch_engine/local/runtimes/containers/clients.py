@@ -102,7 +102,7 @@ class Clients:
                 _kill(client)
 
     def ended(self, client: subprocess.Popen[bytes]) -> None:
-        """Forgets a command; it is killed if it has not ended."""
+        """Forgets a command, and kills it if it has not ended."""
         if client.poll() is None:
             _kill(client)
             client.wait()

@@ -59,7 +59,7 @@ class Container:
         return self._clients.attach(self.launch.log, *arguments, cwd=self.launch.scratch)
 
     def state(self) -> ContainerState | None:
-        """Returns its state; None if it is gone or the container engine does not answer."""
+        """Returns the container's state; None if it is gone or the container engine does not answer."""
         done = self._clients.run("container", "inspect", "--format", "{{json .State}}", self.launch.name)
         return read_state(done.out) if done.code == 0 else None
 
@@ -71,7 +71,7 @@ class Container:
         return os.path.exists(os.path.join(self.launch.scratch, "oom"))
 
     def kill(self, signal: str) -> None:
-        """Sends a signal to its program if it has not ended."""
+        """Sends a signal to the container's program if it has not ended."""
         self._clients.run("kill", "--signal", signal, self.launch.name)
 
     def take_output(self) -> str:
@@ -82,14 +82,14 @@ class Container:
         return last_line(text) or "the container engine does not say why"
 
     def printed_bytes(self) -> int:
-        """Returns the size of its log."""
+        """Returns the size of the container's log in bytes."""
         try:
             return os.stat(self.launch.log).st_size
         except OSError:
             return 0
 
     def remove(self) -> None:
-        """Removes it with everything that was created for it; a log that is not empty stays."""
+        """Removes the container and everything that was created for it; a log that is not empty stays."""
         shutil.rmtree(self.launch.scratch, ignore_errors=True)
         if not self.printed_bytes():
             with contextlib.suppress(OSError):

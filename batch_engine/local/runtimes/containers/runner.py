@@ -29,7 +29,7 @@ _JOIN_TIMEOUT_S = 30.0
 
 
 class _LostError(Exception):
-    """It cannot be found out how the container ended."""
+    """The end of the container is unknown."""
 
 
 @dataclass(slots=True)

@@ -20,8 +20,8 @@ _PAUSE_S = 0.5
 def sweep(words: Sequence[str], label: str, environment: Mapping[str, str]) -> str | None:
     """Removes every container and every volume with a label.
 
-    Two sweeps may run at once, after a server was killed and started again. The one is refused what the other
-    is removing, and tries again a moment later.
+    Two sweeps may run at once, after a server was killed and started again. One sweep cannot remove an
+    object that the other one is removing, and tries again a moment later.
 
     Args:
         words: the program of the container command line and its options.
@@ -29,7 +29,7 @@ def sweep(words: Sequence[str], label: str, environment: Mapping[str, str]) -> s
         environment: the environment of the command line.
 
     Returns:
-        The reason why something may be left, or None.
+        The reason why containers or volumes may be left, or None.
     """
 
     def ask(*arguments: str) -> tuple[list[str], str | None]:

@@ -226,8 +226,8 @@ class Runner:
     def _end_strays(self) -> bool:
         """Kills the processes that left their group and outlived their attempt; returns whether any did.
 
-        As orphans they have become children of this process. The variables that they started with tell whose
-        they are. A process that has dropped them is recognised only if no attempt runs.
+        As orphans they have become children of this process. The variables that they started with tell their
+        attempt. A process that has dropped them is recognised only if no attempt runs.
         """
         strays = [pid for pid in processes.children() if pid not in self.running and pid not in self.cleaning]
         for pid in strays:

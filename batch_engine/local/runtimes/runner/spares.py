@@ -16,7 +16,7 @@ SPARE_PREFIX = "spare-"
 class Spares:
     """Gives each attempt a folder with an empty ``tmp`` in it, and an empty log file.
 
-    A folder is taken back only if it is as it was created: empty, with the same owner and mode.
+    A folder is taken back only if it is unchanged: empty, with the same owner and mode.
     """
 
     _folders: list[str] = field(default_factory=list)
