@@ -58,7 +58,7 @@ class PropertyError(ValueError):
         resource_type: such as ``AWS::Batch::JobQueue``.
         path: the property's path, such as ``Properties.ComputeEnvironmentOrder[0].Order``.
         value: the property's value.
-        problem: what is wrong, and what would be right.
+        problem: the error, and the values that are allowed.
     """
 
     def __init__(self, resource_type: str, path: str, value: object, problem: str) -> None:
@@ -118,7 +118,7 @@ def has_operation(operation: str) -> bool:
 
 
 def to_pascal_case(operation: str, response: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a response with its members in PascalCase, as in Step Functions; keys of maps stay as they are.
+    """Returns a response with its members in PascalCase, as in Step Functions; keys of maps stay unchanged.
 
     Args:
         operation: an operation of the AWS Batch API, such as ``DescribeJobs``.

@@ -1,1 +1,1 @@
-"""The operations of AWS Batch: they check requests, answer them and emit events. They change nothing."""
+"""The operations of AWS Batch. They check and answer requests and emit events, but change nothing."""

@@ -116,7 +116,7 @@ def _merged(before: Wire, changes: Wire) -> Wire:
 
 
 def _managed(resources: Wire, *, on_eks: bool) -> Wire:
-    """Checks what a managed environment asks for, and fills in what AWS Batch would.
+    """Checks the settings of a managed environment, and adds the defaults of AWS Batch.
 
     Raises:
         ClientError: in AWS Batch's own words where they are known.
@@ -160,7 +160,7 @@ def _on_instances(resources: Wire, *, on_eks: bool) -> Wire:
         raise ClientError("desiredvCpus should be between minvCpus and maxvCpus.")
     check_instances(resources, on_eks=on_eks)
     if images := resources.get("ec2Configuration"):
-        # batchImageStatus is only ever told, though clients give back what they were told.
+        # batchImageStatus is for reading only, but clients send back the descriptions that they received.
         images = [{name: entry[name] for name in entry if name != "batchImageStatus"} for entry in images]
         resources = {**resources, "ec2Configuration": images}
     return {"allocationStrategy": "BEST_FIT", **resources, "desiredvCpus": desired}
@@ -172,7 +172,7 @@ def update(context: CallContext, request: Wire) -> Wire:
     if environment.status in ("CREATING", "DELETING"):
         raise ClientError("Cannot update, resource is being modified")
     changes = dict(request.get("computeResources") or {})
-    # AWS resets this order to itself once it is carried out; the engine has no image to move to.
+    # AWS resets this member after the update; the engine has no newer image to update to.
     changes.pop("updateToLatestImageVersion", None)
     state, resources = _state(request, environment.state), environment.resources
     if environment.type == "MANAGED":
@@ -216,7 +216,7 @@ def _updated(environment: ComputeEnvironment, changes: Wire) -> Wire:
 
 
 def delete(context: CallContext, request: Wire) -> Wire:
-    """DeleteComputeEnvironment: only when it is DISABLED and no queue uses it; gone once its jobs have ended.
+    """DeleteComputeEnvironment: needs DISABLED and no queue; removes the environment when its jobs are over.
 
     A Fargate environment with jobs turns INVALID instead.
     """
@@ -245,7 +245,7 @@ def _has_jobs(context: CallContext, environment: ComputeEnvironment) -> bool:
 
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
-    """DescribeComputeEnvironments: those named, or all. Names that do not exist are left out."""
+    """DescribeComputeEnvironments: returns the named ones, or all; unknown names are left out."""
     if references := named(request, "computeEnvironments"):
         found = [context.find_environment(reference) for reference in references]
         shown = [wire.compute_environment(item) for item in found if item is not None]

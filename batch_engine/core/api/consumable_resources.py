@@ -121,7 +121,7 @@ def _summary(resource: ConsumableResource) -> Wire:
 
 
 def list_all(context: CallContext, request: Wire) -> Wire:
-    """ListConsumableResources, by name where a filter says so."""
+    """ListConsumableResources: returns all, or those whose names match a filter."""
     wanted = _filters(request, ("CONSUMABLE_RESOURCE_NAME",))
     found = [
         resource
@@ -158,7 +158,7 @@ def _matches(name: str, patterns: list[str] | None) -> bool:
 
 
 def list_jobs(context: CallContext, request: Wire) -> Wire:
-    """ListJobsByConsumableResource: every known job that names the resource."""
+    """ListJobsByConsumableResource: returns every known job that names the resource."""
     resource = _require(context, request["consumableResource"])
     wanted = _filters(request, ("JOB_STATUS", "JOB_NAME"))
     for status in wanted.get("JOB_STATUS", []):

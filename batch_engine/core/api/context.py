@@ -23,9 +23,10 @@ MAX_REASON_LENGTH = 1024
 class CallContext:
     """The context of one call: the registry, the ARNs, the time, and the way to the scheduler.
 
-    ``emit`` hands an event to the scheduler at once; the actions it answers are carried out after the call.
-    ``waiting`` gives the RUNNABLE jobs of a queue in the order in which they are dispatched,
-    ``active_shares`` its share identifiers with jobs or with use of late. ``templates`` outlives the call.
+    ``emit`` passes an event to the scheduler at once; the resulting actions are carried out after the call.
+    ``waiting`` returns the RUNNABLE jobs of a queue in the order in which they are dispatched.
+    ``active_shares`` returns the share identifiers of a queue with jobs or recent use. All calls share
+    ``templates``.
     """
 
     registry: Registry
@@ -38,11 +39,11 @@ class CallContext:
     templates: Templates
 
     def put(self, resource: Resource) -> None:
-        """Has the scheduler store a resource that is new or has new values."""
+        """Stores a new or changed resource through the scheduler."""
         self.emit(ResourcesChanged(put=(resource,)))
 
     def remove(self, resource: Resource) -> None:
-        """Has the scheduler remove a resource."""
+        """Removes a resource through the scheduler."""
         self.emit(ResourcesChanged(removed=(resource,)))
 
     def find_queue(self, reference: str) -> JobQueue | None:
@@ -62,10 +63,10 @@ Operation = Callable[[CallContext, Wire], Wire]
 
 
 def check_name(name: str, what: str) -> str:
-    """Returns a name of 1 to 128 letters, digits, hyphens and underscores; it starts with no hyphen.
+    """Returns a name of 1 to 128 letters, digits, ``-`` and ``_`` that starts with a letter or a digit.
 
     Raises:
-        ClientError: any other.
+        ClientError: the name is not of this form.
     """
     if not NAME_PATTERN.fullmatch(name):
         raise ClientError(f"{what} should match valid pattern")
@@ -73,10 +74,10 @@ def check_name(name: str, what: str) -> str:
 
 
 def check_tags(tags: dict[str, str] | None, present: dict[str, str] | None = None) -> dict[str, str]:
-    """Returns the tags of a new resource, or those to add to what is ``present``.
+    """Returns the tags of a new resource, or those to add to the tags that are ``present``.
 
     Raises:
-        ClientError: more than 50 together, a reserved key, a key or a value that is too long.
+        ClientError: more than 50 tags in total, a reserved key, or a key or a value that is too long.
     """
     given = tags or {}
     if len({**(present or {}), **given}) > MAX_TAGS:
@@ -96,7 +97,7 @@ def check_reason(reason: str) -> None:
     """Checks the reason for which a job is cancelled or terminated.
 
     Raises:
-        ClientError: more than 1024 characters.
+        ClientError: it has more than 1024 characters.
     """
     if len(reason) > MAX_REASON_LENGTH:
         raise ClientError(f"reason must not exceed {MAX_REASON_LENGTH} characters, got {len(reason)}")
@@ -106,7 +107,7 @@ def named(request: Wire, member: str) -> list[str] | None:
     """Returns the names in a request of a Describe operation, or None if it asks for all.
 
     Raises:
-        ClientError: more than 100 names, or a page size beside them.
+        ClientError: there are more than 100 names, or names together with a page size.
     """
     references: list[str] | None = request.get(member)
     if not references:

@@ -55,15 +55,16 @@ class ControlPlane:
         """Carries out one operation.
 
         Args:
-            operation: the API's name for it.
-            request: the request as on the wire, of the shape that AWS's own model gives it.
+            operation: the operation's name in the API.
+            request: the request as on the wire, already checked by AWS's service model.
             now_ms: the time, in epoch milliseconds.
 
         Returns:
-            The response as on the wire, and what is to be done.
+            The response as on the wire, and the actions to carry out.
 
         Raises:
-            ClientError: AWS Batch would refuse it, or this engine does not know it. Nothing has changed then.
+            ClientError: AWS Batch would refuse the request, or this engine lacks the operation. Nothing has
+                changed then.
             ServerError: an internal error; the request was undone. The caller carries out its ``actions``.
         """
         handler = OPERATIONS.get(operation)

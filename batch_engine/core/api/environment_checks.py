@@ -53,7 +53,7 @@ def check_new(request: Wire) -> None:
     """Checks the members that only CreateComputeEnvironment has.
 
     Raises:
-        ClientError: it is created DISABLED, or for a namespace or a type that EKS cannot have.
+        ClientError: the environment is created DISABLED, or with a namespace or type that EKS cannot have.
     """
     if request.get("state") == "DISABLED":
         raise ClientError("A compute environment must be created in the ENABLED state")
@@ -73,7 +73,7 @@ def check_new(request: Wire) -> None:
 
 
 def _check_images(resources: Wire) -> None:
-    """A new environment runs Amazon Linux 2 only from an image of the customer's own.
+    """Checks that a new environment uses Amazon Linux 2 only with an image of the customer's own.
 
     https://docs.aws.amazon.com/batch/latest/userguide/ecs-al2-ami-deprecation.html
     """
@@ -202,7 +202,7 @@ def check_update(environment: ComputeEnvironment, request: Wire) -> None:
 
 def _check_fargate_update(request: Wire, changes: Wire) -> None:
     given = {*changes, *(["updatePolicy"] if "updatePolicy" in request else [])}
-    # The type is looked at by itself, for it may be given as it is.
+    # The type is checked elsewhere, since a request may repeat the present type.
     if given & set(_NOT_UPDATED_ON_FARGATE) - {"type"}:
         raise ClientError(
             "The following parameters can't be updated for Fargate compute environment: "
@@ -211,7 +211,7 @@ def _check_fargate_update(request: Wire, changes: Wire) -> None:
 
 
 def _check_provider(current: Wire | None, changes: Wire | None) -> None:
-    """An environment of managed instances must be replaced to launch another kind of capacity."""
+    """Checks that an environment of managed instances keeps its kind of capacity."""
     template = (current or {}).get("instanceLaunchTemplate") or {}
     for member, default in (("capacityOptionType", "ON_DEMAND"), ("fipsEnabled", False)):
         before = template.get(member, default)

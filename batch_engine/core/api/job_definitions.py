@@ -25,7 +25,7 @@ MAX_DIGITS = 9
 
 
 def register(context: CallContext, request: Wire) -> Wire:
-    """RegisterJobDefinition: revision 1 of a new name, one more of a known one."""
+    """RegisterJobDefinition: adds revision 1 of a new name, or the next revision of a known one."""
     name = check_name(request["jobDefinitionName"], "Job definition name")
     _check(request)
     revisions = context.registry.job_definitions.get(name, {})
@@ -101,7 +101,7 @@ def check_consumables(properties: Wire | None) -> None:
     """Checks ``consumableResourceProperties``.
 
     Raises:
-        ClientError: more than 5, one twice, one without a name, a quantity below 1.
+        ClientError: there are more than 5, a name is absent or given twice, or a quantity is below 1.
     """
     entries = (properties or {}).get("consumableResourceList") or []
     if len(entries) > MAX_CONSUMABLES:
@@ -123,7 +123,7 @@ def check_timeout(wire: Wire | None) -> int | None:
     """Returns ``attemptDurationSeconds`` of a timeout, or None if there is none.
 
     Raises:
-        ClientError: less than a minute.
+        ClientError: it is less than a minute.
     """
     duration_s = (wire or {}).get("attemptDurationSeconds")
     if duration_s is not None and duration_s < MIN_TIMEOUT_S:
@@ -159,7 +159,7 @@ def deregister(context: CallContext, request: Wire) -> Wire:
 
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
-    """DescribeJobDefinitions: by list, by name, by status."""
+    """DescribeJobDefinitions: returns definitions by list, by name or by status."""
     references = named(request, "jobDefinitions")
     if references:
         if request.get("jobDefinitionName") or request.get("status"):

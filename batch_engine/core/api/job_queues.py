@@ -165,7 +165,7 @@ def update(context: CallContext, request: Wire) -> Wire:
 
 
 def delete(context: CallContext, request: Wire) -> Wire:
-    """DeleteJobQueue: only when it is DISABLED; its jobs are terminated, then it is gone."""
+    """DeleteJobQueue: needs DISABLED; terminates the jobs of the queue, then removes it."""
     queue = context.find_queue(request["jobQueue"])
     if queue is None or queue.status == "DELETING":
         return {}
@@ -178,7 +178,7 @@ def delete(context: CallContext, request: Wire) -> Wire:
 
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
-    """DescribeJobQueues: those named, or all. Names that do not exist are left out."""
+    """DescribeJobQueues: returns the named ones, or all; unknown names are left out."""
     if references := named(request, "jobQueues"):
         found = [context.find_queue(reference) for reference in references]
         shown = [describe.job_queue(item, context.registry) for item in found if item is not None]

@@ -58,7 +58,7 @@ def _definition(context: CallContext, reference: str) -> JobDefinition:
 
 
 def describe_jobs(context: CallContext, request: Wire) -> Wire:
-    """DescribeJobs: ids that are not known are left out."""
+    """DescribeJobs: returns jobs by id; unknown ids are left out."""
     if len(request["jobs"]) > MAX_DESCRIBED:
         raise ClientError(f"Maximum number of jobs supported is {MAX_DESCRIBED}")
     found = [_find(context, reference) for reference in request["jobs"]]
@@ -70,7 +70,7 @@ def _find(context: CallContext, reference: str) -> Job | None:
 
 
 def _find_whole(context: CallContext, reference: str) -> Job | None:
-    """Returns a job that can be ended by itself, which a node cannot."""
+    """Returns a job that can be ended by itself; refuses a node, which ends with its job."""
     job = _find(context, reference)
     if job is not None and job.node_index is not None:
         raise ClientError(f"{job.id} is a node: only the whole job {job.parent_id} can be ended")
@@ -114,12 +114,12 @@ def _each(context: CallContext, request: Wire, operation: Operation) -> Wire:
 
 
 def cancel_many(context: CallContext, request: Wire) -> Wire:
-    """CancelJobs: ids that are not known count as successful."""
+    """CancelJobs: cancels several jobs; unknown ids count as successful."""
     return _each(context, request, cancel)
 
 
 def terminate_many(context: CallContext, request: Wire) -> Wire:
-    """TerminateJobs: ids that are not known count as successful."""
+    """TerminateJobs: terminates several jobs; unknown ids count as successful."""
     return _each(context, request, terminate)
 
 

@@ -19,7 +19,7 @@ from batch_engine.core.state.decisions import nodes_of
 MAX_LISTED = 1000
 MAX_FILTERED = 100
 FILTERS = ("JOB_NAME", "JOB_DEFINITION", "BEFORE_CREATED_AT", "AFTER_CREATED_AT", "SHARE_IDENTIFIER")
-# A token of one order means nothing in another.
+# A token is valid for one order only.
 OLDEST_FIRST, NEWEST_FIRST, BY_NAME = "jobs oldest first", "jobs newest first", "jobs by name"
 TIMES = ("BEFORE_CREATED_AT", "AFTER_CREATED_AT")
 
@@ -27,9 +27,9 @@ Matches = Callable[[Job], bool]
 
 
 def list_jobs(context: CallContext, request: Wire) -> Wire:
-    """ListJobs: in one status, RUNNING where none is named; with a filter, in any.
+    """ListJobs: returns jobs in one status, by default RUNNING; with a filter, in any status.
 
-    Without a filter the oldest come first, with one the newest (AWS is silent about the former).
+    Without a filter the oldest jobs come first (AWS does not document this order), with a filter the newest.
     """
     given = [member for member in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(member)]
     if len(given) != 1:
@@ -66,7 +66,7 @@ def check_filters(filters: list[Wire] | None, known: tuple[str, ...]) -> tuple[s
     """Returns the name and the values of the filter of a request, or None if there is none.
 
     Raises:
-        ClientError: more than one filter, a name that is none (case matters), no value, a time that is none.
+        ClientError: more than one filter, an unknown name (case matters), no value, or an invalid time.
     """
     if not filters:
         return None
@@ -123,7 +123,7 @@ def _newest_first(
 
 
 def _by_name(context: CallContext, request: Wire, queue: str, matches: Matches) -> Wire:
-    """Returns a page of jobs by name; jobs with the same name by falling age."""
+    """Returns a page of jobs by name; among jobs with the same name the newest comes first."""
     token = read_token(request, BY_NAME, str, int)
     start = None if token is None else tuple(token)
     found = filter(matches, _newest_first(context, queue, list(JobStatus), None))

@@ -26,15 +26,15 @@ def write_token(listing: str, key: Key) -> str:
 
 
 def read_token(request: Wire, listing: str, *kinds: type) -> list[int | str] | None:
-    """Behind which key a page starts; None for the first page.
+    """Returns the key behind which a page starts; None for the first page.
 
     Args:
-        request: its ``nextToken`` is read.
-        listing: the token must be one of this listing.
+        request: the request, with or without a ``nextToken``.
+        listing: the name of the listing for which the token must have been made.
         kinds: the types of the key's parts.
 
     Raises:
-        ClientError: the token was not handed out for this listing.
+        ClientError: the token was not made for this listing.
     """
     token = request.get("nextToken")
     if token is None:
@@ -66,15 +66,15 @@ def page(
     """Returns one page of a listing, with a ``nextToken`` unless it is the last one.
 
     Args:
-        items: all of them, in any order.
-        request: as on the wire.
-        member: where the answer holds the page.
-        by: the key that orders them; no two are alike, none ever changes.
-        show: makes an item what it is on the wire.
+        items: all items, in any order.
+        request: the request as on the wire.
+        member: the member of the answer that holds the page.
+        by: returns the key that orders an item; keys are unique and never change.
+        show: returns an item as on the wire.
         kinds: the types of the key's parts.
 
     Raises:
-        ClientError: a page size outside the allowed range, or a token that this listing did not hand out.
+        ClientError: the page size is out of range, or the token was not made for this listing.
     """
     size = request.get("maxResults", MAX_RESULTS)
     if not 1 <= size <= MAX_RESULTS:
@@ -93,7 +93,7 @@ def whole(items: Iterable[Wire], request: Wire, *, member: str) -> Wire:
     """Returns the answer to a request with names: one page, in the order of the names.
 
     Raises:
-        ClientError: there is a token; such a request was never answered with one.
+        ClientError: the request has a token, although answers to such requests have none.
     """
     read_token(request, f"{member} by name")
     return {member: list(items)}

@@ -18,7 +18,7 @@ def service_order(context: CallContext, wire: list[Wire]) -> list[str]:
     """Returns the service environments by name.
 
     Raises:
-        ClientError: more than one, or one that does not exist.
+        ClientError: there is more than one, or one does not exist.
     """
     if len(wire) > MAX_SERVICE_ENVIRONMENTS:
         raise ClientError(
@@ -36,10 +36,10 @@ def service_order(context: CallContext, wire: list[Wire]) -> list[str]:
 def check_type(
     context: CallContext, given: str | None, environments: list[str], services: list[str]
 ) -> str | None:
-    """Returns the type of a queue with these environments, as it was given.
+    """Returns the requested type of a queue, after a check against the queue's environments.
 
     Raises:
-        ClientError: it is none, or it does not agree with the environments.
+        ClientError: the type is unknown, or does not agree with the environments.
     """
     if given is not None and given not in TYPES:
         raise ClientError(f"jobQueueType must be one of {', '.join(TYPES)}, got {given}")

@@ -101,7 +101,7 @@ def update(context: CallContext, request: Wire) -> Wire:
 
 
 def delete(context: CallContext, request: Wire) -> Wire:
-    """DeleteQuotaShare: only when it is DISABLED."""
+    """DeleteQuotaShare: needs DISABLED."""
     share = context.registry.quota_shares.get(request["quotaShareArn"])
     if share is None:
         return {}
@@ -129,7 +129,7 @@ def describe_one(context: CallContext, request: Wire) -> Wire:
 
 
 def list_all(context: CallContext, request: Wire) -> Wire:
-    """ListQuotaShares: those of one queue."""
+    """ListQuotaShares: returns the quota shares of one queue."""
     queue = context.find_queue(request["jobQueue"])
     if queue is None:
         raise ClientError(f"JobQueue {request['jobQueue']} not found.")

@@ -17,7 +17,7 @@ KINDS = ("fairsharePolicy", "quotaSharePolicy")
 
 
 def create(context: CallContext, request: Wire) -> Wire:
-    """CreateSchedulingPolicy: fair share or quota share, for good."""
+    """CreateSchedulingPolicy: the kind, fair share or quota share, is fixed."""
     name = check_name(request["name"], "Scheduling policy name")
     arn = context.arns.batch("scheduling-policy", name)
     if arn in context.registry.scheduling_policies:
@@ -42,7 +42,7 @@ def _check(body: Wire) -> None:
 
 
 def update(context: CallContext, request: Wire) -> Wire:
-    """UpdateSchedulingPolicy: new parameters of the same kind."""
+    """UpdateSchedulingPolicy: replaces the parameters with others of the same kind."""
     policy = context.registry.scheduling_policies.get(request["arn"])
     if policy is None:
         raise ClientError(f"SchedulingPolicy {request['arn']} not found.")
@@ -72,7 +72,7 @@ def delete(context: CallContext, request: Wire) -> Wire:
 
 
 def describe_named(context: CallContext, request: Wire) -> Wire:
-    """DescribeSchedulingPolicies: ARNs that do not exist are left out."""
+    """DescribeSchedulingPolicies: returns policies by ARN; unknown ARNs are left out."""
     if len(request["arns"]) > 100:
         raise ClientError(
             f"No more than 100 scheduling policies may be described at once, got {len(request['arns'])}"
@@ -82,7 +82,7 @@ def describe_named(context: CallContext, request: Wire) -> Wire:
 
 
 def list_all(context: CallContext, request: Wire) -> Wire:
-    """ListSchedulingPolicies: ARNs only."""
+    """ListSchedulingPolicies: returns the ARNs of all policies."""
     return page(
         context.registry.scheduling_policies.values(),
         request,

@@ -55,7 +55,8 @@ def check_capacity_limits(limits: list[Wire], *, of_share: bool = False) -> list
     """Checks ``capacityLimits`` of a service environment or of a quota share.
 
     Raises:
-        ClientError: their number, a capacity below 1, a unit that is not one, two for one unit, a mixture.
+        ClientError: there are none or too many, a capacity is below 1, or a unit is unknown, given twice, or
+            mixed with another kind of unit.
     """
     if not 1 <= len(limits) <= MAX_CAPACITY_LIMITS:
         raise ClientError(f"capacityLimits must have 1 to {MAX_CAPACITY_LIMITS} entries, got {len(limits)}")
@@ -77,7 +78,7 @@ def check_capacity_limits(limits: list[Wire], *, of_share: bool = False) -> list
 
 
 def update(context: CallContext, request: Wire) -> Wire:
-    """UpdateServiceEnvironment: its state, its limits."""
+    """UpdateServiceEnvironment: replaces the state and the limits if they are given."""
     environment = context.find_service_environment(request["serviceEnvironment"])
     if environment is None:
         raise ClientError(f"{request['serviceEnvironment']} does not exist")
@@ -89,7 +90,7 @@ def update(context: CallContext, request: Wire) -> Wire:
 
 
 def delete(context: CallContext, request: Wire) -> Wire:
-    """DeleteServiceEnvironment: only when it is DISABLED and no queue uses it."""
+    """DeleteServiceEnvironment: needs DISABLED and no queue."""
     environment = context.find_service_environment(request["serviceEnvironment"])
     if environment is None:
         return {}
@@ -102,7 +103,7 @@ def delete(context: CallContext, request: Wire) -> Wire:
 
 
 def describe_all(context: CallContext, request: Wire) -> Wire:
-    """DescribeServiceEnvironments: those named, or all. Names that do not exist are left out."""
+    """DescribeServiceEnvironments: returns the named ones, or all; unknown names are left out."""
     if references := named(request, "serviceEnvironments"):
         found = [context.find_service_environment(reference) for reference in references]
         shown = [_detail(item) for item in found if item is not None]

@@ -19,7 +19,7 @@ FILTERS = ("JOB_NAME", "BEFORE_CREATED_AT", "AFTER_CREATED_AT", "SHARE_IDENTIFIE
 
 
 def submit(context: CallContext, request: Wire) -> NoReturn:
-    """SubmitServiceJob: checked like AWS Batch would, and then refused all the same."""
+    """SubmitServiceJob: checks the request as AWS Batch does, then refuses it."""
     check_name(request["jobName"], "Job name")
     queue = context.find_queue(request["jobQueue"])
     if queue is None:
@@ -44,13 +44,13 @@ def _unknown(context: CallContext, request: Wire) -> NoReturn:
 
 
 def terminate(context: CallContext, request: Wire) -> NoReturn:
-    """TerminateServiceJob: no service job is known."""
+    """TerminateServiceJob: fails, because there are no service jobs."""
     check_reason(request["reason"])
     _unknown(context, request)
 
 
 def update(context: CallContext, request: Wire) -> NoReturn:
-    """UpdateServiceJob: no service job is known."""
+    """UpdateServiceJob: fails, because there are no service jobs."""
     priority = request["schedulingPriority"]
     if not 0 <= priority <= 9999:
         raise ClientError(f"schedulingPriority must be between 0 and 9999, got {priority}")
@@ -58,7 +58,7 @@ def update(context: CallContext, request: Wire) -> NoReturn:
 
 
 def terminate_many(context: CallContext, request: Wire) -> Wire:
-    """TerminateServiceJobs: ids that are not known count as successful, as for TerminateJobs."""
+    """TerminateServiceJobs: unknown ids count as successful, as in TerminateJobs."""
     del context
     check_reason(request["reason"])
     if len(request["jobs"]) > MAX_TERMINATED:
@@ -69,7 +69,7 @@ def terminate_many(context: CallContext, request: Wire) -> Wire:
 
 
 def list_all(context: CallContext, request: Wire) -> Wire:
-    """ListServiceJobs: checked, and empty."""
+    """ListServiceJobs: checks the request, and returns an empty list."""
     if request.get("jobQueue") and context.find_queue(request["jobQueue"]) is None:
         raise ClientError(f"JobQueue {request['jobQueue']} not found.")
     status = request.get("jobStatus") or "RUNNING"

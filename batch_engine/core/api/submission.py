@@ -61,10 +61,10 @@ def _template(context: CallContext, request: Wire, body: Wire) -> Template:
 
 
 def new_job(context: CallContext, request: Wire, queue: JobQueue, definition: JobDefinition) -> JobSubmitted:
-    """Returns the job that a request asks for, with its nodes if it has any, in SUBMITTED and still unknown.
+    """Returns the job that a request asks for, in SUBMITTED and with its nodes. It is not in the registry.
 
     Raises:
-        ClientError: AWS Batch would refuse it, or this engine cannot do it.
+        ClientError: AWS Batch would refuse the request, or this engine cannot carry it out.
     """
     _check_platform(context, queue, definition)
     array_size = arrays.parse_size(request["arrayProperties"]) if "arrayProperties" in request else None
@@ -75,7 +75,7 @@ def new_job(context: CallContext, request: Wire, queue: JobQueue, definition: Jo
         request["jobName"],
         queue.name,
         definition.arn,
-        0,  # its place: the scheduler gives it one
+        0,  # the order, which the scheduler sets
         context.now_ms,
         template.platform,
         template.needs.milli_vcpus,
@@ -118,7 +118,7 @@ def _rendered(
 def _size_refusal(container: Wire) -> str | None:
     if override_bytes(container) <= MAX_OVERRIDE_BYTES:
         return None
-    # AWS Batch accepts such a job, and finds out only when it is dispatched.
+    # AWS Batch accepts such a job, and fails it only when it is dispatched.
     return f"Container Overrides length must be at most {MAX_OVERRIDE_BYTES}"
 
 
@@ -227,7 +227,7 @@ def consumables(context: CallContext, wire: Wire | None) -> dict[str, int]:
     """Returns the quantity of each consumable resource that a job locks while it runs, by name.
 
     Raises:
-        ClientError: more than five, or one twice.
+        ClientError: there are more than five, a name is absent or given twice, or a quantity is below 1.
     """
     wanted: dict[str, int] = {}
     listed = (wire or {}).get("consumableResourceList") or []

@@ -29,7 +29,7 @@ def _tags(entity: Entity) -> dict[str, str]:
 
 
 def tag(context: CallContext, request: Wire) -> Wire:
-    """TagResource: adds and overwrites, leaves the others."""
+    """TagResource: adds or overwrites the given tags and keeps the others."""
     entity = _find(context, request["resourceArn"])
     tags = _tags(entity)
     context.emit(TagsChanged(request["resourceArn"], {**tags, **check_tags(request["tags"], tags)}))
@@ -37,7 +37,7 @@ def tag(context: CallContext, request: Wire) -> Wire:
 
 
 def untag(context: CallContext, request: Wire) -> Wire:
-    """UntagResource: passes over keys that the resource does not have."""
+    """UntagResource: removes tags by key; ignores keys that the resource does not have."""
     entity = _find(context, request["resourceArn"])
     tags = {key: value for key, value in _tags(entity).items() if key not in request["tagKeys"]}
     context.emit(TagsChanged(request["resourceArn"], tags))

@@ -25,8 +25,7 @@ _OVERRIDES = frozenset(OVERRIDES)
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The part of a job that follows from its definition and its overrides. Jobs share it and never change
-    it."""
+    """The part of a job that its definition and overrides determine. Jobs share it, so it never changes."""
 
     body: Wire
     platform: Platform
@@ -59,8 +58,8 @@ class Templates:
         Args:
             request: a SubmitJob request.
             definition: the revision that it names.
-            make: makes the template of a request and a definition's body where it is not known; what it
-                raises, this raises.
+            make: makes a template that is not remembered from a request and a definition's body; its
+                exceptions pass through.
         """
         key = definition.arn
         if not _OVERRIDES.isdisjoint(request):

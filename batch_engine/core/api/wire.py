@@ -184,7 +184,7 @@ def queue_arn(name: str, registry: Registry) -> str:
 def _resources(environment: ComputeEnvironment) -> Wire:
     """Returns ``computeResources``, with the default images of AWS Batch if it names none.
 
-    AWS's own images are as new as they can be: nothing here was booted from an older one.
+    AWS's own images are always LATEST: no instance here was booted from an older image.
     """
     resources = environment.resources
     if environment.type != "MANAGED" or resources.get("type") not in ("EC2", "SPOT"):

@@ -12,9 +12,9 @@ def capacity_violations(scheduler: Scheduler, before: Mapping[str, int]) -> Iter
     """Yields every invariant that does not hold, in words; costs as much as there are instances.
 
     Args:
-        scheduler: decides where jobs run.
-        before: ``lasting_milli_vcpus`` of each compute environment at the last look. What is above its limit,
-            because that was lowered, must not grow.
+        scheduler: the scheduler to check.
+        before: ``lasting_milli_vcpus`` of each compute environment at the last check. An environment above
+            its limit, because the limit was lowered, must not grow.
     """
     registry, scaling = scheduler.registry, scheduler.dispatcher.scaling
     for name, environment in registry.compute_environments.items():
@@ -44,7 +44,7 @@ def limit_violations(scheduler: Scheduler) -> Iterator[str]:
 
 
 def lasting_milli_vcpus(scheduler: Scheduler, environment: str) -> int:
-    """Returns the vCPUs of the instances of a compute environment that are not about to go."""
+    """Returns the milli-vCPUs of an environment's instances that will not be terminated soon."""
     instances = scheduler.dispatcher.scaling.fleet(environment).instances.values()
     return sum(item.total.milli_vcpus for item in instances if item.state is not InstanceState.DRAINING)
 

@@ -37,7 +37,7 @@ class Figure(NamedTuple):
 
 
 def share_of(job: Job, registry: Registry) -> tuple[tuple[Figure, int], ...]:
-    """Returns what one job adds to every figure."""
+    """Returns the amount that one job adds to each figure."""
     found: list[tuple[Figure, int]] = []
     if job.parent_id is None:
         found.append((Figure(What.LISTED, job.queue, job.status), 1))
@@ -107,7 +107,7 @@ _COUNTERS: dict[What, Callable[[Scheduler, str, str], int | None]] = {
     What.HOSTED: _hosted,
     What.ON_MACHINE: _on_machine,
 }
-"""What the engine counts of each; None where it no longer does, because the resource is gone."""
+"""The engine's count of each kind; None if it no longer counts, because the resource is gone."""
 
 
 def figures(scheduler: Scheduler) -> Iterator[Figure]:
@@ -131,10 +131,10 @@ def figures(scheduler: Scheduler) -> Iterator[Figure]:
 
 
 class Tally:
-    """Running totals over jobs, kept apart from the engine's own.
+    """Running totals over jobs, independent of the engine's own.
 
     Args:
-        registry: knows the jobs and where they run.
+        registry: the jobs and their places.
     """
 
     def __init__(self, registry: Registry) -> None:
@@ -162,7 +162,7 @@ class Tally:
         return {figure for figure, _ in (*before, *now)}
 
     def forget(self, job_id: str) -> set[Figure]:
-        """Counts a forgotten job no more, nor the children of an array.
+        """Stops counting a forgotten job and its children.
 
         Returns:
             The figures that this changes.

@@ -16,9 +16,9 @@ from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import ForgottenJob
 
 ALWAYS_WHOLE = 150
-"""Up to so many jobs, all of them are looked at after every event."""
+"""The number of jobs up to which all of them are checked after every event."""
 SHARE_LOOKED_AT = 20
-"""Beyond that, all are looked at once in as many events as a twentieth of the jobs: an event stays cheap."""
+"""With more jobs, all are checked after every jobs / 20 events, which keeps the cost of an event low."""
 
 
 def violations(scheduler: Scheduler) -> list[str]:
@@ -29,9 +29,9 @@ def violations(scheduler: Scheduler) -> list[str]:
 class Audit:
     """Checks a scheduler after each event: the jobs of the event, and sometimes all jobs.
 
-    What an event touched is what ``Registry.changed`` names; the caller empties it after each check, as the
-    store does when it has saved. A job that changed and is not named there would not be saved either: the
-    next look at everything reports it.
+    ``Registry.changed`` names the jobs and resources of the event; the caller empties it after each check, as
+    the store does after a save. A changed job that is not named there would not be saved either: the next
+    check of all jobs reports it.
 
     Args:
         scheduler: the scheduler, with any jobs and resources.
@@ -44,7 +44,7 @@ class Audit:
         self._lasting: dict[str, int] = {}
 
     def after_event(self) -> list[str]:
-        """Returns every invariant that was found not to hold, in words."""
+        """Checks after an event, and returns every invariant that does not hold, in words."""
         self._since += 1
         known = len(self._scheduler.registry.jobs)
         if known <= ALWAYS_WHOLE or self._since * SHARE_LOOKED_AT >= known:

@@ -68,7 +68,7 @@ def _of_place(scheduler: Scheduler, job: Job) -> Iterator[str]:
 
 
 def _awaited(registry: Registry, job: Job) -> Iterator[Job]:
-    """Yields the jobs that must have ended well before this one may wait for capacity."""
+    """Yields the jobs that must have SUCCEEDED before this one may wait for capacity."""
     entries: tuple[Dependency, ...] = job.depends_on
     if job.array_index is not None and job.parent_id is not None:
         parent = registry.jobs[job.parent_id]
@@ -101,7 +101,7 @@ def _of_dependencies(registry: Registry, job: Job) -> Iterator[str]:
 
 
 def _of_array(registry: Registry, parent: Job) -> Iterator[str]:
-    """Parents agree with their children."""
+    """Checks that an array's parent agrees with its children."""
     run = registry.arrays[parent.id]
     if sum(run.counts.values()) != run.size or min(run.counts.values()) < 0:
         yield f"array {parent.id} of {run.size} counts {run.counts}"
@@ -112,7 +112,7 @@ def _of_array(registry: Registry, parent: Job) -> Iterator[str]:
 
 
 def _of_gang(registry: Registry, job: Job) -> Iterator[str]:
-    """Nodes run only with their job, and their main node decides."""
+    """Checks that nodes run only with their job, and that their main node decides."""
     nodes = nodes_of(registry, job)
     placed = [node.id for node in nodes if node.status.is_placed]
     if bool(placed) != job.status.is_placed:

@@ -1,1 +1,1 @@
-"""The capacity for jobs: instances, scaling and usage. Queues and their order are not in here."""
+"""The capacity for jobs: instances, scaling and usage. It does not know queues and their order."""

@@ -1,4 +1,4 @@
-"""The growing and shrinking of managed compute environments on EC2.
+"""Launches and terminates the instances of managed compute environments on EC2.
 
 https://docs.aws.amazon.com/batch/latest/userguide/managed_compute_environments.html
 """
@@ -32,12 +32,12 @@ class Scaling(Offers):
 
     Args:
         journal: takes the decisions.
-        arns: names things.
-        ids: gives fresh ids to instances.
-        catalogue: the instance types there are.
-        wakeups: remembers idle instances.
-        settings: how instances come and go.
-        restrictions: what cannot be launched at present.
+        arns: makes ARNs.
+        ids: makes the ids of instances.
+        catalogue: the known instance types.
+        wakeups: holds the times at which idle instances are checked.
+        settings: the settings of launching and terminating instances.
+        restrictions: the things that AWS Batch cannot have or use at present.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Scaling(Offers):
             self._report(environment)
 
     def _report(self, environment: ComputeEnvironment) -> None:
-        """Sets ``desiredvCpus`` to the vCPUs of the instances, between its two limits."""
+        """Sets ``desiredvCpus`` to the vCPUs of the instances, within minvCpus and maxvCpus."""
         resources = environment.resources
         if not has_fleet(environment):
             return
@@ -122,7 +122,7 @@ class Scaling(Offers):
     def adopt(
         self, instance_id: str, arn: str, environment: str, job_id: str, need: Need, *, alone: bool = False
     ) -> None:
-        """Counts in a job that is placed already. An unknown host takes no more jobs and ends with it."""
+        """Counts a job that is placed already. An unknown instance is drained: it takes no more jobs."""
         fleet, instance = self.fleet(environment), self.instances.get(instance_id)
         if instance is None:
             instance = Instance(instance_id, arn, "", environment, need, InstanceState.DRAINING)
@@ -138,7 +138,7 @@ class Scaling(Offers):
         fleet.put(instance, job_id, need)
 
     def continue_from(self, other: "Scaling") -> None:
-        """Takes over the instances of a scaling whose counts a fault has left wrong, without their jobs."""
+        """Takes over the instances, without jobs, of a ``Scaling`` whose counts are wrong after a fault."""
         for name, fleet in other.fleets.items():
             self.fleet(name).infrastructure = fleet.infrastructure
         for instance in other.instances.values():
@@ -150,7 +150,7 @@ class Scaling(Offers):
                 fleet.replaced += instance.is_replaced
 
     def watch_all(self) -> None:
-        """Looks at every instance again: one without jobs is terminated if it drains, or may be idle."""
+        """Checks every instance without jobs: terminates it if it drains, else starts its idle time."""
         for instance in list(self.instances.values()):
             if instance.jobs or instance.state is InstanceState.LAUNCHING:
                 continue
@@ -178,7 +178,7 @@ class Scaling(Offers):
             self._watch(instance)
 
     def set_aside(self, instance: Instance, job_id: str) -> None:
-        """Keeps all of an instance for one node of a job that is not placed yet."""
+        """Reserves a whole instance for one node of a job that is not placed yet."""
         fleet = self.fleet(instance.compute_environment)
         if instance.state is InstanceState.READY:
             fleet.turn(instance, InstanceState.LAUNCHING)
@@ -191,7 +191,7 @@ class Scaling(Offers):
             self.fleet(instance.compute_environment).take_out(instance, job_id, self._journal.now_ms)
 
     def drain(self, instance: Instance) -> None:
-        """Places nothing more on an instance; it goes when its last job does."""
+        """Drains an instance: it takes no more jobs, and is terminated when its last job has ended."""
         if instance.state is InstanceState.DRAINING:
             return
         self.fleet(instance.compute_environment).turn(instance, InstanceState.DRAINING)
@@ -199,7 +199,7 @@ class Scaling(Offers):
             self.terminate(instance)
 
     def ready(self, instance_id: str) -> list[str]:
-        """Makes an instance READY that has joined its cluster.
+        """Makes an instance that has joined its cluster READY.
 
         Returns:
             The jobs for which it was launched. They are placed again, in the order of their queues.
@@ -247,7 +247,7 @@ class Scaling(Offers):
         """Launches what compute environments must have, and drains the instances of deleted or updated ones.
 
         Args:
-            replace: drains an instance that an infrastructure update replaces, or that is left over.
+            replace: drains an instance that an infrastructure update replaces, or whose environment is gone.
         """
         self.plans = {}
         for name in [name for name in self.fleets if name not in self._registry.compute_environments]:

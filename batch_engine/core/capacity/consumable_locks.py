@@ -23,9 +23,9 @@ class Consumables:
         self._registry = registry
 
     def refusal(self, job: Job) -> Refusal | None:
-        """Returns the resource that a job has to wait for, or None; a retried job still holds its own.
+        """Returns why a job has to wait for a resource, or None; a retried job still holds its locks.
 
-        A job of several nodes asks for what all of them need together: its nodes lock it one by one.
+        A multi-node job asks for the sum of all its nodes; the nodes then lock their quantities one by one.
         """
         if not job.consumables or job.holds_consumables:
             return None
@@ -67,7 +67,7 @@ class Consumables:
             self._registry.touch(resource)
 
     def count_again(self) -> None:
-        """Counts what jobs hold, after a fault that may have left a lock half taken or half freed."""
+        """Counts the locks of all jobs again, after a fault that may have left a lock half taken or freed."""
         held: Counter[str] = Counter()
         for job in self._registry.jobs.values():
             if job.status.is_terminal:

@@ -1,4 +1,4 @@
-"""The container instances of one compute environment: what they hold and what is free on them.
+"""The container instances of one compute environment: their jobs and their free room.
 
 https://docs.aws.amazon.com/batch/latest/userguide/managed_compute_environments.html
 """
@@ -24,7 +24,7 @@ class Need(NamedTuple):
     gpus: int
 
     def fits(self, room: "Need") -> bool:
-        """Returns whether there is enough of everything."""
+        """Returns whether the room has enough vCPUs, memory and GPUs."""
         return (
             self.milli_vcpus <= room.milli_vcpus
             and self.memory_mib <= room.memory_mib
@@ -49,7 +49,7 @@ _need = lru_cache(maxsize=4096)(Need)
 
 
 def need_of(job: Job) -> Need:
-    """Returns what a job takes of an instance."""
+    """Returns the vCPUs, memory and GPUs that a job takes of an instance."""
     return _need(job.milli_vcpus, job.memory_mib, job.gpus)
 
 
@@ -60,7 +60,7 @@ class InstanceState(StrEnum):
     READY = "READY"
     DRAINING = "DRAINING"
 
-    __hash__ = str.__hash__  # the enumeration's own costs many times as much
+    __hash__ = str.__hash__  # the hash of an enumeration costs many times as much
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class Instance:
 
 
 class Rooms:
-    """Instances by what is free on them. Instances with the same room are interchangeable.
+    """Instances by their free room. Instances with the same room are interchangeable.
 
     The rooms with vCPUs are sorted, first by vCPUs and then by memory. ``smallest`` searches the sizes of
     memory with one bisection for each number of free vCPUs that is enough, and usually the first one holds
@@ -154,7 +154,7 @@ class Rooms:
 
 
 class Fleet:
-    """The instances of one compute environment, indexed by what is free on them."""
+    """The instances of one compute environment, indexed by their free room."""
 
     def __init__(self) -> None:
         self.instances: dict[str, Instance] = {}
@@ -162,7 +162,7 @@ class Fleet:
         self.idle: dict[str, Instance] = {}
         self.idle_milli_vcpus = 0
         self.replaced = 0
-        # What the instances were launched with, as far as they cannot be changed to anything else.
+        # The settings of the instances at their launch that cannot change afterwards.
         self.infrastructure: tuple[str, ...] | None = None
         self._rooms = {state: Rooms() for state in InstanceState}
 
@@ -215,7 +215,7 @@ class Fleet:
         self._shelve(instance)
 
     def turn(self, instance: Instance, state: InstanceState) -> None:
-        """Takes an instance to another state."""
+        """Moves an instance to another state."""
         self._unshelve(instance)
         instance.state = state
         self._shelve(instance)

@@ -34,7 +34,7 @@ _WITHOUT_AL2023 = {False: ("a1",), True: ("g3", "g3s", "p3", "p3dn")}
 
 
 def runs(name: str, has_gpus: bool, resources: Wire) -> bool:
-    """Returns whether AWS's image boots on an instance type; an image of the customer's own always does.
+    """Returns whether AWS's image boots on an instance type; a customer's own image is assumed to boot.
 
     https://docs.aws.amazon.com/batch/latest/userguide/ecs-migration-2023.html
     """
@@ -47,7 +47,7 @@ def runs(name: str, has_gpus: bool, resources: Wire) -> bool:
 
 
 def size_of(item: InstanceType) -> Need:
-    """Returns what jobs may take of an instance."""
+    """Returns the vCPUs, memory and GPUs of an instance that jobs may use."""
     return Need(item.vcpus * 1000, item.memory_mib - AGENT_MEMORY_MIB, item.gpus)
 
 
@@ -60,7 +60,7 @@ def infrastructure(environment: ComputeEnvironment) -> tuple[str, ...]:
 class Demand:
     """The demand for which an environment grows: a number of like jobs, and the vCPUs that it may add.
 
-    A line of unlike jobs counts by its vCPUs, as so many jobs like the one at its head.
+    A line of different jobs counts as the number of jobs, like the one at its head, that need the same vCPUs.
     """
 
     jobs: int = 1
@@ -79,9 +79,9 @@ class Fit:
 class ScalingPlan:
     """The instance types that an environment launches.
 
-    ``unsupported``: it names types that its image does not run on. ``strict``: never above maxvCpus.
-    ``single``: one best type for a job, waited for where there is none. ``within`` remembers the types for so
-    many jobs with a need, or why there are none; a change of the environment makes a new plan.
+    ``unsupported``: the environment names types that its image does not run on. ``strict``: maxvCpus is never
+    exceeded. ``single``: a job waits for the one best type, even if EC2 has none. ``within`` caches the types
+    for a number of jobs with a need, or why there are none; a change of the environment makes a new plan.
     """
 
     ranked: list[Ranked]
@@ -116,9 +116,9 @@ class ScalingPlan:
     def sized(self, fitting: list[Fit], demand: Demand) -> list[InstanceType]:
         """Returns the types to launch for a demand, most wanted first.
 
-        Of each family the smallest size counts, and each larger one that holds more jobs and that the demand
-        fills. Of those that a strategy ranks alike the one that wastes least is taken, and of these the
-        largest. BEST_FIT takes the one with which the whole demand costs least.
+        Candidates are the smallest size of each family, and each larger size that holds more jobs and that
+        the demand fills. Among types of equal rank the one that wastes least comes first, then the largest.
+        BEST_FIT prefers the type with which the whole demand costs least.
         """
         sizes: list[Fit] = []
         most: dict[str, int] = {}

@@ -27,9 +27,11 @@ class ScalingSettings:
     """The settings of launching and terminating instances.
 
     Args:
-        launch_takes_time: an instance is ready when ``InstanceReady`` says so, and not at once.
-        idle_s: how long an instance without jobs is kept. AWS publishes no figure; five minutes is ours.
-        settle_s: how long a compute environment or a queue is CREATING, UPDATING or DELETING at the least.
+        launch_takes_time: an instance is ready at its ``InstanceReady`` event, and not at once.
+        idle_s: how long an instance without jobs is kept, in seconds. AWS publishes no figure: the five
+            minutes are ours.
+        settle_s: the least time that a compute environment or a queue is CREATING, UPDATING or DELETING, in
+            seconds.
     """
 
     launch_takes_time: bool = False
@@ -65,7 +67,7 @@ ANYWHERE = Offer()
 
 
 def has_fleet(environment: ComputeEnvironment) -> bool:
-    """Returns whether AWS Batch launches instances for it; otherwise only jobs are counted."""
+    """Returns whether AWS Batch launches instances for an environment; if not, only its jobs are counted."""
     return environment.type == "MANAGED" and environment.resources.get("type") in ("EC2", "SPOT")
 
 
@@ -73,9 +75,9 @@ class Offers:
     """The room in the fleets of compute environments, and the room that they could launch.
 
     Args:
-        registry: knows what waits.
-        catalogue: the instance types there are.
-        restrictions: what cannot be launched at present.
+        registry: the resources and jobs.
+        catalogue: the known instance types.
+        restrictions: the things that AWS Batch cannot have or use at present.
     """
 
     def __init__(self, registry: Registry, catalogue: Catalogue, restrictions: Restrictions) -> None:
@@ -99,7 +101,7 @@ class Offers:
         return plan
 
     def _fitting(self, need: Need, environment: ComputeEnvironment, count: int = 1) -> list[Fit] | Refusal:
-        """Returns the types that could be launched for so many of a job, or why there will never be one."""
+        """Returns the types that could be launched for ``count`` jobs, or why there will never be one."""
         plan = self._plan(environment)
         found = plan.within.get((need, count))
         if found is None:
@@ -155,18 +157,18 @@ class Offers:
         """Returns where a job would go now: on an instance with room, or on one to launch.
 
         Args:
-            need: what the job takes.
-            environment: on whose instances.
-            queue: whose RUNNABLE jobs are the demand.
+            need: the job's vCPUs, memory and GPUs.
+            environment: the compute environment.
+            queue: the queue whose RUNNABLE jobs are the demand.
         """
         fleet = self.fleet(environment.name)
-        # A blocked job stays one that AWS Batch would call so only while no instance takes it.
+        # AWS Batch calls a job blocked only while no instance takes it, so instances come first.
         instance = fleet.room(need, InstanceState.READY) or fleet.room(need, InstanceState.LAUNCHING)
         if instance is not None:
             return Offer(instance)
         used = fleet.milli_vcpus - fleet.idle_milli_vcpus
         if used >= (environment.max_milli_vcpus or 0) and not self.restrictions.unavailable_types:
-            # Asked after every job that ends: which type would be best does not matter where none may come.
+            # This runs after every end of a job: the best type does not matter if none can be launched.
             fitting = self._fitting(need, environment)
             return fitting if isinstance(fitting, Refusal) else self.full(need, environment)
         demand = self.demand(need, environment, self._registry.index.waiting_milli_vcpus(queue))
@@ -179,7 +181,7 @@ class Offers:
         return self.full(need, environment)
 
     def role_refusal(self, environment: ComputeEnvironment) -> Refusal | None:
-        """Returns why nothing can be launched although it would fit."""
+        """Returns why an environment's role forbids a launch, or None."""
         if environment.service_role not in self.restrictions.denied_roles:
             return None
         return Refusal(WaitReason.SERVICE_ROLE_PERMISSIONS, "Batch service role has a permission issue.")
@@ -197,14 +199,14 @@ class Offers:
         return total + (count - 1) * item.vcpus * 1000 < limit
 
     def offer_gang(self, needs: list[Need], environment: ComputeEnvironment) -> list[Offer] | Refusal:
-        """Returns one instance of one type for each node of a job, or none at all."""
+        """Returns one instance of one type for each node of a job, or why there are not enough."""
         if environment.resources.get("type") != "EC2" or environment.type != "MANAGED":
             return resource_requirement(())
         largest = Need(*map(max, zip(*needs, strict=True)))
         fitting = self._fitting(largest, environment, len(needs))
         if isinstance(fitting, Refusal):
             return fitting
-        # Nodes must be alike, so a job of several nodes does not fall to another type.
+        # All nodes need the same type, so a multi-node job does not fall back to another type.
         candidates = self._available([fitting[0].type.item])
         if isinstance(candidates, Refusal):
             return candidates

@@ -2,9 +2,9 @@
 
 https://docs.aws.amazon.com/batch/latest/userguide/allocation-strategies.html
 
-Every strategy is an order of preference over instance types, of any size: how large the next one is
-follows from the demand (``scaling_plan``). Where AWS says "least interrupted", the published interruption
-bands stand in for what only AWS knows about its spare capacity.
+Every strategy is an order of preference over instance types, of any size: the demand decides the size
+(``launch_plan``). Where AWS says "least interrupted", the published interruption bands replace AWS's
+unpublished figures of spare capacity.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,14 +15,14 @@ from batch_engine.core.model.wire import Wire
 
 BEST_FIT = "BEST_FIT"
 WORST_BAND = 4
-# The published bands' upper ends; the last has none.
+# The upper ends of the published bands; the last band has none.
 _RECLAIMED_SHARE = (0.05, 0.10, 0.15, 0.20, 0.30)
 
 _Key = tuple[float | int | str, ...]
 
 
 def price(item: InstanceType, *, spot: bool) -> float:
-    """Dollars per hour; On-Demand's where no Spot price is known."""
+    """Returns the price in dollars per hour; the On-Demand price if no Spot price is known."""
     return item.spot_usd_hour if spot and item.spot_usd_hour is not None else item.on_demand_usd_hour
 
 
@@ -73,7 +73,7 @@ STRATEGIES = tuple(_ORDERS)
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An instance type and what its strategy makes of it: less is better, for any size."""
+    """An instance type and its rank in a strategy: less is better, for any size."""
 
     item: InstanceType
     rank: _Key
@@ -81,10 +81,10 @@ class Ranked:
 
 
 def ranked(types: Sequence[tuple[int, InstanceType]], resources: Wire) -> list[Ranked]:
-    """Returns the types that a compute environment may launch, most wanted first, and the smaller of equals.
+    """Returns the types that a compute environment may launch, most wanted first; among equals the smaller.
 
     Args:
-        types: each with its place in ``instanceTypes``.
+        types: the types, each with its place in ``instanceTypes``.
         resources: the environment's ``computeResources``. Types whose Spot price lies above
             ``bidPercentage`` of On-Demand's are left out.
     """

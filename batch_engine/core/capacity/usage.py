@@ -29,7 +29,7 @@ class Capacity:
     """The capacity that placed jobs hold. A job larger than the machine holds all of it and runs alone.
 
     Args:
-        host: what the machine underneath can run at once.
+        host: the limits of the machine underneath.
         scaling: the instances of managed compute environments on EC2.
     """
 
@@ -60,7 +60,7 @@ class Capacity:
         return offer if isinstance(offer, Refusal) else self._host_refusal(need) or offer
 
     def offer_gang(self, jobs: list[Job], environment: ComputeEnvironment) -> list[Offer] | Refusal:
-        """Returns one instance for each node of a job, or why there is not room for all of them."""
+        """Returns one instance for each node of a job, or why there is no room for all of them."""
         if environment.state is State.DISABLED or not environment.is_usable:
             return self._closed(environment)
         needs = [need_of(job) for job in jobs]

@@ -13,8 +13,8 @@ from batch_engine.core.model.jobs import WaitReason
 class Refusal:
     """The reason why a job is not placed now, as a value and as a sentence.
 
-    ``status_reason`` is both together, as the job shows it. The functions that return refusals are cached: on
-    a full machine the heads of a queue wait, one after the other, for the same reason.
+    ``status_reason`` joins both, as the job shows it. The functions that return refusals are cached: on a
+    full machine the heads of a queue wait, one after the other, for the same reason.
     """
 
     reason: WaitReason
@@ -26,7 +26,7 @@ class Refusal:
 
 
 def vcpus(milli: int) -> str:
-    """Thousandths of a vCPU, to read."""
+    """Returns thousandths of a vCPU as vCPUs, in words for people."""
     return f"{milli / 1000:g}"
 
 
@@ -121,7 +121,7 @@ _URGENCY = (
 def most_actionable(refusals: list[Refusal]) -> Refusal:
     """Returns the most actionable one of several environments' refusals.
 
-    A wait that will end by itself comes first, then what one change would cure, then the rest.
+    A wait that ends by itself comes first, then reasons that one change would remove, then the rest.
     """
     if not refusals:
         return invalid()

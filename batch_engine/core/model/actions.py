@@ -21,7 +21,7 @@ def stop_grace_s(job: Job, notice_s: float = math.inf) -> float:
 
     Args:
         job: a job or a node, with a container of its own.
-        notice_s: seconds until its host is gone.
+        notice_s: the seconds until its host is gone; infinite if the host stays.
     """
     return min(float(job.container.get("stopTimeout", STOP_GRACE_S)), notice_s)
 
@@ -81,7 +81,7 @@ class PublishQueueBlocked:
 
 @value
 class LaunchInstance:
-    """Launches an instance for a compute environment; where that takes time, ``InstanceReady`` ends it."""
+    """Launches an instance for a compute environment; if that takes time, ``InstanceReady`` follows."""
 
     instance_id: str
     instance_type: str

@@ -5,7 +5,7 @@ class ClientError(Exception):
     """A request that AWS Batch would refuse with a ``ClientException`` (HTTP 400).
 
     Args:
-        message: what was wrong, in AWS's words where they are known.
+        message: the reason, in AWS's words where they are known.
     """
 
     def __init__(self, message: str) -> None:

@@ -1,4 +1,4 @@
-"""The events that ``Scheduler.handle`` takes in. They carry all that changes, and nothing changes them."""
+"""The events that ``Scheduler.handle`` takes in. They carry all changes, and are never changed themselves."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -12,8 +12,8 @@ from batch_engine.core.model.value import value
 class JobSubmitted:
     """SubmitJob was accepted. ``job`` is in SUBMITTED and not yet in the registry; neither are its ``nodes``.
 
-    The scheduler takes these very objects over. Later only their states change, and ``tags`` keeps the tags
-    of the submission, so that ``as_submitted`` returns the event as it was.
+    The scheduler keeps these objects. Later only their states change, and ``tags`` keeps the tags of the
+    submission, so that ``as_submitted`` returns the original event.
     """
 
     job: Job
@@ -45,7 +45,7 @@ class JobTerminated:
 
 @value
 class ResourcesChanged:
-    """Resources were created, updated or deleted. Empty, it has the scheduler look at all of them again.
+    """Resources were created, updated or deleted. An empty event makes the scheduler check all of them.
 
     Args:
         put: the resources that are new or have new values. The scheduler stores copies.
@@ -83,7 +83,7 @@ class AttemptStarted:
 class AttemptFinished:
     """An attempt is over: its container ended, or never came up.
 
-    ``exit_code`` is None where the container did not report one.
+    ``exit_code`` is None if the container did not report one.
     """
 
     job_id: str
@@ -141,8 +141,8 @@ class CapacityChanged:
 
 @value
 class RolesChanged:
-    """Which IAM roles (and instance profiles) AWS Batch cannot assume from now on, and which of those that it
-    assumes do not allow it what it needs; as compute environments name them."""
+    """The IAM roles and instance profiles that AWS Batch cannot use from now on, as compute environments name
+    them: those that it cannot assume, and those that do not allow it to launch instances."""
 
     unusable: frozenset[str] = frozenset()
     denied: frozenset[str] = frozenset()
@@ -150,7 +150,7 @@ class RolesChanged:
 
 @value
 class Woken:
-    """The moment that a WakeAt action asked for has come."""
+    """The time of a WakeAt action has come."""
 
 
 Event = (

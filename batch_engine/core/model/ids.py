@@ -20,7 +20,7 @@ class IdFactory(Protocol):
         ...
 
     def hex(self, length: int) -> str:
-        """New lower-case hexadecimal digits, for an instance or a task id."""
+        """Returns new lower-case hexadecimal digits, for an instance or a task id."""
         ...
 
 
@@ -45,10 +45,10 @@ class Arns:
 
         Args:
             reference: ``standard`` or ``arn:aws:batch:us-east-1:123456789012:job-queue/standard``.
-            kind: what it should be, such as ``job-queue``.
+            kind: the expected kind of resource, such as ``job-queue``.
 
         Raises:
-            ClientError: an ARN of another service, account, Region or kind.
+            ClientError: the ARN belongs to another service, account, Region or kind.
         """
         if not reference.startswith("arn:"):
             return reference

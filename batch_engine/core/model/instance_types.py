@@ -35,7 +35,7 @@ class InstanceType(Protocol):
     def spot_usd_hour(self) -> float | None: ...  # noqa: D102
     @property
     def interruption_band(self) -> int | None:
-        """0 (under 5 % a month) to 4 (over 20 %)."""
+        """Returns the band of Spot interruptions, from 0 (under 5 % a month) to 4 (over 20 %)."""
         ...
 
 
@@ -51,7 +51,7 @@ class Catalogue:
     """Instance types by name and by family.
 
     Args:
-        types: what is known. A type or family that is not there counts as unavailable.
+        types: the known types. An unknown type or family counts as unavailable.
     """
 
     def __init__(self, types: Iterable[InstanceType] = ()) -> None:
@@ -67,9 +67,9 @@ class Catalogue:
         return self._types.get(name)
 
     def expand(self, names: Sequence[str]) -> Expansion:
-        """Types, families and bundles as single types.
+        """Expands types, families and bundles to single types.
 
-        A type that is named keeps its own place and leaves its family's; a family holds no metal sizes.
+        A type that is named itself has its own place, not that of its family. A family has no metal sizes.
         """
         places: dict[str, int] = {}
         unknown: list[str] = []

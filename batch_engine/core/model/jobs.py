@@ -25,7 +25,7 @@ class JobStatus(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
 
-    # Asked dozens of times a job: an enumeration's own properties and hash cost many times a string's.
+    # These are read dozens of times a job, and an enumeration's own properties and hash are slow.
     __hash__ = str.__hash__
 
     def __init__(self, value: str) -> None:
@@ -79,8 +79,8 @@ class RetryStrategy:
 class Attempt:
     """One try at a job, from its placement to its end.
 
-    ``task_id`` is None where it follows from the job (see ``tasks``): only attempts that an earlier version
-    of the program saved have one of their own.
+    ``task_id`` is None if it follows from the job (see ``tasks``): only attempts that an earlier version of
+    the program saved have one of their own.
     """
 
     number: int
@@ -116,7 +116,7 @@ class WaitReason(StrEnum):
     CONSUMABLE_RESOURCE = "CONSUMABLE_RESOURCE"
     HOST_FULL = "HOST_FULL"
 
-    # Read for each job that waits at the head of its queue: an attribute costs a tenth of a property here.
+    # These are read for each job at the head of its queue; an attribute costs a tenth of a property.
     def __init__(self, value: str) -> None:
         self.is_blocked = ":" in value or value in ("ACTION_REQUIRED", "UNDETERMINED")
         """Whether AWS Batch itself calls a queue blocked for this reason, and not merely busy."""
@@ -197,12 +197,12 @@ class Job:
     moves: list[int] = field(default_factory=list)
 
     def as_submitted(self) -> "Job":
-        """Returns a new job that asks for the same, in the state of its submission and without tags."""
+        """Returns a new job with the same request, in the state of its submission and without tags."""
         return Job(order=0, **{member: getattr(self, member) for member in _ASKED_FOR})
 
     @property
     def arn(self) -> str:
-        """Returns the ARN. It is made for each call, because few jobs are asked for it."""
+        """Returns the ARN. Each call builds it, because most ARNs are never read."""
         return f"{self.definition_arn.partition(':job-definition/')[0]}:job/{self.id}"
 
     @property
@@ -217,12 +217,12 @@ class Job:
 
     @property
     def history(self) -> list[tuple[int, JobStatus]]:
-        """The states of the job and the moments at which it came to them, in epoch milliseconds."""
+        """Returns the states that the job has had, each with its time in epoch milliseconds."""
         return [(move >> _PLACE_BITS, STATUSES[move & 2**_PLACE_BITS - 1]) for move in self.moves]
 
     @property
     def last_moved_ms(self) -> int:
-        """When the job came to the state that it has, in epoch milliseconds."""
+        """Returns when the job came to its present state, in epoch milliseconds."""
         return self.moves[-1] >> _PLACE_BITS
 
     @property

@@ -11,7 +11,7 @@ from batch_engine.core.model.wire import Wire
 PASSING = frozenset(("CREATING", "UPDATING", "DELETING"))
 """The statuses of compute environments and queues that end by themselves."""
 USABLE = frozenset(("VALID", "UPDATING"))
-"""Those in which they take jobs."""
+"""The statuses in which compute environments and queues take jobs."""
 
 
 class State(StrEnum):
@@ -51,7 +51,7 @@ class ComputeEnvironment:
 
     @property
     def is_usable(self) -> bool:
-        """Returns whether jobs can be placed, where it is ENABLED."""
+        """Returns whether jobs can be placed, provided that the environment is ENABLED."""
         return self.status in USABLE
 
     @property
@@ -61,7 +61,7 @@ class ComputeEnvironment:
 
     @property
     def max_milli_vcpus(self) -> int | None:
-        """Returns the most that may be in use at once, or None where Batch sets no limit (unmanaged)."""
+        """Returns the most milli-vCPUs in use at once; None for an unmanaged environment, without a limit."""
         limit = self.resources.get("maxvCpus")
         return None if limit is None else int(limit) * 1000
 
@@ -86,7 +86,7 @@ class JobQueue:
 
     @property
     def is_usable(self) -> bool:
-        """Returns whether jobs can be submitted, where it is ENABLED, and are placed."""
+        """Returns whether jobs are placed and, provided that the queue is ENABLED, can be submitted."""
         return self.status in USABLE
 
 
@@ -120,8 +120,8 @@ class QuotaShare:
 
 @dataclass(slots=True)
 class ConsumableResource:
-    """Something countable that jobs lock: licences, seats, a budget. ``tokens`` are the client tokens of the
-    updates of the last hours, each with its time."""
+    """Something countable that jobs lock, such as licences. ``tokens`` are the client tokens of recent
+    updates, each with its time."""
 
     name: str
     arn: str
@@ -156,7 +156,7 @@ INACTIVE_KEPT_MS = 180 * 24 * 3600 * 1000
 
 @dataclass(slots=True)
 class JobDefinition:
-    """One revision of a job definition; ``body`` is what RegisterJobDefinition was given."""
+    """One revision of a job definition; ``body`` is the request of RegisterJobDefinition."""
 
     name: str
     revision: int

@@ -43,16 +43,16 @@ def legal_moves(job: Job) -> Mapping[JobStatus, frozenset[JobStatus]]:
 
 
 def move(job: Job, status: JobStatus, now_ms: int, reason: str | None = None) -> None:
-    """Takes a job to another state; this is the only code that writes ``job.status``.
+    """Moves a job to another state; this is the only code that writes ``job.status``.
 
     Args:
         job: the job to move.
-        status: where to.
+        status: the new state.
         now_ms: the time, in epoch milliseconds.
         reason: the new ``statusReason``; None clears it.
 
     Raises:
-        IllegalTransitionError: AWS Batch knows no such move.
+        IllegalTransitionError: AWS Batch has no such move.
     """
     is_plain = job.node_index is None and (job.array_size is None or job.array_index is not None)
     if status not in (LEGAL if is_plain else legal_moves(job))[job.status]:
@@ -60,7 +60,7 @@ def move(job: Job, status: JobStatus, now_ms: int, reason: str | None = None) ->
         raise IllegalTransitionError(
             f"job {job.id} cannot go from {job.status} to {status}; history: {history}"
         )
-    job.moves.append(move_of(now_ms, status))  # first: with it the move counts
+    job.moves.append(move_of(now_ms, status))  # the history is first: it decides whether the move counts
     job.status = status
     job.status_reason = reason
     if status is JobStatus.RUNNING:

@@ -64,7 +64,7 @@ def check_common(container: Wire, execution_role: str | None, platform: Platform
         ClientError: AWS Batch would refuse it.
     """
     for variable in [*(container.get("environment") or []), *(container.get("secrets") or [])]:
-        # What a secret becomes is a variable, too.
+        # A secret becomes a variable, too.
         if str(variable.get("name", "")).startswith("AWS_BATCH"):
             raise ClientError(
                 f"Environment variable names cannot start with AWS_BATCH, got {variable['name']}"
@@ -132,7 +132,7 @@ def check_host(holder: Wire, platform: Platform) -> None:
 
 
 def check_windows(runtime: Wire | None, milli_vcpus: int) -> None:
-    """Windows needs a whole vCPU at least, and X86_64."""
+    """Checks that a Windows container has at least one vCPU, and X86_64."""
     system = (runtime or {}).get("operatingSystemFamily") or "LINUX"
     if not system.startswith("WINDOWS"):
         return

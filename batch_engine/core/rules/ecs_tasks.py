@@ -39,7 +39,7 @@ def container_properties(ecs: Wire) -> Wire:
     """Returns the container as ``containerProperties``.
 
     Raises:
-        ClientError: more than one container, or one that is not essential.
+        ClientError: there is more than one container, or the container is not essential.
     """
     container = _only_container(ecs)
     task = ecs["taskProperties"][0]
@@ -62,7 +62,7 @@ def container_overrides(overrides: Wire, name: str) -> Wire:
     """Returns ``ecsPropertiesOverride`` as ``containerOverrides``.
 
     Raises:
-        ClientError: it names a container that the task does not have.
+        ClientError: the override names a container that the task does not have.
     """
     tasks = overrides.get("taskProperties") or []
     containers = [container for task in tasks for container in task.get("containers") or []]
@@ -79,7 +79,7 @@ def task_details(job: Job, outcome: Wire) -> Wire:
 
     Args:
         job: a job of an ECS task.
-        outcome: what its latest attempt came to, as ``container`` would show it.
+        outcome: the members of ``container`` that show the outcome of its latest attempt.
     """
     moved = ("jobRoleArn", "fargatePlatformConfiguration", "containerInstanceArn", "taskArn", "volumes")
     whole = {**job.container, **outcome}

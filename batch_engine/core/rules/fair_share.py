@@ -38,7 +38,7 @@ class FairShare:
         return sorted({len(name) - 1 for name, _ in self.weights if name.endswith("*")})
 
     def entry_of(self, share: str) -> tuple[str, float]:
-        """Returns the entry that a share belongs to, and its weight factor; entries do not overlap.
+        """Returns the policy's entry for a share, and its weight factor; entries do not overlap.
 
         Returns:
             The share itself, or an identifier that ends in ``*`` for a share that is one of a group.
@@ -73,7 +73,7 @@ def parse(wire: Wire | None) -> FairShare:
     """Reads and checks a ``fairsharePolicy``.
 
     Raises:
-        ClientError: a value outside its range, or entries that overlap.
+        ClientError: a value is out of range, or entries overlap.
     """
     wire = wire or {}
     decay_s = _within("shareDecaySeconds", wire.get("shareDecaySeconds") or 0, 0, MAX_DECAY_S)
@@ -125,7 +125,7 @@ def weight(policy: FairShare, share: str, active: Collection[str]) -> float:
 
 
 def choose(policy: FairShare, waiting: Iterable[Candidate], active: Collection[str]) -> Choice:
-    """Returns the share whose first job is next: the least use times weight, and of equals who came first."""
+    """Returns the share whose first job is next: the least use times weight, then the earliest job."""
 
     def key(candidate: Candidate) -> tuple[float, int, str]:
         value = candidate.use_vcpus * weight(policy, candidate.share, active)

@@ -1,4 +1,4 @@
-"""Checks the node ranges of multi-node parallel jobs, and works out what each node runs.
+"""Checks the node ranges of multi-node parallel jobs, and finds the properties of each node.
 
 https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html
 https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeProperties.html
@@ -41,7 +41,7 @@ def nodes_of(target: str, count: int) -> range:
     """Returns the nodes of a range such as ``0:3``, ``:3``, ``2:`` or ``2``.
 
     Raises:
-        ClientError: it is not a range of the job's nodes.
+        ClientError: the text is not a range of the job's nodes.
     """
     first, colon, last = target.partition(":")
     for part in (first, last):
@@ -107,9 +107,9 @@ def narrowest(entries: list[Wire], count: int, largest: int) -> list[Wire | None
     """Returns the entry of each node: the narrower range wins, among equals the later one.
 
     Args:
-        entries: with ``targetNodes`` each.
-        count: how many nodes the job has.
-        largest: up to where ranges may reach: the definition's number of nodes, where that was more.
+        entries: the entries, each with ``targetNodes``.
+        count: the number of the job's nodes.
+        largest: the number of nodes that ranges may cover: the definition's, if it is larger than ``count``.
     """
     found: list[Wire | None] = [None] * count
     for entry in sorted(entries, key=lambda entry: -len(nodes_of(entry["targetNodes"], largest))):
@@ -123,11 +123,11 @@ def plan(properties: Wire, overrides: Wire) -> list[tuple[Wire, Wire]]:
     """Returns for each node its range of the definition and its entry of ``nodePropertyOverrides``.
 
     Args:
-        properties: the definition's, before ``overridden``.
+        properties: ``nodeProperties`` of the definition, before ``overridden``.
         overrides: SubmitJob's ``nodeOverrides``.
 
     Raises:
-        ClientError: a node without a range, or an override that this engine cannot carry out.
+        ClientError: a node has no range, or this engine cannot carry out an override.
     """
     count = overridden(properties, overrides)["numNodes"]
     ranges = narrowest(properties["nodeRangeProperties"], count, max(count, properties["numNodes"]))

@@ -34,16 +34,16 @@ def substitute(command: list[str], parameters: Mapping[str, str]) -> list[str]:
 def render_container(
     defined: Wire, overrides: Wire, parameters: Mapping[str, str], platform: Platform
 ) -> tuple[Wire, resources.Needs]:
-    """Returns the container as DescribeJobs shows it, and what it needs.
+    """Returns the container as DescribeJobs shows it, and its requirements.
 
     Args:
         defined: the definition's ``containerProperties``.
         overrides: SubmitJob's ``containerOverrides``.
         parameters: the definition's and SubmitJob's parameters, merged.
-        platform: where it will run.
+        platform: the platform on which it will run.
 
     Raises:
-        ClientError: an override that AWS Batch would refuse.
+        ClientError: AWS Batch would refuse an override.
     """
     command = overrides.get("command") or defined.get("command") or []
     if any(word == "" for word in overrides.get("command") or []):

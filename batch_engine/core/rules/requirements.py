@@ -38,10 +38,10 @@ class Needs:
 
 
 def merge(defined: Wire, overrides: Wire) -> list[Wire]:
-    """Returns ``resourceRequirements`` of a definition with those of SubmitJob: replaced type by type.
+    """Returns ``resourceRequirements`` of a definition, in which those of SubmitJob replace their type.
 
-    The deprecated ``vcpus`` and ``memory`` override the deprecated ones of a definition and never what it
-    says with ``resourceRequirements``.
+    The deprecated ``vcpus`` and ``memory`` override only the deprecated members of a definition, never its
+    ``resourceRequirements``.
     """
     by_type: dict[str, str] = {}
     if "vcpus" in defined:
@@ -93,7 +93,7 @@ def amount(kind: str, text: str) -> float:
     """Returns the value of one requirement as a number.
 
     Raises:
-        ClientError: it is none.
+        ClientError: it is not a number.
     """
     return _milli(text) / 1000 if kind == "VCPU" else _whole(kind, text, 1)
 

@@ -16,7 +16,7 @@ MAX_PATTERN_LENGTH = 512
 
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
-    """Retry or not, and the sentence that explains it."""
+    """Whether to retry, and the sentence that explains why."""
 
     retry: bool
     why: str
@@ -40,13 +40,13 @@ def decide(
 ) -> RetryDecision:
     """Decides what follows a failed attempt.
 
-    The first entry whose conditions all hold decides; where none does, the job is retried. Either way
+    The first entry whose conditions all hold decides; without such an entry the job is retried. In both cases
     ``attempts`` is the limit.
 
     Args:
         strategy: the job's retry strategy.
         attempt: the number of the attempt that failed, from 1.
-        exit_code: the container's exit code, where it had one.
+        exit_code: the container's exit code; None if it has none.
         reason: the container's ``reason``.
         status_reason: the attempt's ``statusReason``.
     """
@@ -72,7 +72,7 @@ def parse_retry_strategy(wire: dict[str, Any] | None) -> RetryStrategy | None:
     """Reads a ``retryStrategy`` as RegisterJobDefinition and SubmitJob take it.
 
     Raises:
-        ClientError: in AWS Batch's own words, for what it would refuse.
+        ClientError: AWS Batch would refuse it; the text is its own.
     """
     if wire is None:
         return None
