@@ -1,6 +1,7 @@
 """The ``batch-stack local logs`` command."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import click
 
 from batch_cli.local.clients import client
 from batch_cli.local.options import data_dir_option, running_server
+from batch_engine.local.server.file_logs import FileLogs
 
 _DEFAULT_GROUP = "/aws/batch/job"
 
@@ -28,11 +30,11 @@ def logs(*, data_dir: Path, job_id: str) -> None:
     streams = dict.fromkeys(_streams(job))
     if not streams:
         raise click.ClickException(f"no output of job {job_id}{_hint(job)}: it is {job['status']}")
-    cloudwatch = client(record, "logs")
+    read = FileLogs(data_dir).read if record.batch_only else partial(_messages, client(record, "logs"))
     for number, (group, stream) in enumerate(streams, start=1):
         if len(streams) > 1:
             click.echo(f"--- {number} of {len(streams)}: {stream}", err=True)
-        for message in _messages(cloudwatch, group, stream):
+        for message in read(group, stream):
             click.echo(message)
 
 

@@ -13,7 +13,8 @@ from functools import cache
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
-import botocore.session
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 from batch_engine.local.api.error_text import on_the_wire
 from batch_engine.local.api.request_reader import Errors, Reader, reader_of
@@ -35,7 +36,8 @@ class _Operation:
 
 @cache
 def _operations() -> dict[tuple[str, str], _Operation]:
-    model = botocore.session.get_session().get_service_model("batch")
+    # Without a session: a session reads the user's profile, which is for AWS and may not exist.
+    model = ServiceModel(Loader().load_service_model("batch", "service-2"), "batch")
     operations = {}
     for name in model.operation_names:
         operation = model.operation_model(name)

@@ -14,31 +14,8 @@ from batch_engine.local.base.ports import ClientError, Credentials
 from batch_engine.local.engine.build import build_engine
 from batch_engine.local.engine.engine import Engine
 from batch_engine.local.engine.runtime_choice import PROCESSES, RuntimeChoice
+from batch_engine.local.server.file_logs import FileLogs
 from batch_engine.local.server.state import Owner
-
-
-class FileLogs:
-    """Log streams as files below a folder; it implements ``LogSink``.
-
-    Args:
-        folder: holds a folder for each log group.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def put(self, group: str, stream: str, lines: list[tuple[int, str]]) -> None:
-        """Appends lines.
-
-        Raises:
-            ValueError: the names lead out of the folder.
-        """
-        path = (self._folder / group.strip("/") / stream).resolve()
-        if not path.is_relative_to(self._folder.resolve()):
-            raise ValueError(f"log group {group} and stream {stream} lead out of {self._folder}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            file.writelines(f"{text}\n" for _, text in lines)
 
 
 class NoCredentials:
@@ -88,7 +65,7 @@ def build_batch_engine(
         keep_jobs_s=keep_jobs_s,
         assembly=assembly,
         events=None,
-        logs=FileLogs(data_dir / "logs"),
+        logs=FileLogs(data_dir),
         credentials=NoCredentials(),
         endpoint_url=endpoint_url,
         runtime=runtime,

@@ -65,7 +65,12 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
 
         def ready() -> None:
             record = ServerRecord.of_this_process(
-                endpoint_url(port), port, owner.region, owner.account, str(runtime)
+                endpoint_url(port),
+                port,
+                owner.region,
+                owner.account,
+                str(runtime),
+                batch_only=options.batch_only,
             )
             write_record(data_dir, record)
             remember_port(data_dir, port)

@@ -88,6 +88,7 @@ class ServerRecord:
         account: the AWS account.
         started_at_s: epoch seconds.
         runtime: what jobs run as, in words for people.
+        batch_only: whether it serves AWS Batch without the rest of AWS.
     """
 
     pid: int
@@ -97,13 +98,21 @@ class ServerRecord:
     account: str
     started_at_s: float
     runtime: str = "process"
+    batch_only: bool = False
 
     @classmethod
     def of_this_process(
-        cls, endpoint_url: str, port: int, region: str, account: str, runtime: str = "process"
+        cls,
+        endpoint_url: str,
+        port: int,
+        region: str,
+        account: str,
+        runtime: str = "process",
+        *,
+        batch_only: bool = False,
     ) -> "ServerRecord":
         """Describes a server that runs in this process and has just started."""
-        return cls(os.getpid(), port, endpoint_url, region, account, time.time(), runtime)
+        return cls(os.getpid(), port, endpoint_url, region, account, time.time(), runtime, batch_only)
 
     def answers(self, timeout_s: float = 2.0) -> bool:
         """Asks the endpoint itself whether it is this server."""

@@ -17,6 +17,10 @@ CONTAINER: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def batch(cloud: LocalCloud) -> Any:
+    return with_a_queue(cloud)
+
+
+def with_a_queue(cloud: LocalCloud) -> Any:
     client = cloud.client("batch")
     client.create_compute_environment(
         computeEnvironmentName="logs",
@@ -82,3 +86,14 @@ def test_an_unknown_job_is_an_error(cloud: LocalCloud, batch: Any) -> None:
 
     assert refused.returncode == 1
     assert "Error: no job 11111111-2222-3333-4444-555555555555" in refused.stderr
+
+
+def test_a_server_without_cloudwatch_logs_has_the_lines_in_files(own_cloud: LocalCloud) -> None:
+    own_cloud.stop()
+    own_cloud.start("--batch-only")
+    batch = with_a_queue(own_cloud)
+    loud, silent = ended(batch, "loud", script="echo one; echo two"), ended(batch, "silent", script="true")
+
+    wait_for(lambda: own_cloud.cli("logs", loud).stdout == "one\ntwo\n", "the lines of the file")
+    nothing = own_cloud.cli("logs", silent)
+    assert (nothing.returncode, nothing.stdout, nothing.stderr) == (0, "", "")
