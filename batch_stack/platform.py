@@ -309,7 +309,7 @@ class BatchPlatform(Construct):
         if vpc is not None:
             if "network" in settings.model_fields_set:
                 raise SettingsError(
-                    "network must not be given together with vpc, beside which it would do nothing, got mode "
+                    "network must not be given together with vpc, which replaces it, got mode "
                     f"{settings.network.mode!r} at {self.node.path}: leave it out of the settings, or leave "
                     "out vpc"
                 )

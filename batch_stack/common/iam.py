@@ -271,7 +271,7 @@ def warn_if_not_granted(scope: Construct, grantee: iam.IGrantable, what: str) ->
         return
     Annotations.of(scope).add_warning_v2(
         f"batch-stack:notGranted:{principal.node.path}",
-        f"The role {principal.node.path} is not allowed to {what}, because it is of another account or not "
-        "to be changed from here: attach to it the managed policy of an entry of submitters in the settings, "
-        f"or, if it is of another account, let it assume a role of this one. At {scope.node.path}",
+        f"The role {principal.node.path} is not allowed to {what}, because it belongs to another account or "
+        "must not be changed: attach the managed policy of an entry of submitters in the settings to it, or, "
+        f"if it belongs to another account, let it assume a role of this one. At {scope.node.path}",
     )

@@ -120,8 +120,8 @@ def _named_image(scope: Construct, image: str) -> ecs.ContainerImage:
 def _warn_of_token(scope: Construct) -> None:
     Annotations.of(scope).add_warning_v2(
         "batch-stack:imageOfToken",
-        "Only the deployment knows the image, so the execution role is given no right to pull it: if it is "
-        "one of Amazon ECR, the job never starts. Give ecr_repository the repository's name "
+        "Only the deployment knows the image, so the execution role gets no permission to pull it: if it is "
+        "in Amazon ECR, the job never starts. Give ecr_repository the repository's name "
         f"(repository_name, not repository_uri), and its tag. At {scope.node.path}",
     )
 

@@ -116,7 +116,7 @@ def _check_new(settings: Settings, lock: Lock, path: Path) -> None:
 def _renamed(settings: Settings, lock: Lock, path: Path) -> Iterator[str]:
     if lock.name not in (None, settings.name):
         yield (
-            f"name must be {lock.name}, as it is deployed, got {settings.name!r}: CloudFormation would make "
+            f"name must be {lock.name}, as deployed, got {settings.name!r}: CloudFormation would make "
             "a second platform, with empty queues and buckets, beside the first. For one more, write a "
             f"settings file of its own; once the first is destroyed, remove {path.name}"
         )
@@ -141,7 +141,7 @@ def _lost_tiers(settings: Settings, lock: Lock) -> Iterator[str]:
             if (settings.tiers[name].fair_share is not None) != tier.fair_share:
                 must = "have" if tier.fair_share else "not have"
                 yield (
-                    f"tiers.{name} must {must} fair_share, as it is deployed: AWS Batch neither adds a "
+                    f"tiers.{name} must {must} fair_share, as deployed: AWS Batch neither adds a "
                     "fair-share policy to a queue that has none nor takes one away. Add a tier under "
                     "another name, and retire this one"
                 )
@@ -172,7 +172,7 @@ def _lost_consumables(settings: Settings, lock: Lock) -> Iterator[str]:
             if name not in settings.retired.consumable_resources:
                 yield (
                     f"consumable_resources must have {name!r}, or retired.consumable_resources must: list it "
-                    "there once no job waits for it, for such a job could never start"
+                    "there once no job waits for it, because such a job could never start"
                 )
         elif _type(now.replenishable) != kind:
             yield (
@@ -186,12 +186,12 @@ def _lost_data(settings: Settings, lock: LockedData) -> Iterator[str]:
     now = _data(settings)
     if lock.kms and not now.kms:
         yield (
-            "storage.kms must be true, as it is deployed: jobs could no longer read what was written with "
+            "storage.kms must be true, as deployed: jobs could no longer read what was written with "
             "the platform's own key"
         )
     elif lock.kms_key_arn not in (None, now.kms_key_arn):
         yield (
-            f"storage.kms_key_arn must be {lock.kms_key_arn}, as it is deployed: jobs could no longer read "
+            f"storage.kms_key_arn must be {lock.kms_key_arn}, as deployed: jobs could no longer read "
             f"what was written with that key, got {now.kms_key_arn!r}"
         )
     elif (now.kms or now.kms_key_arn) and not (lock.kms or lock.kms_key_arn):
@@ -199,7 +199,7 @@ def _lost_data(settings: Settings, lock: LockedData) -> Iterator[str]:
         for kept, place in ((lock.file_system, "storage.file_system"), (lock.database, "results.database")):
             if kept:
                 yield (
-                    f"storage.{setting} as long as {place} is what is deployed: its key cannot be "
+                    f"storage.{setting} as long as the deployed {place} is kept: its key cannot be "
                     "changed, so CloudFormation would put an empty one in its place"
                 )
     if lock.database is not None and now.database not in (None, lock.database):
@@ -221,7 +221,7 @@ def _lost_compute(settings: Settings, lock: Lock) -> Iterator[str]:
             now = settings.compute[name].fixed_kind
             if now.endswith(WITH_EFA) != kind.endswith(WITH_EFA):
                 yield (
-                    f"compute.{name}.efa must be {str(kind.endswith(WITH_EFA)).lower()}, as it is deployed: "
+                    f"compute.{name}.efa must be {str(kind.endswith(WITH_EFA)).lower()}, as deployed: "
                     "a compute environment has its security groups either from its launch template or of its "
                     "own. Add one under another name, give it to the tiers, and retire this one"
                 )
@@ -240,5 +240,5 @@ def _lost_compute(settings: Settings, lock: Lock) -> Iterator[str]:
         elif name not in settings.retired.compute:
             yield (
                 f"compute must have {name!r}, or retired.compute must: list it there once no job runs on it, "
-                "for CloudFormation ends those that do"
+                "because CloudFormation ends running jobs"
             )

@@ -25,8 +25,8 @@ def unknown(settings: Settings, lock: Lock) -> Iterator[str]:
         for index, name in enumerate(names):
             if name not in known[section]:
                 yield (
-                    f"retired.{section}[{index}] must be what {section} once had, as the lock file knows it, "
-                    f"got {name!r}{did_you_mean(name, known[section])}: without it nothing is missing"
+                    f"retired.{section}[{index}] must be a name that {section} had in the lock file, "
+                    f"got {name!r}{did_you_mean(name, known[section])}: nothing of that name is missing"
                 )
 
 

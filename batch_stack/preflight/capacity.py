@@ -1,4 +1,4 @@
-"""Jobs that no instance of their compute environments can hold, and quotas of what holds them."""
+"""Finds jobs that no instance of their compute environments can hold, and exceeded quotas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from batch_stack.settings.workload import Workload
 _FEW_SPOT_TYPES = 5
 _MAX_QUEUES = 50
 _MAX_COMPUTE_ENVIRONMENTS = 50
-# Other stacks in the account have some, too.
+# A warning begins below the quotas, because they also count the resources of other stacks.
 _MANY = 40
 
 
@@ -55,9 +55,9 @@ def _check_types(name: str, compute: ComputeSettings) -> Iterator[Finding]:
         yield warning(
             "unknownInstanceType",
             f"compute.{name}.instance_types[{index}]",
-            "should be a type or family of the table of current "
-            f"ones, got {instance_type!r}{hint}: whether jobs fit it cannot be checked, and AWS refuses what "
-            "it does not know either",
+            "should be a type or family of the table of current ones, "
+            f"got {instance_type!r}{hint}: whether jobs fit it cannot be checked, and AWS refuses types that "
+            "it does not know",
         )
     if known_types(compute) == []:
         smallest = min(item.vcpus for one in types for item in facts_of(one))
@@ -119,7 +119,7 @@ def _problem(workload: Workload, tier: str, request: Request) -> tuple[str, str]
 
 
 def _other_way(workload: Workload, tier: str, request: Request) -> str:
-    """Returns what could be changed about the tier instead of the job."""
+    """Returns a change of the tier that would also solve the problem."""
     largest: list[tuple[int, str, str]] = []
     gpus = 0
     for name in workload.tiers[tier].compute:
@@ -131,8 +131,8 @@ def _other_way(workload: Workload, tier: str, request: Request) -> str:
         vcpus, name, instance_type = min(largest)
         limit = workload.compute[name].max_vcpus
         return (
-            f" (or compute.{name}.max_vcpus at least {vcpus}, for {instance_type} would do, and is larger "
-            f"than the {limit} that there may be)"
+            f" (or compute.{name}.max_vcpus at least {vcpus}, because {instance_type} is large enough, but "
+            f"exceeds the limit of {limit})"
         )
     if request.gpus and not gpus:
         return (
@@ -194,7 +194,7 @@ def _check_disabled(workload: Workload, name: str) -> Iterator[Finding]:
 
 
 def check_quotas(settings: Sections) -> Iterator[Finding]:
-    """Compares the numbers of queues and compute environments with AWS Batch's quotas, and with their use.
+    """Compares the numbers of queues and compute environments with AWS Batch's quotas, and finds unused ones.
 
     https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
     """

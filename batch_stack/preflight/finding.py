@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A setting that would fail, or may disappoint, once it is deployed.
+    """A setting that would fail, or may not work as intended, once it is deployed.
 
     Attributes:
         level: an ``error`` ends synthesis, a ``warning`` is shown.
@@ -24,8 +24,8 @@ class Finding:
 
     @property
     def id(self) -> str:
-        """The id that acknowledges a warning: ``batch-stack:<check>:<path>``, an index behind a point."""
-        # CDK reads an id, `[ack: ...]`, up to the first bracket that closes.
+        """The id that acknowledges a warning: ``batch-stack:<check>:<path>``, with a point before indexes."""
+        # CDK reads an id, `[ack: ...]`, up to the first closing bracket.
         return f"batch-stack:{self.check}:{self.path.replace('[', '.').replace(']', '')}"
 
     @property
@@ -46,7 +46,7 @@ def error(check: str, path: str, text: str) -> Finding:
 
 
 def warning(check: str, path: str, text: str) -> Finding:
-    """Returns a finding that is shown.
+    """Returns a finding that is shown and does not end synthesis.
 
     Args:
         check: the name of the check.

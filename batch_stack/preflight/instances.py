@@ -1,4 +1,4 @@
-"""The instance types of compute environments, and what containers need of them."""
+"""The instance types of compute environments, and the resources that containers need."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Request:
     gpus: int
 
     def fits(self, item: InstanceFacts) -> bool:
-        """Returns whether the instance type has as much, by its data sheet and less the agent's memory."""
+        """Returns whether the container fits the type by its data sheet, minus the agent's memory."""
         return (
             self.vcpus <= item.vcpus
             and self.memory_mib <= item.memory_mib - AGENT_MEMORY_MIB
@@ -36,7 +36,7 @@ class Request:
         )
 
     def surely_fits(self, item: InstanceFacts) -> bool:
-        """Returns whether it still fits with what the kernel keeps."""
+        """Returns whether the container also fits if the kernel's memory is subtracted."""
         usable_mib = int(item.memory_mib * (1 - _KERNEL_SHARE)) - AGENT_MEMORY_MIB
         return self.fits(item) and self.memory_mib <= usable_mib
 
@@ -51,10 +51,10 @@ def known_types(settings: ComputeSettings, *, within_limit: bool = True) -> Sequ
 
     Args:
         settings: the compute environment.
-        within_limit: leave out those that are larger than its vCPU limit, which it never starts.
+        within_limit: whether to leave out types larger than its vCPU limit, which it never starts.
 
     Returns:
-        None if they are not known: there are no instances, or types that the table does not have.
+        The types; None if there are no instances, or if the table lacks a type.
     """
     found: dict[str, InstanceFacts] = {}
     for name in settings.instance_types:

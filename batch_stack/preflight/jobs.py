@@ -1,4 +1,4 @@
-"""Settings of jobs that work, but hardly as they were meant."""
+"""Finds settings of jobs that are allowed, but probably do not do what was intended."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_DEFINITION_BYTES = 24 * 1024
 
 
 def check_jobs(workload: Workload) -> Iterator[Finding]:
-    """Checks what a job definition says against where its jobs run."""
+    """Compares job definitions with the tiers and compute environments of their jobs."""
     yield from _check_parameters(workload)
     for name, job in workload.jobs.items():
         yield from _check_definition(name, job)
@@ -33,7 +33,10 @@ def check_jobs(workload: Workload) -> Iterator[Finding]:
 
 
 def _check_parameters(workload: Workload) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html."""
+    """Finds parameters that the job's command does not use.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html
+    """
     given = {f"jobs.{name}": (name, job.parameters) for name, job in workload.jobs.items()}
     given |= {f"triggers.{name}": (one.job, one.parameters) for name, one in workload.triggers.items()}
     given |= {f"schedules.{name}": (one.job, one.parameters) for name, one in workload.schedules.items()}
@@ -48,7 +51,10 @@ def _check_parameters(workload: Workload) -> Iterator[Finding]:
 
 
 def _check_definition(name: str, job: JobSettings) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html."""
+    """Checks the size of the job definition.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html
+    """
     # Each node of a multi-node job has a container, and variables, of its own.
     containers = 1 + len(job.nodes.groups if job.nodes is not None else [])
     shared = [*job.environment.items(), *job.command]
@@ -64,7 +70,7 @@ def _check_definition(name: str, job: JobSettings) -> Iterator[Finding]:
 
 
 def _check_update(workload: Workload, name: str, job: JobSettings) -> Iterator[Finding]:
-    """Compares how long a job may run with how long an update of its compute environments lets it.
+    """Compares the timeout of a job with the time that an update of its compute environments leaves it.
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html
     """
@@ -88,12 +94,12 @@ def _check_update(workload: Workload, name: str, job: JobSettings) -> Iterator[F
 
 
 def _check_scratch(name: str, job: JobSettings) -> Iterator[Finding]:
-    """Finds users to whom /scratch may be closed: it is root's unless the image has it for others.
+    """Finds users who may be unable to write to /scratch: only root can, unless the image has the folder.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bind-mounts.html
     """
     user = (job.user or "root").partition(":")[0]
-    # The Dockerfile of a folder is written together with its worker.
+    # The author of a folder's Dockerfile can prepare /scratch.
     if user in _ROOT or job.folder is not None or not job.read_only_root:
         return
     if any(volume.path.rstrip("/") == SCRATCH for volume in job.volumes.values()):
@@ -102,13 +108,16 @@ def _check_scratch(name: str, job: JobSettings) -> Iterator[Finding]:
     yield warning(
         "scratchOwner",
         f"jobs.{name}.user",
-        f"may write to {SCRATCH}, the only place there is, if the image has that folder "
-        f"for them and names it as a VOLUME, got {job.user!r}: make sure of it (docs/workers.md){mend}",
+        f"can write to {SCRATCH}, the only writable folder, only if the image has it as a VOLUME that "
+        f"this user may write to, got {job.user!r}: check the image (docs/workers.md){mend}",
     )
 
 
 def _check_scheduling_priority(workload: Workload, name: str, job: JobSettings) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/batch/latest/userguide/job_scheduling.html."""
+    """Finds a scheduling priority in tiers without fair share.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/job_scheduling.html
+    """
     tiers = workload.tiers_of(name)
     shared = any(workload.tiers[tier].fair_share is not None for tier in tiers)
     if job.scheduling_priority is not None and not shared:
@@ -121,7 +130,7 @@ def _check_scheduling_priority(workload: Workload, name: str, job: JobSettings) 
 
 
 def _check_host_volumes(name: str, job: JobSettings) -> Iterator[Finding]:
-    """Finds volumes that give a job its whole instance: other jobs, and the instance's role."""
+    """Finds volumes that give a job its whole instance: the files of other jobs, and the instance's role."""
     for volume_name, volume in job.volumes.items():
         if volume.type != "host":
             continue
@@ -137,7 +146,10 @@ def _check_host_volumes(name: str, job: JobSettings) -> Iterator[Finding]:
 
 
 def _check_fargate_timeout(name: str, job: JobSettings) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html."""
+    """Finds timeouts that are longer than Fargate guarantees.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html
+    """
     if job.platform == "fargate" and job.timeout_s > _FARGATE_S:
         yield warning(
             "fargateTimeout",

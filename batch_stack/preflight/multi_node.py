@@ -1,4 +1,4 @@
-"""Multi-node parallel jobs whose nodes could never all start, or not reach each other."""
+"""Checks that all nodes of multi-node parallel jobs can start and reach each other."""
 
 from __future__ import annotations
 
@@ -23,13 +23,16 @@ def check_multi_node(workload: Workload) -> Iterator[Finding]:
 
 
 def _check_warm(workload: Workload) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html."""
+    """Finds instances that are kept warm although multi-node parallel jobs do not use them.
+
+    https://docs.aws.amazon.com/batch/latest/userguide/mnp-ce.html
+    """
     for name, compute in workload.compute.items():
         if compute.required_zone is not None and compute.idle_vcpus:
             yield warning(
                 "warmNodes",
                 f"compute.{name}.min_vcpus",
-                "should be 0 with placement_group, for multi-node parallel jobs do "
+                "should be 0 with placement_group, because multi-node parallel jobs do "
                 f"not run on instances that are kept warm, got {compute.idle_vcpus}",
             )
 
@@ -57,13 +60,13 @@ def _check_vcpus(workload: Workload, name: str, job: JobSettings) -> Iterator[Fi
         yield error(
             "multiNode",
             f"jobs.{name}.nodes",
-            f"must ask for at most {limit} vCPUs in all, for all nodes run at once on "
+            f"must ask for at most {limit} vCPUs in all, because all nodes run at once on "
             f"one compute environment of {', '.join(most)}, got {vcpus:g}",
         )
 
 
 def _check_instances(workload: Workload, name: str, job: JobSettings) -> Iterator[Finding]:
-    """Compares the instances of all nodes with the vCPUs of a compute environment: each has one to itself.
+    """Compares the instances of all nodes, one for each, with the vCPUs of a compute environment.
 
     AWS Batch may go over the limit by one instance, so the last one does not count.
     https://docs.aws.amazon.com/batch/latest/userguide/multi-node-parallel-jobs.html
@@ -92,12 +95,12 @@ def _check_instances(workload: Workload, name: str, job: JobSettings) -> Iterato
         "nodesInstances",
         f"jobs.{name}.nodes",
         f"must need instances of less than {most} vCPUs besides the largest, the "
-        f"max_vcpus of compute.{best}, for each node has an instance to itself, got {count}",
+        f"max_vcpus of compute.{best}, because each node has an instance to itself, got {count}",
     )
 
 
 def _started_before_the_last(workload: Workload, compute: str, job: JobSettings) -> int | None:
-    """Returns the vCPUs of all nodes' instances but the largest, or None if that of a node is not known."""
+    """Returns the vCPUs of all nodes' instances but the largest, or None if an instance is not known."""
     wanted = job.nodes.instance_type if job.nodes is not None else None
     types = [item for item in known_types(workload.compute[compute]) or [] if wanted in (None, item.name)]
     sizes: list[int] = []
@@ -111,8 +114,8 @@ def _started_before_the_last(workload: Workload, compute: str, job: JobSettings)
 
 
 def _check_nodes_meet(workload: Workload, name: str) -> Iterator[Finding]:
-    """Checks that nodes can connect: only a placement group brings a security group that admits its
-    members."""
+    """Checks that nodes can connect to each other: the security group for that comes with a placement
+    group."""
     apart = {
         tier: [one for one in workload.tiers[tier].compute if not workload.compute[one].connects_nodes]
         for tier in workload.tiers_of(name)
@@ -132,8 +135,8 @@ def _check_nodes_meet(workload: Workload, name: str) -> Iterator[Finding]:
 def _check_efa(workload: Workload, name: str) -> Iterator[Finding]:
     """Compares the numbers of EFA interfaces of the compute environments that the nodes may be on.
 
-    A container does not start without a device that its definition names, so that a job has as many as there
-    are on all of them.
+    A container does not start without a device that its definition names. So a job gets the number of
+    interfaces that all compute environments have.
     """
     counts = {
         one: workload.compute[one].efa_interfaces
@@ -145,7 +148,7 @@ def _check_efa(workload: Workload, name: str) -> Iterator[Finding]:
         yield warning(
             "efaUnused",
             f"jobs.{name}.tiers",
-            "should lead to as many EFA interfaces on each compute environment, for a "
-            f"node uses no more than there are on all, got {counts[most]} on compute.{most} and "
+            "should lead to the same number of EFA interfaces on each compute environment, because a "
+            f"node uses only as many as all have, got {counts[most]} on compute.{most} and "
             f"{counts[fewest]} on compute.{fewest}",
         )

@@ -42,7 +42,7 @@ def check_network(settings: Sections, given: GivenNetwork | None = None) -> Iter
     """Checks the routes from jobs to AWS services and to image registries.
 
     Args:
-        settings: what is to be provisioned.
+        settings: the settings to provision.
         given: a VPC in place of the settings' network.
     """
     network = settings.network
@@ -82,7 +82,10 @@ def check_network(settings: Sections, given: GivenNetwork | None = None) -> Iter
 
 
 def _check_local_zones(settings: Sections, network: ExistingNetworkSettings) -> Iterator[Finding]:
-    """https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html (`subnets`)."""
+    """Refuses Local Zones for compute environments on Fargate.
+
+    https://docs.aws.amazon.com/batch/latest/APIReference/API_ComputeResource.html (`subnets`)
+    """
     for name, compute in settings.compute.items():
         is_fargate = compute.is_provisioned and compute.platform_capability == "fargate"
         for index, zone in enumerate(network.availability_zones):

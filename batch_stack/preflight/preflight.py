@@ -1,7 +1,7 @@
-"""Checks at synthesis, without an AWS account: what is sure to fail, or to wait for ever, once deployed.
+"""Runs the checks at synthesis, without an AWS account: finds what would fail or wait for ever on AWS.
 
-What a single field tells is checked when settings are read (`batch_stack.settings`). Here are the checks that
-need facts about instance types, or several sections of the settings together.
+`batch_stack.settings` checks single fields when it reads the settings. The checks in this package need facts
+about instance types, or several sections of the settings together.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class TierAlone:
     """A tier that is used without a platform.
 
     Attributes:
-        path: the path of its construct, for which it is known here: names could be the same in two places.
+        path: the path of its construct, which identifies it, because two tiers may have the same name.
         settings: the tier.
         compute: its compute environments by the paths of their constructs, in their order.
     """
@@ -44,7 +44,7 @@ def preflight(settings: Sections, given: GivenNetwork | None = None) -> list[Fin
     """Checks the settings as a whole.
 
     Args:
-        settings: what is to be provisioned.
+        settings: the settings to provision.
         given: a VPC in place of the settings' network.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Checks of retry rules: finds those that never match, or have no effect.
+"""Finds retry rules that never match or have no effect, and retry policies that do not help.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html
 """
@@ -139,13 +139,13 @@ def _check_lost_hosts(workload: Workload, name: str) -> Iterator[Finding]:
         sent = workload.retry_in(name, tier) if tier in triggered else None
         policy = sent or workload.retry(name)
         if policy.attempts == 1 and tier in (triggered or set(job.tiers or [])):
-            path, told = f"jobs.{name}", f"has 1 attempt by tiers.{tier}.retry"
+            path, given = f"jobs.{name}", f"has 1 attempt by tiers.{tier}.retry"
             if job.retry is not None:
-                path, told = f"{path}.retry.attempts", "is 1"
+                path, given = f"{path}.retry.attempts", "is 1"
             yield warning(
                 "spotRetry",
                 path,
-                f"{told}, and tiers.{tier} uses Spot capacity: a job whose host is reclaimed is lost. Allow "
+                f"{given}, and tiers.{tier} uses Spot capacity: a job whose host is reclaimed is lost. Allow "
                 "at least 2",
             )
             return
@@ -166,9 +166,9 @@ def _check_tiers_agree(workload: Workload, name: str) -> Iterator[Finding]:
         yield warning(
             "tierRetry",
             f"jobs.{name}.tiers",
-            "should lead to one retry policy, for a job definition has one: that of "
-            f"tiers.{taken}, got another for {' and '.join(others)}, with which triggers and schedules "
-            f"submit, but no others. Give jobs.{name}.retry, or pass --retry-strategy",
+            "should lead to one retry policy, because a job definition has only one: that of "
+            f"tiers.{taken}, got another for {' and '.join(others)}, which only triggers and schedules "
+            f"use. Give jobs.{name}.retry, or pass --retry-strategy",
         )
 
 

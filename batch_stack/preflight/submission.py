@@ -1,4 +1,4 @@
-"""Triggers and schedules whose jobs would not get, or not find, what they need."""
+"""Finds triggers and schedules whose jobs would lack parameters, permissions or an enabled queue."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from batch_stack.settings.sections import Sections
 from batch_stack.settings.services import SETTING_OF, DataService
 
 _HANDED_OVER: dict[str, DataService] = {"input": "input_bucket", "output": "output_bucket"}
-"""The parameters that a trigger sets itself, and the buckets that their addresses are in."""
+"""The parameters that a trigger sets, and the buckets of the addresses in them."""
 
 
 def check_submission(settings: Sections) -> Iterator[Finding]:
-    """Compares what submits jobs with the jobs, the tiers and the buckets."""
+    """Compares triggers and schedules with the jobs, the tiers and the buckets."""
     if not settings.jobs:
         yield warning(
             "noJobs", "jobs", "is empty: there are queues, and nothing that could be submitted to them"
@@ -50,7 +50,7 @@ def _check_disabled(settings: Sections) -> Iterator[Finding]:
 
 
 def _check_buckets(settings: Sections) -> Iterator[Finding]:
-    """Checks that triggers hear of objects, and that their jobs' results are not taken for input."""
+    """Checks that triggers get the events of objects, and that results of their jobs do not become input."""
     storage = settings.storage
     if storage.input_bucket is None:
         return
@@ -59,9 +59,9 @@ def _check_buckets(settings: Sections) -> Iterator[Finding]:
         yield warning(
             "eventBridge",
             "storage.input_bucket",
-            "must send its events to Amazon EventBridge, for triggers."
-            f"{next(iter(settings.triggers))} hears of no object otherwise, and it is not switched on from "
-            f"here, got {name!r}: add EventBridgeConfiguration to its notification configuration, to what "
+            "must send its events to Amazon EventBridge, because triggers."
+            f"{next(iter(settings.triggers))} gets no events otherwise, and the platform does not change the "
+            f"bucket, got {name!r}: add EventBridgeConfiguration to the notification configuration that "
             "`aws s3api get-bucket-notification-configuration` shows",
         )
     if storage.output_bucket is None or storage.output_bucket.name != name:
@@ -72,14 +72,14 @@ def _check_buckets(settings: Sections) -> Iterator[Finding]:
             yield error(
                 "ownResults",
                 f"triggers.{trigger_name}.output_prefix",
-                f"must lead away from triggers.{trigger_name}.prefix, "
+                f"must not overlap triggers.{trigger_name}.prefix, "
                 f"which is {prefix!r}, because storage.input_bucket and output_bucket are one, and each "
                 f"result would become a job again, got {output!r}",
             )
 
 
 def _check_triggers(settings: Sections) -> Iterator[Finding]:
-    """Compares what triggers hand to jobs with what the jobs' commands take, and triggers with each other.
+    """Compares the parameters of triggers with the commands of their jobs, and triggers with each other.
 
     https://docs.aws.amazon.com/batch/latest/userguide/job_definition_parameters.html
     """
@@ -89,8 +89,8 @@ def _check_triggers(settings: Sections) -> Iterator[Finding]:
             yield warning(
                 "triggerInput",
                 f"triggers.{name}.job",
-                "should have Ref::input in its command, which nothing else tells the "
-                f"object's address, got {trigger.job!r}",
+                "should have Ref::input in its command, because nothing else passes the object's address to "
+                f"it, got {trigger.job!r}",
             )
         yield from _missing(settings, f"triggers.{name}", trigger.job, {*_HANDED_OVER, *trigger.parameters})
     for name, schedule in settings.schedules.items():
@@ -127,7 +127,7 @@ def _missing(settings: Sections, place: str, job: str, given: set[str]) -> Itera
 
 
 def _check_services(settings: Sections) -> Iterator[Finding]:
-    """Finds data services that no job may use, and jobs that may not use what a trigger hands to them."""
+    """Finds data services that no job may use, and jobs that may not use the buckets of their trigger."""
     for service in settings.services:
         if service in SETTING_OF and not settings.users_of(service):
             existing = service == "scratch_bucket" and settings.storage.scratch_bucket is not None

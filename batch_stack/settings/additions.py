@@ -1,4 +1,4 @@
-"""Adds to settings in Python, with the checks of a file."""
+"""Adds entries to settings in Python, with the same checks as for a file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def with_buckets(settings: StorageSettings, **buckets: str) -> StorageSettings:
 
     Args:
         settings: the settings of storage, which are not changed.
-        buckets: the names of existing buckets, by the settings that could name them, such as `input_bucket`.
+        buckets: the names of existing buckets, by their settings, such as `input_bucket`.
 
     Raises:
         SettingsError: the settings name such a bucket themselves, or would change an existing one.

@@ -15,10 +15,10 @@ from batch_stack.settings.triggers import TriggerSettings, check_parameters_fit
 
 
 def check_all(settings: Sections) -> None:
-    """Runs all checks, in stages: after a problem in one stage, those of the next would confuse.
+    """Runs all checks in stages. It stops after a stage with problems, because they may cause later ones.
 
     Raises:
-        MisfitError: there are problems; it has all problems of the first stage that has any.
+        MisfitError: there are problems; it has all problems of the first stage that finds any.
     """
     for stage in _stages():
         problems = list(dict.fromkeys(problem for check in stage for problem in check(settings)))
@@ -45,7 +45,7 @@ def _stages() -> Iterable[Iterable[Callable[[Sections], Iterable[str]]]]:
 
 
 def _check_names(settings: Sections) -> Iterator[str]:
-    """Checks that names can become construct ids, and still differ then."""
+    """Checks that names can become construct ids, and that these ids differ."""
     sections: dict[str, Iterable[str]] = {
         "compute": settings.compute,
         "consumable_resources": settings.consumable_resources,
@@ -75,7 +75,7 @@ def _check_names(settings: Sections) -> Iterator[str]:
 
 
 def _check_dead_letters(settings: Sections) -> Iterator[str]:
-    """Checks that the ids of alarms differ. A trigger's alarm has the trigger's name only, for good."""
+    """Checks that the ids of alarms differ. A trigger's alarm has an id without a suffix, and keeps it."""
     owners = {construct_id(f"{name}-schedule"): f"schedules.{name}" for name in settings.schedules}
     for name, tier in settings.tiers.items():
         if tier.budget is not None and tier.budget.on_exceeded == "disable_queue":
@@ -120,7 +120,7 @@ def zone_problems(
 
     Args:
         settings: the settings as a whole.
-        demand: the path of what decides the number of zones, and how the sentence about it goes on.
+        demand: the path of the setting that decides the number of zones, and the words that follow it.
         zones: the number of Availability Zones that the network is in.
         subnets: the number of subnets that jobs run in.
 
@@ -169,7 +169,8 @@ def _check_jobs(settings: Sections) -> Iterator[str]:
             if there is not None and quantity * nodes > there.total:
                 yield (
                     f"jobs.{name}.consumable_resources.{resource} must be at most {there.total // nodes}, "
-                    f"for there are {there.total}{f' for {nodes} nodes' if nodes > 1 else ''}, got {quantity}"
+                    f"because there are {there.total}{f' for {nodes} nodes' if nodes > 1 else ''}, "
+                    f"got {quantity}"
                 )
 
 
@@ -182,7 +183,7 @@ def _check_tier(settings: Sections, job: str, tier: str, place: str) -> Iterator
 
 def _check_triggers(settings: Sections) -> Iterator[str]:
     for name in settings.triggers:
-        # One problem a trigger: a second one would often follow from the first.
+        # One problem for each trigger: the first one often causes the others.
         yield from list(_check_trigger(settings, name))[:1]
 
 
@@ -257,7 +258,7 @@ def _check_vcpu(settings: Sections, job: str, tiers: Iterable[str], why: str) ->
 
 
 def _check_budgets(settings: Sections) -> Iterator[str]:
-    """Checks that the instances of a tier with a budget have our tag, and are of that tier only."""
+    """Checks that the instances of a tier with a budget have the cost tag, and belong to that tier only."""
     users: dict[str, list[str]] = {}
     for name, tier in settings.tiers.items():
         for compute in tier.compute:

@@ -1,4 +1,4 @@
-"""Reads settings from YAML, with all that is wrong in one message."""
+"""Reads settings from YAML, and reports all problems in one message."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def load_settings(path: Path | str) -> Settings:
     finally:
         loader.dispose()
     if content is None:
-        # The editor was interrupted, or the file is not written yet: this is no wish for a platform of
-        # defaults.
+        # An empty file comes from an interrupted editor, or is not written yet. It does not ask for a
+        # platform with every default.
         raise SettingsError(
             f"{path}: must have at least one setting, got none: for a platform with every default, write {{}}"
         )
@@ -70,7 +70,7 @@ def _message(problems: Sequence[str], source: str) -> str:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key that a mapping has twice. YAML would take the later one without a word."""
+    """Refuses a key that a mapping has twice. YAML would silently take the later one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()

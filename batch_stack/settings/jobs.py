@@ -155,7 +155,7 @@ class JobSettings(SettingsModel):
 
     @property
     def node_vcpus(self) -> list[float]:
-        """The vCPUs of each of its nodes; its own alone, if it has none."""
+        """The vCPUs of each of its nodes; only its own, if it has no nodes."""
         return [node.vcpu for node in self.for_nodes()]
 
     @property
@@ -166,7 +166,7 @@ class JobSettings(SettingsModel):
         return frozenset(name for command in commands for word in command for name in _REF.findall(word))
 
     def for_group(self, group: NodeGroupSettings) -> JobSettings:
-        """Returns the job as the nodes of a group have it: what the group gives replaces what the job gives.
+        """Returns the settings for the nodes of a group: settings of the group replace those of the job.
 
         Args:
             group: one of `nodes.groups`.
@@ -175,7 +175,7 @@ class JobSettings(SettingsModel):
         return self.model_copy(update={**own, "environment": {**self.environment, **group.environment}})
 
     def for_nodes(self) -> list[JobSettings]:
-        """Returns the job as each of its nodes has it; itself alone, if it has no nodes."""
+        """Returns the settings for each of its nodes; only the job itself, if it has no nodes."""
         if self.nodes is None:
             return [self]
         groups = [(self.nodes.bounds(group), self.for_group(group)) for group in self.nodes.groups]
@@ -194,7 +194,7 @@ class JobSettings(SettingsModel):
             architecture: the CPU architecture that the job's image is made for; None if that is open.
 
         Returns:
-            What follows the path of the job: ``.platform is fargate``.
+            The words that follow the path of the job in a message: ``.platform is fargate``.
         """
         first = next(iter(compute.values()))
         if first.platform_capability != self.platform:
@@ -211,7 +211,7 @@ class JobSettings(SettingsModel):
         """Finds consumable resources that are neither known by name nor ARNs.
 
         Args:
-            known_names: the names of the consumable resources that there are.
+            known_names: the names of the existing consumable resources.
 
         Returns:
             The problems, each beginning with the field.
@@ -227,7 +227,7 @@ class JobSettings(SettingsModel):
         """Finds volumes that name an access point which the platform's file system does not have.
 
         Args:
-            known_names: the names of the access points that there are.
+            known_names: the names of the existing access points.
 
         Returns:
             The problems, each beginning with the field.

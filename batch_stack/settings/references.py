@@ -1,4 +1,4 @@
-"""Checks that each name in the settings which refers to an entry elsewhere has that entry."""
+"""Checks that names in the settings refer to entries that exist."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class RetrySettings(SettingsModel):
     def _rules_stand_alone(self) -> RetrySettings:
         if self.rules is not None and self.exit_code is not None and "exit_code" in self.model_fields_set:
             raise ValueError(
-                f"exit_code must not be given with rules, which stand instead of it, got {self.exit_code}: "
+                f"exit_code must not be given with rules, which replace it, got {self.exit_code}: "
                 f'give a rule with on_exit_code "{self.exit_code}"'
             )
         return self
@@ -88,7 +88,7 @@ class RetrySettings(SettingsModel):
 def retry_rules(settings: RetrySettings, capability: PlatformCapability) -> list[RetryRule]:
     """Returns the rules for another attempt: failures of the platform are retried, those of the code are not.
 
-    The exception is the exit code by which a worker says that another attempt may succeed. The first rule
+    The exception is the exit code with which a worker asks for another attempt. The first rule
     that matches decides. The last rule is needed because AWS Batch retries a failure that no rule matches.
     https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
 
@@ -146,7 +146,7 @@ def policy_of_submission(
     """Returns the policy that a submission has to name in place of the job definition's.
 
     Args:
-        own: the policy of the job itself, which wins over that of a tier; None if it has none.
+        own: the policy of the job itself, which takes precedence over that of a tier; None if it has none.
         definition: the policy of the job definition.
         tier: the policy of the tier that the job is submitted to.
         capability: the platform capability of the job.

@@ -1,4 +1,4 @@
-"""The expressions of schedules that Amazon EventBridge Scheduler takes."""
+"""Checks the expressions of schedules that Amazon EventBridge Scheduler takes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field of a cron expression, besides `*` and values with `,`, `-` and `/`."""
+    """A field of a cron expression. Every field also takes `*`, and values with `,`, `-` and `/`."""
 
     low: int
     high: int
@@ -32,7 +32,7 @@ class _Field:
     """A pattern of texts that only this field takes."""
 
     def takes(self, text: str) -> bool:
-        """Returns whether this field may be the text."""
+        """Returns whether the text is a valid value of this field."""
         if "," in text and re.search("[?#]", text):
             return False
         return all(self._takes_part(part) for part in text.split(","))
@@ -68,7 +68,7 @@ _FIELDS = (
 
 
 def check_timing(expression: str, time_zone: str | None) -> None:
-    """Checks when a schedule is due.
+    """Checks the expression and the time zone of a schedule.
 
     Args:
         expression: a rate, a cron expression or a single time.
@@ -83,7 +83,7 @@ def check_timing(expression: str, time_zone: str | None) -> None:
         return
     if is_rate(expression):
         raise ValueError(f"time_zone must not be given with a rate, which has none, got {time_zone!r}")
-    # A machine without a time zone database knows no time zone: CloudFormation then refuses unknown ones.
+    # A machine without a time zone database cannot check names: CloudFormation then refuses unknown ones.
     if not _is_time_zone(time_zone) and _is_time_zone("UTC"):
         raise ValueError(
             "time_zone must be a name of the IANA time zone database, such as UTC or Europe/Zurich, got "
@@ -92,7 +92,7 @@ def check_timing(expression: str, time_zone: str | None) -> None:
 
 
 def is_rate(expression: str) -> bool:
-    """Returns whether an expression is a rate, which counts from its deployment on."""
+    """Returns whether an expression is a rate, which counts from the deployment of the schedule."""
     return _RATE.fullmatch(expression) is not None
 
 

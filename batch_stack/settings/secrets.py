@@ -72,7 +72,7 @@ class SecretSettings(SettingsModel):
 
 
 def _of_the_other_kind(arn: str, own: str) -> str:
-    """Returns what to write for the ARN of the other of the two services."""
+    """Returns a hint if the ARN belongs to the other of the two services, else an empty string."""
     field = {"ssm": "parameter", "secretsmanager": "secret"}
     service = next((part for part in arn.split(":")[2:3] if part in field and part != own), None)
     return f": write `{field[service]}:` for it" if service is not None else ""

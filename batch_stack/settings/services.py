@@ -7,7 +7,7 @@ from typing import Literal
 DataService = Literal[
     "input_bucket", "output_bucket", "scratch_bucket", "job_table", "database", "event_bus", "work_queue"
 ]
-"""A service of the platform that stores data or passes it on."""
+"""A service of the platform that stores data or sends it to others."""
 
 SETTING_OF: dict[DataService, str] = {
     "scratch_bucket": "storage.scratch_expiry_days",

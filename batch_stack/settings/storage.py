@@ -138,7 +138,7 @@ class StorageSettings(SettingsModel):
 
     @property
     def has_key(self) -> bool:
-        """Whether data is under a KMS key, new or existing, that no AWS service owns."""
+        """Whether a KMS key that no AWS service owns, new or existing, encrypts the data."""
         return self.kms or self.kms_key_arn is not None
 
     @model_validator(mode="after")
@@ -163,11 +163,13 @@ class StorageSettings(SettingsModel):
         for setting in ("versioning", "noncurrent_expiry_days"):
             if setting in self.model_fields_set:
                 raise ValueError(
-                    f"{setting} must not be given with input_bucket and output_bucket, existing buckets of "
-                    f"which nothing is changed, got {getattr(self, setting)}"
+                    f"{setting} must not be given with input_bucket and output_bucket, existing buckets, "
+                    f"which are not changed, got {getattr(self, setting)}"
                 )
         if self.access_logs and self.scratch_expiry_days is None:
-            raise ValueError("access_logs must be false when all buckets exist: nothing is changed of those")
+            raise ValueError(
+                "access_logs must be false when all buckets exist: existing buckets are not changed"
+            )
         return self
 
 

@@ -87,14 +87,14 @@ class SubmitterSettings(SettingsModel):
 
     @model_validator(mode="after")
     def _fits_a_policy(self) -> SubmitterSettings:
-        # As `Submitter` writes them: tags into two conditions on giving them and one on stopping jobs, their
-        # keys once more; shares into one, for CDK merges statements that differ in their resources only.
+        # `Submitter` writes each tag into two conditions on tagging and one on stopping jobs, and each key a
+        # fourth time. It writes each share once, because CDK merges statements with the same condition.
         shares = sum(len(share) + len('"",') for share in self.shares)
         tags = sum(4 * len(key) + 3 * len(value) + 68 for key, value in self.tags.items())
         if shares + tags > _MAX_POLICY_CHARACTERS:
             place = "tags" if tags > shares else "shares"
             raise ValueError(
-                f"{place} must leave a policy, of which IAM takes 6144 characters, room for eight jobs: "
+                f"{place} must leave room for eight jobs in a policy, of which IAM takes 6144 characters: "
                 f"shares and tags may take {_MAX_POLICY_CHARACTERS} together, got {shares} of shares and "
                 f"{tags} of tags, in which a key counts four times and a value three times"
             )

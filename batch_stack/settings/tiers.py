@@ -71,7 +71,7 @@ class FairShareSettings(SettingsModel):
             for other in self.shares:
                 if other != prefix and other.startswith(prefix[:-1]):
                     raise ValueError(
-                        f"shares must not overlap, got {other!r} and {prefix!r}, which stands for it, too"
+                        f"shares must not overlap, got {other!r} and {prefix!r}, which includes it"
                     )
         return self
 
@@ -132,11 +132,11 @@ class TierSettings(SettingsModel):
     schedules, end in their dead-letter queues."""
 
     def share_problem(self, share: str | None, tier: str) -> str | None:
-        """Returns why jobs cannot be submitted with a share, or without one; None if they can.
+        """Returns the reason why jobs cannot have this share, or cannot lack one; None if they can.
 
         Args:
             share: the share identifier; None for none.
-            tier: the tier, as the message names it.
+            tier: the name of the tier in the message.
         """
         if (share is None) == (self.fair_share is None):
             return None
@@ -172,7 +172,7 @@ def compute_problems(names: Sequence[str], compute: Mapping[str, ComputeSettings
 
 
 def budget_problems(names: Sequence[str], compute: Mapping[str, ComputeSettings]) -> Iterator[str]:
-    """Checks that a budget can count what the compute environments of a tier cost.
+    """Checks that a budget can count the costs of a tier's compute environments.
 
     Args:
         names: the names of the tier's compute environments, in their order.

@@ -14,8 +14,8 @@ from batch_stack.settings.base.values import Share
 MAX_ENVIRONMENT_BYTES = 4096
 """https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
-# The longest values that a deployment can give: ARNs of the longest Region's name, a bucket's and generated
-# names.
+# The longest values that a deployment can set: ARNs with the longest name of a Region, the longest name of a
+# bucket, and the longest generated names.
 _BATCH_ARN = "arn:aws-us-gov:batch:ap-southeast-99:123456789012:"
 _DEPLOYED = {
     "JOB_QUEUE": f"{_BATCH_ARN}job-queue/{'x' * 128}",
@@ -103,14 +103,15 @@ def check_parameters_fit(
     if bare + policy > MAX_ENVIRONMENT_BYTES:
         raise ValueError(
             f"tier must be one whose retry policy takes at most {MAX_ENVIRONMENT_BYTES - bare} bytes as JSON "
-            f"in JSON, for it is handed to a function whose environment is of {MAX_ENVIRONMENT_BYTES} bytes, "
-            f"got {policy}: the job may have it as its own instead"
+            "in JSON, because it is passed to a function whose environment takes at most "
+            f"{MAX_ENVIRONMENT_BYTES} bytes, got {policy}: give the policy to the job instead"
         )
     takes = _environment_bytes(share, parameters, output_prefix, retry) - bare - policy
     if bare + policy + takes > MAX_ENVIRONMENT_BYTES:
         raise ValueError(
             f"parameters must take at most {MAX_ENVIRONMENT_BYTES - bare - policy} bytes as JSON in JSON, "
-            f"for they are handed to a function whose environment is of {MAX_ENVIRONMENT_BYTES} bytes, "
+            "because they are passed to a function whose environment takes at most "
+            f"{MAX_ENVIRONMENT_BYTES} bytes, "
             f"got {takes}"
         )
 

@@ -16,7 +16,7 @@ from batch_stack.settings.triggers import TriggerSettings
 
 
 class Workload:
-    """What follows from compute environments, tiers and jobs together. Names are those of the settings."""
+    """Compute environments, tiers and jobs by their names in the settings, with facts that combine them."""
 
     if TYPE_CHECKING:
         # Fields of `Sections`, which pydantic makes, and of `PartialWorkload`.
@@ -46,7 +46,7 @@ class Workload:
         return {name: self.compute[name] for name in self.tiers[tier].compute}
 
     def platform_capability(self, tier: str) -> PlatformCapability:
-        """Returns what a tier's compute environments run jobs on; they all have the same."""
+        """Returns the platform capability of a tier's compute environments; they all have the same."""
         return self.compute[self.tiers[tier].compute[0]].platform_capability
 
     def architecture(self, tier: str) -> Architecture:
@@ -95,7 +95,7 @@ class Workload:
         return policy_of_definition(self.jobs[job].retry, tiers)
 
     def retry_in(self, job: str, tier: str) -> RetrySettings | None:
-        """Returns the policy that a submission to a tier has to name; None if the definition's will do."""
+        """Returns the policy that a submission to a tier has to name; None if the definition has the same."""
         settings = self.jobs[job]
         return policy_of_submission(
             settings.retry, self.retry(job), self.tiers[tier].retry, settings.platform

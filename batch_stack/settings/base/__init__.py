@@ -1,1 +1,1 @@
-"""The base model of settings, its errors and their wording, and types of single values. Knows no section."""
+"""The base model of settings, its errors and their wording, and types of values. Imports no section."""

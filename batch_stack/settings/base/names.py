@@ -1,4 +1,4 @@
-"""Names of entries in the settings: how they are written, what they become, and what a wrong one may mean."""
+"""Names of entries in the settings: their form, the construct ids for them, and hints for wrong names."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _MAX_CHARACTERS = 40
 
 
 def is_name(name: str) -> bool:
-    """Returns whether an entry of the settings can have a name."""
+    """Returns whether an entry of the settings can have this name."""
     return len(name) <= _MAX_CHARACTERS and _NAME.fullmatch(name) is not None
 
 
 def construct_id(name: str) -> str:
-    """Returns the part of a construct's id that a name in the settings becomes: `my-job` is `MyJob`."""
+    """Returns the part of a construct's id for a name in the settings: `MyJob` for `my-job`."""
     return "".join(part.capitalize() for part in re.split("[-_]", name))
 
 
@@ -32,7 +32,7 @@ _SUFFIX_OF = {
 
 
 def id_of_entry(section: str, name: str) -> str:
-    """Returns the id of the construct that an entry of the settings becomes: `tiers.bulk` is `BulkTier`.
+    """Returns the id of the construct for an entry of the settings: `BulkTier` for `tiers.bulk`.
 
     Args:
         section: a section whose entries have names.
@@ -45,12 +45,12 @@ def id_of_entry(section: str, name: str) -> str:
 
 
 def known(names: Collection[str]) -> str:
-    """Returns the names that can be written in the place of a wrong one, for a message."""
+    """Returns the allowed names as the text of a message."""
     return ", ".join(names) or "(none defined)"
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Returns the end of a message that refuses a name: the closest known name, or nothing.
+    """Returns the end of a message that refuses a name: the closest known name, or an empty string.
 
     Args:
         name: the name that was given.

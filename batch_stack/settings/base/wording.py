@@ -1,4 +1,4 @@
-"""Turns the errors of pydantic into sentences for those who write settings."""
+"""Turns the errors of pydantic into sentences for authors of settings."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _must(details: ErrorDetails, schema: Mapping[str, Any]) -> str:
 
 
 def _instead(details: ErrorDetails, schema: Mapping[str, Any]) -> str:
-    """Returns what to write instead, if that is known."""
+    """Returns the text to write instead, or an empty string if it is not known."""
     given = details["input"]
     if details["type"] == "list_type" and isinstance(given, str | int | float):
         return _as_a_list(details)
@@ -143,12 +143,12 @@ def _wrong_kind(path: str, schema: Mapping[str, Any], given: object) -> str:
 
 @cache
 def _schema(model: type[BaseModel]) -> Mapping[str, Any]:
-    """Returns the schema of settings, which takes longer to make than the rest of a message."""
+    """Returns the schema of settings. It is cached, because generating it takes longer than all else here."""
     return model.model_json_schema()
 
 
 def _resolve(place: Sequence[int | str], model: type[BaseModel]) -> tuple[str, Mapping[str, Any]]:
-    """Returns the path of a field as the file has it, and the field's schema."""
+    """Returns the path of a field in the file, and the field's schema."""
     root = _schema(model)
     node: Mapping[str, Any] = root
     path = ""
@@ -172,7 +172,7 @@ def _dereferenced(root: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[s
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
-    """Returns what a field takes, for the end of "must be"."""
+    """Returns the allowed values of a field, as a phrase that follows "must be"."""
     if "enum" in schema:
         return "one of " + ", ".join(map(str, schema["enum"]))
     kind = schema.get("type")

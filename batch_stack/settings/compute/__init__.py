@@ -1,1 +1,1 @@
-"""Settings of compute environments of every kind, and what instance types are. Knows no tier and no job."""
+"""Settings of compute environments of every kind, and facts about instance types. Imports no tier or job."""

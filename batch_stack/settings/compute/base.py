@@ -1,4 +1,4 @@
-"""Base classes of compute environments' settings: the questions that every kind answers."""
+"""Base classes of compute environments' settings, with the properties that every kind has."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ WITH_EFA = " (efa)"
 
 
 class ComputeSettings(SettingsModel):
-    """Settings of a compute environment of any kind, and its answers to what checks and constructs ask.
+    """Settings of a compute environment of any kind, with properties for checks and constructs.
 
-    A kind overrides the answers in which it differs.
+    A kind overrides the properties in which it differs.
     """
 
     if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ComputeSettings(SettingsModel):
 
         @property
         def platform_capability(self) -> PlatformCapability:
-            """What it runs jobs on; a queue takes one platform capability only."""
+            """The platform capability; a queue takes one only."""
 
         @property
         def architecture(self) -> Architecture:
@@ -50,7 +50,7 @@ class ComputeSettings(SettingsModel):
 
         @property
         def max_vcpus(self) -> int | None:
-            """The vCPUs that run at once at most; None if that is not known."""
+            """The largest number of vCPUs that run at once; None if it is not known."""
 
         @property
         def instance_types(self) -> Sequence[str]:
@@ -59,13 +59,13 @@ class ComputeSettings(SettingsModel):
     is_provisioned: ClassVar[bool] = True
     """The platform creates it."""
     is_budgetable: ClassVar[bool] = False
-    """All that is billed for its instances has the tag that budgets count by."""
+    """Instances and volumes have the cost tag, by which budgets count."""
     runs_multi_node: ClassVar[bool] = False
     """AWS Batch runs multi-node parallel jobs there."""
 
     @property
     def fixed_kind(self) -> str:
-        """The type, and all else that cannot change without another compute environment in its place."""
+        """The type, and all other facts whose change would replace the compute environment."""
         return self.type
 
     @property
@@ -75,12 +75,12 @@ class ComputeSettings(SettingsModel):
 
     @property
     def connects_nodes(self) -> bool:
-        """Whether nodes of a job may connect to each other, as far as the settings tell."""
+        """Whether nodes of a job may connect to each other, as far as the settings show."""
         return True
 
     @property
     def required_zone(self) -> int | None:
-        """The Availability Zone that its subnet has to be in, counted from 1; None if any zone will do."""
+        """The Availability Zone in which it needs a subnet, counted from 1; None if it takes any zone."""
         return None
 
     @property
@@ -95,7 +95,7 @@ class ComputeSettings(SettingsModel):
 
     @property
     def update_grace_minutes(self) -> int | None:
-        """The minutes that jobs on old instances have when an edit brings new ones; None if none does."""
+        """The minutes that jobs on old instances have after an edit brings new ones; None if no edit does."""
         return None
 
 
@@ -152,7 +152,7 @@ class InstanceTypesSettings(SwitchableSettings):
 
 
 def without_scratch(name: str) -> str | None:
-    """Returns what an instance type must have for `nvme_scratch`, or None if it has it."""
+    """Returns the requirement of `nvme_scratch` that an instance type does not meet, or None."""
     diskless = without_local_disk(name)
     if diskless is None:
         return None

@@ -104,12 +104,12 @@ class Ec2Settings(InstanceTypesSettings):
     def _without_efa(self, name: str) -> str | None:
         count, first = efa_interfaces_of(name), self.efa_interfaces
         if not count:
-            whole = "" if "." in name else " by its full name, for not all sizes of a family have it,"
+            whole = "" if "." in name else " by its full name (not all sizes of a family have it),"
             return f"be an instance type with EFA{whole} because efa is true"
         if count != first:
             return (
-                f"have {first} EFA interfaces like {self.instance_types[0]}, because one launch template is "
-                f"for all, and it has {count}"
+                f"have {first} EFA interfaces like {self.instance_types[0]}, because all use one launch "
+                f"template, and it has {count}"
             )
         return None
 

@@ -1,4 +1,4 @@
-"""The instance types behind a name in `instance_types`, by the project's table."""
+"""Finds the instance types for a name in `instance_types`, in the project's table."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def family_of(name: str) -> str:
     return name.partition(".")[0]
 
 
-@cache  # each look goes through the whole table, and a synthesis takes hundreds
+@cache  # each call goes through the whole table, and a synthesis makes hundreds
 def facts_of(name: str) -> tuple[InstanceFacts, ...]:
-    """Returns all types of a type's, a family's or a bundle's name, as far as the table has them."""
+    """Returns the types of the table that a type, a family or a bundle names."""
     families = BUNDLES.get(name, (name,))
     return tuple(item for item in instance_types() if item.name == name or family_of(item.name) in families)
 
@@ -47,7 +47,7 @@ def has_gpu(name: str) -> bool:
 
 
 def without_local_disk(name: str) -> str | None:
-    """Returns a type behind the name that has no NVMe disk, or None if all known types have one."""
+    """Returns the name, or one of its types, that has no NVMe disk; None if all known types have one."""
     if _OLDER_DISKS.fullmatch(family_of(name)):
         return name
     return next((item.name for item in facts_of(name) if not item.local_disk_gb), None)

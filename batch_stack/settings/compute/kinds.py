@@ -39,7 +39,7 @@ class FargateSettings(SwitchableSettings):
 
     @property
     def instance_types(self) -> Sequence[str]:
-        """None: there are no instances."""
+        """Empty: there are no instances."""
         return ()
 
     @property
@@ -107,7 +107,7 @@ class UnmanagedSettings(SwitchableSettings):
 
     @property
     def instance_types(self) -> Sequence[str]:
-        """None that are known."""
+        """Empty: the types are not known."""
         return ()
 
 
@@ -115,7 +115,7 @@ class ExistingComputeSettings(ComputeSettings):
     """A compute environment of another stack, by its ARN."""
 
     is_provisioned: ClassVar[bool] = False
-    # The ARN does not tell.
+    # The ARN does not show it, so it is assumed.
     runs_multi_node: ClassVar[bool] = True
 
     type: Literal["existing"] = "existing"

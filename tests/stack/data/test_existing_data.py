@@ -172,7 +172,7 @@ def test_buckets_of_cdk_are_given_like_those_by_name(cdk: Any, films: Any) -> No
 
 def test_a_bucket_of_cdk_for_both_is_checked_like_one_by_name(films: Any) -> None:
     content = {"jobs": {"work": JOB}, "triggers": {"new": {"job": "work"}}}
-    with pytest.raises(SettingsError, match=r"triggers\.new\.output_prefix must lead away from "):
+    with pytest.raises(SettingsError, match=r"triggers\.new\.output_prefix must not overlap "):
         batch_stack.BatchPlatform(
             films,
             "Batch",

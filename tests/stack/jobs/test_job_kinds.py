@@ -113,7 +113,7 @@ def test_an_image_that_only_the_deployment_knows_is_warned_of(cdk: Any, new_app:
         return [one.data for one in job.node.metadata if one.type == "aws:cdk:warning"]
 
     (text,) = warnings("Uri", image=f"{own.repository_uri}:1")
-    assert "no right to pull it" in text
+    assert "no permission to pull it" in text
     assert "At tokens/Uri [ack: batch-stack:imageOfToken]" in text
     assert warnings("Name", ecr_repository=own.repository_name, tag="1") == []
     assert warnings("Public", image=IMAGE) == []

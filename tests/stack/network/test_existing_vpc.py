@@ -202,7 +202,7 @@ def test_a_network_in_the_settings_and_a_vpc_are_one_too_many(
     app, vpc = imported("private")
     with pytest.raises(
         SettingsError,
-        match=r"network must not be given together with vpc, beside which it would do nothing, got mode "
+        match=r"network must not be given together with vpc, which replaces it, got mode "
         r"'public' at S\d/Batch: leave it out of the settings, or leave out vpc",
     ):
         _platform(cdk, app, lambda _: vpc, network={"mode": "public", "flow_logs": True})

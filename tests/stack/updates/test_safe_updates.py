@@ -266,11 +266,11 @@ REFUSED: dict[str, tuple[Edit, str]] = {
     ),
     "fair share for a queue without": (
         {"tiers.low.fair_share": {"shares": {"a": 1.0}}},
-        "tiers.low must not have fair_share, as it is deployed",
+        "tiers.low must not have fair_share, as deployed",
     ),
     "a queue without its fair share": (
         {"tiers.shared.fair_share": _DROP},
-        "tiers.shared must have fair_share, as it is deployed",
+        "tiers.shared must have fair_share, as deployed",
     ),
     "a consumable resource of the other kind": (
         {"consumable_resources.licence.replenishable": False},
@@ -301,7 +301,7 @@ REFUSED: dict[str, tuple[Edit, str]] = {
             "compute.on_demand.placement_group": True,
             "compute.on_demand.efa": True,
         },
-        "compute.on_demand.efa must be false, as it is deployed",
+        "compute.on_demand.efa must be false, as deployed",
     ),
     "another architecture for one of two": (
         {"compute.on_demand.instance_types": ["m7g"]},

@@ -102,16 +102,16 @@ def test_a_tier_is_retired_in_two_deployments(lock: Path) -> None:
     assert "aws batch list-jobs --job-queue NAME --job-status" in finding.message
     assert check_against_lock(_settings({"x": ("a",)}), lock) == []
     assert list(json.loads(lock.read_text())["tiers"]) == ["x"]
-    assert "retired.tiers[0] must be what tiers once had" in _refused(retired, lock)
+    assert "retired.tiers[0] must be a name that tiers had" in _refused(retired, lock)
 
 
 @pytest.mark.parametrize(
     ("retired", "message"),
     [
-        ({"tiers": ["xx"]}, "retired.tiers[0] must be what tiers once had"),
-        ({"tiers": ["xx"]}, "got 'xx' (did you mean x?): without it nothing is missing"),
-        ({"compute": ["zzz"]}, "retired.compute[0] must be what compute once had"),
-        ({"consumable_resources": ["zzz"]}, "retired.consumable_resources[0] must be what"),
+        ({"tiers": ["xx"]}, "retired.tiers[0] must be a name that tiers had in the lock file"),
+        ({"tiers": ["xx"]}, "got 'xx' (did you mean x?): nothing of that name is missing"),
+        ({"compute": ["zzz"]}, "retired.compute[0] must be a name that compute had"),
+        ({"consumable_resources": ["zzz"]}, "retired.consumable_resources[0] must be a name"),
     ],
 )
 def test_what_never_was_there_cannot_be_retired(lock: Path, retired: dict[str, Any], message: str) -> None:
@@ -137,7 +137,7 @@ def test_an_acknowledged_deletion_is_no_longer_shown(
 
 def test_another_name_would_be_a_second_platform(lock: Path) -> None:
     message = _refused(_settings(BOTH, name="another"), lock)
-    assert "name must be batch-stack, as it is deployed, got 'another'" in message
+    assert "name must be batch-stack, as deployed, got 'another'" in message
 
 
 def test_a_file_without_a_name_takes_the_one_there_is(lock: Path) -> None:

@@ -25,37 +25,37 @@ def _settings(database: str | None = None, **storage: Any) -> Settings:
         (
             _settings(kms=True),
             _settings(),
-            "storage.kms must be true, as it is deployed: jobs could no longer read",
+            "storage.kms must be true, as deployed: jobs could no longer read",
         ),
         (
             _settings(**FILES),
             _settings(kms=True, **FILES),
-            "storage.kms must be false as long as storage.file_system is what is deployed",
+            "storage.kms must be false as long as the deployed storage.file_system is kept",
         ),
         (
             _settings("results"),
             _settings("results", kms=True),
-            "storage.kms must be false as long as results.database is what is deployed",
+            "storage.kms must be false as long as the deployed results.database is kept",
         ),
         (
             _settings(kms_key_arn=KEY),
             _settings(kms_key_arn=KEY.replace("key/0", "key/1")),
-            f"storage.kms_key_arn must be {KEY}, as it is deployed: jobs could no longer read what",
+            f"storage.kms_key_arn must be {KEY}, as deployed: jobs could no longer read what",
         ),
         (
             _settings(kms_key_arn=KEY),
             _settings(kms=True),
-            f"storage.kms_key_arn must be {KEY}, as it is deployed",
+            f"storage.kms_key_arn must be {KEY}, as deployed",
         ),
         (
             _settings(kms=True),
             _settings(kms_key_arn=KEY),
-            "storage.kms must be true, as it is deployed",
+            "storage.kms must be true, as deployed",
         ),
         (
             _settings("results"),
             _settings("results", kms_key_arn=KEY),
-            "storage.kms_key_arn must not be given as long as results.database is what is deployed",
+            "storage.kms_key_arn must not be given as long as the deployed results.database is kept",
         ),
         (
             _settings("results"),

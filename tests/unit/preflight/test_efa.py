@@ -30,8 +30,8 @@ def _warnings(tiers: list[str], *types: str) -> list[str]:
 
 def test_interfaces_that_a_job_would_not_use_are_warned_of() -> None:
     says = (
-        "jobs.j.tiers should lead to as many EFA interfaces on each compute environment, for a node uses no "
-        "more than there are on all, got {most} and {fewest}"
+        "jobs.j.tiers should lead to the same number of EFA interfaces on each compute environment, because "
+        "a node uses only as many as all have, got {most} and {fewest}"
     )
     assert _warnings(["a"]) == [says.format(most="2 on compute.two", fewest="1 on compute.one")]
     assert _warnings(["b", "c"]) == [says.format(most="1 on compute.one", fewest="0 on compute.none")]

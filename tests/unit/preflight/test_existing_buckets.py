@@ -24,7 +24,7 @@ def test_the_events_of_an_existing_input_bucket_are_not_switched_on_from_here() 
     assert _found() == []
     assert _found(output_bucket="results") == []
     ((level, message),) = _found(input_bucket="films", output_bucket="results")
-    assert (level, message.partition(", for ")[0]) == (
+    assert (level, message.partition(", because ")[0]) == (
         "warning",
         "storage.input_bucket must send its events to Amazon EventBridge",
     )
@@ -50,7 +50,7 @@ def test_results_in_the_input_bucket_must_not_become_jobs(
     assert bool(errors) is comes_back
     if comes_back:
         assert errors == [
-            f"triggers.t.output_prefix must lead away from triggers.t.prefix, which is {prefix!r}, because "
+            f"triggers.t.output_prefix must not overlap triggers.t.prefix, which is {prefix!r}, because "
             "storage.input_bucket and output_bucket are one, and each result would become a job again, got "
             f"{output_prefix!r}"
         ]
@@ -91,12 +91,12 @@ IN, OUT = {"name": "films"}, {"name": "results"}
         ),
         (
             {"input_bucket": IN, "output_bucket": OUT, "versioning": False},
-            "versioning must not be given with input_bucket and output_bucket, existing buckets of which "
-            "nothing is changed, got False",
+            "versioning must not be given with input_bucket and output_bucket, existing buckets, which are "
+            "not changed, got False",
         ),
         (
             {"input_bucket": IN, "output_bucket": OUT, "access_logs": True},
-            "access_logs must be false when all buckets exist: nothing is changed of those",
+            "access_logs must be false when all buckets exist: existing buckets are not changed",
         ),
     ],
 )

@@ -48,7 +48,7 @@ def test_each_node_needs_an_instance_within_the_limit(
 ) -> None:
     expected = [
         f"jobs.j.nodes must need instances of less than {max_vcpus} vCPUs besides the largest, the max_vcpus "
-        f"of compute.c, for each node has an instance to itself, got {got}"
+        f"of compute.c, because each node has an instance to itself, got {got}"
     ]
     assert _errors(nodes, max_vcpus, **job) == (expected if got is not None else [])
 
@@ -56,7 +56,7 @@ def test_each_node_needs_an_instance_within_the_limit(
 def test_all_nodes_ask_for_no_more_than_there_is_each_as_its_group_says() -> None:
     nodes = {"count": 4, "groups": [{"nodes": "1:", "vcpu": 64}]}
     assert _errors(nodes, 128, vcpu=2) == [
-        "jobs.j.nodes must ask for at most 128 vCPUs in all, for all nodes run at once on one compute "
+        "jobs.j.nodes must ask for at most 128 vCPUs in all, because all nodes run at once on one compute "
         "environment of t, got 194"
     ]
 
@@ -93,7 +93,7 @@ def test_instances_that_nodes_do_not_use_are_not_kept_warm() -> None:
         ]
 
     assert said(placement_group=True, min_vcpus=8) == [
-        "compute.c.min_vcpus should be 0 with placement_group, for multi-node parallel jobs do not run on "
-        "instances that are kept warm, got 8"
+        "compute.c.min_vcpus should be 0 with placement_group, because multi-node parallel jobs do not run "
+        "on instances that are kept warm, got 8"
     ]
     assert said(placement_group=True) == said(min_vcpus=8) == []

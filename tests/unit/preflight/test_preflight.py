@@ -66,7 +66,7 @@ FITS = "to fit an instance of compute.c, which tiers.t uses"
             {"memory_mib": 100_000},
             {"type": "on_demand", "instance_types": ["r6i"], "max_vcpus": 8},
             f"jobs.j.memory_mib must be at most 65504 (the agent keeps 32) {FITS} (or compute.c.max_vcpus at "
-            "least 16, for r6i.4xlarge would do, and is larger than the 8 that there may be), got 100000",
+            "least 16, because r6i.4xlarge is large enough, but exceeds the limit of 8), got 100000",
         ),
         # A type that is larger than the compute environment may grow is no help.
         (

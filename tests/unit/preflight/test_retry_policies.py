@@ -51,8 +51,8 @@ def test_the_warning_names_the_tier_whose_policy_is_taken() -> None:
     tiers = {"a": {}, "b": {"retry": {"attempts": 5, "exit_code": 9}}, "c": {}}
     (finding,) = _findings(tiers, {"tiers": ["a", "b", "c"]})
     assert finding.message == (
-        "jobs.j.tiers should lead to one retry policy, for a job definition has one: that of tiers.b, got "
-        "another for tiers.a and tiers.c, with which triggers and schedules submit, but no others. "
+        "jobs.j.tiers should lead to one retry policy, because a job definition has only one: that of "
+        "tiers.b, got another for tiers.a and tiers.c, which only triggers and schedules use. "
         "Give jobs.j.retry, or "
         "pass --retry-strategy"
     )

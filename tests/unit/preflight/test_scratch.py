@@ -35,12 +35,12 @@ def test_whoever_can_write_somewhere_is_not_warned_of(job: dict[str, Any]) -> No
 def test_another_user_of_an_image_of_others_may_have_nowhere_to_write() -> None:
     (message,) = _checks(user="1000:1000")
     assert message == (
-        "jobs.j.user may write to /scratch, the only place there is, if the image has that folder for them "
-        "and names it as a VOLUME, got '1000:1000': make sure of it (docs/workers.md), or mount a volume of "
-        "type tmpfs at /scratch"
+        "jobs.j.user can write to /scratch, the only writable folder, only if the image has it as a VOLUME "
+        "that this user may write to, got '1000:1000': check the image (docs/workers.md), or mount a volume "
+        "of type tmpfs at /scratch"
     )
     (message,) = _checks(user="app", platform="fargate")
-    assert message.endswith("make sure of it (docs/workers.md)")
+    assert message.endswith("check the image (docs/workers.md)")
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ def test_a_job_that_is_not_told_its_object_is_warned_of() -> None:
     assert _warnings(JOB, t={}) == []
     for command in ([], ["work", "Ref::output"]):
         assert _warnings({**JOB, "command": command}, t={}) == [
-            "triggers.t.job should have Ref::input in its command, which nothing else tells the object's "
-            "address, got 'j'"
+            "triggers.t.job should have Ref::input in its command, because nothing else passes the object's "
+            "address to it, got 'j'"
         ]
 
 

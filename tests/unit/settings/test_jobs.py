@@ -215,11 +215,11 @@ def test_a_job_cannot_need_more_than_there_is() -> None:
     there_is = {"consumable_resources": {"seats": {"total": 3}}}
     assert _settings({"consumable_resources": {"seats": 3}}, **there_is)
     assert _refusal({"consumable_resources": {"seats": 4}}, **there_is) == (
-        "consumable_resources.seats must be at most 3, for there are 3, got 4"
+        "consumable_resources.seats must be at most 3, because there are 3, got 4"
     )
     of_two_nodes = {"consumable_resources": {"seats": 2}, "nodes": {"count": 2}}
     assert _refusal(of_two_nodes, **there_is) == (
-        "consumable_resources.seats must be at most 1, for there are 3 for 2 nodes, got 2"
+        "consumable_resources.seats must be at most 1, because there are 3 for 2 nodes, got 2"
     )
 
 

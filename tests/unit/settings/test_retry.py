@@ -164,7 +164,7 @@ def test_an_exit_code_beside_rules_is_refused() -> None:
     with pytest.raises(SettingsError) as raised:
         _settings({"retry": {"exit_code": 9, "rules": rules}})
     assert str(raised.value) == (
-        "f: jobs.j.retry.exit_code must not be given with rules, which stand instead of it, got 9: give a "
+        "f: jobs.j.retry.exit_code must not be given with rules, which replace it, got 9: give a "
         'rule with on_exit_code "9"'
     )
     assert _settings({"retry": {"exit_code": None, "rules": rules}}).retry("j").rules is not None

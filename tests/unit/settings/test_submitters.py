@@ -109,6 +109,6 @@ def test_shares_and_tags_leave_a_policy_room_for_its_jobs(
         SubmitterSettings(shares=shares, tags=tags)
     message = str(raised.value)
     assert message.startswith(
-        f"SubmitterSettings: {place} must leave a policy, of which IAM takes 6144 characters, room"
+        f"SubmitterSettings: {place} must leave room for eight jobs in a policy, of which IAM"
     )
     assert f" together, got {got}, " in message

@@ -38,9 +38,9 @@ def _wire(*shares: str) -> dict[str, Any]:
         ([""], "got ''"),
         (["é"], "got 'é'"),
         (["a" * 256], f"got {'a' * 256!r}"),
-        (["userA1", "userA*"], "must not overlap, got 'userA1' and 'userA*', which stands for it, too"),
-        (["user*", "userA*"], "must not overlap, got 'userA*' and 'user*', which stands for it, too"),
-        (["*", "b"], "must not overlap, got 'b' and '*', which stands for it, too"),
+        (["userA1", "userA*"], "must not overlap, got 'userA1' and 'userA*', which includes it"),
+        (["user*", "userA*"], "must not overlap, got 'userA*' and 'user*', which includes it"),
+        (["*", "b"], "must not overlap, got 'b' and '*', which includes it"),
     ],
 )
 def test_share_identifiers_that_aws_batch_refuses_are_refused(shares: list[str], message: str) -> None:

@@ -60,13 +60,13 @@ def test_instances_have_as_many_as_their_type(types: list[str], count: int) -> N
         ),
         (
             {**FABRIC, "instance_types": ["c6in"]},
-            "instance_types[0] must be an instance type with EFA by its full name, for not all sizes of a "
-            "family have it, because efa is true, got 'c6in'",
+            "instance_types[0] must be an instance type with EFA by its full name (not all sizes of a family "
+            "have it), because efa is true, got 'c6in'",
         ),
         (
             {**FABRIC, "instance_types": ["p4d.24xlarge", "g6e.24xlarge"]},
-            "instance_types[1] must have 4 EFA interfaces like p4d.24xlarge, because one launch template is "
-            "for all, and it has 2, got 'g6e.24xlarge'",
+            "instance_types[1] must have 4 EFA interfaces like p4d.24xlarge, because all use one "
+            "launch template, and it has 2, got 'g6e.24xlarge'",
         ),
         ({"type": "fargate", "efa": True}, "efa "),
         ({"type": "managed_instances", "efa": True}, "efa "),
@@ -85,4 +85,4 @@ def test_it_is_neither_added_to_nor_taken_from_what_is_deployed(tmp_path: Path, 
     check_against_lock(_settings(**{**FABRIC, "efa": deployed, "max_vcpus": 999}), lock)
     with pytest.raises(SettingsError) as refused:
         check_against_lock(_settings(**{**FABRIC, "efa": not deployed}), lock)
-    assert f"compute.x.efa must be {str(deployed).lower()}, as it is deployed: " in str(refused.value)
+    assert f"compute.x.efa must be {str(deployed).lower()}, as deployed: " in str(refused.value)
