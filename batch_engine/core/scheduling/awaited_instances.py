@@ -22,7 +22,7 @@ class Launching:
 
     Args:
         registry: knows the jobs.
-        scaling: launches the instances.
+        scaling: launches instances and reserves their room.
     """
 
     def __init__(self, registry: Registry, scaling: Scaling) -> None:
@@ -54,10 +54,10 @@ class Launching:
         self._registry.touch(job)
 
     def ready(self, instance_id: str) -> list[Job]:
-        """Makes an instance READY that has joined its cluster.
+        """Makes an instance that has joined its cluster READY.
 
         Returns:
-            The RUNNABLE jobs that get back in line.
+            The RUNNABLE jobs to put back in their lines.
         """
         gang = self._gang_on(instance_id)
         if gang is None:
@@ -69,7 +69,7 @@ class Launching:
         """Gives up an instance that will never be ready.
 
         Returns:
-            The RUNNABLE jobs that get back in line.
+            The RUNNABLE jobs to put back in their lines.
         """
         gang = self._gang_on(instance_id)
         if gang is None:
@@ -118,7 +118,7 @@ class Launching:
         return [job for job in self._held.get(queue, {}).values() if job.status is JobStatus.RUNNABLE]
 
     def first(self, queue: str) -> Job | None:
-        """Returns the first of the jobs of a queue that wait for instances."""
+        """Returns the earliest job of a queue that waits for instances."""
         held = self._held.get(queue)
         while held:
             job = next(iter(held.values()))

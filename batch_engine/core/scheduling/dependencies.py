@@ -28,12 +28,12 @@ def parse(registry: Registry, wires: list[Wire] | None, array_size: int | None) 
     """Reads and checks ``dependsOn``.
 
     Args:
-        registry: knows the jobs that are waited for.
-        wires: the member as on the wire.
-        array_size: of the job that waits; None where it is no array.
+        registry: the resources and jobs.
+        wires: ``dependsOn`` as on the wire.
+        array_size: the size of the job that waits; None if it is not an array.
 
     Raises:
-        ClientError: too many, an unknown job, or a type that the jobs cannot have.
+        ClientError: there are too many entries, a job is unknown, or a type does not suit the jobs.
     """
     if len(wires or []) > MAX_DEPENDENCIES:
         raise ClientError(f"dependsOn must have at most {MAX_DEPENDENCIES} entries, got {len(wires or [])}")
@@ -115,7 +115,7 @@ class Dependencies:
         return Verdict.MET if all(status is JobStatus.SUCCEEDED for status in found) else Verdict.WAIT
 
     def _status(self, job_id: str) -> JobStatus:
-        """Returns the status of a job; a forgotten one SUCCEEDED, or its dependents have FAILED already."""
+        """Returns the status of a job. A forgotten job SUCCEEDED, or its dependents have FAILED."""
         job = arrays.find(self._registry, job_id)
         return JobStatus.SUCCEEDED if job is None else job.status
 
@@ -126,7 +126,7 @@ class Dependencies:
             return concerned
         for waiting_id in self._dependents.pop(job.id):
             unmet = self._unmet.get(waiting_id)
-            if unmet is None:  # it failed with another job, and may be forgotten by now
+            if unmet is None:  # a job that failed with another one may be forgotten by now
                 continue
             waiting = self._registry.jobs[waiting_id]
             if job.status is JobStatus.FAILED:
@@ -139,7 +139,7 @@ class Dependencies:
         return concerned
 
     def pairs(self, parent_id: str) -> list[Job]:
-        """Returns the arrays whose children wait, each for its own, for the children of this one."""
+        """Returns the arrays whose children wait for the children of this one with the same index."""
         waiting = self._pairs.get(parent_id)
         return [] if waiting is None else [self._registry.jobs[job_id] for job_id in waiting]
 
@@ -148,7 +148,7 @@ class Dependencies:
         return job.id in self._pairs
 
     def stop_waiting(self, job: Job) -> None:
-        """Drops what a job that has ended waited for."""
+        """Removes the dependencies of a job that has ended."""
         self._unmet.pop(job.id, None)
         for dependency in job.depends_on:
             waiting = self._pairs.get(dependency.job_id or "", [])

@@ -31,13 +31,13 @@ class Dispatcher:
 
     Args:
         journal: takes the decisions.
-        wakeups: remembers idle instances and time limits.
-        arns: names things.
-        ids: gives fresh ids to instances and tasks.
-        host: what the machine underneath can run at once.
-        catalogue: the instance types there are.
-        settings: how instances come and go.
-        restrictions: what cannot be launched at present.
+        wakeups: holds the times of idle instances and time limits.
+        arns: makes ARNs.
+        ids: makes the ids of instances and tasks.
+        host: the limits of the machine underneath.
+        catalogue: the known instance types.
+        settings: the settings of launching and terminating instances.
+        restrictions: the things that AWS Batch cannot have or use at present.
     """
 
     def __init__(
@@ -66,9 +66,9 @@ class Dispatcher:
         self._ids = ids
         self._by_priority: list[JobQueue] | None = None
         self._launching = Launching(journal.registry, self.scaling)
-        # Where nothing makes room, the head of a queue need not be refused twice.
+        # A refused head of a queue need not be tried again until something makes room.
         self._refused: dict[str, Job] = {}
-        # Without a new job in a line, there is something to try only in queues whose order changes with time.
+        # Without a new job in a line, only queues whose order changes with time have something to try.
         self._has_joined = False
         self._tries_again = True
         self._addresses = 0
@@ -97,7 +97,7 @@ class Dispatcher:
             )
 
     def continue_from(self, other: "Dispatcher") -> None:
-        """Takes over the instances of a dispatcher whose counts a fault has left wrong; the jobs follow."""
+        """Takes over the instances of a dispatcher whose counts are wrong after a fault; the jobs follow."""
         self.scaling.continue_from(other.scaling)
         self._addresses = other._addresses
 
@@ -139,7 +139,7 @@ class Dispatcher:
         self._by_priority = None
 
     def overdue(self, queue_name: str) -> tuple[Job, str] | None:
-        """Returns the head of a queue that has waited for as long as it may, and why it is cancelled."""
+        """Returns the head of a queue if its time limit is over, and the reason for its cancellation."""
         queue = self._registry.job_queues.get(queue_name)
         head = self.shares.head(queue) if queue is not None else None
         if queue is None or head is None:
@@ -195,7 +195,7 @@ class Dispatcher:
         """Places the jobs that fit now, queue by queue, by falling priority.
 
         Args:
-            makes_room: what has happened may let a job be placed that was refused before.
+            makes_room: whether a job that was refused before may now be placed.
         """
         refused = self._refused
         if makes_room:
@@ -217,13 +217,13 @@ class Dispatcher:
                     if self._stays_refused(job):
                         refused[queue.name] = job
                     break
-                refused.clear()  # others may have another reason to wait now
+                refused.clear()  # the other jobs may have another reason to wait now
 
     def _stays_refused(self, job: Job) -> bool:
         """Returns whether a refused job is refused again until something makes room.
 
-        More shares in use leave less in reserve. While EC2 lacks some instance types, more demand can turn
-        the choice to a larger type that it has.
+        More active shares reduce the reservation. While EC2 lacks some instance types, more demand can change
+        the choice to a larger type that EC2 has.
         """
         return job.share_identifier is None and not self.scaling.restrictions.unavailable_types
 
@@ -292,17 +292,17 @@ class Dispatcher:
     def place_gang(self, job: Job, nodes: list[Job], queue: JobQueue) -> Refusal | None:
         """Places all nodes of a job, each on an instance of its own in one compute environment, or none.
 
-        The nodes get their attempts and hold their room; to move them and to start them, main node first, is
-        the caller's. ``release`` frees each. Where instances have to be launched first, the job leaves its
-        line until all of them are there.
+        The nodes get their attempts and hold their room. The caller moves and starts them, main node first.
+        ``release`` frees each node. If instances must be launched first, the job leaves its line until all of
+        them are ready.
 
         Args:
-            job: at the head of its line.
-            nodes: RUNNABLE, and in no line.
-            queue: their queue.
+            job: the job, which is at the head of its line.
+            nodes: its nodes, which are RUNNABLE and in no line.
+            queue: the queue of the job.
 
         Returns:
-            Why they are not placed, or None where they are.
+            The reason why the nodes could not be placed, or None if they were.
         """
         refusals: list[Refusal] = []
         for name in queue.compute_environments:

@@ -19,9 +19,9 @@ class Interruptions:
 
     Args:
         journal: takes the decisions.
-        dispatcher: knows the instances.
+        dispatcher: drains the instances.
         lifecycle: ends the attempts.
-        wakeups: remembers when hosts will be gone.
+        wakeups: holds the times at which hosts will be gone.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class Interruptions:
         """Ends the attempts on an instance that is gone."""
         self._journal.instance_at_hand = instance_id
         for job in self._dispatcher.instance_gone(instance_id):
-            # There is no host to kill these with: on one machine, they are processes like others.
+            # On one machine no host dies with these attempts: their processes must be killed.
             self._journal.act(StopAttempt(job.id, job.attempt.number, StopCause.HOST_LOST, 0))
-            # Each attempt ends by itself: a fault with one leaves the others in place.
+            # Each attempt ends in its own step: a fault with one leaves the others in place.
             self._wakeups.soon(AttemptEnds(job.id, job.attempt.number))
         self._dispatcher.scaling.keep_minimum()
         self._journal.instance_at_hand = None
 
     def resources_changed(self) -> None:
-        """Drains the instances that an update replaces; jobs may stay for as long as the update says."""
+        """Drains the instances that an update replaces; jobs may run on until the timeout of the update."""
         for instance in self._dispatcher.resources_changed():
             environment = self._journal.registry.compute_environments.get(instance.compute_environment)
             policy = (environment.update_policy if environment is not None else None) or {}

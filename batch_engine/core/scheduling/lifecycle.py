@@ -31,8 +31,8 @@ class Lifecycle:
     Args:
         journal: takes the decisions.
         dispatcher: places jobs and frees what they held.
-        wakeups: remembers when attempts have run for long enough.
-        dependencies: knows which jobs wait for which.
+        wakeups: holds the times at which attempts time out.
+        dependencies: the index from a job to the jobs that depend on it.
         retention: forgets jobs that ended long ago.
     """
 
@@ -85,7 +85,7 @@ class Lifecycle:
     def settle(self) -> None:
         """Follows up on each job that has ended, and on those that end with it.
 
-        A list of work and no recursion: a chain of dependencies may be ten thousand jobs long.
+        It uses a list in place of recursion: a chain of dependencies may be ten thousand jobs long.
         """
         ended = self._journal.ended
         while ended:
@@ -98,7 +98,7 @@ class Lifecycle:
                 self.finish_deleted_queue(job.queue)
 
     def cancelled(self, job_id: str, reason: str) -> None:
-        """CancelJob: a job that is placed already is left alone."""
+        """CancelJob: ends a job that is not placed yet; has no effect on a placed job."""
         job = arrays.touch_child(self._journal, job_id)
         if job is None or job.status.is_terminal or job.status.is_placed:
             return
@@ -110,7 +110,7 @@ class Lifecycle:
         self._end(job, JobStatus.FAILED, reason)
 
     def terminated(self, job_id: str, reason: str) -> None:
-        """TerminateJob: stops a placed job, ends any other at once; an array with all its children."""
+        """TerminateJob: stops a placed job and ends any other at once; an array with all its children."""
         job = arrays.touch_child(self._journal, job_id)
         if job is None or job.status.is_terminal:
             return
@@ -159,7 +159,7 @@ class Lifecycle:
             self._wakeups.at(now_ms + job.timeout_s * 1000, AttemptTimeout(job.id, job.attempt.number))
 
     def timed_out(self, job_id: str, attempt: int) -> None:
-        """Stops an attempt that has run for as long as it may."""
+        """Stops an attempt whose timeout is over."""
         job = self.current(job_id, attempt)
         if job is not None:
             self._stop(job, StopCause.TIMED_OUT, TIMEOUT_REASON)
@@ -195,7 +195,7 @@ class Lifecycle:
         if job.stop_cause is StopCause.HOST_LOST:
             if event.exit_code != 0:
                 attempt.status_reason = job.stop_reason
-            # Killed with its host, a container has no exit code to report.
+            # A container that was killed with its host has no exit code.
             attempt.exit_code = None if event.exit_code == KILLED_EXIT_CODE else event.exit_code
             job.stop_cause = job.stop_reason = None
         if job.node_index is not None:
@@ -244,7 +244,7 @@ class Lifecycle:
         self._journal.move(job, status, reason)
 
     def queue_deleted(self, name: str) -> None:
-        """DeleteJobQueue: terminates the jobs of a queue; it is gone when the last of them has ended."""
+        """DeleteJobQueue: terminates the jobs of a queue, and removes the queue when all have ended."""
         queue = self._registry.job_queues[name]
         queue.status, queue.status_reason = "DELETING", "JobQueue is being deleted"
         self._registry.touch(queue)

@@ -1,4 +1,4 @@
-"""The parts of the state machine, and the way of an event through them."""
+"""The parts of the state machine, and the path of an event through them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,13 +64,13 @@ class Setup:
 
 
 class Machine:
-    """Counts, queues and indices. All of them follow from the registry, the instances and the wake-ups.
+    """The counts, queues and indices. All of them follow from the registry, the instances and the wake-ups.
 
     Args:
         journal: takes the decisions.
-        wakeups: what is due later.
+        wakeups: the wake-ups.
         setup: the settings.
-        broken: the machine that a fault has left with wrong counts; its instances are taken over.
+        broken: a machine whose counts are wrong after a fault; this one takes over its instances.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Machine:
         self.requests.take_over()
 
     def take_in(self, event: Event) -> None:
-        """Does what an event says, to the job, the instance or the resources that it names."""
+        """Applies an event to the job, the instance or the resources that it names."""
         handler = self._handlers.get(type(event))
         if handler is not None:
             handler(event)
@@ -181,10 +181,10 @@ class Machine:
         }
 
     def follow_up(self, *, makes_room: bool) -> None:
-        """Does all that follows from an event: what is due, the ends of jobs, and the placement of others.
+        """Handles the effects of an event: due wake-ups, the ends of jobs, and the placement of other jobs.
 
         Args:
-            makes_room: what has happened may let a job be placed that was refused before.
+            makes_room: whether a job that was refused before may now be placed.
         """
         lifecycle, ended = self._lifecycle, self._journal.ended
         # A job that has ended makes room after any event.
@@ -235,7 +235,7 @@ class Machine:
         self._journal.at_hand = None
 
     def resume(self) -> None:
-        """Does what a fault may have left undone."""
+        """Completes the work that a fault may have left undone."""
         self._looks_at_resources = True
         self.dispatcher.resume()
         self._interruptions.resume()

@@ -23,11 +23,11 @@ def address(number: int) -> str:
 
 
 class Nodes:
-    """Moves the nodes of multi-node parallel jobs, and says when the job itself is over.
+    """Moves the nodes of multi-node parallel jobs, and reports when the job itself is over.
 
     Args:
         journal: takes the decisions.
-        release: frees what a node held.
+        release: frees the capacity of a node.
     """
 
     def __init__(self, journal: Journal, release: Callable[[Job], None]) -> None:
@@ -59,7 +59,7 @@ class Nodes:
         return True
 
     def stop(self, parent: Job, cause: StopCause, notice_s: float = math.inf) -> None:
-        """Stops every node; those that have not been started end at once."""
+        """Stops every node; a node that was not started ends at once."""
         self._close_unstarted(parent)
         for node in nodes_of(self._registry, parent):
             if node.status.is_placed:
@@ -82,7 +82,7 @@ class Nodes:
         """Ends a node whose attempt has ended. Only the main node ends the others, too.
 
         Returns:
-            The job, if with this node its attempt is over, too.
+            The job, if its attempt ended with this node; else None.
         """
         parent, attempt = self.parent_of(node), node.attempt
         succeeded = attempt.exit_code == 0 and node.status is JobStatus.RUNNING
@@ -108,7 +108,7 @@ def placed(journal: Journal, parent: Job, nodes: list[Job], first_address: int) 
         journal: takes the decisions.
         parent: the job.
         nodes: its nodes, with a new attempt each.
-        first_address: the number of the first of as many free addresses.
+        first_address: the number of the first address; one address for each node is free from there on.
     """
     main = nodes[parent.main_node or 0]
     for place, node in enumerate(nodes):

@@ -17,7 +17,7 @@ class Blocked:
 
     Args:
         journal: takes the decisions.
-        wakeups: remembers when a head has waited for long enough.
+        wakeups: holds the times at which time limits are over.
     """
 
     def __init__(self, journal: Journal, wakeups: Wakeups) -> None:
@@ -28,7 +28,7 @@ class Blocked:
     def waits(self, job: Job, queue: JobQueue, refusal: Refusal) -> None:
         """Notes why the head of a queue is refused.
 
-        Its clock starts when it comes to the head with this reason, and again with every other reason.
+        The time limit starts when the job comes to the head with this reason, and again with each new reason.
         """
         if job.wait_reason is not refusal.reason:
             job.wait_reason, job.waits_since_ms = refusal.reason, self._journal.now_ms
@@ -40,7 +40,7 @@ class Blocked:
             self._arm(job, queue)
 
     def _limit_ms(self, job: Job, queue: JobQueue) -> int | None:
-        """Returns when a job is cancelled for the reason that it waits for now."""
+        """Returns when a job is cancelled, given its present reason to wait; None without a limit."""
         reason = None if job.wait_reason is None else job.wait_reason.limited_as
         for entry in queue.time_limit_actions:
             if entry["reason"] == reason and job.waits_since_ms is not None:
@@ -54,7 +54,7 @@ class Blocked:
             self._wakeups.at(due_ms, TimeLimit(queue.name))
 
     def overdue(self, queue: JobQueue, head: Job) -> str | None:
-        """Returns the reason with which the head of a queue is cancelled now, or None."""
+        """Returns the reason for which the head of a queue is cancelled now, or None."""
         due_ms = self._limit_ms(head, queue)
         if due_ms is None or due_ms > self._journal.now_ms:
             return None

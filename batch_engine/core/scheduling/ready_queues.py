@@ -22,7 +22,7 @@ def _entry(job: Job, index: int) -> Entry:
 
 
 class _Line:
-    """The line of one share. Jobs that come at either end of it are a plain queue, the others a heap."""
+    """The line of one share: a plain queue of the jobs that came at either end, and a heap of the others."""
 
     __slots__ = ("heap", "run")
 
@@ -64,12 +64,13 @@ class _Line:
 class WaitingLines:
     """The lines of all queues, one for each share; a queue without fair share has the one share "".
 
-    In a line, a higher ``schedulingPriority`` goes first where the queue is fair-share, then the job that
-    came first. Jobs that left (cancelled, placed) are dropped when they come to the head. An array is one
-    entry that makes its next child when it gets there. So every call costs the same for any number of jobs.
+    In a line of a fair-share queue, jobs are sorted by falling ``schedulingPriority``, then by arrival; in
+    other queues by arrival only. Jobs that left (cancelled, placed) are dropped when they come to the head.
+    An array is one entry that makes its next child at the head. So every call costs the same for any number
+    of jobs.
 
     Args:
-        journal: takes the children that come to the head.
+        journal: takes the decisions about children that come to the head.
     """
 
     def __init__(self, journal: Journal) -> None:
@@ -78,7 +79,7 @@ class WaitingLines:
         self._arrays: set[str] = set()
 
     def join(self, job: Job) -> None:
-        """Adds a job, or an array with released children, to its line at the place that is its own."""
+        """Adds a job, or an array with released children, to its line at its own place."""
         index = -1
         if job.array_index is not None:
             index = job.array_index
@@ -100,7 +101,7 @@ class WaitingLines:
         return list(self._lines.get(queue, ()))
 
     def first_order(self, queue: str, share: str) -> int | None:
-        """Returns the order of the job, or the array, that is first in a line; None if none waits."""
+        """Returns the order of the first job or array in a line; None if none waits."""
         lines = self._lines.get(queue)
         line = None if lines is None else lines.get(share)
         while line:
@@ -138,7 +139,7 @@ class WaitingLines:
         return None
 
     def _next_child(self, line: _Line, parent: Job) -> None:
-        """Puts the next child of an array, which is first in its line, before the array."""
+        """Puts the next child of the array at the head of a line before the array."""
         line.pop()
         self._arrays.discard(parent.id)
         # An array that has ended may be forgotten by now, and with it the record of its children.
@@ -148,7 +149,7 @@ class WaitingLines:
             self.join(child)
 
     def leave(self, job: Job) -> None:
-        """Removes the head of a line from it although it stays RUNNABLE."""
+        """Removes the head of a line, which stays RUNNABLE."""
         line = self._lines.get(job.queue, {}).get(job.share_identifier or "")
         if line and line.first()[4] is job:
             line.pop()
@@ -156,7 +157,7 @@ class WaitingLines:
     def waiting(self, queue: str) -> Iterator[Job]:
         """Yields every job in the lines of a queue, in order; for display and checks, not for decisions.
 
-        Children of arrays that have no ``Job`` of their own yet are views, which no change reaches.
+        Children of arrays without a ``Job`` of their own are copies: a change to them has no effect.
         """
         registry = self._journal.registry
         for line in self._lines.get(queue, {}).values():
@@ -170,7 +171,7 @@ class WaitingLines:
                     yield job
 
     def standing(self, queue: str) -> Iterator[Job]:
-        """Yields every job in the lines of a queue, an array for its untouched children; for checks."""
+        """Yields every job in the lines of a queue, and arrays for their untouched children; for checks."""
         for line in self._lines.get(queue, {}).values():
             yield from (entry[4] for entry in line if self._waits(entry))
 

@@ -1,8 +1,8 @@
-"""Makes the state sound again after an internal error, wherever in ``Scheduler.handle`` it was raised.
+"""Repairs the state after an internal error at any point of ``Scheduler.handle``.
 
-The registry, the instances and the wake-ups are what the core knows; everything else follows from them and is
-built again. So it is enough to mend the job or the instance that was at hand, and to make the instances agree
-with the actions.
+The core's knowledge is the registry, the instances and the wake-ups; everything else follows from them and is
+built again. So it is enough to repair the job or the instance that was at hand, and to make the instances
+agree with the actions.
 """
 
 from batch_engine.core.capacity.fleet import Instance
@@ -145,7 +145,7 @@ def fail(journal: Journal, job: Job, reason: str) -> None:
     if job.node_index is not None:
         job = registry.jobs[job.parent_id or ""]
     for each in (job, *nodes_of(registry, job)):
-        # Where the job itself is not STARTING yet, nothing was started.
+        # If the job itself is not STARTING yet, nothing was started.
         if job.status is JobStatus.RUNNABLE and each.attempts and each.attempt.stopped_at_ms is None:
             del each.attempts[-1]
     for member in (*nodes_of(registry, job), job):
@@ -180,7 +180,7 @@ def _forget_orphans(registry: Registry) -> None:
 
 
 def _save_all(registry: Registry, now_ms: int) -> None:
-    """Has everything saved that the event may have changed."""
+    """Marks everything that the event may have changed to be saved."""
     for job in registry.jobs.values():
         if not job.status.is_terminal or job.last_moved_ms == now_ms:
             registry.touch(job)

@@ -19,7 +19,7 @@ class Pending:
     Args:
         journal: takes the decisions.
         dispatcher: takes the jobs that become RUNNABLE.
-        dependencies: knows which jobs wait for which.
+        dependencies: the index from a job to the jobs that depend on it.
     """
 
     def __init__(self, journal: Journal, dispatcher: Dispatcher, dependencies: Dependencies) -> None:
@@ -133,7 +133,7 @@ class Pending:
                 self._fail(child)
 
     def _release_children(self, parent: Job, start: int, stop: int) -> None:
-        """Releases children, as a range unless each of them is about to end."""
+        """Releases children as a range, or one by one if each of them is about to end."""
         run = self._registry.arrays[parent.id]
         touched = {index for index in run.waiting if start <= index < stop}
         if parent.is_cancelled or parent.start_refusal is not None:
@@ -178,9 +178,9 @@ class Pending:
                 self.cancelled(child, reason)
 
     def resume(self, job: Job) -> None:
-        """Does for a PENDING job what a fault may have left undone."""
+        """Completes the work on a PENDING job that a fault may have left undone."""
         if job.node_index is not None:
-            return  # it follows its job
+            return  # a node follows its job
         if job.array_index is not None and job.parent_id is not None:
             if self._registry.arrays[job.parent_id].released[job.array_index]:
                 self._release(job)

@@ -14,7 +14,7 @@ class ReplayError(Exception):
 
 
 class LoggedDraws:
-    """An id factory that gives the ids of a log once more."""
+    """An id factory that returns the ids of a log again."""
 
     def __init__(self) -> None:
         self.left: deque[str] = deque()
@@ -31,14 +31,14 @@ class LoggedDraws:
 
 
 def replay(records: Iterable[Record], build: Callable[[IdFactory], Scheduler]) -> Scheduler:
-    """Takes in the events of a log once more, and returns the scheduler that they lead to.
+    """Takes in the events of a log again, and returns the scheduler that results.
 
     Args:
         records: a log without gaps.
-        build: makes a scheduler in the state in which the log begins, with the id factory that it is given.
+        build: makes a scheduler in the state at the start of the log, with a given id factory.
 
     Raises:
-        ReplayError: an event met an internal error, which cannot be repeated, or it leads to other decisions.
+        ReplayError: an event met an internal error, which cannot be repeated, or leads to other decisions.
     """
     ids = LoggedDraws()
     scheduler = build(ids)

@@ -31,12 +31,12 @@ _SCHEDULED = (ComputeEnvironment, JobQueue, SchedulingPolicy, ConsumableResource
 
 
 class Requests:
-    """Carries out requests, and undoes one that fails: a caller who gets an error finds nothing changed.
+    """Carries out requests, and undoes a request that fails: an error means that nothing has changed.
 
     Args:
         journal: takes the decisions.
         lifecycle: ends jobs.
-        wakeups: remembers when job definitions expire.
+        wakeups: holds the times at which job definitions expire.
     """
 
     def __init__(self, journal: Journal, lifecycle: Lifecycle, wakeups: Wakeups) -> None:
@@ -48,7 +48,7 @@ class Requests:
         self._undo_of = 0
 
     def take_over(self) -> None:
-        """Remembers when the job definitions expire that are INACTIVE already."""
+        """Sets the wake-ups at which INACTIVE job definitions expire."""
         for revisions in self._registry.job_definitions.values():
             for definition in revisions.values():
                 self._watch(definition)
@@ -107,7 +107,7 @@ class Requests:
         return not concerned or any(isinstance(resource, _SCHEDULED) for resource in concerned)
 
     def definition_expires(self, arn: str) -> None:
-        """Removes a job definition that has been INACTIVE for as long as AWS Batch keeps it."""
+        """Removes a job definition that has been INACTIVE for the time that AWS Batch keeps it."""
         definition = self._registry.find(arn)
         if isinstance(definition, JobDefinition) and not definition.active:
             self._registry.forget(definition)
@@ -118,7 +118,7 @@ class Requests:
             self._wakeups.at(expires_ms, DefinitionExpires(definition.arn))
 
     def undo(self) -> None:
-        """Puts everything back that the last request has changed."""
+        """Restores everything that the last request has changed."""
         while self._undo and self._undo_of == self._journal.record.seq:
             self._undo.pop()()
 

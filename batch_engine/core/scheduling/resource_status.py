@@ -17,10 +17,10 @@ class Settling:
 
     Args:
         journal: takes the decisions.
-        wakeups: remembers when.
-        scaling: knows which instances an update still replaces, and the roles that cannot be assumed.
-        capacity: knows where jobs still run.
-        settle_s: how long a status that passes lasts at the least.
+        wakeups: holds the times at which statuses may end.
+        scaling: the instances that an update still replaces, and the roles that cannot be assumed.
+        capacity: the compute environments in which jobs still run.
+        settle_s: the least time that such a status lasts, in seconds.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Settling:
         known: list[ComputeEnvironment | JobQueue] = [*registry.compute_environments.values()]
         known += registry.job_queues.values()
         for entity in known:
-            # The last of its jobs takes a queue that is being deleted along.
+            # A queue that is being deleted is removed with the last of its jobs.
             ends = isinstance(entity, JobQueue) and entity.status == "DELETING"
             key = type(entity), entity.name
             if entity.status in PASSING and not ends and key not in self._due:
@@ -53,7 +53,7 @@ class Settling:
         """Ends the statuses that are due.
 
         Returns:
-            Whether there was anything.
+            Whether any status has ended.
         """
         if not self._due:
             return False
@@ -107,7 +107,7 @@ class Settling:
         return None
 
     def roles_changed(self) -> None:
-        """Roles came or went: an environment that needs one which is gone is INVALID until it is updated."""
+        """Makes an environment INVALID, until its next update, if it needs a role that cannot be assumed."""
         for environment in self._registry.compute_environments.values():
             problem = self.role_problem(environment)
             if problem is not None and environment.status == "VALID":

@@ -18,15 +18,15 @@ _MAX_GRAIN_MS = 60_000
 
 
 class Retention:
-    """Forgets ended jobs, each with its children or nodes, after a while.
+    """Forgets ended jobs, each with its children or nodes, after ``keep_ms``.
 
-    An array whose children are still awaited (``N_TO_N``) is kept until the arrays that wait have ended: how
-    its children ended still decides about theirs.
+    An array whose children are still awaited (``N_TO_N``) is kept until the waiting arrays have ended: the
+    end of its children still decides about theirs.
 
     Args:
         journal: takes the decisions.
-        wakeups: remembers when the next job is due.
-        is_awaited: tells whether another job still waits for the children of a job.
+        wakeups: holds the time at which the next job is forgotten.
+        is_awaited: returns whether another job still waits for the children of a job.
         keep_ms: how long an ended job is kept, in milliseconds; None keeps all jobs.
         forgotten: receives each job before it is forgotten: the whole job, not its children and nodes.
     """
@@ -50,7 +50,7 @@ class Retention:
         self._awaited: dict[str, Job] = {}
 
     def take_over(self, jobs: Iterable[Job]) -> None:
-        """Remembers when jobs ended that were read back from the store."""
+        """Notes the ends of the jobs that were read back from the store."""
         if self._keep_ms is None:
             return
         ended = [(job.last_moved_ms, job.id) for job in jobs if _is_whole(job) and job.status.is_terminal]
@@ -91,7 +91,7 @@ class Retention:
         if self._forgotten is not None:
             self._forgotten(job)
         nodes = nodes_of(self._registry, job)
-        # The whole job first: after a fault, recovery finds the others by their missing parent.
+        # The whole job comes first: after a fault, recovery finds the others by their missing parent.
         self._registry.forget_job(job.id)
         if job.is_array:
             for index in range(job.array_size or 0):

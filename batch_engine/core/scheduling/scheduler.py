@@ -1,7 +1,7 @@
 """The state machine: takes in events and returns decisions.
 
-``Scheduler.handle`` is the only way to change a resource or a job. It reads no clock and starts nothing: its
-callers have real time and real processes, or virtual time and prices.
+``Scheduler.handle`` is the only way to change a resource or a job. It reads no clock and starts nothing: the
+local engine calls it with real time and processes, the simulator with virtual time and prices.
 """
 
 import traceback
@@ -29,15 +29,15 @@ _TRIES = 5
 
 
 class Scheduler:
-    """Decides, for every job, what AWS Batch would decide.
+    """Makes the decisions of AWS Batch for every job.
 
     Args:
         registry: the resources and jobs; only the scheduler changes them.
-        arns: names things.
-        ids: gives fresh ids to instances and tasks.
-        host: what the machine underneath can run at once.
-        catalogue: the instance types there are.
-        scaling: how instances come and go.
+        arns: makes ARNs.
+        ids: makes the ids of instances and tasks.
+        host: the limits of the machine underneath.
+        catalogue: the known instance types.
+        scaling: the settings of launching and terminating instances.
         render: makes the details of the events that are published; None publishes none.
         keep_ended_ms: how long ended jobs are kept, in milliseconds; None keeps all of them.
         forgotten: receives each job before it is forgotten.
@@ -84,7 +84,7 @@ class Scheduler:
 
     @property
     def dispatcher(self) -> Dispatcher:
-        """Returns the queues and the capacity, to look at."""
+        """Returns the queues and the capacity, for reading only."""
         return self._machine.dispatcher
 
     def handle(self, event: Event, now_ms: int) -> list[Action]:
@@ -97,10 +97,10 @@ class Scheduler:
 
         Args:
             event: what happened.
-            now_ms: when, in epoch milliseconds.
+            now_ms: the time of the event, in epoch milliseconds.
 
         Returns:
-            What is to be done, in order.
+            The actions to carry out, in order.
         """
         self._pending = event
         self._is_open = False
@@ -109,7 +109,7 @@ class Scheduler:
             self._open(record)
             machine.take_in(event)
             self._pending = None
-            # A job more, or one that runs now, makes no room for a job that was refused before.
+            # A new job, or one that runs now, makes no room for a job that was refused before.
             machine.follow_up(makes_room=not isinstance(event, _MAKES_NO_ROOM))
         except Exception as error:
             return self._recover(event, now_ms, error)
@@ -122,7 +122,7 @@ class Scheduler:
         self._is_open = True
 
     def _recover(self, event: Event, now_ms: int, error: Exception) -> list[Action]:
-        """Mends the state, and goes on with the event."""
+        """Repairs the state, and goes on with the event."""
         if not self._is_open:
             self._open(self.log.open(event, now_ms))
         record, pending = self._journal.record, self._pending

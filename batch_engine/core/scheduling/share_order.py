@@ -18,11 +18,11 @@ from batch_engine.core.state.share_use import ShareUse
 
 
 class Shares:
-    """Knows the shares of fair-share queues, and which of them is next.
+    """The shares of fair-share queues, and their order.
 
     Args:
-        journal: knows the resources and the time.
-        lines: hold the RUNNABLE jobs.
+        journal: gives the resources and the time.
+        lines: the RUNNABLE jobs.
     """
 
     def __init__(self, journal: Journal, lines: WaitingLines) -> None:
@@ -102,7 +102,7 @@ class Shares:
             ranking.changed(other)
 
     def changed(self, job: Job) -> None:
-        """Notes that a job of a share has joined or left its line, or uses other vCPUs than before."""
+        """Notes that a job of a share has joined or left its line, or that its vCPUs in use have changed."""
         if job.share_identifier is not None and self.policy(job.queue) is not None:
             self._ranking(job.queue).changed(job.share_identifier)
 
@@ -124,12 +124,12 @@ class Shares:
             self.changed(job)
 
     def placed(self, job: Job) -> None:
-        """Counts a job that has got its vCPUs."""
+        """Counts the vCPUs of a placed job."""
         self.use.placed(job, self._journal.now_ms)
         self.changed(job)
 
     def released(self, job: Job) -> None:
-        """Counts a job that has given them back."""
+        """Subtracts the vCPUs of a job that is no longer placed."""
         if job.share_identifier is None:
             return
         self.use.placed(job, self._journal.now_ms, -1)
@@ -164,7 +164,7 @@ class Shares:
 
     def _first_retried(self, queue: str) -> Job | None:
         """Returns the retried job at the front of the queue, for any use of its share: it still holds its
-        consumable resources, for which the jobs before it would wait in vain."""
+        consumable resources, so jobs before it could not get them."""
         retried = self._retried.get(queue)
         while retried:
             order, share = retried[0]
@@ -203,7 +203,7 @@ class Shares:
     def reservation(
         self, job: Job, queue: JobQueue, environment: ComputeEnvironment, capacity: Capacity, count: int = 1
     ) -> Refusal | None:
-        """Returns why a job may not use what is kept free for shares that are not active yet."""
+        """Returns why a job may not use the vCPUs reserved for shares that are not active, or None."""
         policy = self.policy(queue.name)
         if policy is None or not policy.compute_reservation:
             return None
@@ -218,7 +218,7 @@ class Shares:
         used = capacity.in_use_milli_vcpus.get(environment.name, 0)
         if used + job.milli_vcpus * count <= limit - kept:
             return None
-        # Where nothing runs, no end of a job will make room.
+        # If nothing runs, no end of a job will make room.
         reason, sentence = (
             (WaitReason.SHARE_RESERVATION, "")
             if used

@@ -3,7 +3,8 @@
 The use of a share decays, and the weighted uses of two shares may change places without an event. Two shares
 with the same weighted vCPUs in use never do: the rest of their use decays at the same rate. So the shares are
 kept in one heap for each amount of weighted vCPUs in use, and only the first share of each heap is compared.
-The shares that use nothing now are in two heaps, of which one holds those without any use that still counts.
+The shares that use nothing now are in two heaps: one for shares whose earlier use still counts, and one for
+shares whose earlier use no longer counts.
 Fair share keeps the other heaps few, because the share with the least is next.
 """
 
@@ -30,7 +31,7 @@ class Standing:
     """The figures by which a share is ranked.
 
     Args:
-        use: what it has used; read again whenever shares are compared.
+        use: the use of the share; it is read again each time that shares are compared.
         weight: its weight factor.
         order: the order of the job that is first in its line.
     """
@@ -53,7 +54,7 @@ class Ranking:
 
     Args:
         decay_s: the window of its policy in seconds.
-        standing: returns what a share is ranked by, or None if none of its jobs waits.
+        standing: returns the figures of a share, or None if none of its jobs waits.
     """
 
     decay_s: int
@@ -68,11 +69,11 @@ class Ranking:
     _origin_ms: int | None = None
 
     def changed(self, share: str) -> None:
-        """Notes that the use, the weight or the first job of a share is another."""
+        """Notes that the use, the weight or the first job of a share has changed."""
         self._changed[share] = None
 
     def first(self, now_ms: int) -> str | None:
-        """Returns the share with the least use times weight; of level ones the share that came first."""
+        """Returns the share with the least use times weight; among equals the share that came first."""
         while self._changed:
             self._rank(self._changed.popitem()[0])
         self._end_decay(now_ms)
@@ -90,7 +91,7 @@ class Ranking:
         return standing.weight * standing.use.milli_vcpus(now_ms, self.decay_s) / 1000
 
     def _end_decay(self, now_ms: int) -> None:
-        """Moves the shares whose earlier use counts no more to those that have used nothing."""
+        """Moves shares whose earlier use no longer counts to the heap of shares without use."""
         while (share := self._first_of(_DECAYING)) is not None and self._value(share, now_ms) < _LEVEL:
             heapq.heappop(self._groups[_DECAYING])
             self._entries -= 1

@@ -12,8 +12,8 @@ class ArrayRun:
     """The counters of an array. They are built from the children after a restart.
 
     Args:
-        size: how many children there are.
-        updated_at_ms: when a counter changed last.
+        size: the number of children.
+        updated_at_ms: when a counter changed last, in epoch milliseconds.
     """
 
     size: int
@@ -53,7 +53,7 @@ class ArrayRun:
         """Releases the children from ``start`` up to ``stop``: they wait for no other job.
 
         Returns:
-            How many of those that have no ``Job`` are RUNNABLE with that.
+            The number of children without a ``Job`` that this makes RUNNABLE.
         """
         fresh = (stop - start) - self.released.count(1, start, stop)
         touched = self.made.count(1, start, stop) if fresh else 0

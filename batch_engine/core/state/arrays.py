@@ -1,4 +1,4 @@
-"""Array jobs: a child gets a ``Job`` of its own when an event is about it.
+"""Array jobs: a child gets a ``Job`` of its own only when an event or its placement needs one.
 
 https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html
 """
@@ -25,7 +25,7 @@ def parse_size(wire: Wire | None) -> int | None:
     """Returns ``arrayProperties.size`` of a request, or None for a job that is no array.
 
     Raises:
-        ClientError: a size outside 2 to 10,000.
+        ClientError: the size is not between 2 and 10,000.
     """
     size = (wire or {}).get("size")
     if size is None:
@@ -56,13 +56,13 @@ def take_over(registry: Registry) -> None:
 
 
 def share_with(child: Job, parent: Job) -> None:
-    """Makes a child use its parent's own objects in place of copies."""
+    """Makes a child share its parent's objects in place of copies."""
     for member in SHARED_WITH_CHILDREN:
         setattr(child, member, getattr(parent, member))
 
 
 def find(registry: Registry, job_id: str) -> Job | None:
-    """Returns a job by its id; for a child without a ``Job`` of its own, a copy that no change reaches."""
+    """Returns a job by its id; for a child without a ``Job`` of its own, a copy, not to be changed."""
     job = registry.jobs.get(job_id)
     if job is not None:
         return job
@@ -141,7 +141,7 @@ def make(journal: Journal, parent: Job, index: int) -> Job:
     child = _new(registry, parent, index)
     registry.arrays[parent.id].adopt(index, child.status)
     if child.status is JobStatus.RUNNABLE:
-        # Before the child is known: after a fault in between it is made again, and announced twice at most.
+        # It is announced before the registry has it: after a fault it is made and announced again.
         journal.announce(child, JobStatus.PENDING)
     # Its demand was counted when its range was released, and children are not listed.
     registry.jobs[child.id] = registry.changed[child.id] = child

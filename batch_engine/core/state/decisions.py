@@ -59,10 +59,10 @@ class Journal:
         self._actions.append(action)
 
     def move(self, job: Job, status: JobStatus, reason: str | None = None) -> None:
-        """Takes a job to another state, has it saved and says so.
+        """Moves a job to another state, marks it to be saved and announces the move.
 
         Raises:
-            IllegalTransitionError: AWS Batch knows no such move.
+            IllegalTransitionError: AWS Batch has no such move.
         """
         outer, self.moving = self.moving, (job, len(job.moves), reason)
         before = job.status
@@ -83,14 +83,14 @@ class Journal:
         self.moving = outer
 
     def _take_nodes_along(self, job: Job, reason: str | None) -> None:
-        """Moves nodes that wait or that have not run with their job."""
+        """Moves nodes with their job: all if it waits, and those that have not run if it ends."""
         for node in nodes_of(self.registry, job):
             waits = job.status in (JobStatus.PENDING, JobStatus.RUNNABLE) and node.status is not job.status
             if waits or not (node.status.is_placed or node.status.is_terminal):
                 self.move(node, job.status, reason)
 
     def announce(self, job: Job, before: JobStatus) -> None:
-        """Says that a job has left the state ``before`` for the one that it has now."""
+        """Announces that a job has moved from the state ``before`` to its present one."""
         self._actions.append(JobMoved(job.id, before, job.status, job.status_reason, self.record.seq))
         if self._render is not None:
             self._publish(job, self._render)
@@ -101,7 +101,7 @@ class Journal:
             self._actions.append(PublishJobState(job.id, detail, self.record.seq))
 
     def announce_blocked(self, job: Job, queue: JobQueue) -> None:
-        """Says that the head of a queue cannot run."""
+        """Announces that the head of a queue cannot run."""
         if self._render is not None:
             detail = self._render(job, self.registry)
             if detail is not None:

@@ -1,4 +1,4 @@
-"""The jobs of each queue by status: listing them costs as much as is shown.
+"""The jobs of each queue by status: the cost of a listing depends only on the number of listed jobs.
 
 Jobs are sorted by their ``serial``, which never changes: a page that starts behind a serial neither skips nor
 repeats a job that has moved in the meantime.
@@ -15,8 +15,8 @@ _SUBMITTED, _RUNNABLE = JobStatus.SUBMITTED, JobStatus.RUNNABLE
 
 @dataclass(slots=True)
 class _Shelf:
-    """The jobs of one queue in one status. Coming and going costs the same for any number of jobs; the rest
-    (sorting in, dropping the gone) is done when a list is read."""
+    """The jobs of one queue in one status. ``put`` and ``take`` cost the same for any number of jobs; sorting
+    and the removal of jobs that left are done when a list is read."""
 
     jobs: dict[int, Job] = field(default_factory=dict)
     serials: list[int] = field(default_factory=list)
@@ -69,7 +69,7 @@ class _QueueIndex:
 
 
 class JobIndex:
-    """The status of the jobs of each queue, and what they use. Children and nodes count only as use."""
+    """The status of the jobs of each queue, and their use. Children and nodes count only as use."""
 
     def __init__(self) -> None:
         self._queues: dict[str, _QueueIndex] = {}
@@ -132,9 +132,9 @@ class JobIndex:
             del use[share]
 
     def count_waiting(self, job: Job, count: int) -> None:
-        """Counts jobs like this one as RUNNABLE, or no longer so; for children without a ``Job``, too.
+        """Adds jobs like this one to the demand, or subtracts them; also for children without a ``Job``.
 
-        Nodes have instances of their own and so no part in what others share.
+        Nodes have instances of their own, so they do not count as demand.
         """
         if job.num_nodes is None:
             self._of(job.queue).waiting += count * job.milli_vcpus
@@ -151,7 +151,7 @@ class JobIndex:
             self.count_waiting(job, 1)
 
     def waiting_milli_vcpus(self, queue: str) -> int:
-        """Returns what the RUNNABLE jobs of a queue need for which nothing is being launched."""
+        """Returns the milli-vCPUs of a queue's RUNNABLE jobs for which nothing is being launched."""
         return self._of(queue).waiting
 
     def is_provided(self, job: Job) -> bool:
@@ -167,7 +167,7 @@ class JobIndex:
         return self._of(queue).shelves[status].falling(before)
 
     def milli_vcpus_by_share(self, queue: str) -> dict[str, int]:
-        """Returns what the placed jobs of a queue use, by share identifier; an empty text means none."""
+        """Returns the milli-vCPUs of a queue's placed jobs by share identifier; "" for jobs without one."""
         return dict(self._of(queue).use)
 
     def at_position_since(self, job: Job, runnable_since_ms: int) -> int:
@@ -180,7 +180,7 @@ class JobIndex:
         return max(moments)
 
     def drop_queue(self, queue: str) -> None:
-        """Forgets when the line of a deleted queue moved up; its jobs stay listed by id."""
+        """Forgets the times of a deleted queue's line; its jobs stay listed by id."""
         found = self._of(queue)
         found.placed_ms = found.left_ms = None
 

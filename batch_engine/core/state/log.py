@@ -1,4 +1,4 @@
-"""The event log: the last events, with what each one led to."""
+"""The event log: the last events, with the actions that each one led to."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ class Fault:
     """An internal error while an event was taken in.
 
     Args:
-        reason: one line: the exception.
+        reason: the exception in one line.
         trace: the traceback.
-        refused: whether the event was undone, because the caller of an API operation waits for the outcome.
+        refused: whether the event was undone, as a request is whose caller waits for the answer.
     """
 
     reason: str
@@ -63,7 +63,7 @@ class EventLog:
         """The number of internal errors so far."""
 
     def open(self, event: Event, now_ms: int) -> Record:
-        """Adds an event, and returns the record that takes what it leads to."""
+        """Adds an event, and returns the record for its actions."""
         self.count += 1
         record = Record(self.count, now_ms, event)
         self._records.append(record)
@@ -91,7 +91,7 @@ class LoggedIds:
     """An id factory that notes each id in the record of the event for which it is drawn.
 
     Args:
-        ids: gives the ids.
+        ids: makes the ids.
         record: the record of the event at hand.
     """
 

@@ -25,7 +25,7 @@ Entity = Resource | Job
 
 @dataclass(frozen=True, slots=True)
 class ForgottenJob:
-    """A job that has left the registry, with the children of an array: what the store needs to delete it.
+    """A job that has left the registry, with the children of an array: the store needs this to delete it.
 
     Args:
         id: the job's id.
@@ -65,7 +65,7 @@ class Registry:
         return self.last_order
 
     def front_order(self) -> int:
-        """Returns a place before every job that waits: where a retried job goes."""
+        """Returns a place before every waiting job, for a retried job."""
         self.first_order -= 1
         return self.first_order
 
@@ -111,7 +111,7 @@ class Registry:
         return homes[type(resource)], resource.name
 
     def put(self, resource: Resource) -> None:
-        """Stores a copy of a resource, in place of the one with the same name, and has it saved."""
+        """Stores a copy of a resource, in place of the one with the same name, and marks it to be saved."""
         own = copy(resource)
         self.add(own)
         self.touch(own)
@@ -171,7 +171,7 @@ class Registry:
     def forget_job(self, job_id: str) -> None:
         """Removes an ended job for good, if it has a ``Job`` of its own.
 
-        The store deletes the children of an array with the array: they are no change of their own.
+        The store deletes the children of an array with the array, so they are not marked as changed.
         """
         job = self.jobs.pop(job_id, None)
         if job is None:

@@ -1,8 +1,8 @@
 """The use of each share of each fair-share queue, and the active shares.
 
-AWS publishes neither its curve nor its unit. Ours: the exponentially weighted average of the vCPUs in use,
-with a half-life of a quarter of ``shareDecaySeconds``, plus the vCPUs in use now. What is older than the
-window is forgotten with the share.
+AWS publishes neither its curve nor its unit. This engine uses the exponentially weighted average of the
+vCPUs in use, with a half-life of a quarter of ``shareDecaySeconds``, plus the vCPUs in use now. Use that is
+older than the window is forgotten with the share.
 """
 
 import heapq
@@ -18,7 +18,7 @@ HALF_LIVES_PER_WINDOW = 4
 class Use:
     """The use of one share.
 
-    ``average_milli`` is the average as it was at ``at_ms``; ``running_milli`` has not changed since then.
+    ``average_milli`` is the average at the time ``at_ms``; ``running_milli`` has not changed since then.
     """
 
     live: int = 0
@@ -66,7 +66,7 @@ class ShareUse:
 
     Args:
         decay_s: returns the length of a queue's window in seconds.
-        changed: is called with a queue and a share that has become active or is forgotten.
+        changed: called with a queue and a share that has become active or is forgotten.
     """
 
     def __init__(self, decay_s: Callable[[str], int], changed: Callable[[str, str], None]) -> None:
@@ -106,7 +106,7 @@ class ShareUse:
             self._may_expire(job, use)
 
     def placed(self, job: Job, now_ms: int, sign: int = 1) -> None:
-        """Counts a job that has got its vCPUs; ``sign`` -1: has given them back."""
+        """Adds the vCPUs of a placed job; with a ``sign`` of -1, subtracts those of a job that has ended."""
         if job.share_identifier is None:
             return
         use = self._use(job)
@@ -116,7 +116,7 @@ class ShareUse:
         self._may_expire(job, use)
 
     def restore(self, job: Job) -> None:
-        """Counts what a job that was read back from the store has used before."""
+        """Counts the earlier use of a job that was read back from the store."""
         if job.share_identifier is None:
             return
         use, decay_s = self._use(job), self._decay_s(job.queue)
@@ -131,20 +131,20 @@ class ShareUse:
         self._may_expire(job, use)
 
     def of(self, queue: str, share: str) -> Use | None:
-        """Returns what a share has used; None for one that is not active."""
+        """Returns the use of a share; None for a share that is not active."""
         return self._queue(queue).shares.get(share)
 
     def vcpus(self, queue: str, share: str, now_ms: int, decay_s: int) -> float:
-        """Returns what a share has used of late and uses now, in vCPUs."""
+        """Returns the recent and present use of a share, in vCPUs."""
         use = self.of(queue, share)
         if use is None or (use.is_idle and use.expires_ms(decay_s) <= now_ms):
             return 0.0
         return use.milli_vcpus(now_ms, decay_s) / 1000
 
     def active(self, queue: str, now_ms: int) -> KeysView[str]:
-        """Returns the shares with jobs that are not over, or with use inside the window, as they change.
+        """Returns a live view of the shares with jobs that are not over, or with use inside the window.
 
-        The rest is forgotten. That costs as much as there is to forget.
+        Other shares are forgotten here; the cost is that of the forgotten ones.
         """
         found, decay_s = self._queue(queue), self._decay_s(queue)
         while found.idle and found.idle[0][0] <= now_ms:
@@ -160,7 +160,7 @@ class ShareUse:
         return found.shares.keys()
 
     def window_changed(self) -> None:
-        """Looks again at when idle shares are to be forgotten: policies have changed."""
+        """Checks again when idle shares are forgotten, after a change of policies."""
         for name, queue in self._queues.items():
             decay_s = self._decay_s(name)
             queue.idle = [
@@ -169,7 +169,7 @@ class ShareUse:
             heapq.heapify(queue.idle)
 
     def running_milli(self, queue: str, share: str) -> int:
-        """Returns what a share uses now; for checks."""
+        """Returns the milli-vCPUs that a share uses now; for checks."""
         use = self.of(queue, share)
         return 0 if use is None else use.running_milli
 

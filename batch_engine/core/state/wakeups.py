@@ -1,6 +1,6 @@
-"""The wake-ups of the core: the things that it does by itself at a given time.
+"""The wake-ups of the core: actions that become due at a given time.
 
-They are part of what the core knows, like jobs: a fault that interrupts one leaves the others in place.
+Like jobs, they are part of the core's knowledge: a fault that interrupts one leaves the others in place.
 """
 
 import heapq
@@ -24,7 +24,7 @@ class AttemptTimeout:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnds:
-    """Ends an attempt whose host is gone."""
+    """The host of an attempt is gone, and the attempt with it."""
 
     job_id: str
     attempt: int
@@ -83,7 +83,7 @@ Wakeup = (
 
 
 class Wakeups:
-    """A queue of wake-ups with one moment for each. One ``WakeAt`` is out for the earliest of them.
+    """A queue of wake-ups, each with one time. A ``WakeAt`` action has been issued for the earliest one.
 
     Args:
         journal: takes the ``WakeAt`` actions.
@@ -97,7 +97,7 @@ class Wakeups:
         self._asked_ms: int | None = None
 
     def at(self, at_ms: int, wakeup: Wakeup) -> None:
-        """Sets the moment of a wake-up, in place of an earlier one."""
+        """Sets the time of a wake-up, and replaces an earlier setting."""
         if self._at.get(wakeup) == at_ms:
             return
         self._at[wakeup] = at_ms
@@ -107,13 +107,13 @@ class Wakeups:
         self._ask()
 
     def soon(self, wakeup: Wakeup) -> None:
-        """Makes a wake-up due within the event at hand, whose due wake-ups are still to come."""
+        """Makes a wake-up due now: it is handled with the due wake-ups of the present event."""
         self._at[wakeup] = self._journal.now_ms
         self._count += 1
         heapq.heappush(self._heap, (self._journal.now_ms, self._count, wakeup))
 
     def no_later(self, at_ms: int, wakeup: Wakeup) -> None:
-        """Sets the moment of a wake-up unless it has an earlier one."""
+        """Sets the time of a wake-up unless it is due earlier already."""
         known_ms = self._at.get(wakeup)
         if known_ms is None or at_ms < known_ms:
             self.at(at_ms, wakeup)
@@ -125,7 +125,7 @@ class Wakeups:
 
     @property
     def is_quiet(self) -> bool:
-        """Returns whether nothing is due now, and the earliest wake-up is asked for."""
+        """Returns whether nothing is due now, and a ``WakeAt`` is out for the earliest wake-up."""
         heap, asked_ms = self._heap, self._asked_ms
         return not heap or (asked_ms is not None and self._journal.now_ms < asked_ms <= heap[0][0])
 
