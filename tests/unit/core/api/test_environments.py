@@ -146,7 +146,7 @@ def test_an_image_of_the_customers_own_has_no_status_and_a_template_says_what_it
     assert "ec2Configuration" not in shown(world, "template")["computeResources"]
 
 
-def test_what_was_described_can_be_given_back_in_an_update(world):
+def test_a_description_can_be_sent_back_in_an_update(world):
     create(world, EC2 | {"ec2Configuration": [{"imageType": "ECS_AL2023"}]})
     given = shown(world)["computeResources"]["ec2Configuration"]
     update(world, computeResources={"ec2Configuration": given, "maxvCpus": 32})
@@ -280,7 +280,7 @@ def test_a_fargate_network_is_changed_in_place(world):
 
 
 @pytest.mark.parametrize("member", ["minvCpus", "desiredvCpus", "instanceTypes", "imageId", "launchTemplate"])
-def test_what_fargate_does_not_have(world, member):
+def test_members_that_fargate_does_not_have(world, member):
     values = {"instanceTypes": ["m6g"], "imageId": "ami-1", "launchTemplate": {"launchTemplateId": "lt"}}
     with pytest.raises(ClientError, match=f"{member} is not applicable for Fargate"):
         create(world, FARGATE | {member: values.get(member, 1)})
@@ -317,7 +317,7 @@ def test_the_scale_down_delay_does_not_hold_for_instances_that_ran_nothing(world
 
 
 @pytest.mark.parametrize(("unmanaged_vcpus", "placed"), [(4, 2), (None, 4)])
-def test_what_is_reserved_of_an_unmanaged_environment(world, unmanaged_vcpus, placed):
+def test_reservation_in_an_unmanaged_environment(world, unmanaged_vcpus, placed):
     request = {"computeEnvironmentName": "own", "type": "UNMANAGED", "serviceRole": OWN_ROLE}
     vcpus = {"unmanagedvCpus": unmanaged_vcpus} if unmanaged_vcpus else {}
     arn = world.call("CreateComputeEnvironment", **request, **vcpus)["computeEnvironmentArn"]

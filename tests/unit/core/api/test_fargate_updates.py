@@ -16,7 +16,7 @@ FARGATE = {"type": "FARGATE", "maxvCpus": 4, "subnets": ["s"], "securityGroupIds
         {"computeResources": {"placementGroup": ""}},
     ],
 )
-def test_what_fargate_has_not_cannot_even_be_given(world, update):
+def test_fargate_refuses_members_that_it_does_not_have(world, update):
     arn = world.call(
         "CreateComputeEnvironment", computeEnvironmentName="ce", type="MANAGED", computeResources=FARGATE
     )["computeEnvironmentArn"]

@@ -78,7 +78,7 @@ def test_a_disabled_queue_takes_no_job_and_finishes_those_it_has(world):
     assert (running.status, waiting.status) == (S.SUCCEEDED, S.SUCCEEDED)
 
 
-def test_an_update_changes_what_it_names_and_nothing_else(world, ce):
+def test_an_update_changes_only_the_members_that_it_names(world, ce):
     policies = fair(world, "first"), fair(world, "second")
     arn = create(world, ce, schedulingPolicyArn=policies[0], jobStateTimeLimitActions=[ACTION])
     before = shown(world)
@@ -163,7 +163,7 @@ def test_first_come_first_served(world):
         finish(world, job)
 
 
-def test_a_lower_queue_uses_what_the_higher_cannot(world):
+def test_a_lower_queue_uses_capacity_that_the_higher_queue_cannot_use(world):
     world.definition("big", vcpus=4)
     world.definition("small")
     shared = world.environment("ce", max_vcpus=4)

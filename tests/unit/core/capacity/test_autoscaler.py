@@ -315,7 +315,7 @@ def test_spot_reclaim_warns_every_job_of_the_instance(world, spot):
     assert [job.status for job in spot] == [S.RUNNING] * 2
 
 
-def test_spot_reclaim_ends_what_runs_when_the_notice_is_over(world, spot):
+def test_spot_reclaim_ends_running_jobs_when_the_notice_is_over(world, spot):
     instance_id = spot[0].attempt.instance_id
     world.tell(InstanceInterrupted(instance_id, 120))
     later(world, 119)
@@ -388,7 +388,7 @@ def test_infrastructure_update_replaces_instances(world, terminate):
     assert "m6g.large" not in types(world)
 
 
-def test_instances_are_replaced_whatever_else_has_changed_before(world):
+def test_instances_are_replaced_after_any_earlier_change(world):
     world.definition()
     for name in ("ce", "other"):
         queue = world.queue(f"q-{name}", environment(world, name, types=["m6g.large"]))

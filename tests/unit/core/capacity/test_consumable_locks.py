@@ -113,7 +113,7 @@ def test_repeated_client_token_changes_nothing_for_eight_hours(world):
     assert world.call("UpdateConsumableResource", **request)["totalQuantity"] == 4
 
 
-def test_more_of_it_lets_the_head_go(world, queue):
+def test_a_larger_total_lets_the_head_start(world, queue):
     create(world, total=0)
     job = submit(world, queue, ("seats", 1))
     assert job.status is S.RUNNABLE
@@ -172,7 +172,7 @@ def test_refused(world, operation, request_, message):
     assert message in caught.value.message
 
 
-def test_delete_only_what_nobody_holds(world, queue):
+def test_delete_refuses_a_resource_that_a_job_holds(world, queue):
     create(world)
     job = submit(world, queue, ("seats", 1))
     with pytest.raises(ClientError, match="are in use"):

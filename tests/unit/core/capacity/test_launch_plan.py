@@ -115,7 +115,7 @@ def test_on_spot_no_size_is_launched_that_the_demand_does_not_fill(world, strate
     assert waiting(world) == 0
 
 
-def test_what_the_first_environment_cannot_hold_is_the_demand_on_the_next(world):
+def test_jobs_that_the_first_environment_cannot_hold_are_the_demand_on_the_next(world):
     world.definition(vcpus=1)
     first, second = environment(world, "first", maxvCpus=16), environment(world, "second")
     array(world, world.queue("q", first, second), 48)
@@ -169,7 +169,7 @@ def test_the_demand_is_counted_and_not_enumerated(world):
     assert waiting(world) == 2_000
 
 
-def test_a_full_environment_is_full_whatever_the_demand(world):
+def test_a_full_environment_is_full_for_any_demand(world):
     world.definition(vcpus=16)
     queue = world.queue("q", environment(world, maxvCpus=16))
     array(world, queue, 5)

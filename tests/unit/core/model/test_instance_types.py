@@ -50,7 +50,7 @@ def test_family_leaves_out_metal(catalogue):
         ("default_arm64", ["m6g", "c6g", "r6g", "c7g"]),
     ],
 )
-def test_bundles_stand_for_families(catalogue, bundle, families):
+def test_bundles_expand_to_families(catalogue, bundle, families):
     assert names(catalogue.expand([bundle])) == names(catalogue.expand(families))
 
 

@@ -65,7 +65,7 @@ def test_its_instances_are_launched_once_and_it_starts_when_all_are_there(slow):
     assert hosts == {first, second, third}
 
 
-def test_nobody_else_gets_the_instances_that_are_there_already(slow):
+def test_no_other_job_gets_the_instances_that_are_ready_already(slow):
     queue = slow.queue("q", environment(slow))
     job = slow.submit(queue, "m")
     first, *rest = launches(slow)
@@ -100,7 +100,7 @@ def test_the_pool_of_min_vcpus_is_not_for_its_nodes(slow):
     assert (len(pool), len(launches(slow))) == (2, 5), "three others are launched beside them"
 
 
-def test_an_instance_that_is_lost_on_the_way_is_launched_anew(slow):
+def test_an_instance_that_is_lost_while_launching_is_launched_again(slow):
     queue = slow.queue("q", environment(slow))
     job = slow.submit(queue, "m")
     first, second, third = launches(slow)

@@ -253,7 +253,7 @@ def test_a_long_chain_of_jobs_fails_in_one_event(world, queue):
     assert {job.status for job in jobs} == {S.FAILED}
 
 
-def test_an_end_costs_what_it_concerns(world, queue):
+def test_the_cost_of_an_end_depends_only_on_its_dependents(world, queue):
     """Counts the work, not the time: jobs that wait for others are not looked at."""
     first, other = world.submit(queue), world.submit(queue)
     for _ in range(300):

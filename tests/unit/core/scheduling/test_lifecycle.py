@@ -148,7 +148,7 @@ def test_the_strategy_of_submit_job_replaces_the_whole_one(world, queue):
 
 
 @pytest.mark.parametrize("code", [0, 1])
-def test_exit_code_zero_is_success_whatever_the_rules_say(world, queue, code):
+def test_exit_code_zero_is_success_under_any_rules(world, queue, code):
     rules = [{"onExitCode": "*", "action": "RETRY"}]
     job = world.submit(queue, retryStrategy={"attempts": 2, "evaluateOnExit": rules})
     start(world, job)
@@ -257,7 +257,7 @@ def test_job_names(world, queue, name):
     assert world.call("SubmitJob", jobName="9" + "x_-" * 42, jobQueue=queue, jobDefinition="d")
 
 
-def test_cancel_and_terminate_answer_nothing_whatever_became_of_the_job(world, queue):
+def test_cancel_and_terminate_return_an_empty_answer_in_any_case(world, queue):
     job = world.submit(queue)
     start(world, job)
     finish(world, job)

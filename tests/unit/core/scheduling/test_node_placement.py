@@ -83,7 +83,7 @@ def test_all_nodes_use_one_instance_type(world):
     assert {instance.type for instance in instances(world, job)} == {"m6g.xlarge"}, "large enough for each"
 
 
-def test_a_node_shares_its_instance_with_nobody(world):
+def test_a_node_does_not_share_its_instance(world):
     define(world, (1,), (1,))
     world.definition()
     queue = world.queue("q", environment(world))

@@ -133,7 +133,7 @@ def test_next_environment_is_tried_when_the_first_cannot(world):
         ),
     ],
 )
-def test_reason_that_says_most(first, second, told):
+def test_the_most_actionable_reason(first, second, told):
     assert most_actionable([Refusal(first, ""), Refusal(second, "")]).reason is told
     assert most_actionable([Refusal(second, ""), Refusal(first, "")]).reason is told
 
@@ -190,7 +190,7 @@ def test_other_types_of_the_environment_are_launched_instead(world):
     assert instance.type == "m6i.large"
 
 
-def test_a_service_role_without_permissions_blocks_what_needs_an_instance(world):
+def test_a_service_role_without_permissions_blocks_jobs_that_need_an_instance(world):
     world.definition()
     role = "arn:aws:iam::123456789012:role/own"
     queue = world.queue("q", on_instances(world, "m6g.large"))
@@ -206,7 +206,7 @@ def test_a_service_role_without_permissions_blocks_what_needs_an_instance(world)
     assert third.status is JobStatus.STARTING
 
 
-def test_what_none_of_the_reasons_explains_is_undetermined(world):
+def test_a_wait_that_no_reason_explains_is_undetermined(world):
     """A reservation for shares to come is larger than what is left, and nothing runs that could end."""
     policy = {"computeReservation": 90, "shareDecaySeconds": 3600}
     arn = world.call("CreateSchedulingPolicy", name="p", fairsharePolicy=policy)["arn"]

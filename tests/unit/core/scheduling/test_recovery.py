@@ -92,7 +92,7 @@ def test_the_job_at_hand_has_failed_and_the_others_go_on(world, queue, monkeypat
     assert other.status is S.SUCCEEDED
 
 
-def test_a_job_that_cannot_be_placed_blocks_nobody(world, queue, monkeypatch):
+def test_a_job_that_cannot_be_placed_blocks_no_other_job(world, queue, monkeypatch):
     """The fault comes back whenever this job is looked at: the queue goes on without it."""
     bad_id = f"00000000-0000-4000-8000-{world.ids.count + 1:012d}"
     breaks(monkeypatch, Capacity, "offer", lambda job, *_: job.id == bad_id)

@@ -112,7 +112,7 @@ def test_an_environment_must_be_valid_before_it_is_attached(slow):
     slow.queue("q", arn)
 
 
-def test_what_is_being_changed_cannot_be_deleted(slow):
+def test_a_resource_that_is_being_changed_cannot_be_deleted(slow):
     environment(slow)
     later(slow, 10)
     change(slow, state="DISABLED")

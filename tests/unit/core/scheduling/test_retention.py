@@ -157,7 +157,7 @@ def test_a_dependent_that_failed_and_is_forgotten_is_not_asked_again(world):
     assert runs.status is JobStatus.SUCCEEDED
 
 
-def test_children_that_are_awaited_one_by_one_are_kept_until_nobody_waits(world):
+def test_children_that_are_awaited_one_by_one_are_kept_until_no_job_waits(world):
     awaited = world.submit("q", arrayProperties={"size": 2})
     run(world, 1)
     holds = world.submit("q")
@@ -189,7 +189,7 @@ def test_a_forgotten_job_whose_instance_was_still_launching(make_world):
     assert (again.status, again.attempt.instance_id) == (JobStatus.STARTING, instance_id)
 
 
-def test_what_is_forgotten_leaves_the_state_file_and_the_rest_stays(world, tmp_path: Path):
+def test_a_forgotten_job_leaves_the_state_file_and_the_others_stay(world, tmp_path: Path):
     store = Store(tmp_path / "batch.sqlite")
     array = world.submit("q", arrayProperties={"size": 3})
     world.submit("q")

@@ -83,7 +83,7 @@ def test_the_ranking_finds_the_share_that_a_scan_finds(seed):
             assert abs(uses[found] - uses[chosen]) < ROUNDING, f"step {number}: {found} instead of {chosen}"
 
 
-def test_level_shares_go_by_who_came_first():
+def test_equal_shares_are_ordered_by_arrival():
     shares = Shares(0)
     shares.order = {"x0": 5, "x1": 3, "x2": 4}
     for share in shares.order:

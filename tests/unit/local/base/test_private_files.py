@@ -62,7 +62,7 @@ def test_other_files_and_folders(tmp_path):
     deliveries.close()
 
 
-def test_a_file_that_is_there_stays_as_it_is(tmp_path):
+def test_an_existing_file_stays_unchanged(tmp_path):
     path = tmp_path / "file"
     path.write_text("text")
     path.chmod(0o444)

@@ -86,7 +86,7 @@ def first_closed(folder: Path) -> Path:
         (ImageConfig(user="no-such-user"), {"user": "7"}, []),
     ],
 )
-def test_what_a_process_cannot_have_is_told(scratch, image, container, told) -> None:
+def test_settings_that_a_process_cannot_have_are_reported(scratch, image, container, told) -> None:
     assert list(process_image.unusable(image, container, scratch)) == told
 
 

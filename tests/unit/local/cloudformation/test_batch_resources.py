@@ -367,7 +367,7 @@ def test_a_resource_that_is_modified_for_ever_is_given_up(
         resources.delete(cfn.COMPUTE_ENVIRONMENT, arn)
 
 
-def test_what_skip_deregister_on_update_keeps_outlives_the_server(
+def test_revisions_that_skip_deregister_on_update_keeps_outlive_the_server(
     service: RecordingService, tmp_path: Path
 ) -> None:
     path = tmp_path / "kept.json"

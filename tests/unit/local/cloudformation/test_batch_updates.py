@@ -110,7 +110,7 @@ def test_a_change_replaces_where_the_schema_says_so(kind: str, path: str) -> Non
 
 
 @pytest.mark.parametrize(("kind", "path"), IN_PLACE)
-def test_what_does_not_replace_is_a_request_that_the_api_has(kind: str, path: str) -> None:
+def test_an_update_without_replacement_is_a_request_of_the_api(kind: str, path: str) -> None:
     old, new = change(kind, path)
     requests = updates.requests(kind, ARN, old, new)
     if path in NOT_SENT:

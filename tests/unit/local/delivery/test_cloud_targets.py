@@ -55,7 +55,7 @@ def test_which_targets_are_batch(arn: str, taken: bool) -> None:
     ],
     ids=["whole event", "input", "a list", "input path", "a path to nothing", "transformed"],
 )
-def test_of_the_input_parameters_and_container_overrides_are_taken(
+def test_only_parameters_and_container_overrides_of_the_input_are_used(
     more: dict[str, Any], transformed: str | None, added: dict[str, Any]
 ) -> None:
     expected = {"jobQueue": QUEUE, "jobName": "j", "jobDefinition": "d"} | added
@@ -82,7 +82,9 @@ def test_array_size_and_attempts_ride_in_batch_parameters() -> None:
         ({"BatchParameters": {"JobNme": "j"}}, PropertyError, "unknown property .* at Target.JobNme"),
     ],
 )
-def test_what_cannot_be_a_request(more: dict[str, Any], error: type[Exception], message: str) -> None:
+def test_targets_that_cannot_become_a_request(
+    more: dict[str, Any], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         submit_request(target(**more), EVENT, None)
 
@@ -98,7 +100,7 @@ def test_the_universal_target_takes_every_member_of_any_operation() -> None:
     ("action", "text", "message"),
     [("noSuch", "{}", "no operation 'noSuch'"), ("submitJob", "[]", "must be a JSON object")],
 )
-def test_what_the_universal_target_cannot_do(action: str, text: str, message: str) -> None:
+def test_operations_that_the_universal_target_refuses(action: str, text: str, message: str) -> None:
     with pytest.raises(TargetError, match=message):
         universal_request({"Arn": UNIVERSAL + action, "Input": text}, {})
 
@@ -185,7 +187,7 @@ def test_the_next_run_waits_for_the_same_job(tmp_path: Path) -> None:
     ],
     ids=["inside a map", "two jobs", "variables", "waiting for something else"],
 )
-def test_what_is_not_resumed_says_why(
+def test_an_execution_that_is_not_resumed_says_why(
     tmp_path: Path, waits: list[str], states: dict[str, Any], told: bool
 ) -> None:
     file = Waits(tmp_path / "e.sqlite")
@@ -205,7 +207,7 @@ def test_what_is_not_resumed_says_why(
     assert file.all() == []
 
 
-def test_steps_of_a_history_leave_out_what_is_inside_others() -> None:
+def test_steps_of_a_history_leave_out_states_inside_others() -> None:
     def event(kind: str, name: str, output: object = None) -> dict[str, Any]:
         details = {"name": name, "output": json.dumps(output)}
         return {f"state{kind}EventDetails": details}
@@ -224,7 +226,7 @@ def test_steps_of_a_history_leave_out_what_is_inside_others() -> None:
     assert steps_of(events, states) == [("First", {"a": 1}, "Map"), ("Map", [7], "Task")]
 
 
-def test_a_state_machines_role_must_allow_what_its_task_does(tmp_path: Path) -> None:
+def test_a_state_machines_role_must_allow_the_request_of_its_task(tmp_path: Path) -> None:
     asked: list[tuple[str, str, str, str]] = []
 
     def refuse(role: str, by: str, source: str, operation: str, request: dict[str, Any]) -> None:

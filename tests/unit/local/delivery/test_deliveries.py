@@ -132,7 +132,7 @@ def test_retry_policy(
         (ClientError("Job name should match valid pattern"), "SDK_CLIENT_ERROR"),
     ],
 )
-def test_what_batch_refuses_is_not_tried_again(
+def test_a_delivery_that_batch_refuses_is_not_tried_again(
     world: Callable[..., World], error: ClientError, code: str
 ) -> None:
     made = world(error)
@@ -165,7 +165,7 @@ def test_a_role_that_may_not_is_not_tried_again_and_asks_nothing(
     ("broken", "code"),
     [({"Input": "{"}, "INVALID_JSON"), ({"BatchParameters": {"JobNme": 1}}, "INVALID_PARAMETER")],
 )
-def test_what_cannot_be_a_request_is_a_dead_letter(
+def test_an_event_that_cannot_become_a_request_is_a_dead_letter(
     world: Callable[..., World], broken: dict[str, Any], code: str
 ) -> None:
     made = world()
@@ -218,7 +218,7 @@ def test_a_full_disk_does_not_end_deliveries(
     assert len(made.calls) == 2
 
 
-def test_what_was_taken_over_survives_the_servers_end(tmp_path: Path) -> None:
+def test_an_accepted_event_survives_the_servers_end(tmp_path: Path) -> None:
     killed = World(tmp_path / "d.sqlite", [])
     killed.targets.deliver(target(), EVENT, RULE, '{"Parameters": {"a": "b"}}')
     # Its worker never ran: as after a kill between the match and the request.
@@ -232,7 +232,7 @@ def test_what_was_taken_over_survives_the_servers_end(tmp_path: Path) -> None:
     again.targets.close()
 
 
-def test_what_is_taken_over_at_the_very_end_is_left_for_the_next_run(tmp_path: Path) -> None:
+def test_an_event_that_is_accepted_at_the_very_end_is_left_for_the_next_run(tmp_path: Path) -> None:
     first = World(tmp_path / "d.sqlite", [])
     first.targets.start()
     first.targets.end()

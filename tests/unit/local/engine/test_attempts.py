@@ -115,7 +115,7 @@ def test_a_start_while_a_dead_runner_is_replaced_is_lost_with_it(bench):
     assert bench.events[2:] == [HostLost("after", 1)], "each is lost once"
 
 
-def test_what_is_prepared_while_a_dead_runner_is_replaced_goes_to_the_new_one(bench, monkeypatch):
+def test_attempts_that_are_prepared_while_a_dead_runner_is_replaced_go_to_the_new_one(bench, monkeypatch):
     gate = threading.Event()
     prepare = bench.runtime.prepare
     monkeypatch.setattr(bench.runtime, "prepare", lambda *given: gate.wait(30) and prepare(*given))
@@ -197,7 +197,7 @@ def test_the_end_does_not_wait_for_a_runner_that_cannot_be_replaced(bench, monke
 
 
 @pytest.mark.parametrize("image", ["quick", "slow"])
-def test_whatever_is_wrong_with_one_job_the_others_start(bench, image):
+def test_any_fault_of_one_job_lets_the_others_start(bench, image):
     bad = job("bad", ["fail"])
     bad.container["image"] = image
     bench.attempts.start([job("first"), bad, job("last")])

@@ -67,7 +67,7 @@ def test_timeouts_of_many_ended_attempts_do_not_add_up(engine):
     assert len(engine._timers.queue) < 150
 
 
-def test_however_many_saves_fail_it_is_tried_again_once_at_a_time(engine, monkeypatch):
+def test_failed_saves_are_tried_again_one_at_a_time(engine, monkeypatch):
     save, tried = engine._store.save, []
 
     def fail(*_):

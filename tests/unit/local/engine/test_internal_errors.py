@@ -71,7 +71,7 @@ def test_a_request_gets_a_server_exception_and_changes_nothing(engine, monkeypat
     assert engine._runner.stopped == [job_id]
 
 
-def test_of_reports_that_come_together_each_is_taken_in(engine, monkeypatch, caplog):
+def test_each_of_several_reports_is_taken_in(engine, monkeypatch, caplog):
     first, second = submit(engine), submit(engine)
     engine.tell_all([AttemptStarted(first, 1), AttemptStarted(second, 1)])
     with monkeypatch.context() as patch:

@@ -18,7 +18,7 @@ def unasked(*_):
         (b"{", "Expecting property name"),
     ],
 )
-def test_what_is_no_object_is_refused_and_quoted(answer, body, message):
+def test_a_body_that_is_not_an_object_is_refused_and_quoted(answer, body, message):
     status, document = answer(unasked, body)
     assert status == 400
     assert document["message"].startswith(message)

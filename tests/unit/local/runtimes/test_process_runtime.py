@@ -196,7 +196,7 @@ def test_death_of_the_engine_ends_everything(bench):
         )
 
 
-def test_death_of_the_runner_ends_its_attempts_and_is_told(bench):
+def test_death_of_the_runner_ends_its_attempts_and_is_reported(bench):
     bench.start("job", shell("echo up; sleep 300"))
     main = bench.report("started", "job")[2]
     bench.runner._process.kill()
@@ -224,7 +224,7 @@ def test_user(bench):
 
 @needs_mounts
 @pytest.mark.parametrize("target", ["/mnt/batch-stack-test/deep", "/batch-stack-test/deep"])
-def test_volume_stands_at_its_container_path(bench, target):
+def test_a_volume_is_mounted_at_its_container_path(bench, target):
     source = bench.folder / "source"
     source.mkdir()
     (source / "given").write_text("hello\n")
@@ -250,7 +250,7 @@ def test_read_only_volume_cannot_be_written(bench):
 
 
 @needs_mounts
-def test_mount_that_cannot_be_made_says_so_unless_it_is_a_comfort(bench):
+def test_a_mount_that_cannot_be_made_is_an_error_unless_it_is_optional(bench):
     missing = str(bench.folder / "missing")
     bench.start("job", shell("true"), mounts=[(missing, "/mnt/batch-stack-test", False, False)])
     bench.start("comfort", shell("echo ran"), mounts=[(missing, "/mnt/batch-stack-test", False, True)])

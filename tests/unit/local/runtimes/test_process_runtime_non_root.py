@@ -77,7 +77,7 @@ def test_volumes_are_mounted_without_being_root(tmp_path):
 @pytest.mark.skipif(
     not works(*AS_NOBODY, *WITHOUT_NAMESPACES), reason="this system allows no user namespaces of its own"
 )
-def test_where_nothing_can_be_mounted_a_volume_is_refused_and_a_comfort_left_out(tmp_path):
+def test_without_mounts_a_volume_is_refused_and_an_optional_mount_left_out(tmp_path):
     told = run(tmp_path, *AS_NOBODY, *WITHOUT_NAMESPACES)
     refused = "CannotCreateContainerError: no volume can be mounted on this system: "
     assert told["writes"].startswith(refused)

@@ -73,7 +73,7 @@ def test_chunks(say):
     assert answer(answers)[2] == {"jobQueues": []}
 
 
-def test_who_waits_to_be_told_to_go_on_is_told(say):
+def test_a_client_that_waits_for_100_continue_receives_it(say):
     head, body = request(b"POST", b"/v1/describejobqueues", QUEUES, b"Expect: 100-continue").split(
         b"\r\n\r\n"
     )
@@ -103,7 +103,7 @@ def test_connection_is_closed_where_the_client_says_so(say):
     ],
     ids=["nonsense", "length", "size"],
 )
-def test_what_is_no_request_ends_the_connection(say, text, status):
+def test_an_invalid_request_ends_the_connection(say, text, status):
     with contextlib.suppress(ConnectionError):
         assert say(text, until_closed=True).split()[1] == status
     assert answer(say(request()))[0] == 200, "and nobody else's"
@@ -117,7 +117,7 @@ def test_web_pages_are_kept_out(say, header):
     assert "example.org" in body["message"]
 
 
-def test_what_cannot_be_saved_is_not_acknowledged(endpoint, say, monkeypatch):
+def test_a_change_that_cannot_be_saved_is_not_acknowledged(endpoint, say, monkeypatch):
     queue = endpoint.queue("q", endpoint.environment())
     definition = endpoint.definition("d", ["/bin/true"])
     body = json.dumps({"jobName": "j", "jobQueue": queue, "jobDefinition": definition}).encode()

@@ -108,13 +108,13 @@ def test_children_and_nodes_have_names_of_their_own(tmp_path):
         ),
     ],
 )
-def test_what_a_container_is_asked_for(tmp_path, dialect, given, options):
+def test_options_of_a_container(tmp_path, dialect, given, options):
     made = list(launch(tmp_path, dialect, **given).options)
     found = [made[place : place + len(options)] for place in range(len(made))]
     assert options in found, made
 
 
-def test_nothing_is_asked_for_that_the_job_does_not_ask(tmp_path):
+def test_options_that_the_job_does_not_ask_for_are_absent(tmp_path):
     made = launch(tmp_path, privileged=False, readonlyRootFilesystem=False, linuxParameters={}).options
     for option in ("--privileged", "--read-only", "--init", "--user", "--mount", "--security-opt"):
         assert option not in made
@@ -150,7 +150,7 @@ def test_volumes(tmp_path):
     assert (tmp_path / "shared/fs-1/a").is_dir()
 
 
-def test_empty_volume_is_one_volume_wherever_it_is_mounted(tmp_path):
+def test_an_empty_volume_is_one_volume_at_all_of_its_mounts(tmp_path):
     points = [{"sourceVolume": "v", "containerPath": path} for path in ("/a", "/b")]
     made = launch(tmp_path, volumes=[{"name": "v"}], mountPoints=points)
     assert made.volumes == ("batch-stack-job-2-v",)
@@ -179,7 +179,7 @@ def test_empty_volume_is_one_volume_wherever_it_is_mounted(tmp_path):
         ),
     ],
 )
-def test_what_no_container_here_can_have(tmp_path, given, reason):
+def test_requests_that_no_container_here_can_have(tmp_path, given, reason):
     with pytest.raises(StartError, match=reason):
         launch(tmp_path, **given)
 

@@ -107,13 +107,13 @@ def test_auto_takes_containers_where_they_work_and_says_why_where_not(install, c
     assert str(choose("process")) == "process"
 
 
-def test_what_may_not_work_is_said(install, caplog):
+def test_a_runtime_that_may_not_work_has_a_warning(install, caplog):
     install("docker", "Docker version 28", HERE | {"OperatingSystem": "Docker Desktop"})
     assert choose("container").cli is not None
     assert "Enable host networking" in caplog.text
 
 
-def test_what_an_earlier_run_left_and_nobody_can_remove_is_an_error_of_the_start(install, tmp_path):
+def test_containers_of_an_earlier_run_that_cannot_be_removed_fail_the_start(install, tmp_path):
     install("podman", "podman version 4.3.1", {"host": {"kernel": platform.release()}})
     (tmp_path / "podman").write_text(
         (tmp_path / "podman").read_text() + '[ "$1" != ps ] || { echo storage is broken >&2; exit 125; }\n'
@@ -122,7 +122,7 @@ def test_what_an_earlier_run_left_and_nobody_can_remove_is_an_error_of_the_start
         build_batch_engine(tmp_path / "data", "http://127.0.0.1:1", runtime=choose("container"))
 
 
-def test_what_somebody_else_is_removing_is_gone_a_moment_later(tmp_path, monkeypatch):
+def test_a_container_that_another_process_removes_is_gone_a_moment_later(tmp_path, monkeypatch):
     monkeypatch.setattr(watch, "_PAUSE_S", 0)
     cli, asked = tmp_path / "docker", tmp_path / "asked"
     cli.write_text(

@@ -37,13 +37,13 @@ from batch_engine.local.runtimes.containers.images import build_arguments
         ),
     ],
 )
-def test_what_the_manifest_says_is_built(tmp_path, source, words):
+def test_an_image_is_built_as_the_manifest_says(tmp_path, source, words):
     asset = ImageAsset("abc", tmp_path, {"directory": "d", **source})
     assert build_arguments(asset, "name:abc") == ["build", "--tag", "name:abc", *words, "."]
 
 
 @pytest.mark.parametrize("source", [{"executable": ["make"]}, {"directory": "d", "dockerOutputs": ["x"]}])
-def test_what_is_not_built_is_refused(tmp_path, source):
+def test_kinds_of_images_that_are_not_built_are_refused(tmp_path, source):
     with pytest.raises(ImageError, match=r"^CannotPullContainerError: image asset abc has (exec|dockerO)"):
         build_arguments(ImageAsset("abc", tmp_path, source), "name:abc")
 
