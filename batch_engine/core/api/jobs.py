@@ -95,7 +95,7 @@ def terminate(context: CallContext, request: Wire) -> Wire:
     return {}
 
 
-def _each(context: CallContext, request: Wire, operation: Operation) -> Wire:
+def _end_each(context: CallContext, request: Wire, operation: Operation) -> Wire:
     check_reason(request["reason"])
     if len(request["jobs"]) > MAX_ENDED:
         raise ClientError(f"No more than {MAX_ENDED} jobs may be named at once, got {len(request['jobs'])}")
@@ -115,12 +115,12 @@ def _each(context: CallContext, request: Wire, operation: Operation) -> Wire:
 
 def cancel_many(context: CallContext, request: Wire) -> Wire:
     """CancelJobs: cancels several jobs; unknown ids count as successful."""
-    return _each(context, request, cancel)
+    return _end_each(context, request, cancel)
 
 
 def terminate_many(context: CallContext, request: Wire) -> Wire:
     """TerminateJobs: terminates several jobs; unknown ids count as successful."""
-    return _each(context, request, terminate)
+    return _end_each(context, request, terminate)
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -19,7 +19,7 @@ def capacity_violations(scheduler: Scheduler, before: Mapping[str, int]) -> Iter
     registry, scaling = scheduler.registry, scheduler.dispatcher.scaling
     for name, environment in registry.compute_environments.items():
         if has_fleet(environment):
-            yield from _of_fleet(scheduler, environment, before.get(name, 0))
+            yield from _check_fleet(scheduler, environment, before.get(name, 0))
         elif scaling.fleet(name).instances:
             yield f"{name} is {environment.resources.get('type')} and has instances"
     known = {item.id for fleet in scaling.fleets.values() for item in fleet.instances.values()}
@@ -49,7 +49,7 @@ def lasting_milli_vcpus(scheduler: Scheduler, environment: str) -> int:
     return sum(item.total.milli_vcpus for item in instances if item.state is not InstanceState.DRAINING)
 
 
-def _of_fleet(scheduler: Scheduler, environment: ComputeEnvironment, before: int) -> Iterator[str]:
+def _check_fleet(scheduler: Scheduler, environment: ComputeEnvironment, before: int) -> Iterator[str]:
     fleet = scheduler.dispatcher.scaling.fleet(environment.name)
     for what in fleet.miscounted():
         yield f"{environment.name} {what}"

@@ -12,7 +12,7 @@ from batch_engine.core.scheduling.scheduler import Scheduler
 from batch_engine.core.state.registry import Registry
 
 
-class What(StrEnum):
+class FigureKind(StrEnum):
     """The kinds of counters."""
 
     IN_USE = "milli-vCPUs in use"
@@ -28,34 +28,38 @@ class What(StrEnum):
 class Figure(NamedTuple):
     """One counter: its kind, its resource, and the part of the resource."""
 
-    what: What
+    kind: FigureKind
     of: str
     part: str = ""
 
     def __str__(self) -> str:
-        return f"{self.of}: {self.what} {self.part}".rstrip()
+        return f"{self.of}: {self.kind} {self.part}".rstrip()
 
 
 def share_of(job: Job, registry: Registry) -> tuple[tuple[Figure, int], ...]:
     """Returns the amount that one job adds to each figure."""
     found: list[tuple[Figure, int]] = []
     if job.parent_id is None:
-        found.append((Figure(What.LISTED, job.queue, job.status), 1))
+        found.append((Figure(FigureKind.LISTED, job.queue, job.status), 1))
     elif job.array_index is not None:
-        found.append((Figure(What.CHILDREN, job.parent_id, job.status), 1))
+        found.append((Figure(FigureKind.CHILDREN, job.parent_id, job.status), 1))
     if job.status.is_placed:
         place = job.attempt.compute_environment
-        found.append((Figure(What.IN_USE, place), job.milli_vcpus))
+        found.append((Figure(FigureKind.IN_USE, place), job.milli_vcpus))
         if job.share_identifier is not None:
-            found.append((Figure(What.OF_FAIR_SHARE, job.queue, job.share_identifier), job.milli_vcpus))
+            found.append((Figure(FigureKind.OF_FAIR_SHARE, job.queue, job.share_identifier), job.milli_vcpus))
         if not job.is_gang:
-            found.append((Figure(What.OF_SHARE, job.queue, job.share_identifier or ""), job.milli_vcpus))
-            found.append((Figure(What.ON_MACHINE, ""), 1))
+            found.append(
+                (Figure(FigureKind.OF_SHARE, job.queue, job.share_identifier or ""), job.milli_vcpus)
+            )
+            found.append((Figure(FigureKind.ON_MACHINE, ""), 1))
             environment = registry.compute_environments.get(place)
             if environment is not None and has_fleet(environment):
-                found.append((Figure(What.HOSTED, job.attempt.instance_id), 1))
+                found.append((Figure(FigureKind.HOSTED, job.attempt.instance_id), 1))
     if job.holds_consumables:
-        found.extend((Figure(What.LOCKED, name), quantity) for name, quantity in job.consumables.items())
+        found.extend(
+            (Figure(FigureKind.LOCKED, name), quantity) for name, quantity in job.consumables.items()
+        )
     return tuple(found)
 
 
@@ -97,15 +101,15 @@ def _on_machine(scheduler: Scheduler, _: str, __: str) -> int:
     return scheduler.dispatcher.capacity.jobs_on_host
 
 
-_COUNTERS: dict[What, Callable[[Scheduler, str, str], int | None]] = {
-    What.IN_USE: _in_use,
-    What.OF_SHARE: _of_share,
-    What.OF_FAIR_SHARE: _of_fair_share,
-    What.LISTED: _listed,
-    What.CHILDREN: _children,
-    What.LOCKED: _locked,
-    What.HOSTED: _hosted,
-    What.ON_MACHINE: _on_machine,
+_COUNTERS: dict[FigureKind, Callable[[Scheduler, str, str], int | None]] = {
+    FigureKind.IN_USE: _in_use,
+    FigureKind.OF_SHARE: _of_share,
+    FigureKind.OF_FAIR_SHARE: _of_fair_share,
+    FigureKind.LISTED: _listed,
+    FigureKind.CHILDREN: _children,
+    FigureKind.LOCKED: _locked,
+    FigureKind.HOSTED: _hosted,
+    FigureKind.ON_MACHINE: _on_machine,
 }
 """The engine's count of each kind; None if it no longer counts, because the resource is gone."""
 
@@ -113,21 +117,21 @@ _COUNTERS: dict[What, Callable[[Scheduler, str, str], int | None]] = {
 def figures(scheduler: Scheduler) -> Iterator[Figure]:
     """Yields every figure that the engine may count, whether or not a job adds to it."""
     registry, dispatcher = scheduler.registry, scheduler.dispatcher
-    yield Figure(What.ON_MACHINE, "")
+    yield Figure(FigureKind.ON_MACHINE, "")
     for name in dispatcher.capacity.in_use_milli_vcpus:
-        yield Figure(What.IN_USE, name)
+        yield Figure(FigureKind.IN_USE, name)
     for name in registry.job_queues:
         for share in registry.index.milli_vcpus_by_share(name):
-            yield Figure(What.OF_SHARE, name, share)
+            yield Figure(FigureKind.OF_SHARE, name, share)
         for status in registry.index.count(name):
-            yield Figure(What.LISTED, name, status)
+            yield Figure(FigureKind.LISTED, name, status)
     for parent_id in registry.arrays:
         for status in JobStatus:
-            yield Figure(What.CHILDREN, parent_id, status)
+            yield Figure(FigureKind.CHILDREN, parent_id, status)
     for name in registry.consumable_resources:
-        yield Figure(What.LOCKED, name)
+        yield Figure(FigureKind.LOCKED, name)
     for instance_id in dispatcher.scaling.instances:
-        yield Figure(What.HOSTED, instance_id)
+        yield Figure(FigureKind.HOSTED, instance_id)
 
 
 class Tally:
@@ -182,7 +186,7 @@ class Tally:
 
     def disagreement(self, scheduler: Scheduler, figure: Figure) -> str | None:
         """Returns the difference between the engine's count and this one, in words."""
-        engine, jobs = _COUNTERS[figure.what](scheduler, figure.of, figure.part), self._totals[figure]
+        engine, jobs = _COUNTERS[figure.kind](scheduler, figure.of, figure.part), self._totals[figure]
         return None if engine in (None, jobs) else f"{figure} counts {engine}, its jobs make {jobs}"
 
     def disagreements(self, scheduler: Scheduler) -> Iterator[str]:

@@ -21,11 +21,11 @@ def demand_violations(scheduler: Scheduler) -> Iterator[str]:
         counted = registry.index.waiting_milli_vcpus(queue)
         if counted != waiting[queue]:
             yield f"queue {queue} counts {counted} milli-vCPUs of demand, its jobs need {waiting[queue]}"
-    yield from _of_held(scheduler)
-    yield from _of_replaced(scheduler)
+    yield from _check_held(scheduler)
+    yield from _check_replaced(scheduler)
 
 
-def _of_held(scheduler: Scheduler) -> Iterator[str]:
+def _check_held(scheduler: Scheduler) -> Iterator[str]:
     """Checks that a job that waits for an instance has its room on one that is launching."""
     dispatcher = scheduler.dispatcher
     launching = {
@@ -40,7 +40,7 @@ def _of_held(scheduler: Scheduler) -> Iterator[str]:
                 yield f"job {job.id} waits for an instance and none is launching for it"
 
 
-def _of_replaced(scheduler: Scheduler) -> Iterator[str]:
+def _check_replaced(scheduler: Scheduler) -> Iterator[str]:
     """Checks the count of instances that an update replaces: at zero, the update is complete."""
     for name, fleet in scheduler.dispatcher.scaling.fleets.items():
         replaced = sum(item.is_replaced for item in fleet.instances.values())

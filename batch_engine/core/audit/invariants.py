@@ -49,7 +49,7 @@ class Audit:
         known = len(self._scheduler.registry.jobs)
         if known <= ALWAYS_WHOLE or self._since * SHARE_LOOKED_AT >= known:
             return self.whole()
-        return list(self._of_changed())
+        return list(self._check_changed())
 
     def whole(self) -> list[str]:
         """Checks all jobs and resources."""
@@ -77,7 +77,7 @@ class Audit:
             if (found := self._tally.disagreement(self._scheduler, figure)) is not None
         }
 
-    def _of_changed(self) -> Iterator[str]:
+    def _check_changed(self) -> Iterator[str]:
         jobs, disagreements = self._follow()
         yield from disagreements
         yield from limit_violations(self._scheduler)
@@ -96,10 +96,10 @@ def _whole(scheduler: Scheduler, tally: Tally, lasting: Mapping[str, int]) -> It
     yield from limit_violations(scheduler)
     yield from capacity_violations(scheduler, lasting)
     yield from demand_violations(scheduler)
-    yield from _of_lines(scheduler)
+    yield from _check_lines(scheduler)
 
 
-def _of_lines(scheduler: Scheduler) -> Iterator[str]:
+def _check_lines(scheduler: Scheduler) -> Iterator[str]:
     """Checks that a RUNNABLE job is in one line, and an array while it has untouched released children."""
     registry, dispatcher = scheduler.registry, scheduler.dispatcher
     standing: Counter[str] = Counter()

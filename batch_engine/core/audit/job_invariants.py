@@ -16,22 +16,22 @@ from batch_engine.core.state.registry import Registry
 def job_violations(scheduler: Scheduler, job: Job) -> Iterator[str]:
     """Yields every invariant of one job that does not hold, in words."""
     registry = scheduler.registry
-    yield from _of_history(job)
-    yield from _of_attempts(job)
+    yield from _check_history(job)
+    yield from _check_attempts(job)
     if not registry.index.holds(job):
         yield f"job {job.id} is {job.status} and is listed elsewhere"
     if job.status.is_terminal and job.holds_consumables:
         yield f"job {job.id} is over and holds consumable resources"
     if job.status.is_placed and not job.is_gang:
-        yield from _of_place(scheduler, job)
-    yield from _of_dependencies(registry, job)
+        yield from _check_place(scheduler, job)
+    yield from _check_dependencies(registry, job)
     if job.is_array:
-        yield from _of_array(registry, job)
+        yield from _check_array(registry, job)
     if job.is_gang:
-        yield from _of_gang(registry, job)
+        yield from _check_gang(registry, job)
 
 
-def _of_history(job: Job) -> Iterator[str]:
+def _check_history(job: Job) -> Iterator[str]:
     path = [status for _, status in job.history]
     for before, after in pairwise(path):
         if after not in legal_moves(job)[before]:
@@ -42,7 +42,7 @@ def _of_history(job: Job) -> Iterator[str]:
         yield f"job {job.id} is {job.status} and has no stoppedAt"
 
 
-def _of_attempts(job: Job) -> Iterator[str]:
+def _check_attempts(job: Job) -> Iterator[str]:
     if [attempt.number for attempt in job.attempts] != list(range(1, len(job.attempts) + 1)):
         yield f"job {job.id} has attempts {[attempt.number for attempt in job.attempts]}"
     running = [attempt.number for attempt in job.attempts if attempt.stopped_at_ms is None]
@@ -56,7 +56,7 @@ def _of_attempts(job: Job) -> Iterator[str]:
         yield f"job {job.id} is RUNNING and its attempt has no startedAt"
 
 
-def _of_place(scheduler: Scheduler, job: Job) -> Iterator[str]:
+def _check_place(scheduler: Scheduler, job: Job) -> Iterator[str]:
     """Checks that a placed job is on the instance that its attempt names."""
     environment = scheduler.registry.compute_environments.get(job.attempt.compute_environment)
     if environment is None:
@@ -86,7 +86,7 @@ def _awaited(registry: Registry, job: Job) -> Iterator[Job]:
             yield found
 
 
-def _of_dependencies(registry: Registry, job: Job) -> Iterator[str]:
+def _check_dependencies(registry: Registry, job: Job) -> Iterator[str]:
     if job.node_index is not None:
         return
     if job.status not in (JobStatus.SUBMITTED, JobStatus.PENDING, JobStatus.FAILED):
@@ -100,7 +100,7 @@ def _of_dependencies(registry: Registry, job: Job) -> Iterator[str]:
             yield f"job {job.id} is PENDING though what it waited for is over: {standing}"
 
 
-def _of_array(registry: Registry, parent: Job) -> Iterator[str]:
+def _check_array(registry: Registry, parent: Job) -> Iterator[str]:
     """Checks that an array's parent agrees with its children."""
     run = registry.arrays[parent.id]
     if sum(run.counts.values()) != run.size or min(run.counts.values()) < 0:
@@ -111,7 +111,7 @@ def _of_array(registry: Registry, parent: Job) -> Iterator[str]:
         yield f"array {parent.id} SUCCEEDED though {run.counts[JobStatus.FAILED]} children FAILED"
 
 
-def _of_gang(registry: Registry, job: Job) -> Iterator[str]:
+def _check_gang(registry: Registry, job: Job) -> Iterator[str]:
     """Checks that nodes run only with their job, and that their main node decides."""
     nodes = nodes_of(registry, job)
     placed = [node.id for node in nodes if node.status.is_placed]

@@ -177,14 +177,14 @@ class Scaling(Offers):
         elif instance.idle_since_ms is not None:
             self._watch(instance)
 
-    def set_aside(self, instance: Instance, job_id: str) -> None:
+    def reserve_whole(self, instance: Instance, job_id: str) -> None:
         """Reserves a whole instance for one node of a job that is not placed yet."""
         fleet = self.fleet(instance.compute_environment)
         if instance.state is InstanceState.READY:
             fleet.turn(instance, InstanceState.LAUNCHING)
         fleet.put(instance, job_id, instance.total)
 
-    def no_longer_aside(self, instance_id: str) -> None:
+    def release_reservation(self, instance_id: str) -> None:
         """Releases a launching instance that was reserved for a node."""
         instance = self.instances[instance_id]
         for job_id in list(instance.jobs):

@@ -42,7 +42,7 @@ class Launching:
         for node, instance in zip(nodes, instances, strict=True):
             if instance.state is InstanceState.LAUNCHING:
                 gang.missing.add(instance.id)
-            self._scaling.set_aside(instance, node.id)
+            self._scaling.reserve_whole(instance, node.id)
         self._gangs[job.id] = gang
         self._wait(job, f"{len(gang.missing)} of {len(nodes)} instances are launching")
 
@@ -59,9 +59,9 @@ class Launching:
         Returns:
             The RUNNABLE jobs to put back in their lines.
         """
-        gang = self._gang_on(instance_id)
+        gang = self._gang_on_instance(instance_id)
         if gang is None:
-            return self._back(self._scaling.ready(instance_id))
+            return self._take_back(self._scaling.ready(instance_id))
         gang.missing.discard(instance_id)
         return [] if gang.missing else self._break_up(gang)
 
@@ -71,13 +71,13 @@ class Launching:
         Returns:
             The RUNNABLE jobs to put back in their lines.
         """
-        gang = self._gang_on(instance_id)
+        gang = self._gang_on_instance(instance_id)
         if gang is None:
-            return self._back(self._scaling.ready(instance_id))
+            return self._take_back(self._scaling.ready(instance_id))
         gang.missing.discard(instance_id)
         return self._break_up(gang)
 
-    def _gang_on(self, instance_id: str) -> _Gang | None:
+    def _gang_on_instance(self, instance_id: str) -> _Gang | None:
         instance = self._scaling.instances.get(instance_id)
         for job_id in instance.jobs if instance is not None else ():
             node = self._registry.jobs.get(job_id)  # a job that was cancelled may be forgotten by now
@@ -94,19 +94,19 @@ class Launching:
         del self._gangs[gang.job.id]
         for instance_id in gang.instances:
             if instance_id in gang.missing:
-                self._scaling.no_longer_aside(instance_id)
+                self._scaling.release_reservation(instance_id)
             else:
                 self._scaling.ready(instance_id)
-        return self._back([gang.job.id])
+        return self._take_back([gang.job.id])
 
-    def _back(self, job_ids: list[str]) -> list[Job]:
+    def _take_back(self, job_ids: list[str]) -> list[Job]:
         found = []
         for job_id in job_ids:
             job = self._registry.jobs.get(job_id)
             if job is None:
                 continue
             self._held.get(job.queue, {}).pop(job_id, None)
-            self._registry.index.provided_no_more(job)
+            self._registry.index.clear_provided(job)
             if job.status is JobStatus.RUNNABLE:
                 job.wait_reason = job.status_reason = None
                 self._registry.touch(job)

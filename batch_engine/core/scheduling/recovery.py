@@ -67,7 +67,7 @@ def mend(journal: Journal, instances: dict[str, Instance], event: Event | None, 
         instance_id = event.instance_id
     if moving is not None:
         _complete(journal, moving)
-    _agree_with_actions(journal, instances)
+    _match_instances_to_actions(journal, instances)
     if instance_id is not None:
         _end_instance(journal, instances, instance_id, reason)
     if job is not None:
@@ -120,7 +120,7 @@ def _take_nodes_along(journal: Journal, job: Job) -> None:
             journal.announce(node, before)
 
 
-def _agree_with_actions(journal: Journal, instances: dict[str, Instance]) -> None:
+def _match_instances_to_actions(journal: Journal, instances: dict[str, Instance]) -> None:
     actions = journal.record.actions
     ended = {action.instance_id for action in actions if isinstance(action, TerminateInstance)}
     for instance_id in ended & instances.keys():

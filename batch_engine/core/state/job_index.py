@@ -144,7 +144,7 @@ class JobIndex:
         self.count_waiting(job, -1)
         self._provided.add(job.id)
 
-    def provided_no_more(self, job: Job) -> None:
+    def clear_provided(self, job: Job) -> None:
         """Notes that a job has to be placed again, if it is still RUNNABLE."""
         if job.id in self._provided:
             self._provided.discard(job.id)

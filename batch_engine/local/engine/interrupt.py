@@ -46,11 +46,11 @@ def placed_jobs(registry: Registry, target: str, name: str) -> list[Job]:
     else:
         found = [job for job in placed if job.attempt.compute_environment == bare]
     if not found:
-        raise InterruptError(_why_none(registry, target, bare))
+        raise InterruptError(_reason_for_none(registry, target, bare))
     return found
 
 
-def _why_none(registry: Registry, target: str, name: str) -> str:
+def _reason_for_none(registry: Registry, target: str, name: str) -> str:
     if target == "job":
         job = registry.jobs.get(name)
         if job is None and not _is_untouched_child(registry, name):

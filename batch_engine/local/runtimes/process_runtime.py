@@ -158,10 +158,10 @@ class RunnerProcess:
             data = self._channel.recv(1 << 20)
         except OSError:
             return False
-        self._hand_on(self._decoder.feed(data))
+        self._pass_reports_on(self._decoder.feed(data))
         return bool(data)
 
-    def _hand_on(self, messages: list[Message]) -> None:
+    def _pass_reports_on(self, messages: list[Message]) -> None:
         if not messages:
             return
         for message in messages:

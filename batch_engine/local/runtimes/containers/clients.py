@@ -108,7 +108,7 @@ class Clients:
             client.wait()
         with self._lock:
             self._running.pop(client.pid, None)
-            self._tell("-", client.pid)
+            self._notify_watch("-", client.pid)
 
     def close(self) -> None:
         """Kills every command that has not ended, and removes every container."""
@@ -145,10 +145,10 @@ class Clients:
                 start_new_session=True,
             )
             self._running[client.pid] = client
-            self._tell("+", client.pid)
+            self._notify_watch("+", client.pid)
         return client
 
-    def _tell(self, sign: str, pid: int) -> None:
+    def _notify_watch(self, sign: str, pid: int) -> None:
         pipe = self._watch.stdin
         if pipe is not None and not pipe.closed:
             with contextlib.suppress(BrokenPipeError):

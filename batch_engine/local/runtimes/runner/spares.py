@@ -22,7 +22,7 @@ class Spares:
     _folders: list[str] = field(default_factory=list)
     _logs: list[str] = field(default_factory=list)
     _made: int = 0
-    _looks: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
+    _mode_and_owner: tuple[tuple[int, int, int], tuple[int, int, int]] | None = None
 
     def provide(self, folder: str, log: str) -> None:
         """Puts a folder at one path and, if there is a spare one, a log file at the other.
@@ -35,7 +35,7 @@ class Spares:
         else:
             os.mkdir(folder)
             os.mkdir(os.path.join(folder, TMP))
-            self._looks = self._looks or _looks(folder)
+            self._mode_and_owner = self._mode_and_owner or _mode_and_owner(folder)
         if self._logs:
             os.rename(self._logs.pop(), log)
 
@@ -46,7 +46,7 @@ class Spares:
         try:
             if os.listdir(folder) != [TMP] or os.listdir(os.path.join(folder, TMP)):
                 return False
-            if _looks(folder) != self._looks:
+            if _mode_and_owner(folder) != self._mode_and_owner:
                 return False
             self._folders.append(self._move(folder))
         except OSError:
@@ -68,7 +68,7 @@ class Spares:
         return spare
 
 
-def _looks(folder: str) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def _mode_and_owner(folder: str) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
     """Returns mode and owner of a folder and of the folder inside it."""
     outer, inner = os.stat(folder), os.stat(os.path.join(folder, TMP))
     return (outer.st_mode, outer.st_uid, outer.st_gid), (inner.st_mode, inner.st_uid, inner.st_gid)
