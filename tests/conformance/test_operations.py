@@ -230,9 +230,7 @@ def test_service_jobs_are_refused_and_none_is_known(world: ApiWorld) -> None:
     queue = sagemaker_queue(world)
     request = {"jobName": "train", "serviceRequestPayload": "{}", "serviceJobType": "SAGEMAKER_TRAINING"}
     text = world.refusal("SubmitServiceJob", jobQueue=queue, **request)
-    assert text == (
-        "SubmitServiceJob is not supported by this engine: service jobs run on SageMaker, which is not here"
-    )
+    assert text == "SubmitServiceJob is not supported by this engine: service jobs need SageMaker"
     world.environment()
     world.queue("q", "ce")
     assert "is not of type SAGEMAKER_TRAINING" in world.refusal("SubmitServiceJob", jobQueue="q", **request)

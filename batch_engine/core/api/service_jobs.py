@@ -33,9 +33,7 @@ def submit(context: CallContext, request: Wire) -> NoReturn:
     size = len(request["serviceRequestPayload"].encode(errors="replace"))
     if size > MAX_PAYLOAD_BYTES:
         raise ClientError(f"serviceRequestPayload must not exceed {MAX_PAYLOAD_BYTES} bytes, got {size}")
-    raise ClientError(
-        "SubmitServiceJob is not supported by this engine: service jobs run on SageMaker, which is not here"
-    )
+    raise ClientError("SubmitServiceJob is not supported by this engine: service jobs need SageMaker")
 
 
 def _unknown(context: CallContext, request: Wire) -> NoReturn:

@@ -100,7 +100,9 @@ def new_job(context: CallContext, request: Wire, queue: JobQueue, definition: Jo
     if "nodeProperties" in definition.body:
         return JobSubmitted(job, _nodes(context, job, request, definition.body), job.tags)
     if request.get("nodeOverrides"):
-        raise ClientError(f"nodeOverrides is only for multi-node job definitions, {definition.name} is none")
+        raise ClientError(
+            f"nodeOverrides is only for multi-node job definitions, and {definition.name} is not one"
+        )
     if job.propagate_tags:
         job.start_refusal = job.start_refusal or _tag_refusal(job, definition.body)
     return JobSubmitted(job, tags=job.tags)

@@ -17,7 +17,7 @@ class FigureKind(StrEnum):
 
     IN_USE = "milli-vCPUs in use"
     OF_SHARE = "milli-vCPUs of the share"
-    OF_FAIR_SHARE = "milli-vCPUs by which fair share goes, of the share"
+    OF_FAIR_SHARE = "milli-vCPUs for fair share, of the share"
     LISTED = "jobs listed as"
     CHILDREN = "children that are"
     LOCKED = "units locked"

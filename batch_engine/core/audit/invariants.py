@@ -56,8 +56,7 @@ class Audit:
         self._since = 0
         self._follow()
         unnoticed = [
-            f"job {job.id} is {job.status} and nothing asked for that to be saved"
-            for job in self._tally.unnoticed()
+            f"job {job.id} is {job.status} and was not marked to be saved" for job in self._tally.unnoticed()
         ]
         found = [*unnoticed, *_whole(self._scheduler, self._tally, self._lasting)]
         names = self._scheduler.registry.compute_environments

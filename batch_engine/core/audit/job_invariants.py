@@ -97,7 +97,7 @@ def _check_dependencies(registry: Registry, job: Job) -> Iterator[str]:
         standing = [awaited.status for awaited in _awaited(registry, job)]
         failed = job.array_index is None and JobStatus.FAILED in standing
         if failed or all(status.is_terminal for status in standing):
-            yield f"job {job.id} is PENDING though what it waited for is over: {standing}"
+            yield f"job {job.id} is PENDING though its dependencies are over: {standing}"
 
 
 def _check_array(registry: Registry, parent: Job) -> Iterator[str]:

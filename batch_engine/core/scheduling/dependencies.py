@@ -61,7 +61,7 @@ def _parse_one(registry: Registry, wire: Wire, array_size: int | None, where: st
     if job.node_index is not None:
         raise ClientError(f"{where}.jobId: {job_id} is a node, name the whole job {job.parent_id}")
     if kind == N_TO_N and not job.is_array:
-        raise ClientError(f"{where}.type {N_TO_N} needs an array job, and job {job_id} is none")
+        raise ClientError(f"{where}.type {N_TO_N} needs an array job, and job {job_id} is not one")
     if kind == N_TO_N and job.array_size != array_size:
         raise ClientError(
             f"{where}.type {N_TO_N} needs arrays of equal size: job {job_id} has {job.array_size} children "

@@ -116,8 +116,8 @@ def command_of(job: Job, image: ImageConfig | None) -> list[str]:
     command = [*known.entrypoint, *(job.container["command"] or known.command)]
     if not command:
         raise StartError(
-            f"CannotStartContainerError: no command specified, and image {name} is none of the assembly's "
-            "container assets, so what it would run is not known here"
+            f"CannotStartContainerError: no command specified, and image {name} is not among the assembly's "
+            "container assets, so its command is not known here"
         )
     if image is None and (text := missing_asset(job)) is not None:
         # Without the image's ENTRYPOINT the job's first argument would be run as a program.

@@ -227,7 +227,7 @@ class Engine:
                     actions += self._scheduler.handle(event, now_ms)
                 except Exception:
                     # The core has recovered from no fault at all: the other events must be saved even so.
-                    logger.exception("%s could not be taken in", event)
+                    logger.exception("%s could not be handled", event)
             self._settle(actions)
 
     def _report_faults(self) -> None:

@@ -172,7 +172,7 @@ class RunnerProcess:
         try:
             self._reported(messages)
         except Exception:
-            logger.exception("%d reports of attempts could not be taken in", len(messages))
+            logger.exception("%d reports of attempts could not be handled", len(messages))
 
     def _end_orphans(self) -> None:
         """Kills the attempts of a dead runner: none may run on while its job is tried again."""

@@ -64,7 +64,7 @@ def read(rows: Iterable[Row]) -> Iterator[Job]:
             parent = _JOB.validate_python({**from_json(spec), **from_json(state)})
             yield parent
         elif parent is None or key >> _INDEX_BITS != parent.serial:
-            raise ValueError(f"row {key} is the child of an array that is not there")
+            raise ValueError(f"row {key} is the child of an array that does not exist")
         else:
             child = child_of(parent, key % (1 << _INDEX_BITS) - 1)
             stands = _JOB.validate_python({**_BLANK, **from_json(state)})

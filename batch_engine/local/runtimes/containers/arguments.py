@@ -200,7 +200,9 @@ def _mounts(container: Mapping[str, Any], places: Places, name: str) -> tuple[li
             if source not in made:
                 made.append(source)
         if "," in source + target:
-            raise StartError(f"CannotCreateContainerError: {source} at {target}: a comma cannot be mounted")
+            raise StartError(
+                f"CannotCreateContainerError: {source} at {target}: a path with a comma cannot be mounted"
+            )
         read_only = ",readonly" if point.get("readOnly") else ""
         options += ["--mount", f"type={kind},source={source},target={target}{read_only}"]
     return options, made

@@ -72,12 +72,12 @@ def _check(words: tuple[str, ...]) -> ContainerCli:
         raise RuntimeUnavailableError("not found on PATH")
     version = _ask([*words, "--version"]).strip().splitlines()[-1:]
     if not version:
-        raise RuntimeUnavailableError("it does not say which version it is")
+        raise RuntimeUnavailableError("it does not report its version")
     dialect = dialect_of(version[0])
     try:
         info = json.loads(_ask([*words, "info", "--format", "{{json .}}"]))
     except ValueError:
-        raise RuntimeUnavailableError("its `info` is not JSON: too old a version?") from None
+        raise RuntimeUnavailableError("its `info` is not JSON; its version may be too old") from None
     refusal, warning = reach(info, platform.release())
     if refusal is not None:
         raise RuntimeUnavailableError(refusal)

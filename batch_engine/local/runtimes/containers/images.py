@@ -68,7 +68,9 @@ class ContainerImages:
                     self._build(asset, reference)
                 found = self._find(reference)
         if found is None:
-            raise ImageError(f"CannotPullContainerError: {reference} is not there, though it should be now")
+            raise ImageError(
+                f"CannotPullContainerError: {reference} is still missing after its build or pull"
+            )
         return found
 
     def _find(self, reference: str) -> ReadyImage | None:

@@ -148,7 +148,7 @@ class ContainerRunner:
         try:
             self._reported([report])
         except Exception:
-            logger.exception("%s could not be taken in", report)
+            logger.exception("%s could not be handled", report)
 
     def _live(self, running: _Running) -> Message:
         container, launch = running.container, running.container.launch

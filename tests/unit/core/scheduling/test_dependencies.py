@@ -272,7 +272,7 @@ def test_the_cost_of_an_end_depends_only_on_its_dependents(world, queue):
         ([{"jobId": "FIRST"}, {}], None, r"dependsOn\[1\].jobId is required"),
         ([{"type": "SEQUENTIAL"}], None, "SEQUENTIAL is only for array jobs"),
         ([{"jobId": "ARRAY", "type": "N_TO_N"}], None, "N_TO_N is only for array jobs"),
-        ([{"jobId": "FIRST", "type": "N_TO_N"}], 3, "needs an array job, and job .* is none"),
+        ([{"jobId": "FIRST", "type": "N_TO_N"}], 3, "needs an array job, and job .* is not one"),
         ([{"jobId": "ARRAY", "type": "N_TO_N"}], 4, "has 3 children and this job 4"),
         ([{"jobId": "ARRAY", "type": "SEQUENTIAL"}], 3, "cannot be given with type SEQUENTIAL"),
         ([{"jobId": "FIRST", "type": "AFTER_ANY"}], 3, "must be N_TO_N or SEQUENTIAL, got AFTER_ANY"),

@@ -57,7 +57,7 @@ def test_entrypoint_and_command_of_the_image(tmp_path):
     image = ImageConfig(("tool",), ("by-default",))
     assert message(tmp_path, image)["argv"] == ["tool", "run"]
     assert message(tmp_path, image, command=[])["argv"] == ["tool", "by-default"]
-    with pytest.raises(StartError, match="no command specified, and image i is none of"):
+    with pytest.raises(StartError, match="no command specified, and image i is not among"):
         message(tmp_path, command=[])
 
 

@@ -197,5 +197,5 @@ def test_a_child_without_its_parent_is_an_error(saving, tmp_path):
     file = sqlite3.connect(tmp_path / "state")
     file.execute("DELETE FROM job_spec")
     file.commit()
-    with pytest.raises(StoreError, match="is the child of an array that is not there"):
+    with pytest.raises(StoreError, match="is the child of an array that does not exist"):
         restored(tmp_path / "state")

@@ -175,7 +175,7 @@ def test_an_empty_volume_is_one_volume_at_all_of_its_mounts(tmp_path):
         ),
         (
             {"mountPoints": [{"sourceVolume": "v", "containerPath": "/a,b"}]},
-            "CannotCreateContainerError: .* a comma cannot be mounted",
+            "CannotCreateContainerError: .* a path with a comma cannot be mounted",
         ),
     ],
 )
