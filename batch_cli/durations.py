@@ -42,6 +42,6 @@ class Duration(click.ParamType[float]):
 
 
 def _text(seconds: float) -> str:
-    """The duration in the largest unit that leaves a whole number."""
+    """Returns the duration in the largest unit that gives a whole number."""
     unit = next(unit for unit in reversed(_SECONDS) if seconds % _SECONDS[unit] == 0)
     return f"{seconds / _SECONDS[unit]:g}{unit}"

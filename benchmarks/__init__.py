@@ -1,1 +1,1 @@
-"""Benchmarks, each against something real in the same run: `python -m benchmarks`."""
+"""Benchmarks, each against a real program in the same run: `python -m benchmarks`."""

@@ -85,7 +85,7 @@ def _ratio(rounds: list[dict[str, float]], one: str, other: str) -> float:
 
 
 def _us(work: Callable[[], None], count: int) -> float:
-    """Returns the CPU time for each, in microseconds."""
+    """Returns the CPU time of the work divided by the count, in microseconds."""
     gc.collect()
     start = time.process_time()
     work()

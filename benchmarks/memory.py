@@ -32,7 +32,7 @@ def run() -> dict[str, Any]:
         "full_mib": full_mib,
         "ratio": ratio,
         "says": f"{JOBS} known jobs in {full_mib:.0f} MiB, {ratio:.2f} of the {LIMIT_MIB} MiB allowed "
-        f"(the whole process; {empty_mib:.0f} MiB of it without a job, most for MiniStack)",
+        f"(the whole process; {empty_mib:.0f} MiB without a job, mostly for MiniStack)",
     }
 
 

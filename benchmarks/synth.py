@@ -52,7 +52,7 @@ def run() -> dict[str, Any]:
         "ratio_without_the_command": round(alone, 2),
         "seconds": {who: [round(one, 3) for one in times] for who, times in seconds.items()},
         "says": (
-            f"cdk synth of the default app takes {ratio:.2f} times as long as of the same resources in "
+            f"cdk synth of the default app takes {ratio:.2f} times as long as the same resources in "
             f"Node.js alone ({medians['app']:.2f} s and {medians['yardstick']:.2f} s); without the command "
             f"{alone:.2f} times ({medians['app_alone']:.2f} s and {medians['yardstick_alone']:.2f} s); "
             f"medians of {ROUNDS}"

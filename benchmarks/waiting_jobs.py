@@ -23,7 +23,7 @@ def run() -> dict[str, Any]:
         "empty_ms": empty_s * 1000,
         "full_ms": full_s * 1000,
         "ratio": ratio,
-        "says": f"a submit behind {WAITING} waiting jobs takes {ratio:.2f} times one behind none "
+        "says": f"a submit behind {WAITING} waiting jobs takes {ratio:.2f} times as long as behind none "
         f"({full_s * 1000:.2f} ms against {empty_s * 1000:.2f} ms)",
     }
 

@@ -26,16 +26,16 @@ FACT_MEMBERS = {"id", "group", "fact", "tests", "not_modelled"}
 INTRODUCTION = """\
 # Conformance with AWS Batch
 
-What AWS Batch does, fact by fact, and how this engine stands to it. The facts are AWS's, in our own words;
-each section names the pages of the AWS documentation that it follows.
+This page lists facts about AWS Batch, and whether the engine follows each. The facts come from the AWS
+documentation, in our own words; each section names its pages.
 
-* **Tested**: the tests named beside the fact run in this repository and fail when the engine does otherwise.
-  They compare the engine with the fact as it is written here; no AWS account takes part. Where AWS is silent,
-  the fact says what the engine chose.
-* **Not modelled**: the engine does not do it, with the reason. What a request asks for and the engine
-  cannot do is refused with a `ClientException`, unless the reason says that it is accepted and kept.
+* **Tested**: the named tests run in this repository and fail if the engine does not follow the fact. They
+  compare the engine with the text of the fact, without an AWS account. If AWS documents nothing, the fact
+  says what the engine does.
+* **Not modelled**: the engine does not follow the fact, for the given reason. It refuses requests that need
+  it with a `ClientException`, unless the reason says that such requests are accepted and stored.
 
-This page is written by `python -m tests.conformance_page` from `docs/conformance/*.toml`: edit those.
+`python -m tests.conformance_page` writes this page from `docs/conformance/*.toml`: edit those.
 """
 
 

@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Children:
-    """A context that starts processes in groups of their own, and ends all of them when it is left.
+    """A context that starts processes in groups of their own, and ends all processes at its end.
 
     Within the context SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt. They do not interrupt the start of
     a process before it is recorded here, nor the clean-up.

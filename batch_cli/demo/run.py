@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_demo(*, output: Path, data_dir: Path) -> None:
-    """Runs the demo. No process is left running, also after an error.
+    """Runs the demo. All its processes have ended when it returns, even after an error.
 
     Args:
         output: the folder for the results. Results of an earlier demo are removed.
@@ -44,7 +44,7 @@ def run_demo(*, output: Path, data_dir: Path) -> None:
     with Children() as children:
         platform = Platform(ROOT, data_dir, children)
         try:
-            _tell_the_story(platform, stages, console, output)
+            _run_stages(platform, stages, console, output)
         except AWS_ERRORS as error:
             raise DemoError(
                 f"a call to the local cloud failed: {error}\n{tail(platform.server_log)}"
@@ -59,11 +59,11 @@ def run_demo(*, output: Path, data_dir: Path) -> None:
     )
 
 
-def _tell_the_story(platform: Platform, stages: Stages, console: Console, output: Path) -> None:
+def _run_stages(platform: Platform, stages: Stages, console: Console, output: Path) -> None:
     with stages.stage("Start the local cloud") as stage:
         record = platform.start()
         stage.result = record.endpoint_url
-        # From here on nothing reaches the real AWS, whatever profile the user has.
+        # From here on no call reaches the real AWS, even if the user's shell has a profile for it.
         for name in to_unset(os.environ):
             del os.environ[name]
         os.environ.update(to_set(record.endpoint_url, record.region))

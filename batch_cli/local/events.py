@@ -1,4 +1,4 @@
-"""``batch-stack local events``."""
+"""The ``batch-stack local events`` command."""
 
 import json
 from collections.abc import Iterator

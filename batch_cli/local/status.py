@@ -41,7 +41,7 @@ def status(data_dir: Path) -> None:
 
 
 def _parked_events(record: ServerRecord) -> list[str]:
-    """Returns a line for each state-change event that the server has given up to deliver."""
+    """Returns a line for each state-change event that the server has parked after failed deliveries."""
     events = post(record, event_outbox.PATH, {})["events"]
     if not events:
         return []

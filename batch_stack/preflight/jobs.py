@@ -104,12 +104,12 @@ def _check_scratch(name: str, job: JobSettings) -> Iterator[Finding]:
         return
     if any(volume.path.rstrip("/") == SCRATCH for volume in job.volumes.values()):
         return
-    mend = "" if job.platform == "fargate" else f", or mount a volume of type tmpfs at {SCRATCH}"
+    remedy = "" if job.platform == "fargate" else f", or mount a volume of type tmpfs at {SCRATCH}"
     yield warning(
         "scratchOwner",
         f"jobs.{name}.user",
         f"can write to {SCRATCH}, the only writable folder, only if the image has it as a VOLUME that "
-        f"this user may write to, got {job.user!r}: check the image (docs/workers.md){mend}",
+        f"this user may write to, got {job.user!r}: check the image (docs/workers.md){remedy}",
     )
 
 

@@ -107,7 +107,7 @@ class JobSettings(SettingsModel):
     """Seconds after which a running attempt is ended. Fargate may end it after 14 days.
     https://docs.aws.amazon.com/batch/latest/userguide/job_timeouts.html"""
     retry: RetrySettings | None = None
-    """How often it is retried; by default as its tier says; of several tiers, the most attempts."""
+    """The retry policy; by default that of its tier: of several tiers, the one with the most attempts."""
     scheduling_priority: Annotated[int, Field(ge=0, le=9999)] | None = None
     """In a tier with fair share, the order among jobs of one share: the highest priority first."""
 
@@ -122,8 +122,8 @@ class JobSettings(SettingsModel):
     """Environment variables whose values ECS fetches when the job starts, by their names."""
     uses: list[DataService] = ["input_bucket", "output_bucket"]
     """The platform's services that it may use, with environment variables for each (docs/workers.md). A list
-    in the file replaces the default: name the buckets, too. A service that you remove is closed to running
-    jobs as well."""
+    in the file replaces the default: name the buckets, too. Running jobs also lose
+    access to a service that you remove."""
     volumes: dict[str, VolumeSettings] = {}
     """The volumes, by names of your own. Every job has /scratch, an empty volume on disk. Users other than
     root may write to it if the image has the folder for them (docs/workers.md)."""

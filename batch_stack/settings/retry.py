@@ -1,4 +1,4 @@
-"""Retry policies: how often a failed job is retried, and after which failures."""
+"""Retry policies: the number of attempts, and the failures that are retried."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RetryRule(SettingsModel):
 
 
 class RetrySettings(SettingsModel):
-    """How often a failed job is retried, and after which failures.
+    """A retry policy: the number of attempts, and the failures that are retried.
 
     Without `rules`, failures of the platform (a lost host, an image that could not be pulled, a task that
     failed to start) and the given exit code are retried, all other failures are not.
@@ -76,7 +76,7 @@ class RetrySettings(SettingsModel):
     """The whole `evaluateOnExit`, in place of the default rules and `exit_code`."""
 
     @model_validator(mode="after")
-    def _rules_stand_alone(self) -> RetrySettings:
+    def _rules_exclude_exit_code(self) -> RetrySettings:
         if self.rules is not None and self.exit_code is not None and "exit_code" in self.model_fields_set:
             raise ValueError(
                 f"exit_code must not be given with rules, which replace it, got {self.exit_code}: "

@@ -9,7 +9,7 @@ from batch_stack.settings.sections import Sections
 
 
 class Settings(Sections):
-    """Everything `batch.yaml` can say. Each field has a default; unknown fields are refused."""
+    """All settings of `batch.yaml`. Each field has a default; unknown fields are refused."""
 
     _source: str | None = PrivateAttr(None)
 

@@ -31,7 +31,7 @@ class ScheduleSettings(SettingsModel):
     `<aws.scheduler.scheduled-time>` in a value by the scheduled time in UTC: `2030-12-31T03:00:00Z`.
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html"""
     state: State = "enabled"
-    """A disabled schedule submits nothing, and does not submit later what it missed."""
+    """A disabled schedule submits nothing. It does not submit the missed jobs later."""
 
     @property
     def given_time_zone(self) -> str | None:

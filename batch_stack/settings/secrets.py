@@ -47,7 +47,7 @@ class SecretSettings(SettingsModel):
         if name is not None and not allowed.fullmatch(name):
             raise ValueError(
                 f"parameter must be a name (letters, digits and _.-/) or the ARN of a parameter, "
-                f"{_FORM_OF_PARAMETERS}, without a version, got {name!r}{_of_the_other_kind(name, 'ssm')}"
+                f"{_FORM_OF_PARAMETERS}, without a version, got {name!r}{_hint_for_other(name, 'ssm')}"
             )
         return self
 
@@ -57,7 +57,7 @@ class SecretSettings(SettingsModel):
             if not _SECRET_ARN.fullmatch(name):
                 raise ValueError(
                     f"secret must be a name or the ARN of a secret, {_FORM_OF_SECRETS}, without a key (which "
-                    f"is `field`) or a version, got {name!r}{_of_the_other_kind(name, 'secretsmanager')}"
+                    f"is `field`) or a version, got {name!r}{_hint_for_other(name, 'secretsmanager')}"
                 )
         elif not _SECRET_NAME.fullmatch(name):
             raise ValueError(
@@ -71,7 +71,7 @@ class SecretSettings(SettingsModel):
             )
 
 
-def _of_the_other_kind(arn: str, own: str) -> str:
+def _hint_for_other(arn: str, own: str) -> str:
     """Returns a hint if the ARN belongs to the other of the two services, else an empty string."""
     field = {"ssm": "parameter", "secretsmanager": "secret"}
     service = next((part for part in arn.split(":")[2:3] if part in field and part != own), None)

@@ -105,7 +105,7 @@ class Sections(SettingsModel, Workload):
     notifications: NotificationSettings = NotificationSettings()
     """The receivers of messages about failed jobs, blocked queues, alarms, dead-letter queues and budgets."""
     log_retention_days: LogRetentionDays = 30
-    """Days that CloudWatch Logs keeps what jobs and functions write.
+    """Days that CloudWatch Logs keeps the logs of jobs and functions.
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
     retired: RetiredSettings = RetiredSettings()
     """Entries of the lock file that a deployment may delete."""

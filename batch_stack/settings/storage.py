@@ -127,9 +127,9 @@ class StorageSettings(SettingsModel):
     file_system: FileSystemSettings | None = None
     """A file system on EFS; by default there is none."""
     on_delete: OnDelete = "retain"
-    """What happens to data when the stack is deleted: buckets, logs, undelivered messages, the job table, the
-    file system, the database and the KMS key. `destroy` deletes them, the database without a final snapshot;
-    empty the buckets first."""
+    """Whether data is kept or deleted with the stack: buckets, logs, undelivered messages, the job table, the
+    file system, the database and the KMS key. `destroy` deletes all of them, the database without a final
+    snapshot; empty the buckets first."""
 
     @property
     def has_scratch_bucket(self) -> bool:
@@ -150,7 +150,7 @@ class StorageSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
-    def _existing_buckets_stay_as_they_are(self) -> StorageSettings:
+    def _existing_buckets_are_not_changed(self) -> StorageSettings:
         for name in ("input", "output", "scratch"):
             bucket, days = getattr(self, f"{name}_bucket"), getattr(self, f"{name}_expiry_days")
             if bucket is not None and days is not None:

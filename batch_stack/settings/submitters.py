@@ -77,7 +77,7 @@ class SubmitterSettings(SettingsModel):
         return self
 
     @model_validator(mode="after")
-    def _tags_are_ones_own(self) -> SubmitterSettings:
+    def _tags_are_allowed(self) -> SubmitterSettings:
         for key in self.tags:
             if len(key) > 128 or key.lower().startswith("aws:"):
                 raise ValueError(

@@ -115,11 +115,11 @@ class TierSettings(SettingsModel):
     compute: Annotated[list[str], Field(min_length=1, max_length=3)]
     """Names of `compute`, tried in this order. All have the same platform and CPU architecture."""
     retry: RetrySettings = RetrySettings()
-    """How often failed jobs are retried, unless the job has its own `retry`. A job definition has one policy:
-    among several tiers, the one with the most attempts. Triggers and schedules submit with the policy of
-    their tier; others that submit to several tiers may pass `--retry-strategy`."""
+    """The retry policy of jobs that have no `retry` of their own. A job definition has one policy: among
+    several tiers, the one with the most attempts. Triggers and schedules submit with the policy of their
+    tier; other submitters may pass `--retry-strategy`."""
     time_limits: TimeLimitSettings = TimeLimitSettings()
-    """How long a job that cannot start may block the queue."""
+    """The time limits for a job at the head of the queue that cannot start."""
     alarms: AlarmSettings | None = AlarmSettings()
     """The alarm on failed jobs; null for none."""
     fair_share: FairShareSettings | None = None

@@ -26,7 +26,7 @@ _DEPLOYED = {
 
 
 class TriggerSettings(SettingsModel):
-    """Objects created under a prefix of the input bucket become jobs."""
+    """A trigger, which submits a job for each object that is created under a prefix of the input bucket."""
 
     prefix: Annotated[str, Field(max_length=1024)] = ""
     """The prefix of the keys of these objects; by default every object counts."""

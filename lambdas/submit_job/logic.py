@@ -42,7 +42,7 @@ class Target:
         share_identifier: the share, for a queue with a fair-share policy. Empty for other queues.
         array_size: the number of children of an array job, or 0 for a single job.
         parameters: further parameters of the job.
-        retry_strategy: replaces the job definition's. Empty to keep that.
+        retry_strategy: replaces the retry strategy of the job definition. Empty to keep the definition's.
     """
 
     job_queue: str

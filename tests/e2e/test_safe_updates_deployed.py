@@ -43,7 +43,7 @@ SEQUENCE: tuple[tuple[str, set[str]], ...] = (
     ("another order of compute environments", set()),
     ("another compute environment", set()),
     ("another tier", set()),
-    ("all data under a key of one's own", set()),
+    ("all data encrypted with a KMS key of the platform", set()),
     ("private subnets", {SPOT, ON_DEMAND}),
     ("a tier that takes no more jobs", set()),
 )

@@ -14,13 +14,14 @@ from tests.reference.schema import models
 Kind = griffe.DocstringSectionKind
 
 NO_PAGE = {"App"}
-"""Public names without a page, besides the settings' models, which docs/settings.md is about: CDK's class."""
+"""The public names without a page: CDK's class. The models of settings are in docs/settings.md."""
 
 INTRODUCTION = """\
 # Constructs
 
-One page for each public name of `batch_stack`. [`BatchPlatform`](BatchPlatform.md) holds all the others and
-makes them from [settings](../settings.md); each can also be used alone, in any stack:
+Each public name of `batch_stack` has a page. [`BatchPlatform`](BatchPlatform.md) contains all other
+constructs and creates them from [settings](../settings.md). You can also use each construct alone, in any
+stack:
 
 ```python
 from batch_stack import IsolatedNetworkSettings, Network
@@ -28,13 +29,13 @@ from batch_stack import IsolatedNetworkSettings, Network
 network = Network(stack, "Network", settings=IsolatedNetworkSettings())
 ```
 
-`App` is CDK's own class, `aws_cdk.App`, with no page here. Import `batch_stack` before `aws_cdk`: jsii
-then runs on the Node.js that is installed with it. Settings that are read (`load_settings`,
-`parse_settings`), made in Python (`JobSettings(...)`) or checked together (`BatchPlatform`) raise
-`SettingsError`, a `ValueError`; what does not fit a construct is a plain `ValueError`, with the
-construct's path.
+`App` is CDK's own class, `aws_cdk.App`, and has no page. Import `batch_stack` before `aws_cdk`: jsii then
+runs on the Node.js that is installed with it. Wrong settings raise `SettingsError`, a `ValueError`: when
+they are read (`load_settings`, `parse_settings`), made in Python (`JobSettings(...)`) or checked together
+(`BatchPlatform`). Arguments that do not fit a construct raise a plain `ValueError`, with the construct's
+path.
 
-These pages are written by `make docs` from the docstrings: edit those.
+`make docs` writes these pages from the docstrings: edit those.
 """
 
 

@@ -12,16 +12,17 @@ from tests.reference.schema import Schema, schema
 INTRODUCTION = """\
 # Settings
 
-Everything that `batch.yaml` can say, and its defaults. All of it is checked when it is read: a setting that
-is unknown or out of range ends `cdk synth` with its path, the value and what is allowed. Durations and sizes
-carry their unit in the name: `_s` seconds, `_mib` MiB, `_gib` GiB, `_days` days, `_minutes` minutes.
+This page lists all settings of `batch.yaml`, with their defaults. `cdk synth` checks them when it reads the
+file. If a setting is unknown or out of range, it fails with the path of the setting, its value and the
+allowed values. Names of durations and sizes end with the unit: `_s` seconds, `_mib` MiB, `_gib` GiB, `_days`
+days, `_minutes` minutes.
 
-An editor with a YAML language server completes and checks the file by
+An editor with a YAML language server completes and checks the file with
 [batch.schema.json](batch.schema.json), which the first line of [batch.yaml](../batch.yaml) names. In Python
 the same settings are models of `batch_stack`, under the names in brackets:
 `from batch_stack import JobSettings`.
 
-This page and the schema are written by `make docs` from the docstrings in `batch_stack/settings/`.
+`make docs` writes this page and the schema from the docstrings in `batch_stack/settings/`.
 """
 
 

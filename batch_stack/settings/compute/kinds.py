@@ -123,7 +123,7 @@ class ExistingComputeSettings(ComputeSettings):
     arn: ComputeEnvironmentArn
     """The compute environment's ARN."""
     platform: PlatformCapability = "ec2"
-    """The platform capability; its queue takes job definitions for this one."""
+    """The platform capability; its queue takes only job definitions for it."""
     architecture: Architecture = "x86_64"
     """The CPU architecture of its instances."""
     max_vcpus: MaxVcpus | None = None
@@ -142,7 +142,7 @@ class ExistingComputeSettings(ComputeSettings):
         return "enabled"
 
     @model_validator(mode="after")
-    def _agrees_with_itself(self) -> ExistingComputeSettings:
+    def _types_fit_platform_and_architecture(self) -> ExistingComputeSettings:
         if self.instance_types and self.platform == "fargate":
             raise ValueError(f"instance_types must not be given on fargate, got {self.instance_types[0]!r}")
         for index, name in enumerate(self.instance_types):

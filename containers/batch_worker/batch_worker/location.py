@@ -20,7 +20,7 @@ class S3Place:
 
     @property
     def uri(self) -> str:
-        """`s3://bucket/key`."""
+        """The location as `s3://bucket/key`."""
         return f"s3://{self.bucket}/{self.key}"
 
     def child(self, relative: str) -> S3Place:

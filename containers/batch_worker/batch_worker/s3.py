@@ -1,4 +1,4 @@
-"""S3: objects in to scratch, results out, and AWS's errors sorted into ours."""
+"""Reads objects from S3, writes results to S3, and turns AWS's errors into the worker's errors."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ _NETWORK = (
 
 
 def make_client() -> Any:
-    """An S3 client with bounded retries (AWS_MAX_ATTEMPTS, default 5) and finite timeouts.
+    """Returns an S3 client with bounded retries (AWS_MAX_ATTEMPTS, default 5) and finite timeouts.
 
     Endpoint, region and credentials come from the environment as with every AWS SDK. An endpoint on
-    `localhost` is addressed by path, since `bucket.localhost` is no name that resolves everywhere.
+    `localhost` is addressed by path, because the name `bucket.localhost` does not resolve everywhere.
     """
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     host = urlsplit(endpoint).hostname or ""
@@ -75,8 +75,8 @@ def make_client() -> Any:
 def pull(client: Any, place: S3Place, to: Path) -> Pulled:
     """Reads the whole object into the file `to`.
 
-    Raises `MissingInputError`, `AccessDeniedError` or `TransientError`; the last also for a body that ends
-    early `BODY_TRIES` times in a row.
+    Raises `MissingInputError`, `AccessDeniedError` or `TransientError`. A body that ends early `BODY_TRIES`
+    times in a row is also a `TransientError`.
     """
     for last in (False,) * (BODY_TRIES - 1) + (True,):
         with errors_of(place, writing=False):
@@ -114,7 +114,7 @@ def push(
     metadata: Mapping[str, str],
     part_bytes: int = PART_BYTES,
 ) -> None:
-    """Writes the file as one object, visible only once it is complete; large ones in parts.
+    """Writes the file as one object, in parts if it is large. It becomes visible when it is complete.
 
     Raises `CannotCreateError`, `AccessDeniedError` or `TransientError`.
     """
@@ -128,7 +128,7 @@ def push(
 
 @contextmanager
 def errors_of(place: S3Place, *, writing: bool) -> Iterator[None]:
-    """Turns what botocore raises inside the block into a `WorkerError` that names the place."""
+    """Turns exceptions of botocore in the block into a `WorkerError` that names the place."""
     try:
         yield
     except aws.ClientError as error:
@@ -142,7 +142,10 @@ def errors_of(place: S3Place, *, writing: bool) -> Iterator[None]:
 
 
 def classify(error: aws.ClientError, place: S3Place, *, writing: bool) -> WorkerError:
-    """Sorts an error answer of S3 by what a retry could change. [S3 API reference, Error responses]."""
+    """Returns the worker's error for an error response of S3: `TransientError` if a retry may succeed.
+
+    [S3 API reference, Error responses]
+    """
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     message = f"{place.uri}: {error}"

@@ -1,4 +1,4 @@
-"""Finds out from the sizes of its top-level boxes whether an MP4 or QuickTime file was cut off.
+"""Finds out whether an MP4 or QuickTime file was cut off, from the sizes of its top-level boxes.
 
 Demuxers do not report a missing end if the index of the file is complete. The sizes of the boxes show it.
 [ISO/IEC 14496-12, 4.2 Object structure]

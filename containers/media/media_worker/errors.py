@@ -1,4 +1,4 @@
-"""The errors of media files: those that a retry cannot mend, and those that it may."""
+"""The errors of media files. A retry may help after damage, but not for an unsupported format."""
 
 from __future__ import annotations
 

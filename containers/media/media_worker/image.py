@@ -26,7 +26,7 @@ def process(task: Task) -> dict[str, Any]:
     """Writes both results and returns the properties of the source.
 
     Raises `UnsupportedMediaError` for more pixels than Pillow's limit (a decompression bomb) and
-    `DamagedMediaError` for data that cannot be decoded completely. Of an animation, the first frame is used.
+    `DamagedMediaError` for data that cannot be decoded completely. Uses the first frame of an animation.
     """
     image, source = _load(task.input)
     thumbnail.write(task, image)

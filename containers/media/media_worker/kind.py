@@ -1,4 +1,4 @@
-"""Finds out from its first bytes whether a file is an image, a video, or neither."""
+"""Finds out whether a file is an image, a video, or neither, from its first bytes."""
 
 from __future__ import annotations
 

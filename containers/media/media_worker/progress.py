@@ -1,4 +1,4 @@
-"""Logs progress, seldom enough that the log of a long job stays readable."""
+"""Logs progress at intervals that keep the log of a long job readable."""
 
 from __future__ import annotations
 

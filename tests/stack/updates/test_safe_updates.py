@@ -160,14 +160,14 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
         {"tiers.high.compute": ["on_demand", "spot"]},
         {HIGH: "in place"},
     ),
-    "a compute environment less for a tier": ({"tiers.high.compute": ["spot"]}, {HIGH: "in place"}),
-    "a shorter patience": (
+    "a compute environment removed from a tier": ({"tiers.high.compute": ["spot"]}, {HIGH: "in place"}),
+    "a shorter time limit": (
         {"tiers.high.time_limits": {"job_resource_requirement_s": 1200}},
         {HIGH: "in place"},
     ),
     "a tier that takes no more jobs": ({"tiers.low.state": "disabled"}, {"LowTierQueue": "in place"}),
     "other weights of a fair share": ({"tiers.shared.fair_share.shares": {"team": 2.0, "b": 1.0}}, {}),
-    "all data under a key of one's own": ({"storage.kms": True}, {}),
+    "all data encrypted with a KMS key of the platform": ({"storage.kms": True}, {}),
     "scratch space, a log of accesses": (
         {"storage.scratch_expiry_days": 7, "storage.access_logs": True},
         {},
@@ -176,7 +176,7 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
         {"results.job_table": True, "jobs.work.uses": ["input_bucket", "output_bucket", "job_table"]},
         {WORK: "new revision"},
     ),
-    "a service taken from a job": ({"jobs.work.uses": ["input_bucket"]}, {WORK: "new revision"}),
+    "a service removed from a job": ({"jobs.work.uses": ["input_bucket"]}, {WORK: "new revision"}),
     "a budget that closes the queue, whose instances are its own": (
         {
             "compute.own": {"type": "on_demand"},
@@ -197,8 +197,8 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
         {"SmallJobDefinition": "new revision"},
     ),
     "logs kept longer": ({"log_retention_days": 365}, {}),
-    "somebody to tell": ({"notifications.emails": ["ops@example.com"]}, {}),
-    "a job by the clock": (
+    "a receiver of messages": ({"notifications.emails": ["ops@example.com"]}, {}),
+    "a schedule": (
         {"schedules.nightly": {"expression": "cron(0 3 * * ? *)", "job": "work", "tier": "low"}},
         {},
     ),
@@ -213,7 +213,7 @@ EDITS: dict[str, tuple[Edit, dict[str, str]]] = {
             "SmallJobDefinition": "new revision",
         },
     ),
-    "subnets without a way out, with images of ECR": (
+    "isolated subnets, with images of ECR": (
         {
             "network": {"mode": "isolated"},
             "jobs.work.image": f"{PRIVATE_IMAGE}:1",
@@ -264,11 +264,11 @@ REFUSED: dict[str, tuple[Edit, str]] = {
         {"compute.fargate.type": "fargate_spot"},
         "compute.fargate.type must be fargate, got 'fargate_spot'",
     ),
-    "fair share for a queue without": (
+    "fair share for a queue that has none": (
         {"tiers.low.fair_share": {"shares": {"a": 1.0}}},
         "tiers.low must not have fair_share, as deployed",
     ),
-    "a queue without its fair share": (
+    "fair share removed from a queue": (
         {"tiers.shared.fair_share": _DROP},
         "tiers.shared must have fair_share, as deployed",
     ),
