@@ -13,7 +13,7 @@ _COMMANDS = {
         "batch_cli.local.interrupt:interrupt",
         "Interrupt instances with their jobs, as EC2 Spot does.",
     ),
-    "events": ("batch_cli.local.events:events", "Show the last events and what they led to."),
+    "events": ("batch_cli.local.events:events", "Show the last events and their actions."),
     "capacity": ("batch_cli.local.capacity:capacity", "Make instance types unavailable."),
     "env": ("batch_cli.local.env:env", "Print the variables that make clients use it."),
 }

@@ -1,4 +1,4 @@
-"""Calls the server's own HTTP API, which it has beside the AWS APIs."""
+"""Calls the server's own HTTP API, which it has in addition to the AWS APIs."""
 
 import json
 import urllib.error

@@ -34,9 +34,9 @@ def python_function(
         scope: the parent construct.
         construct_id: the function's id within it.
         name: the folder's name.
-        description: what it does, for the console of Lambda.
+        description: its description in the console of Lambda.
         role: its role, which must already have a policy.
-        log_group: where its output goes.
+        log_group: the log group of its output.
         environment: its variables.
         timeout: the time after which Lambda ends it.
         dead_letter_queue: the queue for events that it failed to process, if it is called asynchronously.

@@ -21,7 +21,7 @@ class DataPolicy:
         removal_policy: what CloudFormation does with buckets, tables, file systems, databases, log groups,
             queues and their content when the stack is deleted.
         log_retention_days: how many days log entries are kept: a period that CloudWatch Logs allows.
-        key: the KMS key that encrypts what is written from now on; by default each AWS service uses its own
+        key: the KMS key that encrypts newly written data; by default each AWS service uses its own
             key. EFS, RDS and their backups keep the key with which they were created.
     """
 

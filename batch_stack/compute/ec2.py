@@ -124,10 +124,10 @@ class Ec2ComputeEnvironment(ComputeEnvironment):
         if not network.allow_efa_nodes():
             Annotations.of(self).add_warning_v2(
                 "batch-stack:nodesInDefaultGroup",
-                "AWS Batch puts nodes with EFA in the default security group of the VPC: it must let its "
-                "members connect to each other and to what they need, as its default rules do (aws_ec2.Vpc "
-                "removes them, unless restrict_default_security_group is False), and what they need in the "
-                f"VPC, endpoints or a database, must admit it. At {self.node.path}",
+                "AWS Batch puts nodes with EFA in the default security group of the VPC. This group must let "
+                "its members connect to each other and to the services that they need, as its default rules "
+                "do (aws_ec2.Vpc removes them, unless restrict_default_security_group is False). Endpoints "
+                f"and databases in the VPC must admit the group. At {self.node.path}",
             )
         # Traffic of EFA is not IP: a rule for all addresses does not let it out. With this rule the L2 would
         # drop its placeholder, and CloudFormation then leaves EC2's default rule, which allows everything.

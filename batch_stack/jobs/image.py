@@ -78,7 +78,7 @@ def check_folders(jobs: Mapping[str, JobSettings], containers_dir: Path | None) 
         containers_dir: the build context, which contains their folders.
 
     Raises:
-        SettingsError: a job has none; the message has a line for each such job.
+        SettingsError: a job has no Dockerfile; the message has a line for each such job.
     """
     problems = []
     for name, job in jobs.items():

@@ -117,8 +117,8 @@ def _renamed(settings: Settings, lock: Lock, path: Path) -> Iterator[str]:
     if lock.name not in (None, settings.name):
         yield (
             f"name must be {lock.name}, as deployed, got {settings.name!r}: CloudFormation would make "
-            "a second platform, with empty queues and buckets, beside the first. For one more, write a "
-            f"settings file of its own; once the first is destroyed, remove {path.name}"
+            "a second platform, with empty queues and buckets, beside the first. To have both, write another "
+            f"settings file. If the first platform is destroyed, remove {path.name}"
         )
 
 

@@ -64,7 +64,7 @@ def _check_definition(name: str, job: JobSettings) -> Iterator[Finding]:
             "definitionSize",
             f"jobs.{name}",
             f"must have environment, command and parameters of at most {_MAX_DEFINITION_BYTES} bytes "
-            f"together, AWS Batch's quota of a job definition, got {size}: put what is long into an object, "
+            f"together, AWS Batch's quota of a job definition, got {size}: put long values into an object, "
             "a parameter or a secret",
         )
 

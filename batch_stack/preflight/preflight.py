@@ -78,7 +78,7 @@ def preflight_job(name: str, settings: JobSettings, tiers: Sequence[TierAlone]) 
     Args:
         name: the name of the job.
         settings: the job.
-        tiers: the tiers, of which there is at least one.
+        tiers: the tiers, at least one.
 
     Returns:
         All findings about the job, errors first.

@@ -60,7 +60,8 @@ def _check_order(place: str, rule: RetryRule, before: Sequence[RetryRule]) -> It
                 "retryRule",
                 place,
                 f"should be before rules[{index}], which matches every failure with an exit code: "
-                "the first rule that matches decides, and leaves it those without one, such as a lost host's",
+                "the first rule that matches decides, so this rule gets only failures without an exit code, "
+                "such as a lost host",
             )
             return
 

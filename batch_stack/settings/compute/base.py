@@ -140,7 +140,7 @@ class InstanceTypesSettings(SwitchableSettings):
         """Raises an error for the first instance type that does not fit.
 
         Args:
-            refused: returns what an instance type must be or have, or None if it fits.
+            refused: returns the requirement that an instance type does not meet, or None if it fits.
 
         Raises:
             ValueError: an instance type does not fit; the message begins with its place.
