@@ -38,7 +38,7 @@ EXTRA_MEMBERS = ("context", "ecsSettings")
 
 
 def create(context: CallContext, request: Wire) -> Wire:
-    """CreateComputeEnvironment."""
+    """CreateComputeEnvironment: checks the request, and adds the environment in CREATING."""
     name = check_name(request["computeEnvironmentName"], "Compute Environment name")
     registry = context.registry
     if name in registry.compute_environments:

@@ -20,7 +20,7 @@ TOKEN_LIFE_MS = 8 * 3600 * 1000
 
 
 def create(context: CallContext, request: Wire) -> Wire:
-    """CreateConsumableResource."""
+    """CreateConsumableResource: checks the request, and adds the resource."""
     name = check_name(request["consumableResourceName"], "Consumable Resource name")
     registry = context.registry
     if name in registry.consumable_resources:
@@ -100,7 +100,7 @@ def delete(context: CallContext, request: Wire) -> Wire:
 
 
 def describe_one(context: CallContext, request: Wire) -> Wire:
-    """DescribeConsumableResource."""
+    """DescribeConsumableResource: returns one resource with its quantities."""
     resource = _require(context, request["consumableResource"])
     return {
         **_summary(resource),

@@ -28,7 +28,7 @@ TIME_LIMIT_REASONS = (
 
 
 def create(context: CallContext, request: Wire) -> Wire:
-    """CreateJobQueue."""
+    """CreateJobQueue: checks the request, and adds the queue in CREATING."""
     name = request["jobQueueName"]
     if not NAME_PATTERN.fullmatch(name):
         raise ClientError("Job Queue name should match a valid pattern.")

@@ -23,7 +23,7 @@ NOT_YET = ("eksPropertiesOverride",)
 
 
 def submit(context: CallContext, request: Wire) -> Wire:
-    """SubmitJob."""
+    """SubmitJob: checks the request, and hands the new job to the scheduler."""
     if not JOB_NAME.fullmatch(request["jobName"]):
         raise ClientError("Job name should match valid pattern")
     for member in NOT_YET:

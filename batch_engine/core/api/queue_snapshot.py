@@ -17,7 +17,7 @@ TOP_SHARES = 20
 
 
 def snapshot(context: CallContext, request: Wire) -> Wire:
-    """GetJobQueueSnapshot."""
+    """GetJobQueueSnapshot: returns the first jobs of a queue and the capacity in use."""
     queue = context.find_queue(request["jobQueue"])
     if queue is None:
         raise ClientError(f"JobQueue {request['jobQueue']} not found.")

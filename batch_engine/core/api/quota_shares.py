@@ -20,7 +20,7 @@ BODY = ("capacityLimits", "resourceSharingConfiguration", "preemptionConfigurati
 
 
 def create(context: CallContext, request: Wire) -> Wire:
-    """CreateQuotaShare."""
+    """CreateQuotaShare: checks the request, and adds the share to its queue."""
     name = check_name(request["quotaShareName"], "Quota share name")
     queue = _queue(context, request["jobQueue"])
     shares = of_queue(context, queue.name)
@@ -123,7 +123,7 @@ def _detail(context: CallContext, share: QuotaShare) -> Wire:
 
 
 def describe_one(context: CallContext, request: Wire) -> Wire:
-    """DescribeQuotaShare."""
+    """DescribeQuotaShare: returns one share."""
     share = _require(context, request["quotaShareArn"])
     return {**_detail(context, share), "tags": share.tags}
 

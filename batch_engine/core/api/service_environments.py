@@ -18,7 +18,7 @@ ANY_INSTANCE = "NUM_INSTANCES"
 
 
 def create(context: CallContext, request: Wire) -> Wire:
-    """CreateServiceEnvironment."""
+    """CreateServiceEnvironment: checks the request, and adds the environment."""
     name = check_name(request["serviceEnvironmentName"], "Service Environment name")
     registry = context.registry
     if name in registry.service_environments:

@@ -45,7 +45,7 @@ def untag(context: CallContext, request: Wire) -> Wire:
 
 
 def list_tags(context: CallContext, request: Wire) -> Wire:
-    """ListTagsForResource."""
+    """ListTagsForResource: returns the tags of a resource."""
     return {"tags": _tags(_find(context, request["resourceArn"]))}
 
 

@@ -141,8 +141,10 @@ class CapacityChanged:
 
 @value
 class RolesChanged:
-    """The IAM roles and instance profiles that AWS Batch cannot use from now on, as compute environments name
-    them: those that it cannot assume, and those that do not allow it to launch instances."""
+    """The IAM roles and instance profiles that AWS Batch cannot use from now on, as environments name them.
+
+    ``unusable``: it cannot assume them. ``denied``: they do not allow it to launch instances.
+    """
 
     unusable: frozenset[str] = frozenset()
     denied: frozenset[str] = frozenset()

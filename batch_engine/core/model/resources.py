@@ -120,8 +120,10 @@ class QuotaShare:
 
 @dataclass(slots=True)
 class ConsumableResource:
-    """Something countable that jobs lock, such as licences. ``tokens`` are the client tokens of recent
-    updates, each with its time."""
+    """Something countable that jobs lock, such as licences.
+
+    ``tokens`` are the client tokens of recent updates, each with its time.
+    """
 
     name: str
     arn: str

@@ -30,7 +30,7 @@ class Lifecycle:
 
     Args:
         journal: takes the decisions.
-        dispatcher: places jobs and frees what they held.
+        dispatcher: places jobs and frees their capacity.
         wakeups: holds the times at which attempts time out.
         dependencies: the index from a job to the jobs that depend on it.
         retention: forgets jobs that ended long ago.

@@ -53,7 +53,7 @@ def mend(journal: Journal, instances: dict[str, Instance], event: Event | None, 
     """Ends the job or the instance that was at hand, and completes a half-made move.
 
     Args:
-        journal: knows what was at hand.
+        journal: names the job and the instance at hand.
         instances: all instances, by id.
         event: the event, if it was not taken in completely.
         reason: why the job at hand has FAILED.

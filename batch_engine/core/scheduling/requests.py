@@ -54,17 +54,17 @@ class Requests:
                 self._watch(definition)
 
     def cancelled(self, event: JobCancelled) -> None:
-        """CancelJob."""
+        """Takes in JobCancelled; see ``Lifecycle.cancelled``."""
         self._keep(self._family_of(event.job_id))
         self._lifecycle.cancelled(event.job_id, event.reason)
 
     def terminated(self, event: JobTerminated) -> None:
-        """TerminateJob."""
+        """Takes in JobTerminated; see ``Lifecycle.terminated``."""
         self._keep(self._family_of(event.job_id))
         self._lifecycle.terminated(event.job_id, event.reason)
 
     def queue_deleted(self, event: QueueDeleted) -> None:
-        """DeleteJobQueue."""
+        """Takes in QueueDeleted; see ``Lifecycle.queue_deleted``."""
         queue = self._registry.job_queues[event.queue]
         self._keep([job for job in self._registry.jobs.values() if job.queue == event.queue])
         self._undo.append(
@@ -73,7 +73,7 @@ class Requests:
         self._lifecycle.queue_deleted(event.queue)
 
     def tags_changed(self, event: TagsChanged) -> None:
-        """TagResource and UntagResource."""
+        """Replaces the tags of a resource or a job."""
         self._begin()
         entity = self._registry.find(event.arn)
         if isinstance(entity, JobDefinition):

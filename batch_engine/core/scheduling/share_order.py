@@ -136,7 +136,7 @@ class Shares:
         self.changed(job)
 
     def ended(self, job: Job) -> None:
-        """Counts a job that is over."""
+        """Subtracts a job that is over."""
         if job.share_identifier is not None:
             self.use.ended(job)
             self.changed(job)
@@ -163,8 +163,10 @@ class Shares:
         return None if share is None else self._lines.head(queue.name, share)
 
     def _first_retried(self, queue: str) -> Job | None:
-        """Returns the retried job at the front of the queue, for any use of its share: it still holds its
-        consumable resources, so jobs before it could not get them."""
+        """Returns the retried job at the front of the queue, for any use of its share.
+
+        It still holds its consumable resources, so jobs before it could not get them.
+        """
         retried = self._retried.get(queue)
         while retried:
             order, share = retried[0]

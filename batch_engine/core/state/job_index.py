@@ -15,8 +15,11 @@ _SUBMITTED, _RUNNABLE = JobStatus.SUBMITTED, JobStatus.RUNNABLE
 
 @dataclass(slots=True)
 class _Shelf:
-    """The jobs of one queue in one status. ``put`` and ``take`` cost the same for any number of jobs; sorting
-    and the removal of jobs that left are done when a list is read."""
+    """The jobs of one queue in one status.
+
+    ``put`` and ``take`` cost the same for any number of jobs; sorting and the removal of jobs that left are
+    done when a list is read.
+    """
 
     jobs: dict[int, Job] = field(default_factory=dict)
     serials: list[int] = field(default_factory=list)
@@ -82,8 +85,10 @@ class JobIndex:
         return found
 
     def add(self, job: Job) -> None:
-        """Adds a job, new or read from the store. A SUBMITTED job is listed from its first move on, which
-        is part of the same event."""
+        """Adds a job, new or read from the store.
+
+        A SUBMITTED job is listed from its first move on, which is part of the same event.
+        """
         status = job.status
         if job.parent_id is None and status is not _SUBMITTED:
             self._of(job.queue).shelves[status].put(job)

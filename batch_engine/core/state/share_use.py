@@ -99,7 +99,7 @@ class ShareUse:
             self._use(job).live += 1
 
     def ended(self, job: Job) -> None:
-        """Counts a job that is over."""
+        """Subtracts a job that is over."""
         if job.share_identifier is not None and job.parent_id is None:
             use = self._use(job)
             use.live -= 1

@@ -1,5 +1,7 @@
-"""Reads a request by AWS's own service model: one walk that drops nulls and unknown members, checks types and
-ranges, and spells enumerated values as the model does.
+"""Reads a request by AWS's own service model.
+
+A single walk drops nulls and unknown members, checks types and ranges, and corrects the case of enumerated
+values.
 
 AWS takes enumerated values in any case (``managed``, ``container``) and ignores members it does not know.
 """

@@ -37,7 +37,7 @@ def batches(lines: list[tuple[int, str]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    # A request cannot hold a lone surrogate, which stands for a byte that was not UTF-8.
+    # A request cannot hold a lone surrogate, which represents a byte that was not UTF-8.
     encoded = text.encode(errors="replace")
     while encoded:
         # Do not cut within a character: go back over its continuation bytes.

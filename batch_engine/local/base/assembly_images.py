@@ -67,7 +67,7 @@ class AssemblyImages:
         return self._known[tag]
 
     def asset(self, image: str) -> ImageAsset | None:
-        """Returns the asset of an image, or None for an image that is none, such as a public one."""
+        """Returns the asset of an image, or None for an image that is not an asset, such as a public one."""
         tag = _tag(image)
         if self._assembly is None or not tag:
             return None

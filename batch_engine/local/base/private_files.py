@@ -13,7 +13,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(path: Path) -> None:
-    """Creates an empty file that only this user can read and write; an existing file stays as it is.
+    """Creates an empty file that only this user can read and write; an existing file stays unchanged.
 
     SQLite gives its journal files the mode of their database.
     """

@@ -12,7 +12,7 @@ def with_named_attributes(template: dict[str, Any]) -> dict[str, Any]:
     would then look unchanged, and ``cdk deploy``, which works with change sets, would report no changes.
 
     Args:
-        template: as parsed; it stays as it is.
+        template: the parsed template; it is not changed.
     """
     resources = template.get("Resources") if template else None
     if not resources:

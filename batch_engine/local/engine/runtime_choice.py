@@ -77,11 +77,11 @@ class ContainerRuntime:
     """Jobs as containers; it implements ``Runtime``.
 
     Args:
-        cli: what runs them.
+        cli: the command line that runs the containers.
         images: finds how images are made.
         host: the facts about this machine that every job receives.
-        data_dir: whose containers they are: what an earlier server of this folder left is removed.
-        host_vcpus: how many vCPUs all jobs together may use.
+        data_dir: the data folder that owns the containers; those of an earlier server are removed.
+        host_vcpus: the vCPUs that all jobs together may use.
     """
 
     name = "container"

@@ -45,7 +45,7 @@ async def serve(app: AsgiApp, bound: socket.socket, stop: asyncio.Event) -> None
 
     Args:
         app: started on this loop before the first request.
-        bound: where to listen; bound before, so that no other program can take the port.
+        bound: the socket to listen on; it is bound before, so that no other program can take the port.
         stop: set on this loop.
     """
     config = Config()

@@ -37,7 +37,7 @@ def run_server(options: ServerOptions, on_ready: Callable[[ServerRecord], None] 
     Takes over the process: its environment variables, its temporary folder, its signals and its logging.
 
     Args:
-        options: how to run it.
+        options: the options of the server.
         on_ready: called when the endpoint answers.
 
     Raises:

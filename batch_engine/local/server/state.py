@@ -48,7 +48,7 @@ class ServerOptions:
 
     Args:
         data_dir: everything is stored below it; made if absent.
-        port: where to listen on 127.0.0.1; 0 takes a free one.
+        port: the port on 127.0.0.1; 0 takes a free one.
         host_vcpus: how many vCPUs jobs may use at once; None for every core of this machine.
         assembly: the cloud assembly (``cdk.out``) whose images jobs run; None without an assembly.
         account: the 12-digit AWS account that everything belongs to; None for the data folder's own.
@@ -83,7 +83,7 @@ class ServerRecord:
     Args:
         pid: its process.
         port: on 127.0.0.1.
-        endpoint_url: what ``AWS_ENDPOINT_URL`` is set to.
+        endpoint_url: the value for ``AWS_ENDPOINT_URL``.
         region: the AWS Region.
         account: the AWS account.
         started_at_s: epoch seconds.
@@ -204,7 +204,7 @@ def read_record(data_dir: Path) -> ServerRecord | None:
 
 
 def write_record(data_dir: Path, record: ServerRecord) -> None:
-    """Writes the record in one step: readers see all of it or nothing."""
+    """Writes the record in one step: readers see the whole record or none."""
     _write_whole(data_dir / RECORD_FILE, asdict(record))
 
 

@@ -123,7 +123,7 @@ class Store:
 
         Args:
             changed: entities by ARN; None for a resource that is gone, ``ForgottenJob`` for a job.
-            announcements: what the events say.
+            announcements: the content of the events.
             now_ms: the time of the events, in epoch milliseconds.
 
         Returns:

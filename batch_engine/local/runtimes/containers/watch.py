@@ -1,4 +1,5 @@
 """A program that removes the containers of a server after the server's end. Standard library only.
+
 The server writes a line to its standard input for each command line client that starts (``+pid``) or ends
 (``-pid``). The end of standard input is the end of the server.
 """
