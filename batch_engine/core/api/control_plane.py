@@ -1,4 +1,7 @@
-"""The operations of the API by name, for HTTP, CloudFormation and the simulator."""
+"""The operations of the API by name, for HTTP, CloudFormation and the simulator.
+
+Every operation raises ClientError for a request that AWS Batch would refuse.
+"""
 
 from batch_engine.core.api import (
     compute_environments,

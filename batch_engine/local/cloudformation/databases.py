@@ -31,8 +31,8 @@ class ClusterSecrets:
         """Returns the attributes that a cluster's secret adds to it; creates the secret if it does not exist.
 
         Args:
-            physical_id: the cluster's.
-            properties: the cluster's.
+            physical_id: the physical id of the cluster.
+            properties: the properties of the cluster.
 
         Raises:
             ResourceError: Secrets Manager refused.

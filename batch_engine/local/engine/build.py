@@ -59,7 +59,7 @@ def build_engine(
         endpoint_url: the URL at which jobs reach the local cloud.
         secrets: Secrets Manager and Parameter Store; None without either.
         runtime: what jobs run as.
-        clock: the time in epoch milliseconds.
+        clock: returns the time in epoch milliseconds.
         keep_jobs_s: how long ended jobs are kept, in seconds.
 
     Raises:

@@ -106,7 +106,7 @@ class Engine:
         return self._credentials.respond(token)
 
     def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Starts. Jobs that ran when the last server ended are lost with their host; jobs that waited go on.
+        """Starts. Jobs that ran when the last server ended are lost with their host; waiting jobs go on.
 
         Args:
             loop: the event loop that serves requests. All changes of one turn of this loop are saved in one
@@ -226,7 +226,7 @@ class Engine:
                 try:
                     actions += self._scheduler.handle(event, now_ms)
                 except Exception:
-                    # The core has recovered from no fault at all: the other events must be saved even so.
+                    # The core did not recover from this error. The other events must still be saved.
                     logger.exception("%s could not be handled", event)
             self._settle(actions)
 

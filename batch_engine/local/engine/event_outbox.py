@@ -47,7 +47,7 @@ class Outbox:
     Args:
         store: holds each event until it is delivered.
         sink: EventBridge.
-        clock: the time in epoch milliseconds.
+        clock: returns the time in epoch milliseconds.
     """
 
     def __init__(self, store: Store, sink: EventSink, clock: Callable[[], int] = epoch_ms) -> None:

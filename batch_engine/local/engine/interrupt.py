@@ -27,7 +27,7 @@ def placed_jobs(registry: Registry, target: str, name: str) -> list[Job]:
     """Returns the placed jobs that an interruption concerns.
 
     Args:
-        registry: knows the jobs.
+        registry: the resources and jobs.
         target: ``job``, ``instance`` or ``computeEnvironment``.
         name: its id; for a job or a compute environment also its ARN.
 

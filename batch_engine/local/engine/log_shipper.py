@@ -92,7 +92,7 @@ class LogShipper:
                     file.seek(tail.offset)
                     chunk = file.read(CHUNK_BYTES)
             except FileNotFoundError:
-                return  # its attempt has just ended and printed nothing
+                return  # the attempt has just ended and printed nothing
             tail.offset += len(chunk)
             *lines, tail.rest = (tail.rest + chunk).split(b"\n")
             if tail.rest and (len(tail.rest) > MAX_LINE_BYTES or (last and len(chunk) < CHUNK_BYTES)):

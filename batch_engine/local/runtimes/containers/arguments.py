@@ -160,7 +160,7 @@ def _container_options(container: Mapping[str, Any]) -> list[str]:
     for limit in container.get("ulimits") or []:
         options += ["--ulimit", f"{limit['name']}={limit['softLimit']}:{limit['hardLimit']}"]
     for member, option in (("ipcMode", "--ipc"), ("pidMode", "--pid")):
-        # "task" shares with the other containers of the task, and there are none.
+        # "task" would share with the other containers of the task, but there are none.
         if (mode := container.get(member)) and mode != "task":
             options += [option, mode]
     return options
