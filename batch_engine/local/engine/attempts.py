@@ -190,7 +190,7 @@ class AttemptRunner:
                 attempt.runner.send(messages)  # before any other thread can stop it
 
     def _not_started(self, key: Key, error: Exception) -> None:
-        text = str(error)
+        text = _storable(str(error))
         if not isinstance(error, ImageError | StartError):
             logger.error("attempt %s of job %s could not be prepared", key[1], key[0], exc_info=error)
             named = text if isinstance(error, OSError) else f"{type(error).__name__}: {text}"
@@ -321,8 +321,13 @@ def _end_of(key: Key, exit_code: int, *, out_of_memory: bool) -> AttemptFinished
     return AttemptFinished(key[0], key[1], exit_code)
 
 
+def _storable(text: str) -> str:
+    """Returns a text without what UTF-8 cannot hold: names of files may have such characters."""
+    return text.encode(errors="replace").decode()
+
+
 def _failure_of(key: Key, reason: list[str]) -> Event:
     """Returns the event of an attempt that failed to start (with a reason) or was lost (without)."""
     if reason:
-        return AttemptFinished(key[0], key[1], None, reason[0], START_FAILED)
+        return AttemptFinished(key[0], key[1], None, _storable(reason[0]), START_FAILED)
     return HostLost(key[0], key[1])

@@ -272,17 +272,30 @@ class Engine:
             if self._outbox is not None:
                 self._outbox.put(events)
         actions, self._unsaved = self._unsaved, []
-        starts = [
-            self._registry.jobs[action.job_id] for action in actions if isinstance(action, StartAttempt)
-        ]
-        if starts and self._runner is not None:
-            self._runner.start(starts)
+        self._start_attempts([action for action in actions if isinstance(action, StartAttempt)])
         for action in actions:
             try:
                 self._carry_out(action)
             except Exception:
                 # No list holds the actions any more: the remaining ones must still be carried out.
                 logger.exception("%s could not be carried out", action)
+
+    def _start_attempts(self, actions: list[StartAttempt]) -> None:
+        """Starts the attempts that are still current: one of them may have ended before it was saved."""
+        jobs = [
+            job
+            for action in actions
+            if (job := self._registry.jobs.get(action.job_id)) is not None
+            and job.status.is_placed
+            and job.attempt.number == action.attempt
+        ]
+        if not jobs or self._runner is None:
+            return
+        try:
+            self._runner.start(jobs)
+        except Exception:
+            # The other actions must still be carried out.
+            logger.exception("%s attempts could not be started", len(jobs))
 
     def _try_again(self) -> None:
         with self._lock:

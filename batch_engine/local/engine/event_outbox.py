@@ -1,6 +1,7 @@
 """Delivers state-change events at least once, and those of one job or queue in order."""
 
 import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 PATH = "/_batch-stack/parked-events"
 # A busy engine makes hundreds of events: one call for all of them costs a fraction.
 GATHER_MS = 50
+# A call has a time limit, and after an error in the middle all of it may be published again.
+BATCH_MAX = 200
 TRIES_MAX = 8
 RETRY_MS = 500
 RETRY_MAX_MS = 60_000
@@ -42,7 +45,8 @@ class Outbox:
 
     An event that cannot be delivered is tried again, with growing pauses; later events of the same job or
     queue wait for it, and all others go on. After `TRIES_MAX` tries it is parked in the store with its error,
-    and the events that waited behind it are delivered.
+    and the events that waited behind it are delivered. While EventBridge itself does not answer, all events
+    wait, and no try is counted.
 
     Args:
         store: holds each event until it is delivered.
@@ -56,7 +60,9 @@ class Outbox:
         self._clock = clock
         self._held: dict[str, list[PendingEvent]] = {}
         """By resource: the event that is tried again, and those behind it."""
-        self._worker: Worker[PendingEvent] = Worker("batch-outbox", self._work, clock=clock)
+        self._outage_ms = RETRY_MS
+        """The next pause while EventBridge itself does not answer."""
+        self._worker: Worker[PendingEvent] = Worker("batch-outbox", self._work, limit=BATCH_MAX, clock=clock)
 
     def start(self) -> None:
         """Starts delivering; events that an earlier run left behind come first."""
@@ -98,16 +104,36 @@ class Outbox:
     def _deliver(self, events: list[PendingEvent]) -> list[PendingEvent]:
         """Publishes events until one fails; returns those that can go on without it."""
         try:
-            count, error = self._sink.publish([publication(event) for event in events])
-        except Exception as failure:
-            # EventBridge itself fails, not this event.
-            logger.exception("EventBridge does not answer")
-            while events:
-                events = self._failed(events[0], failure, events[1:])
-            return events
+            # Held events can be more than the worker takes at once.
+            count, error = self._sink.publish([publication(event) for event in events[:BATCH_MAX]])
+        except Exception:
+            logger.exception("EventBridge does not answer, next try in %s ms", self._outage_ms)
+            self._hold_all(events)
+            return []
+        self._outage_ms = RETRY_MS
         if count:
-            self._store.outbox.delivered([event.id for event in events[:count]])
+            self._note(lambda: self._store.outbox.delivered([event.id for event in events[:count]]))
         return events[count:] if error is None else self._failed(events[count], error, events[count + 1 :])
+
+    def _hold_all(self, events: list[PendingEvent]) -> None:
+        """Schedules another try of all events, those of each resource behind its first."""
+        due_ms = self._clock() + self._outage_ms
+        self._outage_ms = min(self._outage_ms * 2, RETRY_MAX_MS)
+        for event in events:
+            behind = self._held.get(event.what.resource)
+            if behind is None:
+                self._held[event.what.resource] = [event]
+                self._worker.queue.put(event, due_ms)
+            else:
+                behind.append(event)
+
+    @staticmethod
+    def _note(write: Callable[[], None]) -> None:
+        """Writes to the store; if that fails, delivery goes on, and the next run delivers the event again."""
+        try:
+            write()
+        except sqlite3.Error:
+            logger.exception("the state of events could not be saved")
 
     def _failed(
         self, event: PendingEvent, error: Exception, others: list[PendingEvent]
@@ -116,10 +142,10 @@ class Outbox:
         text = f"{type(error).__name__}: {error}"
         event = replace(event, tries=event.tries + 1)
         if event.tries >= TRIES_MAX:
-            self._store.outbox.failed(event, text, self._clock())
+            self._note(lambda: self._store.outbox.failed(event, text, self._clock()))
             logger.error("event %s was not delivered and is parked: %s", event.id, text)
             return others
-        self._store.outbox.failed(event, text, None)
+        self._note(lambda: self._store.outbox.failed(event, text, None))
         pause_ms = min(RETRY_MS << (event.tries - 1), RETRY_MAX_MS)
         logger.warning("event %s was not delivered, next try in %s ms: %s", event.id, pause_ms, text)
         resource = event.what.resource

@@ -104,5 +104,5 @@ def answer(interrupt: Callable[[str, str, float], list[str]], body: bytes) -> An
         if not 0 <= notice_s <= 3600:
             raise InterruptError(f"noticeSeconds must be between 0 and 3600, got {notice_s:g}")
         return 200, {"jobs": interrupt(given[0], str(request[given[0]]), notice_s)}
-    except (InterruptError, ValueError, TypeError) as error:
+    except (InterruptError, ValueError, TypeError, OverflowError, RecursionError) as error:
         return 400, {"message": str(error)}

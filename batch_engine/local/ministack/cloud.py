@@ -143,7 +143,7 @@ class Cloud:
 
     def publish(self, events: list[Publication]) -> tuple[int, Exception | None]:
         """Publishes events on the default event bus; see ``EventSink``. It returns when they were matched."""
-        return self.wait_for(lambda: self._dispatch([self._event(event) for event in events]))
+        return self.wait_for(lambda: self._dispatch(events))
 
     def _event(self, publication: Publication) -> dict[str, Any]:
         return {
@@ -158,10 +158,10 @@ class Cloud:
             "Region": self.options.region,
         }
 
-    async def _dispatch(self, events: list[dict[str, Any]]) -> tuple[int, Exception | None]:
+    async def _dispatch(self, events: list[Publication]) -> tuple[int, Exception | None]:
         for count, event in enumerate(events):
             try:
-                self.ministack.publish(event)
+                self.ministack.publish(self._event(event))
             except Exception as error:
                 return count, error
             # Requests and reports of jobs come in between many events.
@@ -213,7 +213,12 @@ class Cloud:
             with self.scope():
                 return await work()
 
-        result = asyncio.run_coroutine_threadsafe(scoped(), self._loop).result(_CALL_TIMEOUT_S)
+        future = asyncio.run_coroutine_threadsafe(scoped(), self._loop)
+        try:
+            result = future.result(_CALL_TIMEOUT_S)
+        except TimeoutError:
+            future.cancel()  # the caller tries again: two of them must not do the work at once
+            raise
         self._snapshots.changed()
         return result
 

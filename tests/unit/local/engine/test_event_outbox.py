@@ -1,12 +1,13 @@
 """Events of a job are delivered in order; one that cannot be delivered is parked and holds up no other."""
 
+import sqlite3
 import threading
 from dataclasses import replace
 
 import pytest
 
 from batch_engine.local.engine import event_outbox
-from batch_engine.local.engine.event_outbox import TRIES_MAX, Outbox, answer
+from batch_engine.local.engine.event_outbox import BATCH_MAX, TRIES_MAX, Outbox, answer
 from batch_engine.local.store.outbox_table import Announcement
 from batch_engine.local.store.store import Store
 from tests.api_world import ApiWorld
@@ -23,11 +24,14 @@ class Sink:
         self.has_rules = True
         self.seen = []
         self.tries = 0
+        self.calls = []
+        """How many events each call had."""
 
     def is_heard(self):
         return self.has_rules
 
     def publish(self, events):
+        self.calls.append(len(events))
         if self.is_down:
             raise ConnectionError("down")
         for count, event in enumerate(events):
@@ -142,11 +146,45 @@ def test_tries_of_an_earlier_run_count(store, sink, tmp_path):
 def test_nothing_is_lost_while_eventbridge_does_not_answer(store, sink, outbox):
     sink.is_down = True
     outbox.put(store.save({}, announced("a", "b", "a"), 5))
-    wait_for(lambda: any(event.tries for event in store.outbox.pending()), "a try")
+    wait_for(lambda: len(sink.calls) > 2 * TRIES_MAX, "more tries than an event has")
     sink.is_down = False
     wait_for(lambda: len(sink.seen) == 3, "the delivery")
     assert [number for number in sink.seen if number != 1] == [0, 2]
-    assert store.outbox.pending() == []
+    wait_for(lambda: store.outbox.pending() == [], "the note of the delivery")
+    assert outbox.parked() == []
+
+
+def test_a_burst_is_published_in_batches(store, sink, outbox):
+    outbox.put(store.save({}, announced(*["a"] * 1000), 5))
+    wait_for(lambda: len(sink.seen) == 1000, "the delivery")
+    assert sink.seen == list(range(1000))
+    assert max(sink.calls) <= BATCH_MAX
+
+
+def test_events_held_in_an_outage_are_published_in_batches_and_in_order(store, sink, outbox):
+    sink.is_down = True
+    outbox.put(store.save({}, announced(*["a"] * 1000), 5))
+    wait_for(lambda: sum(sink.calls) >= 1000, "all events being held")
+    sink.is_down = False
+    wait_for(lambda: len(sink.seen) == 1000, "the delivery")
+    assert sink.seen == list(range(1000))
+    assert max(sink.calls) <= BATCH_MAX
+
+
+@pytest.mark.parametrize("method", ["delivered", "failed"])
+def test_a_state_file_that_cannot_be_written_stops_no_event(store, sink, outbox, monkeypatch, method):
+    write, broken = getattr(store.outbox, method), [sqlite3.OperationalError("disk full")]
+
+    def fails_once(*arguments):
+        if broken:
+            raise broken.pop()
+        return write(*arguments)
+
+    monkeypatch.setattr(type(store.outbox), method, lambda _, *arguments: fails_once(*arguments))
+    sink.refused = {0: 1}
+    outbox.put(store.save({}, announced("a", "b", "a"), 5))
+    wait_for(lambda: sorted(sink.seen) == [0, 1, 2], "the delivery of all events")
+    assert [number for number in sink.seen if number != 1] == [0, 2]
 
 
 def test_undelivered_events_are_delivered_by_the_next_run(store, sink):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from batch_engine.core.model.events import AttemptFinished, AttemptStarted
+from batch_engine.core.model.events import AttemptFinished, AttemptStarted, HostLost
 from batch_engine.core.model.jobs import JobStatus
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.lifecycle import Lifecycle
@@ -87,3 +87,27 @@ def test_each_of_several_reports_is_taken_in(engine, monkeypatch, caplog):
     third = submit(engine)
     assert engine._runner.started[-1] == third
     assert caplog.text.count("met an internal error") == 1
+
+
+def test_an_attempt_that_ended_before_it_was_saved_is_not_started(engine, monkeypatch):
+    with monkeypatch.context() as full:
+        full.setattr(engine._store, "save", broken)
+        with pytest.raises(RuntimeError):
+            submit(engine)
+    (job,) = engine._registry.jobs.values()
+    engine.tell_all([HostLost(job.id, 1)])
+
+    assert (job.status, job.attempt.number) == (JobStatus.FAILED, 1)
+    assert engine._runner.started == []
+
+
+def test_a_runner_that_fails_to_start_leaves_the_other_actions(engine, monkeypatch):
+    job_id = submit(engine)
+    monkeypatch.setattr(engine._runner, "start", broken)
+    with monkeypatch.context() as full:
+        full.setattr(engine._store, "save", broken)
+        with pytest.raises(RuntimeError):
+            submit(engine)
+    engine.call("TerminateJob", {"jobId": job_id, "reason": "r"})
+
+    assert engine._runner.stopped == [job_id]
