@@ -314,6 +314,10 @@ class BatchPlatform(Construct):
                     "out vpc"
                 )
             return Network.from_vpc(self, "Network", vpc, subnets=subnets)
+        if subnets is not None:
+            raise SettingsError(
+                f"subnets must be given together with vpc, whose subnets they select at {self.node.path}"
+            )
         return Network(
             self,
             "Network",

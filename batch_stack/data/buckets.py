@@ -61,11 +61,18 @@ class Storage(Construct):
 
         Raises:
             SettingsError: the settings name the same bucket, or would change an existing one.
+            ValueError: `data_policy` and `on_delete` of the settings do not agree.
         """
         super().__init__(scope, construct_id)
         own = settings or StorageSettings()
         settings = with_buckets(own, **bucket_names(input_bucket, output_bucket))
-        self._data_policy = data_policy or DataPolicy(removal_policy=removal_policy(settings))
+        asked = removal_policy(own)
+        self._data_policy = data_policy or DataPolicy(removal_policy=asked)
+        if "on_delete" in own.model_fields_set and self._data_policy.removal_policy is not asked:
+            raise ValueError(
+                f"data_policy must agree with on_delete of the settings, which is {own.on_delete!r}, got "
+                f"removal_policy {self._data_policy.removal_policy.name} at {self.node.path}"
+            )
         self.log_bucket = self._log_bucket() if settings.access_logs else None
         self.input_bucket = (
             input_bucket

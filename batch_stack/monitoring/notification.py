@@ -105,6 +105,8 @@ class Notification(Construct):
         """
         self.topic, self.key = topic, topic.master_key
         self._topic_names = topic_names
+        # SNS refuses two statements with one Sid, and several notifications can use one existing topic.
+        self._sid_suffix = "" if topic_names is None else self.node.addr[-8:]
         self._is_of_this_stack = Stack.of(topic).node.path == Stack.of(self).node.path
         for email in emails:
             topic.add_subscription(subscriptions.EmailSubscription(email))
@@ -254,7 +256,7 @@ class Notification(Construct):
             ("AlarmsOfThisStack", _ALARMS, self._alarm_arns, own_account, of_alarms),
         ):
             statement = iam.PolicyStatement(
-                sid=sid,
+                sid=sid + self._sid_suffix,
                 principals=[iam.ServicePrincipal(service)],
                 actions=["sns:Publish"],
                 resources=[self.topic.topic_arn],

@@ -8,6 +8,7 @@ from itertools import combinations
 from batch_stack.preflight.finding import Finding, error, warning
 from batch_stack.settings.sections import Sections
 from batch_stack.settings.services import SETTING_OF, DataService
+from batch_stack.settings.triggers import overlap
 
 _HANDED_OVER: dict[str, DataService] = {"input": "input_bucket", "output": "output_bucket"}
 """The parameters that a trigger sets, and the buckets of the addresses in them."""
@@ -68,7 +69,7 @@ def _check_buckets(settings: Sections) -> Iterator[Finding]:
         return
     for trigger_name, trigger in settings.triggers.items():
         output, prefix = trigger.output_prefix, trigger.prefix
-        if not output or output.startswith(prefix) or prefix.startswith(output):
+        if overlap(prefix, output):
             yield error(
                 "ownResults",
                 f"triggers.{trigger_name}.output_prefix",

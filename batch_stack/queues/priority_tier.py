@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Token
 from aws_cdk import aws_batch as batch
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
@@ -16,6 +16,7 @@ from batch_stack.compute.base import ComputeEnvironment
 from batch_stack.monitoring.notification import Notification
 from batch_stack.preflight.preflight import TierAlone, preflight_tier
 from batch_stack.queues.messages import job_failed_text, queue_blocked_text
+from batch_stack.settings.base.values import SHARE
 from batch_stack.settings.tiers import (
     AlarmSettings,
     FairShareSettings,
@@ -139,11 +140,14 @@ class PriorityTier(Construct):
             at: the path of the construct that submits them, for the error.
 
         Raises:
-            ValueError: there is a share and the tier has no fair share, or the other way round.
+            ValueError: there is a share and the tier has no fair share, or the other way round; or the share
+                is not of letters and digits.
         """
         problem = self.settings.share_problem(share, "the tier")
         if problem is not None:
             raise ValueError(f"{problem}, got {share!r} at {at}")
+        if share is not None and not Token.is_unresolved(share) and not SHARE.fullmatch(share):
+            raise ValueError(f"share must be 1 to 255 letters and digits, got {share!r} at {at}")
 
     def _scheduling_policy(
         self, settings: FairShareSettings | None

@@ -25,6 +25,26 @@ _DEPLOYED = {
 }
 
 
+def check_texts(parameters: Mapping[str, str], *, at: str) -> None:
+    """Checks that parameters are texts, as SubmitJob takes them.
+
+    Args:
+        parameters: the parameters, by their names.
+        at: the path for the error.
+
+    Raises:
+        ValueError: a value is not a text.
+    """
+    for name, value in parameters.items():
+        if not isinstance(value, str):
+            raise ValueError(f"parameters.{name} must be a text, got {value!r} at {at}")
+
+
+def overlap(prefix: str, output_prefix: str) -> bool:
+    """Whether results below `output_prefix` are objects below `prefix`, or the other way round."""
+    return output_prefix.startswith(prefix) or prefix.startswith(output_prefix)
+
+
 class TriggerSettings(SettingsModel):
     """A trigger, which submits a job for each object that is created under a prefix of the input bucket."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Token
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
@@ -25,7 +25,7 @@ from batch_stack.common.sqs_queue import message_queue
 from batch_stack.jobs.container_job import ContainerJob
 from batch_stack.queues.priority_tier import PriorityTier
 from batch_stack.settings.retry import retry_text
-from batch_stack.settings.triggers import check_parameters_fit, trigger_options
+from batch_stack.settings.triggers import check_parameters_fit, check_texts, overlap, trigger_options
 
 _EVENTS = "events.amazonaws.com"
 # From EventBridge to SQS: EventBridge's own defaults.
@@ -102,11 +102,14 @@ class ObjectTrigger(Construct):
         Raises:
             ValueError: the job is for another platform or CPU architecture than the tier; or there is a share
                 and the tier has no fair share, or the other way round; or the parameters or the tier's retry
-                policy do not fit the function's environment, of which Lambda takes 4 KB.
+                policy do not fit the function's environment, of which Lambda takes 4 KB; or a parameter is
+                not a text; or each result would become a job again.
         """
         super().__init__(scope, construct_id)
         job.check_tier(tier, at=self.node.path)
         tier.check_share(share, at=self.node.path)
+        check_texts(parameters or {}, at=self.node.path)
+        self._check_output(bucket, output_bucket, prefix, output_prefix)
         self.dead_letter_queue = message_queue(
             self, "DeadLetterQueue", data_policy=data_policy, senders=[_EVENTS]
         )
@@ -125,6 +128,20 @@ class ObjectTrigger(Construct):
         grant_key(role, data_policy.key, actions=READ, service="sqs")
         self.function = self._function(role, environment, logs)
         self.rule = self._rule(bucket, prefix)
+
+    def _check_output(
+        self, bucket: s3.IBucket, output_bucket: s3.IBucket, prefix: str, output_prefix: str
+    ) -> None:
+        if Token.is_unresolved(prefix) or Token.is_unresolved(output_prefix):
+            return
+        if output_prefix and not output_prefix.endswith("/"):
+            raise ValueError(f"output_prefix must end in a slash, got {output_prefix!r} at {self.node.path}")
+        if bucket.bucket_name == output_bucket.bucket_name and overlap(prefix, output_prefix):
+            raise ValueError(
+                f"output_prefix must not overlap prefix, which is {prefix!r}, because bucket and "
+                f"output_bucket are one, and each result would become a job again, got {output_prefix!r} at "
+                f"{self.node.path}"
+            )
 
     def _options(
         self,

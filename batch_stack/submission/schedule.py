@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from aws_cdk import Aws, Stack, Token
 from aws_cdk import aws_iam as iam
@@ -19,6 +19,7 @@ from batch_stack.queues.priority_tier import PriorityTier
 from batch_stack.settings.base.values import State
 from batch_stack.settings.retry import retry_strategy
 from batch_stack.settings.schedule_expressions import check_timing
+from batch_stack.settings.triggers import check_texts
 
 _SUBMIT_JOB = f"arn:{Aws.PARTITION}:scheduler:::aws-sdk:batch:submitJob"
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
@@ -79,12 +80,15 @@ class JobSchedule(Construct):
         Raises:
             ValueError: the job is for another platform or CPU architecture than the tier; or there is a share
                 and the tier has no fair share, or the other way round; or EventBridge Scheduler does not take
-                the expression or the time zone; or jobs cannot have the name.
+                the expression or the time zone; or jobs cannot have the name; or a parameter is not a text.
         """
         super().__init__(scope, construct_id)
         job.check_tier(tier, at=self.node.path)
         tier.check_share(share, at=self.node.path)
         self._check(name, expression, time_zone)
+        if state not in get_args(State):
+            raise ValueError(f"state must be enabled or disabled, got {state!r} at {self.node.path}")
+        check_texts(parameters or {}, at=self.node.path)
         self.dead_letter_queue = message_queue(self, "DeadLetterQueue", data_policy=data_policy, closed=True)
         self.role = self._role()
         job.grant_submit(self.role, tier, shares=[share] if share is not None else [])
@@ -112,7 +116,7 @@ class JobSchedule(Construct):
                 "name must be 1 to 128 letters, digits, hyphens and underscores, first a letter or a digit, "
                 f"got {name!r} at {self.node.path}"
             )
-        if Token.is_unresolved(expression):
+        if Token.is_unresolved(expression) or Token.is_unresolved(time_zone):
             return
         try:
             check_timing(expression, time_zone)

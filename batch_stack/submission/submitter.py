@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import jsii
+from aws_cdk import Stack, Token
 from aws_cdk import aws_iam as iam
 from constructs import Construct, IValidation
 
@@ -49,13 +50,14 @@ class Submitter(Construct):
                 allows all with this prefix. By default any.
             tags: the tags that jobs may be given, with these values only. Jobs that have all of them may be
                 stopped; without tags, no job may be stopped. See `BatchPlatform.grant_stop_jobs`.
-            roles: roles of this account to which the policy is attached. CDK attaches nothing to a role of
-                another account.
+            roles: roles of this account to which the policy is attached.
 
         Raises:
             SettingsError: shares or tags are not allowed, or leave too little room in the policy.
+            ValueError: a role is of another account.
         """
         super().__init__(scope, construct_id)
+        self._check_account(roles)
         # The settings check shares and tags.
         self._allowed = SubmitterSettings(shares=list(shares), tags=dict(tags or {}))
         self._roles = list(roles)
@@ -99,6 +101,19 @@ class Submitter(Construct):
     def has_jobs(self) -> bool:
         """Whether a job was added."""
         return self._jobs > 0
+
+    def _check_account(self, roles: Sequence[iam.IRole]) -> None:
+        # A managed policy names its roles without their account: it would be attached to the role of this
+        # account that has the same name.
+        own = Stack.of(self).account
+        for role in roles:
+            account = role.env.account
+            if not Token.is_unresolved(own) and not Token.is_unresolved(account) and account != own:
+                raise ValueError(
+                    f"roles must be of the account of the stack, {own}, got {role.role_arn} at "
+                    f"{self.node.path}: create the Submitter without it, and attach a policy in the other "
+                    "account"
+                )
 
     def _add_policy(self) -> None:
         number = len(self.policies) + 1

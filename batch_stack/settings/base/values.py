@@ -63,6 +63,7 @@ PolicyArn = Annotated[
 Share = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]{1,255}$", description="a share identifier of letters and digits")
 ]
+SHARE = re.compile(r"[A-Za-z0-9]{1,255}")
 SHARE_OR_PREFIX = re.compile(r"[A-Za-z0-9]{1,255}|[A-Za-z0-9]{0,254}\*")
 """The share identifiers and prefixes that CreateSchedulingPolicy takes."""
 NonEmpty = Annotated[str, Field(min_length=1, description="text of at least one character")]
