@@ -82,7 +82,10 @@ def json_object(body: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is not a JSON object.
     """
-    request = json.loads(body or b"{}")
+    try:
+        request = json.loads(body or b"{}")
+    except RecursionError:
+        raise ValueError("the request must be a JSON object, got one that is nested too deeply") from None
     if not isinstance(request, dict):
         raise ValueError(f"the request must be a JSON object, got {body[:100].decode(errors='replace')}")
     return request
@@ -104,5 +107,5 @@ def answer(interrupt: Callable[[str, str, float], list[str]], body: bytes) -> An
         if not 0 <= notice_s <= 3600:
             raise InterruptError(f"noticeSeconds must be between 0 and 3600, got {notice_s:g}")
         return 200, {"jobs": interrupt(given[0], str(request[given[0]]), notice_s)}
-    except (InterruptError, ValueError, TypeError, OverflowError, RecursionError) as error:
+    except (InterruptError, ValueError, TypeError, OverflowError) as error:
         return 400, {"message": str(error)}

@@ -8,6 +8,7 @@ from batch_engine.core.model.events import AttemptFinished, AttemptStarted, Host
 from batch_engine.core.model.jobs import JobStatus
 from batch_engine.core.scheduling.dispatcher import Dispatcher
 from batch_engine.core.scheduling.lifecycle import Lifecycle
+from batch_engine.local.engine.attempts import _failure_of
 from batch_engine.local.server.batch_only import build_batch_engine
 
 CONTAINER = {
@@ -111,3 +112,9 @@ def test_a_runner_that_fails_to_start_leaves_the_other_actions(engine, monkeypat
     engine.call("TerminateJob", {"jobId": job_id, "reason": "r"})
 
     assert engine._runner.stopped == [job_id]
+
+
+def test_a_reason_that_utf8_cannot_hold_is_saved_with_a_question_mark():
+    event = _failure_of(("job", 1), ["No such file: '/data/\udcff'"])
+
+    assert event.reason == "No such file: '/data/?'"

@@ -16,6 +16,7 @@ def unasked(*_):
         (b"[1]", "the request must be a JSON object, got [1]"),
         (b'"' + b"x" * 200 + b'"', 'the request must be a JSON object, got "' + "x" * 99),
         (b"{", "Expecting property name"),
+        (b"[" * 100_000, "the request must be a JSON object, got one that is nested too deeply"),
     ],
 )
 def test_a_body_that_is_not_an_object_is_refused_and_quoted(answer, body, message):
@@ -23,3 +24,9 @@ def test_a_body_that_is_not_an_object_is_refused_and_quoted(answer, body, messag
     assert status == 400
     assert document["message"].startswith(message)
     assert len(document["message"]) < 200
+
+
+def test_a_notice_that_no_number_holds_is_refused():
+    body = b'{"job": "j", "noticeSeconds": ' + b"9" * 400 + b"}"
+
+    assert interrupt.answer(unasked, body)[0] == 400
